@@ -1,0 +1,299 @@
+"""Run the engines on the same vectors, each in its own environment, and print one table.
+
+An engine that fails is left out of the table, and the exit code is 1.
+``python bench/peers/run.py nfcorpus`` runs all of them; README.md beside this file tells the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from environments import ENVIRONMENTS, HERE
+
+# The folder above is left out of the path: its collections.py would hide the standard library's.
+sys.path.insert(0, str(HERE.parents[1]))
+
+from bench.collections import load_collection
+from bench.metrics import exact_maxsim, ndcg_at, overlap_at
+
+K = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """A runner with its settings. ``mvdb`` runs in the environment of this script."""
+
+    label: str
+    runner: str
+    bits: int | None
+    threads: int
+
+    @property
+    def python(self) -> str:
+        """The interpreter of its environment."""
+        environment = ENVIRONMENTS.get(self.runner)
+        return str(environment.python) if environment else sys.executable
+
+
+RUNS = (
+    Run("exact_torch", "exact_torch", None, 2),
+    Run("xtr_warp", "xtr_warp", 4, 1),
+    Run("fast_plaid", "fast_plaid", 4, 2),
+    Run("qdrant_edge", "qdrant_edge", 32, 2),
+    Run("mvdb-2", "mvdb", 2, 1),
+    Run("mvdb-4", "mvdb", 4, 1),
+)
+
+COLUMNS = (
+    "engine",
+    "bits",
+    "threads",
+    "p50 ms",
+    "p95 ms",
+    "overlap@10",
+    "nDCG@10",
+    "disk B/token",
+    "build s",
+    "build peak MB (above input)",
+    "search peak MB (above input)",
+)
+
+
+def main() -> None:
+    """Command line."""
+    options = _parse()
+    chosen = [run for run in RUNS if not options.only or run.label in options.only.split(",")]
+    if not chosen:
+        sys.exit(f"--only takes some of: {', '.join(run.label for run in RUNS)}")
+    _require_environments(chosen, install=options.install)
+    complete = True
+    for name in options.collections:
+        source = cache_folder() / f"{name}-{options.vectors}"
+        if not (source / "doc_flat.npy").exists():
+            sys.exit(f"no vectors in {source}: make them first, or set MVDB_CACHE")
+        report = measure(name, source, chosen, options)
+        print(table(report))
+        complete = complete and len(report["engines"]) == len(chosen)
+    sys.exit(0 if complete else 1)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("collections", nargs="*", help="such as nfcorpus")
+    parser.add_argument("--install", action="store_true", help="make missing environments first")
+    parser.add_argument("--only", help="comma-separated: " + ", ".join(run.label for run in RUNS))
+    parser.add_argument("--queries", type=int, help="only the first N queries")
+    parser.add_argument("--threads", type=int, help="instead of each engine's own number")
+    parser.add_argument("--rounds", type=int, default=1, help="take turns this often")
+    parser.add_argument("--passes", type=int, default=3, help="timed passes of a round")
+    parser.add_argument(
+        "--rebuild", action="store_true", help="peers' indexes too, not only mvdb's"
+    )
+    parser.add_argument("--vectors", default="minilm128", help="kind of vectors in the cache")
+    parser.add_argument("--name", default="latest", help="name of the result file")
+    return parser.parse_args()
+
+
+def cache_folder() -> Path:
+    """``$MVDB_CACHE``, or ``~/.cache/mvdb-bench``."""
+    return Path(os.environ.get("MVDB_CACHE") or Path.home() / ".cache" / "mvdb-bench")
+
+
+def _require_environments(chosen: Sequence[Run], *, install: bool) -> None:
+    """Make the environments, or stop and name those that are missing or out of date."""
+    environments = {
+        run.runner: ENVIRONMENTS[run.runner] for run in chosen if run.runner in ENVIRONMENTS
+    }
+    for environment in environments.values():
+        if install:
+            environment.install()
+        elif not environment.installed():
+            sys.exit(f"no environment {environment.folder} for {environment.name}: use --install")
+
+
+def measure(
+    name: str, source: Path, chosen: Sequence[Run], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Run every engine on one collection, score it, and write the report into the cache."""
+    work = cache_folder() / "peers" / source.name
+    outcomes: dict[Run, list[dict[str, Any]]] = {run: [] for run in chosen}
+    for turn in range(options.rounds):
+        for run in list(outcomes):
+            rebuild = turn == 0 and (options.rebuild or run.runner == "mvdb")
+            try:
+                outcomes[run].append(_execute(run, source, work, options, rebuild=rebuild))
+            except subprocess.CalledProcessError as error:
+                print(f"{run.label} failed and is left out: {error}", file=sys.stderr)
+                del outcomes[run]
+    quality = Quality(name, source, work, options.queries)
+    report = {
+        "collection": name,
+        "documents": quality.documents,
+        "tokens": quality.tokens,
+        "queries": len(quality.query_ids),
+        "tokens_per_query": quality.tokens_per_query,
+        "exact_ndcg": quality.ndcg(quality.exact),
+        "cpus": os.cpu_count(),
+        "engines": [_summary(run, results, quality) for run, results in outcomes.items()],
+    }
+    path = work / f"{options.name}.json"
+    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    print(f"written: {path}", file=sys.stderr)
+    return report
+
+
+def _execute(
+    run: Run, source: Path, work: Path, options: argparse.Namespace, *, rebuild: bool
+) -> dict[str, Any]:
+    """One run of one runner in its own process and environment."""
+    folder = work / run.label
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / "result.json"
+    out.unlink(missing_ok=True)
+    script = HERE / f"{run.runner}_runner.py"
+    command = [run.python, str(script), str(source), str(folder), str(out)]
+    command += ["--threads", str(options.threads or run.threads), "--passes", str(options.passes)]
+    for flag, value in (("--bits", run.bits), ("--queries", options.queries)):
+        command += [] if value is None else [flag, str(value)]
+    command += ["--rebuild"] if rebuild else []
+    print(f"{source.name}: {run.label}", file=sys.stderr)
+    subprocess.run(command, check=True)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+class Quality:
+    """Truth about one collection: exact MaxSim of the original vectors, and the judgements."""
+
+    def __init__(self, name: str, source: Path, work: Path, limit: int | None) -> None:
+        """Read the collection in ``source``, or its first ``limit`` queries."""
+        lengths = np.load(source / "doc_lengths.npy")
+        query_lengths = np.load(source / "query_lengths.npy")[:limit]
+        self.documents = len(lengths)
+        self.tokens = int(lengths.sum())
+        self.tokens_per_query = float(query_lengths.mean())
+        self.query_ids: list[str] = _read_json(source / "query_ids.json")[:limit]
+        self._document_ids: list[str] = _read_json(source / "doc_ids.json")
+        positions = _exact_positions(source, work, lengths)[: len(self.query_ids)]
+        self.exact = [[self._document_ids[position] for position in row] for row in positions]
+        self._qrels = _judgements(name, self.query_ids)
+
+    def overlap(self, found: Sequence[Sequence[str]]) -> float:
+        """Share of the exact best 10 that is among the best 10 found."""
+        return overlap_at(K, found, self.exact)
+
+    def ndcg(self, found: Sequence[Sequence[str]]) -> float | None:
+        """nDCG@10, or None for a collection without judgements."""
+        if self._qrels is None:
+            return None
+        return ndcg_at(K, dict(zip(self.query_ids, found, strict=True)), self._qrels)
+
+
+def _exact_positions(source: Path, work: Path, lengths: np.ndarray) -> list[list[int]]:
+    """The exact best 10 of all queries, kept beside the results for the next time."""
+    path = work / "exact.json"
+    files = ("doc_flat.npy", "query_flat.npy")
+    stamp = [[(source / f).stat().st_size, (source / f).stat().st_mtime_ns] for f in files]
+    if path.exists() and (kept := _read_json(path))["stamp"] == stamp:
+        return kept["positions"]
+    ends = np.cumsum(np.load(source / "query_lengths.npy"))[:-1]
+    queries = np.split(np.load(source / "query_flat.npy"), ends)
+    positions, _ = exact_maxsim(queries, np.load(source / "doc_flat.npy"), lengths, K)
+    path.write_text(json.dumps({"stamp": stamp, "positions": positions.tolist()}), encoding="utf-8")
+    return positions.tolist()
+
+
+def _judgements(name: str, query_ids: Sequence[str]) -> dict[str, dict[str, int]] | None:
+    """Judgements of these queries, or None where the collection has no text at hand."""
+    try:
+        qrels = load_collection(name).qrels
+    except FileNotFoundError:
+        return None
+    return {query_id: qrels[query_id] for query_id in query_ids if query_id in qrels}
+
+
+def _summary(run: Run, outcomes: Sequence[dict[str, Any]], quality: Quality) -> dict[str, Any]:
+    """The figures of one engine over all rounds."""
+    first = outcomes[0]
+    if first["query_ids"] != quality.query_ids:
+        raise ValueError(f"{run.label} answered other queries than were asked")
+    rounds = [outcome["latencies_ms"] for outcome in outcomes]
+    per_query = [median(chain(*times)) for times in zip(*rounds, strict=True)]
+    build = first["build"]
+    return {
+        "label": run.label,
+        "engine": first["engine"],
+        "version": first["version"],
+        "bits": first["bits"],
+        "threads": first["threads"],
+        "p50_ms": float(np.percentile(per_query, 50)),
+        "p95_ms": float(np.percentile(per_query, 95)),
+        "overlap_at_10": quality.overlap(first["top"]),
+        "ndcg_at_10": quality.ndcg(first["top"]),
+        "disk_bytes_per_token": build and build["disk_bytes"] / quality.tokens,
+        "build_seconds": build and build["seconds"],
+        "build_threads": build and build["threads"],
+        "build_memory_mb": build and build["memory_mb"],
+        "search_memory_mb": first["memory_mb"],
+        "open_seconds": first["open_seconds"],
+        "load_average": [outcome["load_average"] for outcome in outcomes],
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as a Markdown table under one line that describes the collection."""
+    head = (
+        f"{report['collection']}: {report['documents']:,} documents, {report['tokens']:,} token "
+        f"vectors, {report['queries']} queries of {report['tokens_per_query']:.1f} tokens, "
+        f"k = {K}, {report['cpus']} cores; exact nDCG@10 {_number(report['exact_ndcg'], 4)}"
+    )
+    lines = [head, "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]
+    return "\n".join(lines + [_row(_cells(engine)) for engine in report["engines"]]) + "\n"
+
+
+def _cells(engine: dict[str, Any]) -> list[str]:
+    return [
+        f"{engine['engine']} {engine['version']}",
+        str(engine["bits"] or "-"),
+        str(engine["threads"]),
+        _number(engine["p50_ms"], 2),
+        _number(engine["p95_ms"], 2),
+        _number(engine["overlap_at_10"], 3),
+        _number(engine["ndcg_at_10"], 4),
+        _number(engine["disk_bytes_per_token"], 1),
+        _number(engine["build_seconds"], 1),
+        _memory(engine["build_memory_mb"]),
+        _memory(engine["search_memory_mb"]),
+    ]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _memory(measured: dict[str, float] | None) -> str:
+    return "-" if measured is None else f"{measured['peak']:,.0f} ({measured['above']:,.0f})"
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+#include "alloc.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+static void *system_hook(void *pointer, size_t size) {
+  if (size == 0) {
+    free(pointer);
+    return NULL;
+  }
+  return realloc(pointer, size);
+}
+
+static mv_alloc_hook current_hook = system_hook;
+
+void mv_alloc_set_hook(mv_alloc_hook hook) { current_hook = hook != NULL ? hook : system_hook; }
+
+void *mv_alloc(size_t count, size_t size) {
+  if (size != 0 && count > SIZE_MAX / size) return NULL;
+  size_t bytes = count * size;
+  return current_hook(NULL, bytes != 0 ? bytes : 1);
+}
+
+void mv_free(void *pointer) {
+  if (pointer != NULL) current_hook(pointer, 0);
+}
+
+void *mv_buffer_reserve(mv_buffer *buffer, size_t count, size_t size) {
+  if (size != 0 && count > SIZE_MAX / size) return NULL;
+  size_t bytes = count * size;
+  if (buffer->data != NULL && buffer->capacity >= bytes) return buffer->data;
+  mv_buffer_free(buffer);
+  buffer->data = mv_alloc(bytes, 1);
+  buffer->capacity = buffer->data != NULL ? bytes : 0;
+  return buffer->data;
+}
+
+void mv_buffer_free(mv_buffer *buffer) {
+  mv_free(buffer->data);
+  buffer->data = NULL;
+  buffer->capacity = 0;
+}

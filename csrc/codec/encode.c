@@ -1,0 +1,281 @@
+/* Encoding of token vectors: centroid code, residual codes and two scales.
+ *
+ * A token v is stored as a * c + b * w: c its centroid, w the vector of its residual's levels. For
+ * given codes the best (a, b) in the least-squares sense are found and stretched so that the result
+ * has unit length: with normalised vectors the error that matters is the angle, and letting a vary
+ * as well as b costs one byte and makes renormalisation at query time unnecessary. The codes are
+ * then chosen again for the scales as stored, so that their rounding is made up for. */
+#include <math.h>
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "codec.h"
+
+enum { REFINEMENTS = 2, PARTIAL_SUMS = 16 };
+
+/* Sums in a fixed order whatever the vector width: sixteen running sums, then a tree. */
+static float dot(const float *x, const float *y, size_t n) {
+  float sums[PARTIAL_SUMS] = {0};
+  for (size_t i = 0; i < n; i += PARTIAL_SUMS) {
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += x[i + j] * y[i + j];
+  }
+  for (size_t width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
+    for (size_t j = 0; j < width; j++) sums[j] += sums[j + width];
+  }
+  return sums[0];
+}
+
+typedef struct token {
+  const float *vector;   /* rotated, padded */
+  const float *centroid; /* the same */
+  float *levels;         /* chosen levels, in level units */
+  uint8_t *codes;        /* their codes, one a byte */
+  float a;
+  float b;
+} token;
+
+/* Chooses the nearest level for each dimension of vector - a * centroid. */
+static void choose_codes(const mv_codec *codec, token *t) {
+  const mv_levels *levels = codec->levels;
+  size_t n = codec->padded;
+  float inverse = t->b > 0.0f ? 1.0f / t->b : 0.0f;
+  if (levels->n_thresholds == 0) {
+    for (size_t d = 0; d < n; d++) {
+      int x = mv_round_int8((t->vector[d] - t->a * t->centroid[d]) * inverse);
+      t->levels[d] = (float)x;
+      t->codes[d] = (uint8_t)(x + levels->zero);
+    }
+    return;
+  }
+  int32_t count[PARTIAL_SUMS];
+  for (size_t first = 0; first < n; first += PARTIAL_SUMS) {
+    float x[PARTIAL_SUMS];
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) {
+      x[j] = (t->vector[first + j] - t->a * t->centroid[first + j]) * inverse;
+      count[j] = 0;
+    }
+    for (size_t k = 0; k < levels->n_thresholds; k++) {
+      for (size_t j = 0; j < PARTIAL_SUMS; j++) count[j] += x[j] > levels->thresholds[k];
+    }
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) t->codes[first + j] = (uint8_t)count[j];
+  }
+  for (size_t d = 0; d < n; d++) {
+    t->levels[d] = (float)((int)levels->bytes[t->codes[d]] - levels->zero);
+  }
+}
+
+/* Least-squares (a, b) for the chosen codes, stretched to unit length. */
+static void choose_scales(const mv_codec *codec, token *t) {
+  size_t n = codec->padded;
+  float cc = dot(t->centroid, t->centroid, n);
+  float cw = dot(t->centroid, t->levels, n);
+  float ww = dot(t->levels, t->levels, n);
+  float vc = dot(t->vector, t->centroid, n);
+  float vw = dot(t->vector, t->levels, n);
+  float determinant = cc * ww - cw * cw;
+  float a = cc > 0.0f ? vc / cc : 1.0f;
+  float b = 0.0f;
+  if (determinant > 1e-6f * cc * ww) {
+    float b_free = (cc * vw - cw * vc) / determinant;
+    if (b_free > 0.0f) {
+      b = b_free;
+      a = (ww * vc - cw * vw) / determinant;
+    }
+  }
+  float square = a * a * cc + 2.0f * a * b * cw + b * b * ww;
+  float stretch = square > 0.0f ? 1.0f / sqrtf(square) : 1.0f;
+  t->a = a * stretch;
+  t->b = b * stretch;
+}
+
+static float residual_norm(const mv_codec *codec, const token *t) {
+  float sums[PARTIAL_SUMS] = {0};
+  for (size_t d = 0; d < codec->padded; d += PARTIAL_SUMS) {
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) {
+      float r = t->vector[d + j] - t->centroid[d + j];
+      sums[j] += r * r;
+    }
+  }
+  float sum = 0.0f;
+  for (size_t j = 0; j < PARTIAL_SUMS; j++) sum += sums[j];
+  return sqrtf(sum);
+}
+
+/* The scales that a codec with unlimited tables would use; returns the residual's length. */
+static float fit(const mv_codec *codec, token *t) {
+  float norm = residual_norm(codec, t);
+  t->a = 1.0f;
+  t->b = norm / (sqrtf((float)codec->dim) * codec->levels->sigma);
+  for (int i = 0; i < REFINEMENTS; i++) {
+    choose_codes(codec, t);
+    choose_scales(codec, t);
+  }
+  return norm;
+}
+
+static uint8_t nearest_scale(const float *scales, float x) {
+  size_t low = 0, high = MV_SCALES - 1; /* scales[low] <= x < scales[high], once inside */
+  if (x <= scales[0]) return 0;
+  if (x >= scales[high]) return (uint8_t)high;
+  while (high - low > 1) {
+    size_t middle = (low + high) / 2;
+    if (scales[middle] <= x) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return (uint8_t)(x - scales[low] <= scales[high] - x ? low : high);
+}
+
+/* Planar packing: see kernels.h, unpack. */
+static void pack(const uint8_t *codes, size_t n, unsigned bits, uint8_t *packed) {
+  size_t width = n * bits / 8;
+  memset(packed, 0, width);
+  for (unsigned plane = 0; plane < 8 / bits; plane++) {
+    const uint8_t *from = codes + plane * width;
+    for (size_t j = 0; j < width; j++) {
+      packed[j] = (uint8_t)(packed[j] | from[j] << (plane * bits));
+    }
+  }
+}
+
+/* A batch of n vectors on its way: rotated, and assigned to centroids. */
+typedef struct batch {
+  float *rotated;    /* [n][padded] */
+  uint32_t *numbers; /* [n], of centroids */
+  float *rows;       /* centroid and levels of one token: two padded rows */
+  uint8_t *codes;    /* of one token */
+} batch;
+
+static void batch_free(batch *work) {
+  mv_free(work->rotated);
+  mv_free(work->numbers);
+  mv_free(work->rows);
+  mv_free(work->codes);
+}
+
+static void load_centroid(const mv_codec *codec, uint32_t code, float *out) {
+  const uint8_t *row = codec->rows + (size_t)code * codec->padded;
+  float unit = 1.0f / mv_point_scale(codec->dim);
+  for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
+}
+
+static token load_token(const mv_codec *codec, const batch *work, size_t i) {
+  load_centroid(codec, work->numbers[i], work->rows);
+  return (token){work->rotated + i * codec->padded,
+                 work->rows,
+                 work->rows + codec->padded,
+                 work->codes,
+                 1.0f,
+                 0.0f};
+}
+
+static mv_status assign_rotated(const mv_codec *codec, batch *work, size_t n) {
+  int8_t *points = mv_alloc(n, codec->padded);
+  if (points == NULL) return MV_ERROR_MEMORY;
+  for (size_t i = 0; i < n; i++) {
+    mv_point_quantise(codec->dim, codec->padded, work->rotated + i * codec->padded,
+                      points + i * codec->padded);
+  }
+  mv_status status = mv_assign(codec, points, n, work->numbers);
+  mv_free(points);
+  return status;
+}
+
+/* On failure the batch is freed. */
+static mv_status batch_init(const mv_codec *codec, const float *vectors, size_t n, batch *work) {
+  work->rotated = mv_alloc(n * codec->padded, sizeof(float));
+  work->numbers = mv_alloc(n, sizeof(*work->numbers));
+  work->rows = mv_alloc(2 * codec->padded, sizeof(float));
+  work->codes = mv_alloc(codec->padded, 1);
+  mv_status status = MV_ERROR_MEMORY;
+  if (work->rotated != NULL && work->numbers != NULL && work->rows != NULL && work->codes != NULL) {
+    for (size_t i = 0; i < n; i++) {
+      mv_rotation_apply(&codec->rotation, vectors + i * codec->dim,
+                        work->rotated + i * codec->padded);
+    }
+    status = assign_rotated(codec, work, n);
+  }
+  if (status != MV_OK) batch_free(work);
+  return status;
+}
+
+mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b) {
+  batch work;
+  mv_status status = batch_init(codec, vectors, n, &work);
+  if (status != MV_OK) return status;
+  for (size_t i = 0; i < n; i++) {
+    token t = load_token(codec, &work, i);
+    fit(codec, &t);
+    a[i] = t.a;
+    b[i] = t.b;
+  }
+  batch_free(&work);
+  return MV_OK;
+}
+
+/* Encodes one token into place i of a document's record of n tokens; returns the residual norm. */
+static float encode_token(const mv_codec *codec, token *t, size_t i, size_t n, uint8_t *record) {
+  float norm = fit(codec, t);
+  uint8_t a = nearest_scale(codec->a_scales, t->a);
+  uint8_t b = nearest_scale(codec->b_scales, t->b);
+  t->a = codec->a_scales[a];
+  t->b = codec->b_scales[b];
+  choose_codes(codec, t);
+  record[i] = a;
+  record[n + i] = b;
+  pack(t->codes, codec->padded, codec->bits, record + 2 * n + i * codec->packed_bytes);
+  return norm;
+}
+
+mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,
+                    size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum) {
+  size_t n = 0;
+  for (size_t i = 0; i < n_documents; i++) {
+    if (lengths[i] == 0) return MV_ERROR_ARGUMENT;
+    n += lengths[i];
+  }
+  batch work;
+  mv_status status = batch_init(codec, vectors, n, &work);
+  if (status != MV_OK) return status;
+  double sum = 0.0;
+  size_t first = 0;
+  for (size_t document = 0; document < n_documents; document++) {
+    size_t length = lengths[document];
+    uint8_t *record = records + first * codec->token_bytes;
+    for (size_t i = 0; i < length; i++) {
+      token t = load_token(codec, &work, first + i);
+      mv_code_write(codes, first + i, codec->code_bytes, work.numbers[first + i]);
+      sum += (double)encode_token(codec, &t, i, length, record);
+    }
+    first += length;
+  }
+  *residual_sum = sum;
+  batch_free(&work);
+  return MV_OK;
+}
+
+mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, const uint8_t *record,
+                    size_t n_tokens, float *out) {
+  float *row = mv_alloc(codec->padded, sizeof(float));
+  if (row == NULL) return MV_ERROR_MEMORY;
+  const mv_levels *levels = codec->levels;
+  unsigned bits = codec->bits;
+  unsigned mask = (1u << bits) - 1u;
+  for (size_t i = 0; i < n_tokens; i++) {
+    float a = codec->a_scales[record[i]];
+    float b = codec->b_scales[record[n_tokens + i]];
+    const uint8_t *packed = record + 2 * n_tokens + i * codec->packed_bytes;
+    load_centroid(codec, mv_code_read(codes, i, codec->code_bytes), row);
+    for (size_t d = 0; d < codec->padded; d++) {
+      unsigned plane = (unsigned)(d / codec->packed_bytes);
+      unsigned code = (unsigned)packed[d % codec->packed_bytes] >> (plane * bits) & mask;
+      int level = (int)(levels->n_thresholds == 0 ? code : levels->bytes[code]) - levels->zero;
+      row[d] = a * row[d] + b * (float)level;
+    }
+    mv_rotation_invert(&codec->rotation, row, out + i * codec->dim);
+  }
+  mv_free(row);
+  return MV_OK;
+}

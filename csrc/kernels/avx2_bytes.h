@@ -1,0 +1,33 @@
+/* The operations of lanes_unpack.h and lanes_interact.h on 32 bytes, for AVX2. */
+#include <immintrin.h>
+
+#include "inline.h"
+
+enum { BYTES = 32 };
+typedef __m256i vb;
+
+MV_INLINE vb vb_load(const uint8_t *p, size_t count) {
+  if (count == BYTES) return _mm256_loadu_si256((const __m256i *)p);
+  if (count == 8) return _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)p));
+  return _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p));
+}
+
+MV_INLINE void vb_store(uint8_t *p, vb x, size_t count) {
+  if (count == BYTES) {
+    _mm256_storeu_si256((__m256i *)p, x);
+  } else if (count == 8) {
+    _mm_storel_epi64((__m128i *)p, _mm256_castsi256_si128(x));
+  } else {
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(x));
+  }
+}
+
+MV_INLINE vb vb_set1(uint8_t x) { return _mm256_set1_epi8((char)x); }
+MV_INLINE vb vb_max(vb a, vb b) { return _mm256_max_epu8(a, b); }
+MV_INLINE vb vb_and(vb a, vb b) { return _mm256_and_si256(a, b); }
+MV_INLINE vb vb_shift_right(vb x, unsigned n) { return _mm256_srli_epi16(x, (int)n); }
+MV_INLINE vb vb_lookup(vb table, vb codes) { return _mm256_shuffle_epi8(table, codes); }
+
+MV_INLINE vb vb_levels(const uint8_t levels[16]) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
+}

@@ -1,0 +1,177 @@
+/* AVX-512 with VNNI: a register holds 16 lanes, and one instruction adds four products to each. */
+#include "kernels.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <immintrin.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,f16c"))), \
+                             apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,f16c,prefer-vector-width=512")
+#endif
+
+#include "avx2_bytes.h"
+#include "inline.h"
+
+enum { W = 16 };
+#define DOT_REGISTERS 2
+#define DOT8_OFFSET 0
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+MV_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+MV_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+MV_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
+MV_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+MV_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+MV_INLINE vf vf_max(vf v, vf best) { return _mm512_max_ps(v, best); }
+/* The magnitude of one, the sign of the other. */
+MV_INLINE vf vf_signed(vf magnitude, vf sign) {
+  const vi bit = _mm512_and_si512(_mm512_castps_si512(sign), _mm512_set1_epi32(INT32_MIN));
+  return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(magnitude), bit));
+}
+
+MV_INLINE vf vf_of(vi a) { return _mm512_cvtepi32_ps(a); }
+
+MV_INLINE vi vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+MV_INLINE vi vi_load_bytes(const int8_t *p) { return _mm512_loadu_si512(p); }
+MV_INLINE void vi_store(int32_t *p, vi x) { _mm512_storeu_si512(p, x); }
+MV_INLINE vi vi_set1(int32_t x) { return _mm512_set1_epi32(x); }
+MV_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+MV_INLINE vi vi_trunc(vf x) { return _mm512_cvttps_epi32(x); }
+MV_INLINE vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+MV_INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+MV_INLINE vm vi_gt(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
+MV_INLINE vi vi_select(vm m, vi a, vi b) { return _mm512_mask_mov_epi32(b, m, a); }
+
+MV_INLINE vi vi_load16(const int16_t *p) {
+  return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+
+MV_INLINE void vi_store16(int16_t *p, vi x) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(x));
+}
+
+MV_INLINE void vi_store8(uint8_t *p, vi x) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x));
+}
+
+MV_INLINE vi vi_spread(const uint8_t *p) {
+  int32_t four;
+  memcpy(&four, p, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
+  (void)row_bits;
+  return _mm512_dpbusd_epi32(sum, row, query);
+}
+
+MV_INLINE void widen_f16(const uint8_t *in, float *out) {
+  _mm512_storeu_ps(out, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)in)));
+}
+
+#include "lanes.h"
+#include "lanes_dot.h"
+#include "lanes_interact.h"
+
+/* unpack */
+
+/* 16 or 32 bytes, repeated. */
+MV_INLINE __m512i repeat_row(const uint8_t *p, size_t width) {
+  if (width == 16) return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)p));
+  return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* Rows of 16 or 32 packed bytes that expand to whole registers: one register takes the codes of
+ * 64 / width planes, side by side, each shifted by its own count. */
+MV_INLINE void unpack_wide(const uint8_t *packed, size_t n, size_t width, unsigned bits,
+                           __m512i levels, uint8_t *out) {
+  const __m512i low = _mm512_set1_epi8((char)((1U << bits) - 1));
+  const size_t planes = 64 / width, registers = 8 / bits / planes;
+  int16_t counts[32];
+  for (size_t i = 0; i < 32; i++) counts[i] = (int16_t)(i * 2 / width * bits);
+  const __m512i first = _mm512_loadu_si512(counts);
+  for (size_t t = 0; t < n; t++) {
+    const __m512i bytes = repeat_row(packed + t * width, width);
+    for (size_t r = 0; r < registers; r++) {
+      const __m512i count =
+          _mm512_add_epi16(first, _mm512_set1_epi16((int16_t)(r * planes * bits)));
+      const __m512i code = _mm512_and_si512(_mm512_srlv_epi16(bytes, count), low);
+      _mm512_storeu_si512(out + (t * registers + r) * 64, _mm512_shuffle_epi8(levels, code));
+    }
+  }
+}
+
+/* Rows of any width: one register takes one plane of up to 64 packed bytes. */
+MV_INLINE void unpack_any(const uint8_t *packed, size_t n, size_t width, unsigned bits,
+                          __m512i levels, uint8_t *out) {
+  const __m512i low = _mm512_set1_epi8((char)((1U << bits) - 1));
+  for (size_t t = 0; t < n; t++) {
+    for (size_t j = 0; j < width; j += 64) {
+      const __mmask64 mask = width - j < 64 ? ((__mmask64)1 << (width - j)) - 1 : ~(__mmask64)0;
+      const __m512i bytes = _mm512_maskz_loadu_epi8(mask, packed + t * width + j);
+      uint8_t *to = out + t * width * 8 / bits + j;
+      for (unsigned plane = 0; plane < 8 / bits; plane++) {
+        /* A shift by registers: compilers disagree on the sign of the other one's count. */
+        const __m512i count = _mm512_set1_epi16((int16_t)(plane * bits));
+        const __m512i code = _mm512_and_si512(_mm512_srlv_epi16(bytes, count), low);
+        _mm512_mask_storeu_epi8(to + plane * width, mask, _mm512_shuffle_epi8(levels, code));
+      }
+    }
+  }
+}
+
+MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+                           __m512i levels, uint8_t *out) {
+  const size_t width = dim * bits / 8;
+  if (dim % 64 != 0) {
+    unpack_any(packed, n, width, bits, levels, out);
+  } else if (width == 16) {
+    unpack_wide(packed, n, 16, bits, levels, out);
+  } else if (width == 32) {
+    unpack_wide(packed, n, 32, bits, levels, out);
+  } else {
+    unpack_any(packed, n, width, bits, levels, out);
+  }
+}
+
+static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+                   const uint8_t levels[16], uint8_t *out) {
+  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
+  if (bits == 1) {
+    unpack_rows(packed, n, dim, 1, table, out);
+  } else if (bits == 2) {
+    unpack_rows(packed, n, dim, 2, table, out);
+  } else {
+    unpack_rows(packed, n, dim, 4, table, out);
+  }
+}
+
+const mv_kernels mv_kernels_avx512 = {
+    .name = "avx512",
+    .dot7 = dot7,
+    .dot8 = dot8,
+    .unpack = unpack,
+    .interact = interact,
+    .maxsim = maxsim,
+    .maxsim_f16 = maxsim_f16,
+    .argmax = argmax,
+    .narrow16 = narrow16,
+    .narrow8 = narrow8,
+};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+#else
+typedef int mv_no_avx512; /* an empty file is not C */
+#endif

@@ -1,0 +1,107 @@
+/* The table of hot loops, one column per instruction set.
+ *
+ * scalar.c is the definition of correct. Every other instruction set returns the same bits: integer
+ * kernels are exact, and floating-point kernels perform the same IEEE operations in the same order
+ * for each lane (no fused multiply-add, no reordering).
+ *
+ * A lane is a query token (or, in training, a point). Lanes come packed in blocks of MV_LANES_MIN
+ * or MV_LANES_MAX so that one register holds the same step of several lanes, and a document token
+ * is broadcast against all of them: there are no horizontal sums.
+ *
+ * No pointer need be aligned beyond its own type. Nothing is read or written outside the ranges
+ * stated. All functions are re-entrant. */
+#ifndef MV_KERNELS_KERNELS_H
+#define MV_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  MV_LANES_MIN = 16,
+  MV_LANES_MAX = 32,
+  /* Rows are padded to this many dimensions; a multiple of it is a whole number of bytes at one bit
+   * per dimension and of four-dimension steps of the integer dot product. */
+  MV_DIM_STEP = 16
+};
+
+typedef struct mv_kernels {
+  const char *name; /* as mv_kernels_select takes it */
+
+  /* Integer dot products of n rows with a block of lanes:
+   *   out[t * lanes + l] = bias[l] + sum over d < dim of rows[t * stride + d] * q(d, l)
+   *   q(d, l) = query[(d / 4) * lanes * 4 + l * 4 + d % 4]
+   * dim: a positive multiple of MV_DIM_STEP, at most 4096. lanes: MV_LANES_MIN or MV_LANES_MAX.
+   * query values lie in -127..127. No sum overflows int32.
+   * dot7 requires rows[...] <= 127 (which lets AVX2 multiply bytes without saturation);
+   * dot8 takes any byte. */
+  void (*dot7)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
+               size_t lanes, const int32_t *bias, int32_t *out);
+  void (*dot8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
+               size_t lanes, const int32_t *bias, int32_t *out);
+
+  /* Expands n packed rows of dim codes of 1, 2 or 4 bits to one byte each through a table of
+   * levels (2, 4 or 16 entries used of 16; all <= 127).
+   * Packed layout is planar, so that a shift and a mask give runs of consecutive dimensions: with
+   * w = dim * bits / 8 bytes per row, bits [p * bits, (p + 1) * bits) of byte j hold the code of
+   * dimension p * w + j, for p < 8 / bits. out is [n][dim], dense. */
+  void (*unpack)(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+                 const uint8_t levels[16], uint8_t *out);
+
+  /* The coarse score's inner loop: best[l] = max over t < n of table[code(t) * lanes + l].
+   * code(t) is little-endian in code_bytes bytes (2 or 3) at codes + t * code_bytes; the caller
+   * has checked that every code is inside the table. n >= 1. lanes: 16 or 32. */
+  void (*interact)(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
+                   size_t lanes, uint8_t *best);
+
+  /* The fine score's inner loop, after dot7 or dot8:
+   *   v = a[t] * (unit[l] * (float)table[code(t) * lanes + l]) + b[t] * (float)dots[t * lanes + l]
+   *   best[l] = v > best[l] ? v : best[l]
+   * each product and the sum rounded to float on its own. */
+  void (*maxsim)(const int32_t *dots, size_t n, size_t lanes, const float *a, const float *b,
+                 const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
+                 float *best);
+
+  /* MaxSim of float16 rows: for each t, sum over d in ascending order of
+   * (float)rows[t * dim + d] * query[d * lanes + l], each product and each sum rounded to float,
+   * starting from 0; best[l] = max(best[l], sum). rows is IEEE binary16, little-endian, dense and
+   * unaligned; dim is any value >= 1 (no padding). */
+  void (*maxsim_f16)(const uint8_t *rows, size_t n, size_t dim, const float *query, size_t lanes,
+                     float *best);
+
+  /* Argmax bookkeeping of assignment, lane by lane, for rows first .. first + n - 1:
+   * where dots[t * lanes + l] > best[l], or equals it and first + t < arg[l], replaces
+   * best[l] and arg[l] by the row's value and number. */
+  void (*argmax)(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
+                 uint32_t *arg);
+
+  /* Narrows a block of dot products to int16: out[i] = round half away from zero of
+   * (float)dots[t * lanes + l] * scale[l], which the caller guarantees to lie in int16; raises
+   * high[l] and lowers low[l] (both int16, initialised by the caller) to the column's extremes. */
+  void (*narrow16)(const int32_t *dots, size_t n, size_t lanes, const float *scale, int16_t *out,
+                   int16_t *low, int16_t *high);
+
+  /* Narrows further to bytes: out[t * lanes + l] = (uint8_t)((float)(in[...] - low[l]) * scale[l]
+   * + 0.5f), product and sum each rounded to float, then truncated; guaranteed by the caller to lie
+   * in 0..255. */
+  void (*narrow8)(const int16_t *in, size_t n, size_t lanes, const int16_t *low, const float *scale,
+                  uint8_t *out);
+} mv_kernels;
+
+extern const mv_kernels mv_kernels_scalar;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const mv_kernels mv_kernels_avx2;
+extern const mv_kernels mv_kernels_avx512;
+#endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+extern const mv_kernels mv_kernels_neon;
+#endif
+
+/* The table in use: the best the processor supports, or what the environment variable MVDB_ISA
+ * (scalar, avx2, avxvnni, avx512, neon, dotprod) asks for at first use if the processor supports
+ * it. This is the core's only global state. */
+const mv_kernels *mv_kernels_get(void);
+
+/* Chooses a table by name; returns 0 when the name is unknown or unsupported here. For tests. */
+int mv_kernels_select(const char *name);
+
+#endif

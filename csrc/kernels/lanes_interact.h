@@ -1,0 +1,51 @@
+/* interact in terms of a few operations on one register of bytes (see lanes_unpack.h), and
+ * vb_max. Included once by each file that defines it, under that file's target. */
+#include "code.h"
+#include "inline.h"
+#include "kernels.h"
+
+/* Chains of maxima that do not wait for each other: the loads of as many codes overlap. */
+enum { CHAINS = 4 };
+
+MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
+                              const uint8_t *table, size_t lanes, uint8_t *best) {
+  const size_t piece = lanes < BYTES ? lanes : BYTES;
+  vb high[MV_LANES_MAX / BYTES][CHAINS];
+  for (size_t v = 0; v < lanes / piece; v++) {
+    for (size_t i = 0; i < CHAINS; i++) high[v][i] = vb_set1(0);
+  }
+  size_t t = 0;
+  for (; t + CHAINS <= n; t += CHAINS) {
+    for (size_t i = 0; i < CHAINS; i++) {
+      const uint8_t *row = table + mv_code_at(codes, t + i, code_bytes) * lanes;
+      for (size_t v = 0; v < lanes / piece; v++) {
+        high[v][i] = vb_max(high[v][i], vb_load(row + v * piece, piece));
+      }
+    }
+  }
+  for (; t < n; t++) {
+    const uint8_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    for (size_t v = 0; v < lanes / piece; v++) {
+      high[v][0] = vb_max(high[v][0], vb_load(row + v * piece, piece));
+    }
+  }
+  for (size_t v = 0; v < lanes / piece; v++) {
+    const vb all = vb_max(vb_max(high[v][0], high[v][1]), vb_max(high[v][2], high[v][3]));
+    vb_store(best + v * piece, all, piece);
+  }
+}
+
+static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
+                     size_t lanes, uint8_t *best) {
+  if (lanes == MV_LANES_MAX) {
+    if (code_bytes == 2) {
+      interact_lanes(codes, n, 2, table, MV_LANES_MAX, best);
+    } else {
+      interact_lanes(codes, n, 3, table, MV_LANES_MAX, best);
+    }
+  } else if (code_bytes == 2) {
+    interact_lanes(codes, n, 2, table, MV_LANES_MIN, best);
+  } else {
+    interact_lanes(codes, n, 3, table, MV_LANES_MIN, best);
+  }
+}

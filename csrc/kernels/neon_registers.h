@@ -1,0 +1,91 @@
+/* The operations of the lanes headers on NEON registers, of 4 lanes or 16 bytes; the dot product
+ * of signed bytes, neon_dot, is left to the file that includes this one, under its target. */
+#include <arm_neon.h>
+#include <string.h>
+
+#include "inline.h"
+
+enum { W = 4, BYTES = 16 };
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+typedef uint32x4_t vm;
+typedef uint8x16_t vb;
+
+MV_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
+MV_INLINE void vf_store(float *p, vf x) { vst1q_f32(p, x); }
+MV_INLINE vf vf_set1(float x) { return vdupq_n_f32(x); }
+MV_INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+MV_INLINE vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+MV_INLINE vf vf_of(vi a) { return vcvtq_f32_s32(a); }
+
+/* Not vmaxq, which gives NaN where either is. */
+MV_INLINE vf vf_max(vf v, vf best) { return vbslq_f32(vcgtq_f32(v, best), v, best); }
+
+MV_INLINE vf vf_signed(vf magnitude, vf sign) {
+  return vbslq_f32(vdupq_n_u32(0x80000000U), sign, magnitude);
+}
+
+MV_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
+MV_INLINE void vi_store(int32_t *p, vi x) { vst1q_s32(p, x); }
+MV_INLINE vi vi_set1(int32_t x) { return vdupq_n_s32(x); }
+MV_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+MV_INLINE vi vi_trunc(vf x) { return vcvtq_s32_f32(x); }
+MV_INLINE vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
+MV_INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
+MV_INLINE vm vi_gt(vi a, vi b) { return vcgtq_s32(a, b); }
+MV_INLINE vi vi_select(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
+MV_INLINE vi vi_load16(const int16_t *p) { return vmovl_s16(vld1_s16(p)); }
+MV_INLINE void vi_store16(int16_t *p, vi x) { vst1_s16(p, vmovn_s32(x)); }
+MV_INLINE vi vi_load_bytes(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
+
+MV_INLINE void vi_store8(uint8_t *p, vi x) {
+  const int16x4_t words = vmovn_s32(x);
+  const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+  const uint32_t four = vget_lane_u32(vreinterpret_u32_s8(bytes), 0);
+  memcpy(p, &four, sizeof four);
+}
+
+MV_INLINE vi vi_spread(const uint8_t *p) {
+  int32_t four;
+  memcpy(&four, p, sizeof four);
+  return vdupq_n_s32(four);
+}
+
+MV_INLINE void widen_f16(const uint8_t *in, float *out) {
+  for (size_t i = 0; i < 16; i += 4) {
+    const uint16x4_t bits = vreinterpret_u16_u8(vld1_u8(in + i * 2));
+    vst1q_f32(out + i, vcvt_f32_f16(vreinterpret_f16_u16(bits)));
+  }
+}
+
+MV_INLINE vb vb_load(const uint8_t *p, size_t count) {
+  if (count == 8) return vcombine_u8(vld1_u8(p), vdup_n_u8(0));
+  return vld1q_u8(p);
+}
+
+MV_INLINE void vb_store(uint8_t *p, vb x, size_t count) {
+  if (count == 8) {
+    vst1_u8(p, vget_low_u8(x));
+  } else {
+    vst1q_u8(p, x);
+  }
+}
+
+MV_INLINE vb vb_set1(uint8_t x) { return vdupq_n_u8(x); }
+MV_INLINE vb vb_max(vb a, vb b) { return vmaxq_u8(a, b); }
+MV_INLINE vb vb_and(vb a, vb b) { return vandq_u8(a, b); }
+MV_INLINE vb vb_shift_right(vb x, unsigned n) { return vshlq_u8(x, vdupq_n_s8((int8_t)-(int)n)); }
+MV_INLINE vb vb_levels(const uint8_t levels[16]) { return vld1q_u8(levels); }
+MV_INLINE vb vb_lookup(vb table, vb codes) { return vqtbl1q_u8(table, codes); }
+
+MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query);
+
+/* Both factors are signed bytes: rows of 8 bits lose 128, which DOT8_OFFSET gives back. */
+#define DOT8_OFFSET 128
+#define DOT_REGISTERS 4
+
+MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
+  int8x16_t bytes = vreinterpretq_s8_s32(row);
+  if (row_bits == 8) bytes = veorq_s8(bytes, vdupq_n_s8(-128));
+  return neon_dot(sum, bytes, vreinterpretq_s8_s32(query));
+}

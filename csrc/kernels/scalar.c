@@ -1,0 +1,154 @@
+/* The kernels in plain C: the definition of correct, before it is fast. */
+#include <string.h>
+
+#include "code.h"
+#include "kernels.h"
+
+/* Keeps products and sums apart where the build's flags do not say so already. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
+static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
+                size_t lanes, const int32_t *bias, int32_t *out) {
+  for (size_t t = 0; t < n; t++) {
+    int32_t *sums = out + t * lanes;
+    for (size_t l = 0; l < lanes; l++) sums[l] = bias[l];
+    for (size_t d = 0; d < dim; d += 4) {
+      const uint8_t *x = rows + t * stride + d;
+      const int8_t *q = query + d * lanes;
+      for (size_t l = 0; l < lanes; l++) {
+        sums[l] +=
+            x[0] * q[l * 4] + x[1] * q[l * 4 + 1] + x[2] * q[l * 4 + 2] + x[3] * q[l * 4 + 3];
+      }
+    }
+  }
+}
+
+static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+                   const uint8_t levels[16], uint8_t *out) {
+  const size_t width = dim * bits / 8;
+  const unsigned mask = (1U << bits) - 1;
+  for (size_t t = 0; t < n; t++) {
+    for (unsigned plane = 0; plane < 8 / bits; plane++) {
+      for (size_t j = 0; j < width; j++) {
+        const unsigned code = (unsigned)packed[t * width + j] >> (plane * bits) & mask;
+        out[t * dim + plane * width + j] = levels[code];
+      }
+    }
+  }
+}
+
+static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
+                     size_t lanes, uint8_t *best) {
+  memset(best, 0, lanes);
+  for (size_t t = 0; t < n; t++) {
+    const uint8_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    for (size_t l = 0; l < lanes; l++) {
+      if (row[l] > best[l]) best[l] = row[l];
+    }
+  }
+}
+
+static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, const float *b,
+                   const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
+                   float *best) {
+  for (size_t t = 0; t < n; t++) {
+    const int16_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    for (size_t l = 0; l < lanes; l++) {
+      const float centroid = unit[l] * (float)row[l];
+      const float direct = a[t] * centroid;
+      const float residual = b[t] * (float)dots[t * lanes + l];
+      const float v = direct + residual;
+      best[l] = v > best[l] ? v : best[l];
+    }
+  }
+}
+
+static float half_to_float(const uint8_t *p) {
+  const uint32_t half = (uint32_t)p[0] | (uint32_t)p[1] << 8;
+  const uint32_t exponent = (half >> 10) & 0x1f;
+  const uint32_t mantissa = half & 0x3ff;
+  uint32_t bits = (half & 0x8000) << 16;
+  if (exponent == 0) {
+    const float magnitude = (float)mantissa * 0x1p-24f; /* zero or subnormal: exact */
+    return bits ? -magnitude : magnitude;
+  }
+  bits |= mantissa << 13;
+  bits |= exponent == 31 ? 0x7f800000U : (exponent + 127 - 15) << 23;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static void maxsim_f16(const uint8_t *rows, size_t n, size_t dim, const float *query, size_t lanes,
+                       float *best) {
+  for (size_t t = 0; t < n; t++) {
+    float sum[MV_LANES_MAX] = {0};
+    for (size_t d = 0; d < dim; d++) {
+      const float x = half_to_float(rows + (t * dim + d) * 2);
+      for (size_t l = 0; l < lanes; l++) {
+        const float product = x * query[d * lanes + l];
+        sum[l] += product;
+      }
+    }
+    for (size_t l = 0; l < lanes; l++) best[l] = sum[l] > best[l] ? sum[l] : best[l];
+  }
+}
+
+static void argmax(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
+                   uint32_t *arg) {
+  for (size_t t = 0; t < n; t++) {
+    const uint32_t number = first + (uint32_t)t;
+    for (size_t l = 0; l < lanes; l++) {
+      const int32_t v = dots[t * lanes + l];
+      if (v > best[l] || (v == best[l] && number < arg[l])) {
+        best[l] = v;
+        arg[l] = number;
+      }
+    }
+  }
+}
+
+static int16_t round_half_away(float x) {
+  const int32_t whole = (int32_t)x;
+  const float rest = x - (float)whole; /* exact */
+  return (int16_t)(whole + (rest >= 0.5f) - (rest <= -0.5f));
+}
+
+static void narrow16(const int32_t *dots, size_t n, size_t lanes, const float *scale, int16_t *out,
+                     int16_t *low, int16_t *high) {
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      const int16_t v = round_half_away((float)dots[t * lanes + l] * scale[l]);
+      out[t * lanes + l] = v;
+      if (v < low[l]) low[l] = v;
+      if (v > high[l]) high[l] = v;
+    }
+  }
+}
+
+static void narrow8(const int16_t *in, size_t n, size_t lanes, const int16_t *low,
+                    const float *scale, uint8_t *out) {
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      const float product = (float)(in[t * lanes + l] - low[l]) * scale[l];
+      out[t * lanes + l] = (uint8_t)(int32_t)(product + 0.5f);
+    }
+  }
+}
+
+const mv_kernels mv_kernels_scalar = {
+    .name = "scalar",
+    .dot7 = dot,
+    .dot8 = dot,
+    .unpack = unpack,
+    .interact = interact,
+    .maxsim = maxsim,
+    .maxsim_f16 = maxsim_f16,
+    .argmax = argmax,
+    .narrow16 = narrow16,
+    .narrow8 = narrow8,
+};

@@ -1,0 +1,78 @@
+/* Chooses the kernel table once, at first use. */
+#if defined(_MSC_VER)
+#define _CRT_SECURE_NO_WARNINGS /* getenv */
+#endif
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/cpu.h"
+#include "arm.h"
+#include "kernels.h"
+#include "x86.h"
+
+typedef struct candidate {
+  const mv_kernels *table;
+  unsigned features; /* what it needs of mv_cpu_features() */
+} candidate;
+
+/* Best first. */
+static const candidate candidates[] = {
+#if defined(__x86_64__) || defined(_M_X64)
+    {&mv_kernels_avx512, MV_CPU_AVX512},
+#if defined(MV_HAS_AVXVNNI)
+    {&mv_kernels_avxvnni, MV_CPU_AVXVNNI},
+#endif
+    {&mv_kernels_avx2, MV_CPU_AVX2},
+#endif
+#if defined(MV_HAS_DOTPROD)
+    {&mv_kernels_dotprod, MV_CPU_DOTPROD},
+#endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+    {&mv_kernels_neon, MV_CPU_NEON},
+#endif
+    {&mv_kernels_scalar, 0},
+};
+
+/* Every thread that finds it empty stores the same answer, and what it points to is constant, so
+ * no ordering is needed: only that the pointer is read and written whole. MSVC may lack C11
+ * atomics, but reads and writes an aligned volatile pointer whole. */
+#if defined(__STDC_NO_ATOMICS__) || (defined(_MSC_VER) && !defined(__clang__))
+static const mv_kernels *volatile current;
+static const mv_kernels *load(void) { return current; }
+static void store(const mv_kernels *table) { current = table; }
+#else
+#include <stdatomic.h>
+static _Atomic(const mv_kernels *) current;
+static const mv_kernels *load(void) { return atomic_load_explicit(&current, memory_order_relaxed); }
+static void store(const mv_kernels *table) {
+  atomic_store_explicit(&current, table, memory_order_relaxed);
+}
+#endif
+
+/* The best supported table, of that name unless the name is NULL; NULL if there is none. */
+static const mv_kernels *find(const char *name) {
+  const unsigned features = mv_cpu_features();
+  for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+    const candidate *c = &candidates[i];
+    if ((c->features & features) != c->features) continue;
+    if (name == NULL || strcmp(name, c->table->name) == 0) return c->table;
+  }
+  return NULL;
+}
+
+const mv_kernels *mv_kernels_get(void) {
+  const mv_kernels *table = load();
+  if (table == NULL) {
+    const char *wanted = getenv("MVDB_ISA");
+    if (wanted != NULL) table = find(wanted);
+    if (table == NULL) table = find(NULL);
+    store(table);
+  }
+  return table;
+}
+
+int mv_kernels_select(const char *name) {
+  const mv_kernels *table = find(name);
+  if (table != NULL) store(table);
+  return table != NULL;
+}

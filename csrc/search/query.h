@@ -1,0 +1,61 @@
+/* A query prepared for scoring, shared by the coarse and the fine stage.
+ *
+ * Query tokens become lanes of the kernels, in blocks of at most MV_LANES_MAX tokens; a long query
+ * is several blocks whose scores add up. For one block at a time the query holds two tables of
+ * centroid scores, [n_centroids][lanes]: int16 for the fine score, bytes for the coarse one. */
+#ifndef MV_SEARCH_QUERY_H
+#define MV_SEARCH_QUERY_H
+
+#include "../base/alloc.h"
+#include "../codec/codec.h"
+#include "../kernels/kernels.h"
+
+enum {
+  MV_TILE = 64 /* document tokens unpacked and scored at a time: stays in L1 */
+};
+
+typedef struct mv_block {
+  size_t first; /* query token */
+  size_t tokens;
+  size_t lanes;                   /* MV_LANES_MIN or MV_LANES_MAX */
+  const int8_t *packed;           /* [padded / 4][lanes][4] */
+  const float *scale;             /* [tokens]: real units per integer unit */
+  int32_t row_bias[MV_LANES_MAX]; /* undoes the zero point of centroid rows */
+  int32_t sums[MV_LANES_MAX];     /* of the lane's integers */
+  float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
+} mv_block;
+
+struct mv_query {
+  size_t m;
+  size_t dim;
+  size_t padded;
+  mv_buffer rotated; /* float [m][padded] */
+  mv_buffer plain;   /* float [m][dim], for float16 records */
+  mv_buffer packed;  /* int8, all blocks */
+  mv_buffer scales;  /* float [m] */
+  /* Tables of one block. */
+  const mv_codec *table_codec;
+  size_t table_block;
+  int tables_valid;
+  mv_buffer table16;
+  mv_buffer table8;
+  float unit[MV_LANES_MAX]; /* table16 to centroid dot products in integer units of the lane */
+  float coarse_step;        /* real score per unit of table8 */
+  float coarse_offset;      /* real score of all-zero table8 entries, summed over lanes */
+  /* Scratch of the scoring loops. */
+  mv_buffer rows;  /* uint8 [MV_TILE][padded] */
+  mv_buffer dots;  /* int32 [MV_TILE or rows of a probe][lanes] */
+  mv_buffer lanes; /* float queries of a float16 block, [dim][lanes] */
+  mv_buffer sums;  /* float, coarse scores of all documents */
+};
+
+size_t mv_query_blocks(const mv_query *query);
+void mv_query_block(const mv_query *query, size_t index, mv_block *block);
+
+/* The greatest absolute value of n floats. */
+float mv_largest(const float *x, size_t n);
+
+/* Computes the tables of a block for a codec unless they are there already. */
+mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index);
+
+#endif

@@ -1,0 +1,18 @@
+/* The best `limit` of a stream of scored places: a heap whose root is the worst kept. */
+#ifndef MV_SEARCH_TOPK_H
+#define MV_SEARCH_TOPK_H
+
+#include "../mvdb.h"
+
+typedef struct mv_topk {
+  mv_place *places; /* both of the caller, room for limit */
+  float *scores;
+  size_t limit;
+  size_t count;
+} mv_topk;
+
+void mv_topk_offer(mv_topk *top, mv_place place, float score);
+/* Sorts the kept places best first, ties by place; the heap is used up. */
+void mv_topk_sort(mv_topk *top);
+
+#endif

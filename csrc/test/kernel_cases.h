@@ -1,0 +1,77 @@
+/* What the two test programs of the kernels share: random inputs, and buffers as small as the
+ * contract of kernels.h allows, which end where the heap block ends and begin one element into it,
+ * so that a sanitiser sees what is read or written beside them and no kernel gets alignment by
+ * luck. */
+#ifndef MV_TEST_KERNEL_CASES_H
+#define MV_TEST_KERNEL_CASES_H
+
+#include <string.h>
+
+#include "../base/random.h"
+#include "../kernels/kernels.h"
+#include "check.h"
+
+static uint64_t seed = 1;
+
+/* A whole number from low to high. */
+static inline int64_t draw(int64_t low, int64_t high) {
+  return low + (int64_t)mv_random_below(&seed, (uint64_t)(high - low + 1));
+}
+
+/* Buffers live until the end of a case. */
+static void *held[32];
+static size_t n_held;
+
+static inline void *buffer(size_t count, size_t size) {
+  char *block = malloc((count + 1) * size);
+  if (block == NULL || n_held == sizeof held / sizeof held[0]) abort();
+  held[n_held++] = block;
+  return block + size;
+}
+
+static inline void release(void) {
+  while (n_held > 0) free(held[--n_held]);
+}
+
+/* A case draws its inputs once, computes what must come out, and gives both to each table. */
+static const mv_kernels *tables[6];
+static size_t n_tables;
+
+static inline void collect_tables(void) {
+  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (!mv_kernels_select(names[i])) continue;
+    tables[n_tables] = mv_kernels_get();
+    CHECK(strcmp(tables[n_tables]->name, names[i]) == 0, "asked for %s", names[i]);
+    n_tables++;
+  }
+}
+
+static inline void *copy(const void *from, size_t count, size_t size) {
+  void *to = buffer(count, size);
+  memcpy(to, from, count * size);
+  return to;
+}
+
+static const size_t some_n[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 31, 67};
+enum { N_SOME = sizeof some_n / sizeof some_n[0] };
+
+/* Codes of `code_bytes` bytes, the first and last entry of the table among them. */
+static inline uint8_t *draw_codes(size_t n, size_t code_bytes, size_t table_n, size_t *numbers) {
+  uint8_t *codes = buffer(n * code_bytes, 1);
+  for (size_t t = 0; t < n; t++) {
+    numbers[t] = t == 0 ? table_n - 1 : t == 1 ? 0 : (size_t)draw(0, (int64_t)table_n - 1);
+    for (size_t j = 0; j < code_bytes; j++) {
+      codes[t * code_bytes + j] = (uint8_t)(numbers[t] >> (8 * j));
+    }
+  }
+  return codes;
+}
+
+/* The last line, after the names of the tables tested. */
+static inline int tables_report(void) {
+  for (size_t i = 0; i < n_tables; i++) printf("%s ", tables[i]->name);
+  return checks_report();
+}
+
+#endif

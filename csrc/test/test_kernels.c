@@ -1,0 +1,198 @@
+/* The kernels on integers, and the choice of a table: every table against a naive computation of
+ * what kernels.h promises. */
+#include "kernel_cases.h"
+
+/* dot7, dot8 */
+
+enum extremes { ANY, LARGEST, SMALLEST, N_EXTREMES };
+
+static void case_dot(size_t n, size_t dim, size_t lanes, size_t gap, int row_bits,
+                     enum extremes extremes) {
+  const size_t stride = dim + gap;
+  uint8_t *rows = buffer((n - 1) * stride + dim, 1);
+  int8_t *query = buffer(dim * lanes, 1);
+  int32_t *bias = buffer(lanes, 4);
+  int32_t *expected = buffer(n * lanes, 4);
+  int32_t *out = buffer(n * lanes, 4);
+  const int top = (1 << row_bits) - 1;
+  for (size_t i = 0; i < (n - 1) * stride + dim; i++) {
+    rows[i] = (uint8_t)(extremes == ANY ? draw(0, top) : top);
+  }
+  for (size_t i = 0; i < dim * lanes; i++) {
+    query[i] = (int8_t)(extremes == ANY ? draw(-127, 127) : extremes == LARGEST ? 127 : -127);
+  }
+  for (size_t l = 0; l < lanes; l++) bias[l] = (int32_t)draw(-1000000, 1000000);
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      int64_t sum = bias[l];
+      for (size_t d = 0; d < dim; d++) {
+        sum += (int64_t)rows[t * stride + d] * query[(d / 4) * lanes * 4 + l * 4 + d % 4];
+      }
+      expected[t * lanes + l] = (int32_t)sum;
+    }
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    memset(out, 0x55, n * lanes * 4);
+    (row_bits == 7 ? tables[i]->dot7 : tables[i]->dot8)(rows, stride, n, dim, query, lanes, bias,
+                                                        out);
+    CHECK(memcmp(out, expected, n * lanes * 4) == 0, "%s dot%d n %zu dim %zu lanes %zu",
+          tables[i]->name, row_bits, n, dim, lanes);
+  }
+  release();
+}
+
+static void test_dot(void) {
+  static const size_t dims[] = {16, 32, 48, 96, 112, 128, 144, 768, 4096};
+  for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+    for (size_t j = 0; j < N_SOME; j++) {
+      for (int b = 7; b <= 8; b++) {
+        for (int x = 0; x < N_EXTREMES; x++) {
+          case_dot(some_n[j], dims[i], 16, j % 3, b, (enum extremes)x);
+          case_dot(some_n[j], dims[i], 32, j % 3, b, (enum extremes)x);
+        }
+      }
+    }
+  }
+}
+
+/* unpack */
+
+static void case_unpack(size_t n, size_t dim, unsigned bits) {
+  const size_t width = dim * bits / 8;
+  uint8_t *packed = buffer(n * width, 1);
+  uint8_t *expected = buffer(n * dim, 1);
+  uint8_t *out = buffer(n * dim, 1);
+  uint8_t *levels = buffer(16, 1);
+  for (size_t i = 0; i < n * width; i++) packed[i] = (uint8_t)draw(0, 255);
+  for (size_t i = 0; i < 16; i++) levels[i] = (uint8_t)draw(0, 127);
+  for (size_t t = 0; t < n; t++) {
+    for (size_t d = 0; d < dim; d++) {
+      unsigned code = 0;
+      for (unsigned bit = 0; bit < bits; bit++) {
+        const size_t at = (d / width) * bits + bit;
+        code |= ((unsigned)packed[t * width + d % width] >> at & 1U) << bit;
+      }
+      expected[t * dim + d] = levels[code];
+    }
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    memset(out, 0x55, n * dim);
+    tables[i]->unpack(packed, n, dim, bits, levels, out);
+    CHECK(memcmp(out, expected, n * dim) == 0, "%s unpack n %zu dim %zu bits %u", tables[i]->name,
+          n, dim, bits);
+  }
+  release();
+}
+
+static void test_unpack(void) {
+  for (unsigned bits = 1; bits <= 4; bits *= 2) {
+    for (size_t dim = 16; dim <= 4096; dim += dim < 600 ? 16 : 496) {
+      for (size_t j = 0; j < N_SOME; j++) case_unpack(some_n[j], dim, bits);
+    }
+  }
+}
+
+/* interact */
+
+static void case_interact(size_t n, size_t code_bytes, size_t lanes, int top) {
+  const size_t table_n = code_bytes == 3 ? 70000 : n % 2 ? 65536 : 300;
+  size_t numbers[67];
+  uint8_t *codes = draw_codes(n, code_bytes, table_n, numbers);
+  uint8_t *table = buffer(table_n * lanes, 1);
+  uint8_t *out = buffer(lanes, 1);
+  uint8_t expected[MV_LANES_MAX] = {0};
+  for (size_t i = 0; i < table_n * lanes; i++) table[i] = (uint8_t)draw(0, top);
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      const uint8_t v = table[numbers[t] * lanes + l];
+      if (v > expected[l]) expected[l] = v;
+    }
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    memset(out, 0x55, lanes);
+    tables[i]->interact(codes, n, code_bytes, table, lanes, out);
+    CHECK(memcmp(out, expected, lanes) == 0, "%s interact n %zu code_bytes %zu lanes %zu",
+          tables[i]->name, n, code_bytes, lanes);
+  }
+  release();
+}
+
+static void test_interact(void) {
+  for (size_t j = 0; j < N_SOME; j++) {
+    for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+      case_interact(some_n[j], 2, lanes, 255);
+      case_interact(some_n[j], 3, lanes, 255);
+      case_interact(some_n[j], 2, lanes, 0);
+    }
+  }
+}
+
+/* argmax: values from a narrow range meet often, and the first row may come before or after the
+ * rows already seen. */
+
+static void case_argmax(size_t n, size_t lanes, int32_t reach, uint32_t first) {
+  int32_t *dots = buffer(n * lanes, 4), *best = buffer(lanes, 4);
+  uint32_t *arg = buffer(lanes, 4);
+  for (size_t i = 0; i < n * lanes; i++) {
+    dots[i] = (int32_t)draw(-reach, reach);
+    if (reach == INT32_MAX && draw(0, 9) == 0) dots[i] = INT32_MIN;
+  }
+  for (size_t l = 0; l < lanes; l++) {
+    best[l] = l % 4 ? (int32_t)draw(-reach, reach) : INT32_MIN;
+    arg[l] = (uint32_t)draw(0, UINT32_MAX);
+  }
+  int32_t expected[MV_LANES_MAX];
+  uint32_t expected_arg[MV_LANES_MAX];
+  for (size_t l = 0; l < lanes; l++) {
+    expected[l] = best[l];
+    expected_arg[l] = arg[l];
+    for (size_t t = n; t-- > 0;) {
+      const int32_t v = dots[t * lanes + l];
+      const uint32_t number = first + (uint32_t)t;
+      if (v == expected[l] && number < expected_arg[l]) expected_arg[l] = number;
+      if (v > expected[l]) expected[l] = v, expected_arg[l] = number;
+    }
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    int32_t *out = copy(best, lanes, 4);
+    uint32_t *out_arg = copy(arg, lanes, 4);
+    tables[i]->argmax(dots, n, lanes, first, out, out_arg);
+    CHECK(memcmp(out, expected, lanes * 4) == 0 && memcmp(out_arg, expected_arg, lanes * 4) == 0,
+          "%s argmax n %zu lanes %zu reach %d", tables[i]->name, n, lanes, reach);
+  }
+  release();
+}
+
+static void test_argmax(void) {
+  static const int32_t reaches[] = {0, 1, 3, 50, INT32_MAX};
+  for (size_t r = 0; r < sizeof reaches / sizeof reaches[0]; r++) {
+    for (size_t j = 0; j < N_SOME; j++) {
+      for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+        case_argmax(some_n[j], lanes, reaches[r], 0);
+        case_argmax(some_n[j], lanes, reaches[r], (uint32_t)draw(0, UINT32_MAX - 100));
+      }
+    }
+  }
+}
+
+/* The choice of a table. To be called first: the environment counts at first use only. */
+static void test_select(void) {
+  const mv_kernels *first = mv_kernels_get();
+  const char *wanted = getenv("MVDB_ISA");
+  CHECK(first != NULL && first == mv_kernels_get(), "the choice must last");
+  CHECK(!mv_kernels_select("abacus") && mv_kernels_get() == first, "an unknown name");
+  if (wanted != NULL && mv_kernels_select(wanted)) {
+    CHECK(strcmp(first->name, wanted) == 0, "MVDB_ISA=%s gave %s", wanted, first->name);
+  }
+  CHECK(mv_kernels_select("scalar"), "always there");
+}
+
+int main(void) {
+  test_select();
+  collect_tables();
+  test_dot();
+  test_unpack();
+  test_interact();
+  test_argmax();
+  return tables_report();
+}

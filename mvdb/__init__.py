@@ -1,0 +1,57 @@
+"""mvdb: an embedded on-disk retrieval engine for late interaction.
+
+>>> import mvdb
+>>> db = mvdb.open("notes.mvdb", dim=128)            # doctest: +SKIP
+>>> db.insert("a", token_vectors, texts="a note")    # doctest: +SKIP
+>>> db.search(query_vectors, k=10)                   # doctest: +SKIP
+"""
+
+from mvdb.database import Database, open
+from mvdb.errors import (
+    BusyError,
+    ClosedError,
+    CorruptionError,
+    DimensionMismatch,
+    DuplicateIdError,
+    EncoderMismatchError,
+    Error,
+    FilterError,
+    FormatError,
+    InvalidInputError,
+    NotFoundError,
+    ReadOnlyError,
+    StorageFullError,
+    WriteFailedError,
+)
+from mvdb.snapshot import Snapshot
+from mvdb.transaction import Transaction
+from mvdb.types import Document, Explanation, Hit, Profile, Report, Stats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BusyError",
+    "ClosedError",
+    "CorruptionError",
+    "Database",
+    "DimensionMismatch",
+    "Document",
+    "DuplicateIdError",
+    "EncoderMismatchError",
+    "Error",
+    "Explanation",
+    "FilterError",
+    "FormatError",
+    "Hit",
+    "InvalidInputError",
+    "NotFoundError",
+    "Profile",
+    "ReadOnlyError",
+    "Report",
+    "Snapshot",
+    "Stats",
+    "StorageFullError",
+    "Transaction",
+    "WriteFailedError",
+    "open",
+]

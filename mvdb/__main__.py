@@ -1,0 +1,7 @@
+"""``python -m mvdb``."""
+
+import sys
+
+from mvdb.cli import main
+
+sys.exit(main())

@@ -1,0 +1,7 @@
+"""``python -m mvdb.cli``."""
+
+import sys
+
+from mvdb.cli import main
+
+sys.exit(main())

@@ -1,0 +1,87 @@
+"""Records with ids of their own into a database: JSONL, and the demo's docstrings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import xxhash
+
+from mvdb.cli.indexing.counts import Counts
+from mvdb.cli.indexing.target import BATCH, Id, Record, Target
+from mvdb.cli.progress import Progress
+
+
+class RecordError(ValueError):
+    """A line of JSONL that is no record; the message names the line."""
+
+
+def index_records(
+    target: Target,
+    records: Iterable[Record],
+    counts: Counts,
+    shown: Progress,
+    total: int | None = None,
+) -> None:
+    """Stores records in batches, a transaction each; those that are there unchanged cost a look.
+
+    Of records with one id the last counts. So the same input given again after a kill goes on where
+    it stopped."""
+    source = iter(records)
+    done = 0
+    while batch := list(islice(source, BATCH)):
+        done += len(batch)
+        latest = list({(type(record.id), record.id): record for record in batch}.values())
+        changed = _changed(target, latest)
+        if changed:
+            target.write(changed)
+        counts.passages += len(changed)
+        counts.kept += len(latest) - len(changed)
+        shown.update(done, total, counts.note())
+
+
+def _changed(target: Target, records: list[Record]) -> list[Record]:
+    stored = target.db.get([record.id for record in records])
+    return [
+        record
+        for record, document in zip(records, stored, strict=True)
+        if document is None
+        or document.text != record.text
+        or dict(document.metadata or {}) != record.metadata
+    ]
+
+
+def read_jsonl(lines: Iterable[bytes], name: str) -> Iterator[Record]:
+    """Records from lines ``{"id"?, "text", "metadata"?}``; blank lines are passed over.
+
+    Without an id, a record goes by the hash of its text, so the same text is stored once.
+
+    Raises:
+        RecordError: for the first line that is no record."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield _record(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise RecordError(f"{name}: line {number}: {error}") from error
+
+
+def _record(value: Any) -> Record:
+    if not isinstance(value, dict):
+        raise ValueError('not a JSON object {"id"?, "text", "metadata"?}')
+    text, metadata = value.get("text"), value.get("metadata")
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError('"text" must be a string that is not blank')
+    if metadata is not None and not isinstance(metadata, dict):
+        raise ValueError('"metadata" must be an object')
+    return Record(_id(value.get("id"), text), text, metadata or {})
+
+
+def _id(value: Any, text: str) -> Id:
+    if value is None:
+        return "text-" + xxhash.xxh3_64_hexdigest(text.encode("utf-8", errors="surrogatepass"))
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError('"id" must be a string or an integer')
+    return value

@@ -1,0 +1,1 @@
+"""From files to passages: finding, decoding, recognising structure, cutting."""

@@ -1,0 +1,172 @@
+"""Blocks into passages of a size that an encoder takes whole and a reader takes in at a glance.
+
+A passage never reaches over a heading unless it is too short to stand alone. It ends between
+paragraphs where it can, else between sentences, and within one only if that alone is too long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from mvdb.cli.reading.blocks import Block, count_words
+
+SHORT = 30  # fewer words do not stand alone
+ENOUGH = 120  # from here on a passage ends at the next paragraph
+MOST = 180
+
+_PARAGRAPH = "\n\n"
+# After a full stop (with closing quotes) before anything but a small letter, after a full stop of
+# Chinese or Japanese, and before an item of a list.
+_SENTENCE_END = re.compile(
+    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z])|[。！？](?!\s)|\n(?=\s*(?:[-*+•]|\d+[.)])\s)"  # noqa: RUF001
+)
+_LINE_END = re.compile(r"\n")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of a document.
+
+    Attributes:
+        text: the words.
+        line, end_line: where it stands in the file, from 1.
+        trail: the headings above it, outermost first.
+        words: its length.
+        glue: what stands between it and the text before: a paragraph's, a line's end, a space."""
+
+    text: str
+    line: int
+    end_line: int
+    trail: tuple[str, ...]
+    words: int
+    glue: str = _PARAGRAPH
+
+
+def cut(blocks: Iterable[Block]) -> Iterator[Passage]:
+    """Cuts blocks, given in the document's order, into passages."""
+    held: Passage | None = None
+    for passage in _sections(blocks):
+        if held is None:
+            held = passage
+        elif _belong(held, passage):
+            held = _join(held, passage, _common(held, passage))
+        else:
+            yield held
+            held = passage
+    if held is not None:
+        yield held
+
+
+def _sections(blocks: Iterable[Block]) -> Iterator[Passage]:
+    for _, section in groupby(blocks, key=lambda block: block.trail):
+        yield from _pack(piece for block in section for piece in _fit(block))
+
+
+def _pack(pieces: Iterable[Passage]) -> Iterator[Passage]:
+    """Fills passages with the pieces of one section."""
+    held: Passage | None = None
+    for piece in pieces:
+        if held is None:
+            held = piece
+        elif held.words + piece.words > MOST or (held.words >= ENOUGH and piece.glue == _PARAGRAPH):
+            yield held
+            held = piece
+        else:
+            held = _join(held, piece, held.trail)
+    if held is not None:
+        yield held
+
+
+def _fit(block: Block) -> Iterator[Passage]:
+    """The block whole, or in sentences (lines, where lines count) if it is too long for that."""
+    whole = _piece(block, 0, len(block.text))
+    # Up to ENOUGH it fits into a passage of its own or ends one; longer ones would leave gaps.
+    if whole.words <= ENOUGH:
+        yield whole
+        return
+    ends = _LINE_END if block.verbatim else _SENTENCE_END
+    for start, end in _split(block.text, 0, len(block.text), ends):
+        for first, last in _shorten(block.text, start, end):
+            yield _piece(block, first, last)
+
+
+def _glue(text: str, at: int) -> str:
+    """What stood before a piece that begins at `at` of its block."""
+    if at == 0:
+        return _PARAGRAPH
+    start = at
+    while start and text[start - 1].isspace():
+        start -= 1
+    space = text[start:at]
+    return "\n" if "\n" in space else " " if space else ""
+
+
+def _split(text: str, start: int, end: int, at: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    for found in at.finditer(text, start, end):
+        if text[start : found.end()].strip():
+            yield start, found.end()
+            start = found.end()
+    if text[start:end].strip():
+        yield start, end
+
+
+def _shorten(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cuts a stretch that is too long by itself between words, or anywhere if it has no spaces."""
+    if count_words(text[start:end]) <= MOST:
+        yield start, end
+        return
+    held, words = start, 0
+    for first, last in _split(text, start, end, _SPACE):
+        for at in range(first, last, MOST):
+            more = count_words(text[at : min(last, at + MOST)])
+            if words and words + more > MOST:
+                yield held, at
+                held, words = at, 0
+            words += more
+    yield held, end
+
+
+def _piece(block: Block, start: int, end: int) -> Passage:
+    raw = block.text[start:end]
+    text = raw.strip() if not block.verbatim else raw.rstrip()
+    inner = start + len(raw) - len(raw.lstrip())
+    line = min(block.end_line, block.line + block.text.count("\n", 0, inner))
+    last = min(block.end_line, line + raw.strip().count("\n"))
+    if end == len(block.text):
+        last = block.end_line
+    words = count_words(text)
+    return Passage(text, line, last, block.trail, words, _glue(block.text, start))
+
+
+def _join(first: Passage, second: Passage, trail: tuple[str, ...]) -> Passage:
+    return replace(
+        first,
+        text=first.text + second.glue + second.text,
+        end_line=max(first.end_line, second.end_line),
+        trail=trail,
+        words=first.words + second.words,
+    )
+
+
+def _belong(first: Passage, second: Passage) -> bool:
+    """Whether one of the two is too short to stand alone and the other may take it in."""
+    # The last words of a section may overfill its last passage a little.
+    if first.words + second.words > MOST + (SHORT if first.trail == second.trail else 0):
+        return False
+    within = second.trail[: len(first.trail)] == first.trail
+    return first.words < SHORT or (second.words < SHORT and within)
+
+
+def _common(first: Passage, second: Passage) -> tuple[str, ...]:
+    """The trail of two joined passages: what they share, or the deeper one below a bare heading."""
+    if first.words < SHORT and second.trail[: len(first.trail)] == first.trail:
+        return second.trail
+    shared = 0
+    for one, other in zip(first.trail, second.trail, strict=False):
+        if one != other:
+            break
+        shared += 1
+    return first.trail[:shared] or first.trail

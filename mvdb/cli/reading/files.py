@@ -1,0 +1,117 @@
+"""Which files there are and what is in them: finding, refusing, decoding, hashing."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from mvdb.cli.reading.blocks import Block
+from mvdb.cli.reading.html import read_html
+from mvdb.cli.reading.markdown import read_markdown
+from mvdb.cli.reading.plain import read_plain
+from mvdb.cli.reading.python_source import read_python
+from mvdb.cli.reading.rst import read_rst
+
+READERS: dict[str, Callable[[str], Iterator[Block]]] = {
+    ".txt": read_plain,
+    ".md": read_markdown,
+    ".rst": read_rst,
+    ".py": read_python,
+    ".html": read_html,
+}
+
+_SNIFF = 8192
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Unreadable(Exception):
+    """A file that is left out; the message says why, in a few words."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in a file: its text and the hash (XXH3, 64 bits, hex) of its bytes."""
+
+    text: str
+    hash: str
+
+
+def find_files(source: Path, refused: Callable[[Path, str], None]) -> Iterator[Path]:
+    """The files to index under `source`, in the order of their names; itself if it is a file.
+
+    Of a folder: files with a known suffix; hidden files and folders and symbolic links to folders
+    are left out. A file that is named itself is taken whatever its suffix. `refused` is told of
+    folders that cannot be listed."""
+    if not source.is_dir():
+        yield source
+        return
+
+    def on_error(error: OSError) -> None:
+        refused(Path(error.filename), error.strerror or str(error))
+
+    for folder, folders, names in os.walk(source, onerror=on_error):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in sorted(names):
+            if not _is_hidden(name) and os.path.splitext(name)[1].lower() in READERS:
+                yield Path(folder, name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
+
+
+def read_file(path: Path, most: int) -> Content:
+    """Reads a text file of at most `most` bytes.
+
+    Raises:
+        Unreadable: it is not a regular file, too large, binary, or the system refuses."""
+    try:
+        status = path.stat()
+        # Asked first: opening a named pipe would wait for somebody to write into it.
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("not a regular file")
+        if status.st_size > most:
+            raise Unreadable(f"larger than {most >> 20} MiB (--max-size)")
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from error
+    return Content(_decode(data), xxhash.xxh3_64_hexdigest(data))
+
+
+def _decode(data: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise Unreadable(f"not valid {encoding.upper()}") from error
+    if b"\0" in data[:_SNIFF]:
+        raise Unreadable("binary")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _decode_legacy(data)
+
+
+def _decode_legacy(data: bytes) -> str:
+    """Old single-byte text; control characters in it mean that it is no text."""
+    head = data[:_SNIFF]
+    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    if control > len(head) // 100:
+        raise Unreadable("binary")
+    return data.decode("cp1252", errors="replace")
+
+
+def read_blocks(path: Path, text: str) -> Iterator[Block]:
+    """The blocks of a file's text, by its suffix."""
+    return READERS.get(path.suffix.lower(), read_plain)(text)

@@ -1,0 +1,331 @@
+"""The one door to the C core: the only module that imports ``mvdb._core``.
+
+Every function here crosses into C once, for a batch or a query, and releases the GIL while there.
+Arrays are C-contiguous; the comments in ``csrc/mvdb.h`` give the meaning of each argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb._core import ffi, lib
+from mvdb.errors import CorruptionError
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Points = NDArray[np.int8]
+Numbers = NDArray[np.uint32]
+
+MAX_DIM: int = lib.MV_MAX_DIM
+SCALES: int = lib.MV_SCALES
+ROW_UNIT: int = lib.MV_ROW_UNIT
+ROW_ZERO: int = lib.MV_ROW_ZERO
+ROW_NOT_FINITE: int = lib.MV_ROW_NOT_FINITE
+
+PLACE = np.dtype([("segment", np.uint32), ("document", np.uint32)])
+"""A document of a list of segments (``mv_place``)."""
+
+
+def _check(status: int, what: str) -> None:
+    """Turns a status of the core into an exception; the only place that does."""
+    if status == lib.MV_OK:
+        return
+    if status == lib.MV_ERROR_MEMORY:
+        raise MemoryError(f"out of memory in {what}")
+    if status == lib.MV_ERROR_CORRUPT:
+        raise CorruptionError(f"{what}: the stored bytes contradict each other; run verify()")
+    raise ValueError(f"{what}: an argument is out of range")
+
+
+def _pointer(kind: str, array: NDArray[Any]) -> Any:
+    return ffi.from_buffer(kind, array)
+
+
+def padded_dim(dim: int) -> int:
+    """Dimensions of a row inside the core: `dim` rounded up to a multiple of 16."""
+    return int(lib.mv_padded_dim(dim))
+
+
+def token_bytes(dim: int, bits: int) -> int:
+    """Bytes of a token in a record."""
+    return int(lib.mv_token_bytes(dim, bits))
+
+
+def code_bytes(n_centroids: int) -> int:
+    """Bytes of a centroid code."""
+    return int(lib.mv_code_bytes(n_centroids))
+
+
+def instruction_set() -> str:
+    """Name of the kernels in use: scalar, avx2, avx512 or neon."""
+    return str(ffi.string(lib.mv_isa()).decode())
+
+
+def select_instruction_set(name: str) -> bool:
+    """Chooses kernels by name, for tests; False when the processor has none of that name."""
+    return bool(lib.mv_isa_select(name.encode()))
+
+
+def normalise(rows: Floats) -> tuple[Floats, Bytes]:
+    """Unit-length copies of `rows` (n, dim) and what each was: ROW_UNIT, ROW_ZERO, ROW_NOT_FINITE."""
+    out = np.empty_like(rows)
+    state = np.empty(len(rows), np.uint8)
+    lib.mv_normalise(
+        _pointer("float[]", rows), len(rows), rows.shape[1],
+        _pointer("float[]", out), _pointer("uint8_t[]", state),
+    )  # fmt: skip
+    return out, state
+
+
+def make_points(vectors: Floats, seed: int) -> Points:
+    """int8 points (n, padded) of unit vectors (n, dim), for training and assignment."""
+    n, dim = vectors.shape
+    points = np.empty((n, padded_dim(dim)), np.int8)
+    _check(
+        lib.mv_points(_pointer("float[]", vectors), n, dim, seed, _pointer("int8_t[]", points)),
+        "quantising points",
+    )
+    return points
+
+
+def kmeans(points: Points, dim: int, k: int, iterations: int, seed: int) -> Bytes:
+    """Centroid rows (k, padded) of points (n, padded); deterministic."""
+    rows = np.empty((k, points.shape[1]), np.uint8)
+    _check(
+        lib.mv_kmeans(
+            _pointer("int8_t[]", points), len(points), dim, k, iterations, seed,
+            _pointer("uint8_t[]", rows),
+        ),
+        "k-means",
+    )  # fmt: skip
+    return rows
+
+
+def nearest(rows: Bytes, dim: int, points: Points) -> Numbers:
+    """Number of the nearest row for each point."""
+    out = np.empty(len(points), np.uint32)
+    _check(
+        lib.mv_nearest(
+            _pointer("uint8_t[]", rows), len(rows), dim,
+            _pointer("int8_t[]", points), len(points), _pointer("uint32_t[]", out),
+        ),
+        "assigning points",
+    )  # fmt: skip
+    return out
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """What defines a codec: the tables that a generation of centroids stores."""
+
+    dim: int
+    bits: int
+    seed: int
+    rows: Bytes  # (n_centroids, padded), int8 + 128, ordered by group
+    group_rows: Bytes  # (n_groups, padded)
+    group_starts: Numbers  # (n_groups + 1,)
+    a_scales: Floats  # (SCALES,)
+    b_scales: Floats  # (SCALES,)
+
+
+class Codec:
+    """A trained codec in memory. Shared by threads; immutable."""
+
+    def __init__(self, spec: CodecSpec) -> None:
+        self.dim = spec.dim
+        self.bits = spec.bits
+        self.seed = spec.seed
+        self.n_centroids = len(spec.rows)
+        self.token_bytes = token_bytes(spec.dim, spec.bits)
+        self.code_bytes = code_bytes(self.n_centroids)
+        c_spec = ffi.new("mv_codec_spec *")
+        c_spec.dim, c_spec.bits, c_spec.seed = spec.dim, spec.bits, spec.seed
+        c_spec.n_centroids, c_spec.n_groups = len(spec.rows), len(spec.group_rows)
+        keep = [  # the struct borrows; the core copies before mv_codec_new returns
+            _pointer("uint8_t[]", spec.rows),
+            _pointer("uint8_t[]", spec.group_rows),
+            _pointer("uint32_t[]", spec.group_starts),
+            _pointer("float[]", spec.a_scales),
+            _pointer("float[]", spec.b_scales),
+        ]
+        c_spec.rows, c_spec.group_rows, c_spec.group_starts = keep[:3]
+        c_spec.a_scales, c_spec.b_scales = keep[3:]
+        out = ffi.new("mv_codec **")
+        _check(lib.mv_codec_new(c_spec, out), "the centroid tables")
+        self.handle = ffi.gc(out[0], lib.mv_codec_free, size=spec.rows.nbytes)
+
+    def fit_scales(self, vectors: Floats) -> tuple[Floats, Floats]:
+        """The scales (a, b), each (n,), that unlimited tables would give the vectors (n, dim)."""
+        a = np.empty(len(vectors), np.float32)
+        b = np.empty(len(vectors), np.float32)
+        _check(
+            lib.mv_fit_scales(
+                self.handle, _pointer("float[]", vectors), len(vectors),
+                _pointer("float[]", a), _pointer("float[]", b),
+            ),
+            "fitting scales",
+        )  # fmt: skip
+        return a, b
+
+    def encode(self, vectors: Floats, lengths: Numbers) -> tuple[Bytes, Bytes, float]:
+        """Codes, records and the sum of residual norms of documents given as (flat, lengths)."""
+        n = len(vectors)
+        codes = np.empty(n * self.code_bytes, np.uint8)
+        records = np.empty(n * self.token_bytes, np.uint8)
+        residual_sum = ffi.new("double *")
+        _check(
+            lib.mv_encode(
+                self.handle, _pointer("float[]", vectors), _pointer("uint32_t[]", lengths),
+                len(lengths), _pointer("uint8_t[]", codes), _pointer("uint8_t[]", records),
+                residual_sum,
+            ),
+            "encoding",
+        )  # fmt: skip
+        return codes, records, float(residual_sum[0])
+
+    def decode(self, codes: memoryview, record: memoryview, n_tokens: int) -> Floats:
+        """Reconstructed vectors (n_tokens, dim) of one document."""
+        out = np.empty((n_tokens, self.dim), np.float32)
+        _check(
+            lib.mv_decode(
+                self.handle, ffi.from_buffer("uint8_t[]", codes),
+                ffi.from_buffer("uint8_t[]", record), n_tokens, _pointer("float[]", out),
+            ),
+            "decoding",
+        )  # fmt: skip
+        return out
+
+
+class SegmentView:
+    """Addresses of a segment's parts, as the core reads them.
+
+    The caller guarantees that the buffers stay where they are while the view is used; arrays given
+    here are kept alive, buffers of the mapped file are not (a read transaction keeps those)."""
+
+    def __init__(
+        self,
+        codec: Codec | None,
+        dim: int,
+        starts: Numbers,
+        chunk_documents: Numbers,
+        codes: Sequence[memoryview],
+        records: Sequence[memoryview],
+    ) -> None:
+        n_chunks = len(chunk_documents) - 1
+        self._codec = codec
+        self._starts = starts
+        self._chunk_documents = chunk_documents
+        self._codes = ffi.new("uint8_t *[]", [_address(part) for part in codes] or 1)
+        self._records = ffi.new("uint8_t *[]", [_address(part) for part in records])
+        self.struct = ffi.new("mv_segment *")
+        self.struct.codec = codec.handle if codec is not None else ffi.NULL
+        self.struct.dim = dim
+        self.struct.n_documents = len(starts) - 1
+        self.struct.n_chunks = n_chunks
+        self.struct.starts = _pointer("uint32_t[]", starts)
+        self.struct.chunk_documents = _pointer("uint32_t[]", chunk_documents)
+        self.struct.codes = self._codes
+        self.struct.records = self._records
+        codes_sizes = [len(part) for part in codes] or [0] * n_chunks
+        records_sizes = [len(part) for part in records]
+        if len(codes_sizes) != n_chunks or len(records_sizes) != n_chunks:
+            _check(lib.MV_ERROR_CORRUPT, "a segment's directory")
+        _check(
+            lib.mv_segment_check(
+                self.struct, ffi.new("size_t[]", codes_sizes), ffi.new("size_t[]", records_sizes)
+            ),
+            "a segment's directory",
+        )
+
+
+def _address(buffer: memoryview) -> Any:
+    return ffi.cast("uint8_t *", ffi.from_buffer(buffer))
+
+
+def check_codes(codec: Codec, codes: memoryview) -> None:
+    """Raises CorruptionError unless every code lies inside the codec's centroids."""
+    n = len(codes) // codec.code_bytes
+    _check(
+        lib.mv_codes_check(codec.handle, ffi.from_buffer("uint8_t[]", codes), n),
+        "centroid codes",
+    )
+
+
+class SegmentList:
+    """The segments of one state, laid out for the core."""
+
+    def __init__(self, views: Sequence[SegmentView]) -> None:
+        self.n = len(views)
+        self._views = list(views)
+        self.array = ffi.new("mv_segment[]", self.n)
+        for i, view in enumerate(views):
+            self.array[i] = view.struct[0]
+
+
+class Query:
+    """A query being answered, with scratch memory that is reused: one thread at a time."""
+
+    def __init__(self) -> None:
+        out = ffi.new("mv_query **")
+        _check(lib.mv_query_new(out), "a query")
+        self._handle = ffi.gc(out[0], lib.mv_query_free)
+        self.m = 0
+
+    def load(self, vectors: Floats, seed: int) -> None:
+        """Takes unit query vectors (m, dim)."""
+        m, dim = vectors.shape
+        self.m = m
+        _check(
+            lib.mv_query_load(self._handle, _pointer("float[]", vectors), m, dim, seed),
+            "loading a query",
+        )
+
+    def coarse(
+        self, segments: SegmentList, allowed: Sequence[Bytes | None], limit: int
+    ) -> tuple[NDArray[Any], Floats]:
+        """The best `limit` places (dtype PLACE) by centroid interaction, and their scores.
+
+        `allowed`: for each segment a bitmap (little bit order) or None for all."""
+        places = np.empty(limit, PLACE)
+        scores = np.empty(limit, np.float32)
+        count = ffi.new("size_t *")
+        bitmaps = ffi.new(
+            "uint8_t *[]",
+            [ffi.NULL if a is None else ffi.cast("uint8_t *", ffi.from_buffer(a)) for a in allowed]
+            or 1,
+        )
+        _check(
+            lib.mv_coarse(
+                self._handle, segments.array, segments.n, bitmaps, limit,
+                ffi.from_buffer("mv_place[]", places), _pointer("float[]", scores), count,
+            ),
+            "the coarse stage",
+        )  # fmt: skip
+        return places[: count[0]], scores[: count[0]]
+
+    def score(self, segments: SegmentList, places: NDArray[Any], *, precise: bool) -> Floats:
+        """MaxSim of the stored vectors of `places` (dtype PLACE)."""
+        scores = np.empty(len(places), np.float32)
+        mode = lib.MV_SCORE_PRECISE if precise else lib.MV_SCORE_FAST
+        _check(
+            lib.mv_score(
+                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
+                len(places), mode, _pointer("float[]", scores),
+            ),
+            "scoring",
+        )  # fmt: skip
+        return scores
+
+    def explain(self, view: SegmentView, document: int, n_tokens: int) -> Floats:
+        """Token scores (m, n_tokens) of one document."""
+        matrix = np.empty((self.m, n_tokens), np.float32)
+        _check(
+            lib.mv_explain(self._handle, view.struct, document, _pointer("float[]", matrix)),
+            "explaining",
+        )
+        return matrix

@@ -1,0 +1,412 @@
+"""Databases: opening, writing, reading, maintenance."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mvdb import encoding, inputs, settings
+from mvdb.catalogue import ids as id_keys
+from mvdb.catalogue.ids import Id
+from mvdb.encoding import TextEncoder
+from mvdb.errors import ClosedError, DimensionMismatch, InvalidInputError, ReadOnlyError
+from mvdb.index import checking, generations, layout, manifest
+from mvdb.index.manifest import Manifest
+from mvdb.index.state import State, StateCache
+from mvdb.index.writing import IndexWriter
+from mvdb.querypool import QueryPool
+from mvdb.reading import Readable
+from mvdb.snapshot import Snapshot
+from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
+from mvdb.transaction import MetadataInput, Texts, Transaction
+from mvdb.types import Report, Stats
+
+Progress = Callable[[str], None]
+
+BUILD_THREADS = 8
+
+
+def open(  # noqa: A001 - the name of the API, as in dbm.open
+    path: str | os.PathLike[str],
+    *,
+    dim: int | None = None,
+    bits: int = 2,
+    readonly: bool = False,
+    create: bool = True,
+    encoder: Any = None,
+    durability: str = "full",
+    map_size: int | None = None,
+    allow_encoder_mismatch: bool = False,
+) -> Database:
+    """Opens the database in the file `path`, creating it when it is not there.
+
+    Args:
+        path: one file. While it is open for writing there is a second, `path + "-lock"`.
+        dim: dimensions of a token vector, 1..4096; needed to create (or taken from the encoder),
+            later checked when given.
+        bits: bits per dimension of a residual, 1, 2, 4 or 8, fixed at creation; 16 keeps float16
+            vectors and searches them exactly.
+        readonly: refuse writes; opens read-only files and media and writes no lock file.
+        create: False: a missing file is an error.
+        encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
+            (`mvdb.encoders`); lets texts stand for vectors.
+        durability: "full": a commit that has returned survives power loss. "relaxed": a crash of
+            the system may lose the last commits, never the consistency.
+        map_size: bytes of address space to reserve at least; grows by itself.
+        allow_encoder_mismatch: use `encoder` though the vectors in the file come from another one.
+
+    Raises:
+        FileNotFoundError: no such file, and create is False or readonly True.
+        DimensionMismatch: the file has another `dim`.
+        FormatError: not an mvdb file, or made by a newer mvdb or an unlike machine.
+        CorruptionError: damaged.
+        InvalidInputError: arguments that cannot be.
+    """
+    if durability not in ("full", "relaxed"):
+        raise InvalidInputError(f'durability: "full" or "relaxed", not {durability!r}')
+    text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
+    if dim is None and text_encoder.identity is not None:
+        dim = text_encoder.identity.dim
+
+    def initialise(txn: WriteTransaction) -> None:
+        settings.store(txn, settings.check(dim, bits))
+        manifest.store(txn, Manifest())
+
+    if not os.path.exists(path) and create and not readonly:
+        settings.check(dim, bits)
+    environment = Environment.open(
+        os.fspath(path),
+        readonly=readonly,
+        create=create and not readonly,
+        initialise=initialise,
+        check=checking.check_small_tables,
+        durability=durability,
+        map_size=map_size,
+    )
+    try:
+        return Database(environment, dim, text_encoder, readonly=readonly)
+    except BaseException:
+        environment.close()
+        raise
+
+
+class Database(Readable):
+    """An open database; made by `mvdb.open`.
+
+    A context manager. Safe to use from many threads: any number of readers and one writer at a time,
+    which readers never wait for. Other processes may have the same file open. After `os.fork()` the
+    child must open the file anew."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        dim: int | None,
+        encoder: TextEncoder,
+        *,
+        readonly: bool,
+    ) -> None:
+        self._environment = environment
+        self._encoder = encoder
+        self._readonly = readonly
+        self._queries = QueryPool()
+        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        with environment.read() as txn:
+            stored = settings.load(txn)
+            problem = encoder.mismatch(encoding.load(txn))
+        if dim is not None and dim != stored.dim:
+            raise DimensionMismatch(
+                f"{environment.path}: the file has dim {stored.dim}, not {dim}; "
+                "leave dim out, or create another file"
+            )
+        self.dim = stored.dim
+        self.bits = stored.bits
+        self._cache = StateCache(stored.dim)
+        if problem is not None:
+            warnings.warn(problem, stacklevel=3)
+
+    def __repr__(self) -> str:
+        return f"<mvdb.Database {str(self.path)!r} dim={self.dim} bits={self.bits}>"
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._environment.path)
+
+    @property
+    def readonly(self) -> bool:
+        """Whether this handle refuses writes."""
+        return self._readonly
+
+    def close(self) -> None:
+        """Closes the file; waits for calls of other threads that are under way. Harmless when done
+        twice. Everything else raises ClosedError afterwards."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._environment.close()
+        self._cache.clear()
+        if self._executor is not None:
+            self._executor.shutdown()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self.path}: the database is closed")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._readonly:
+            raise ReadOnlyError(f"{self.path}: opened with readonly=True; open it without to write")
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        self._check_open()
+        with self._environment.read() as txn:
+            yield txn, self._cache.state(txn)
+
+    def _build_executor(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                workers = min(BUILD_THREADS, os.cpu_count() or 1)
+                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mvdb")
+            return self._executor
+
+    # ---- writing ----
+
+    def transaction(self, timeout: float | None = None) -> Transaction:
+        """A write transaction, for use as a context manager.
+
+        One writer at a time, across threads and processes: waits for the current one, at most
+        `timeout` seconds (None: for ever), then raises BusyError."""
+        self._check_writable()
+        txn = self._environment.write(timeout=timeout)
+        try:
+            writer = IndexWriter(
+                txn,
+                self._cache.state(txn),
+                dim=self.dim,
+                bits=self.bits,
+                folder=str(self.path.absolute().parent),
+                executor=self._build_executor,
+            )
+            return Transaction(self, txn, writer)
+        except BaseException:
+            txn.abort()
+            raise
+
+    def insert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents, in a transaction of its own.
+
+        Args:
+            ids: one id or a sequence; str of 1..500 UTF-8 bytes or 64-bit int. 1 is not "1".
+            embeddings: for one id a matrix (n, dim); else a sequence of matrices, a 3-D array, or a
+                tuple (flat, lengths) with flat (sum(lengths), dim). Anything with __array__ or
+                DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are brought to unit
+                length; zero rows are dropped as padding. None: the texts are encoded.
+            texts: stored, and returned with hits.
+            metadata: a JSON object per document, to be filtered on.
+
+        Raises:
+            DuplicateIdError: an id is there already.
+            InvalidInputError, DimensionMismatch: naming the document and the row.
+            BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
+        """
+        with self.transaction() as txn:
+            txn.insert(ids, embeddings, texts=texts, metadata=metadata)
+
+    def upsert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents or replaces them whole (vectors, text and metadata), in a transaction of
+        its own. Arguments and errors as for `insert`."""
+        with self.transaction() as txn:
+            txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
+
+    def delete(self, ids: Id | Sequence[Id]) -> int:
+        """Deletes documents, in a transaction of its own; returns how many there were. Unknown ids
+        are not an error."""
+        with self.transaction() as txn:
+            return txn.delete(ids)
+
+    def insert_batches(
+        self,
+        batches: Iterable[Any],
+        *,
+        commit_every: int = 10_000,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Streams documents in, never holding more than a batch and a transaction's buffers.
+
+        Resumable: documents whose id is there already are skipped, so running the same stream again
+        after an interruption goes on where the last commit stood.
+
+        Args:
+            batches: yields mappings with the arguments of `insert` (`ids`, `embeddings`, `texts`,
+                `metadata`), or tuples of them in this order.
+            commit_every: documents per transaction.
+            progress: called after each commit with the number of documents inserted so far.
+
+        Returns the number of documents inserted. Raises as `insert` does, except for ids that exist.
+        """
+        if commit_every < 1:
+            raise InvalidInputError(f"commit_every: at least 1, not {commit_every}")
+        total = 0
+        source = iter(batches)
+        exhausted = False
+        while not exhausted:
+            count = 0
+            with self.transaction() as txn:
+                while count < commit_every:
+                    batch = next(source, None)
+                    if batch is None:
+                        exhausted = True
+                        break
+                    count += _insert_new(txn, batch)
+            total += count
+            if progress is not None and count:
+                progress(total)
+        return total
+
+    # ---- snapshots and numbers ----
+
+    def snapshot(self) -> Snapshot:
+        """A context manager for repeatable reads of the present state; it has the reading methods
+        of the database."""
+        self._check_open()
+        txn = self._environment.read()
+        try:
+            return Snapshot(self, txn, self._cache.state(txn))
+        except BaseException:
+            txn.close()
+            raise
+
+    def stats(self) -> Stats:
+        """Numbers about the database; see `Stats`."""
+        with self._reading() as (txn, state):
+            current = state.manifest
+            encoder = encoding.load(txn)
+            sizes = _part_sizes(txn)
+        stored = sum(info.n_tokens for info in current.segments)
+        codecs = [segment.codec for segment in state.segments if segment.codec is not None]
+        return Stats(
+            documents=current.live_documents,
+            tokens=current.live_tokens,
+            dim=self.dim,
+            bits=self.bits,
+            segments=len(current.segments),
+            centroids=codecs[-1].n_centroids if codecs else 0,
+            trained_tokens=current.trained_tokens,
+            deleted_share=1 - current.live_tokens / stored if stored else 0.0,
+            drift=_drift(current),
+            bytes=sizes,
+            file_bytes=self._environment.size(),
+            encoder=None if encoder is None else encoder.name,
+        )
+
+    # ---- maintenance ----
+
+    def optimize(self, progress: Progress | None = None) -> None:
+        """Trains centroids where due, merges segments and drops deleted documents' data.
+
+        Never needed for correct results. `progress` is called with the name of each step."""
+        with self.transaction() as txn:
+            txn._writer.optimize(progress or (lambda step: None))
+
+    def compact(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Rewrites the database to the smallest file: in place, atomically, or to `path`.
+
+        In place needs this to be the only open handle, else BusyError."""
+        if not self._readonly:
+            self.optimize()
+        self._check_open()
+        if path is not None:
+            self._environment.copy(os.fspath(path))
+            return
+        self._check_writable()
+        self._cache.clear()
+        self._environment.compact()
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """A consistent copy of the present state, while readers and a writer go on.
+
+        `path` must not exist; it appears when the copy is complete."""
+        self._check_open()
+        self._environment.copy(os.fspath(path))
+
+    def verify(self, deep: bool = True) -> Report:
+        """Checks every block's checksum and structure and that the tables agree; never writes.
+        deep=False leaves out vectors, texts and metadata."""
+        self._check_open()
+        with self._environment.read() as txn:
+            return checking.Checker(txn, self.dim, deep=deep).run()
+
+
+def _insert_new(txn: Transaction, batch: Any) -> int:
+    """Inserts those documents of a batch whose ids are new; returns how many."""
+    if not isinstance(batch, Mapping):
+        batch = dict(zip(("ids", "embeddings", "texts", "metadata"), batch, strict=False))
+    names = id_keys.as_list(batch["ids"])
+    new = [i for i, name in enumerate(names) if name not in txn]
+    if len(new) < len(names):
+        batch = {key: inputs.select(value, new) for key, value in batch.items()}
+    if new:
+        txn.insert(
+            batch["ids"],
+            batch.get("embeddings"),
+            texts=batch.get("texts"),
+            metadata=batch.get("metadata"),
+        )
+    return len(new)
+
+
+def _part_sizes(txn: ReadTransaction) -> dict[str, int]:
+    sizes = {part.name.lower(): 0 for part in layout.Part}
+    names = {int(part): part.name.lower() for part in layout.Part}
+    for key, value in txn.iterate(layout.TABLE):
+        name = names.get(key[8] if len(key) == 13 else -1)
+        if name is not None:
+            sizes[name] += len(value)
+    for table in ("ids", "tombstones", generations.TABLE):
+        sizes[f"table_{table}"] = sum(len(key) + len(value) for key, value in txn.iterate(table))
+    return sizes
+
+
+def _drift(current: Manifest) -> float:
+    """Mean residual length of what is stored against that at training time."""
+    tokens = sum(info.n_tokens for info in current.segments if info.generation)
+    if not tokens or not current.trained_residual:
+        return 1.0
+    total = sum(info.residual_sum for info in current.segments if info.generation)
+    return total / tokens / current.trained_residual

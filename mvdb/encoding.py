@@ -1,0 +1,87 @@
+"""Texts to vectors: the database's encoder, and the check that it is the one the vectors came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mvdb.errors import CorruptionError, EncoderMismatchError, InvalidInputError
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+
+TABLE = "meta"
+KEY = b"encoder"
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """What makes two encoders' vectors comparable."""
+
+    name: str
+    dim: int
+    pooling: str | None = None
+
+
+def identity(encoder: Any) -> EncoderIdentity:
+    """The identity of an object of the encoder protocol."""
+    return EncoderIdentity(str(encoder.name), int(encoder.dim), getattr(encoder, "pooling", None))
+
+
+def load(txn: ReadTransaction) -> EncoderIdentity | None:
+    """The identity stored in the file."""
+    value = txn.get(TABLE, KEY)
+    if value is None:
+        return None
+    body = envelope.unseal(Kind.META, KEY, value, "encoder")
+    try:
+        return EncoderIdentity(**json.loads(bytes(body)))
+    except (ValueError, TypeError) as error:
+        raise CorruptionError(f"encoder: not readable ({error})") from None
+
+
+def store(txn: WriteTransaction, encoder: EncoderIdentity) -> None:
+    """Writes the identity."""
+    body = json.dumps(asdict(encoder), ensure_ascii=False).encode("utf-8")
+    txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))
+
+
+class TextEncoder:
+    """An encoder as one database uses it; without one, texts cannot become vectors."""
+
+    def __init__(self, encoder: Any, *, allow_mismatch: bool) -> None:
+        self.encoder = encoder
+        self.identity = None if encoder is None else identity(encoder)
+        self._allow_mismatch = allow_mismatch
+
+    def mismatch(self, stored: EncoderIdentity | None) -> str | None:
+        """Why this encoder's vectors do not go with the stored ones, or None."""
+        if self.identity is None or stored is None or self.identity == stored:
+            return None
+        return (
+            f"the vectors in the file come from encoder {stored.name!r} (dim {stored.dim}, pooling "
+            f"{stored.pooling}), this handle has {self.identity.name!r} (dim {self.identity.dim}, "
+            f"pooling {self.identity.pooling})"
+        )
+
+    def _check(self, stored: EncoderIdentity | None, purpose: str) -> Any:
+        if self.encoder is None:
+            raise InvalidInputError(
+                f"{purpose} needs an encoder: give one to mvdb.open(encoder=...), or give vectors"
+            )
+        problem = self.mismatch(stored)
+        if problem is not None and not self._allow_mismatch:
+            raise EncoderMismatchError(
+                f"{problem}; open with the same encoder, or with allow_encoder_mismatch=True"
+            )
+        return self.encoder
+
+    def documents(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
+        """Vectors of documents."""
+        return list(self._check(stored, "inserting texts alone").encode_documents(list(texts)))
+
+    def queries(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
+        """Vectors of queries."""
+        return list(self._check(stored, "a query in words").encode_queries(list(texts)))

@@ -1,0 +1,63 @@
+"""The exceptions of mvdb. Each inherits the builtin that fits, so ``except ValueError`` still works."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Base of every exception that mvdb raises on its own account."""
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its argument; a message is a sentence, not a key.
+        return str(self.args[0]) if self.args else ""
+
+
+class DimensionMismatch(Error, ValueError):
+    """Vectors (or ``dim=``) have another number of dimensions than the file."""
+
+
+class DuplicateIdError(Error, KeyError):
+    """``insert`` met an id that is already there."""
+
+
+class NotFoundError(Error, KeyError):
+    """An id that the call needs is not in the database."""
+
+
+class FilterError(Error, ValueError):
+    """A filter is malformed; the message names the path of the fault."""
+
+
+class ClosedError(Error, RuntimeError):
+    """The database, snapshot or transaction is closed, or was opened before ``fork()``."""
+
+
+class ReadOnlyError(Error, RuntimeError):
+    """A write through a handle opened with ``readonly=True``."""
+
+
+class BusyError(Error, TimeoutError):
+    """Another writer kept the file for longer than the timeout."""
+
+
+class CorruptionError(Error, OSError):
+    """Bytes of the file are not what was written. Nothing was computed from them."""
+
+
+class FormatError(Error, ValueError):
+    """Not an mvdb file, or one made by a newer version or an unlike machine."""
+
+
+class StorageFullError(Error, OSError):
+    """The disk, a quota or the reserved address space is full; the transaction was rolled back."""
+
+
+class WriteFailedError(Error, OSError):
+    """The system failed to write or sync. This handle refuses further writes; reopen the file."""
+
+
+class EncoderMismatchError(Error, ValueError):
+    """Text was given to a database whose vectors were made by another encoder."""
+
+
+class InvalidInputError(Error, ValueError):
+    """Ids, vectors, texts or metadata that cannot be stored; the message names which and why."""

@@ -1,0 +1,158 @@
+"""Verification: every block's checksum and structure, and that the tables agree. Never writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mvdb.catalogue import ids as id_keys
+from mvdb.errors import CorruptionError
+from mvdb.index import generations, id_table, layout, manifest
+from mvdb.index.layout import Part
+from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
+from mvdb.index.segments import Segment
+from mvdb.index.state import TOMBSTONES, Live, load_live
+from mvdb.storage.environment import ReadTransaction
+from mvdb.types import Report
+
+MAX_PROBLEMS = 1000
+
+
+def check_small_tables(txn: ReadTransaction) -> None:
+    """What is verified when a file is opened that was not closed cleanly on this machine: the
+    manifest, each id, the tombstones. CorruptionError for the first fault."""
+    current = manifest.load(txn)
+    count = sum(1 for _ in id_table.entries(txn))
+    if count != current.n_ids:
+        raise CorruptionError(f"ids: {count} entries, the manifest says {current.n_ids}")
+    if current.n_ids != current.live_documents:
+        raise CorruptionError(
+            f"manifest: {current.n_ids} ids for {current.live_documents} documents"
+        )
+    for info in current.segments:
+        load_live(txn, info)
+
+
+class Checker:
+    """One run of `verify`."""
+
+    def __init__(self, txn: ReadTransaction, dim: int, *, deep: bool) -> None:
+        self._txn = txn
+        self._dim = dim
+        self._deep = deep
+        self._problems: list[str] = []
+        self._blocks: Counter[str] = Counter()
+        self._documents = 0
+        self._tokens = 0
+
+    def run(self) -> Report:
+        """Checks everything and goes on behind each fault."""
+        with self._noting("manifest"):
+            current = manifest.load(self._txn)
+            self._check(current)
+        problems = tuple(self._problems[:MAX_PROBLEMS])
+        return Report(problems, dict(self._blocks), self._documents, self._tokens)
+
+    @contextmanager
+    def _noting(self, part: str) -> Iterator[None]:
+        try:
+            yield
+            self._blocks[part] += 1
+        except CorruptionError as error:
+            self._problems.append(str(error))
+
+    def _check(self, current: Manifest) -> None:
+        known: dict[bytes, int] = {}
+        for info in current.segments:
+            with self._noting("segments"):
+                self._check_segment(info, known)
+        with self._noting("ids"):
+            self._check_ids(current, known)
+        self._check_orphans(current)
+
+    def _check_segment(self, info: SegmentInfo, known: dict[bytes, int]) -> None:
+        codec = None
+        if info.generation != FLOAT16:
+            codec = generations.load(self._txn, info.generation)
+            self._blocks["centroids"] += 1
+        segment = Segment(self._txn, info, codec, self._dim)
+        live = load_live(self._txn, info)
+        numbers = segment.directory.numbers
+        if int(numbers[0]) != info.first or int(numbers[-1]) != info.last:
+            raise CorruptionError(f"segment {info.id}: document numbers differ from the manifest")
+        for row in range(len(segment)):
+            if live is None or live[row]:
+                known[segment.key(self._txn, row)] = int(numbers[row])
+        self._documents += info.live_documents
+        self._tokens += self._count_tokens(segment, live, info)
+        segment.view(self._txn)
+        self._blocks["codes"] += len(segment.directory.chunks) - 1 if codec else 0
+        if self._deep:
+            self._check_contents(segment)
+
+    def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
+        lengths = np.diff(segment.directory.starts)
+        tokens = int(lengths.sum() if live is None else lengths[live].sum())
+        if tokens != info.live_tokens:
+            raise CorruptionError(
+                f"segment {info.id}: {tokens} live tokens, the manifest says {info.live_tokens}"
+            )
+        return tokens
+
+    def _check_contents(self, segment: Segment) -> None:
+        for row in range(len(segment)):
+            with self._noting("records"):
+                segment.check_records(self._txn, np.array([row]))
+        for index in range(len(segment.directory.blocks) - 1):
+            with self._noting("documents"):
+                for text, _ in segment.block(self._txn, index):
+                    _check_text(text, segment.id)
+        with self._noting("fields"):
+            columns = segment.columns(self._txn)
+            if columns is not None:
+                columns.verify()
+
+    def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
+        count = 0
+        for key, number in id_table.entries(self._txn):
+            count += 1
+            id_keys.decode(key)
+            if known.get(key) != number:
+                self._problems.append(f"id {key[:24]!r} leads to no live document")
+        if count != current.n_ids or count != len(known):
+            self._problems.append(
+                f"ids: {count} entries, {current.n_ids} in the manifest, {len(known)} in segments"
+            )
+
+    def _check_orphans(self, current: Manifest) -> None:
+        alive = {layout.segment_prefix(info.id) for info in current.segments}
+        self._find_orphans(layout.TABLE, lambda key: key[:8] in alive)
+        self._find_orphans(TOMBSTONES, lambda key: key in alive)
+        newest = current.generation
+        self._find_orphans(
+            generations.TABLE, lambda key: 1 <= int.from_bytes(key[:4], "big") <= newest
+        )
+        self._check_parts(current)
+
+    def _find_orphans(self, table: str, expected: Callable[[bytes], bool]) -> None:
+        count = sum(1 for key, _ in self._txn.iterate(table) if not expected(bytes(key)))
+        if count:
+            self._problems.append(f"{table}: {count} values belong to nothing (orphans)")
+
+    def _check_parts(self, current: Manifest) -> None:
+        """Every value of the segments has a known part number."""
+        parts = {int(part) for part in Part}
+        for key, _ in self._txn.iterate(layout.TABLE):
+            if len(key) != 13 or bytes(key)[8] not in parts:
+                self._problems.append(f"segments: key {bytes(key).hex()} is none of ours")
+
+
+def _check_text(text: bytes | None, segment: int) -> None:
+    try:
+        if text is not None:
+            text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CorruptionError(f"segment {segment}: a text is not UTF-8") from None

@@ -1,0 +1,96 @@
+"""Centroid generations: the trained tables of a codec, as stored and as used.
+
+Table `centroids`, key (generation, part, index): part 0 is the head, the others are runs of bytes
+cut into extents.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from mvdb import core
+from mvdb.errors import CorruptionError
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+
+TABLE = "centroids"
+EXTENT_BYTES = (1 << 20) - 4096
+
+_HEAD = struct.Struct("<IIQII")  # dim, bits, seed, centroids, groups
+_ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES = 1, 2, 3, 4
+
+
+def _key(generation: int, part: int, index: int = 0) -> bytes:
+    return generation.to_bytes(4, "big") + bytes((part,)) + index.to_bytes(4, "big")
+
+
+def _put(txn: WriteTransaction, key: bytes, body: bytes) -> None:
+    txn.put(TABLE, key, envelope.seal(Kind.CENTROIDS, key, body))
+
+
+def _get(txn: ReadTransaction, key: bytes) -> memoryview:
+    where = f"centroids of generation {int.from_bytes(key[:4], 'big')}"
+    value = txn.get(TABLE, key)
+    if value is None:
+        raise CorruptionError(f"{where}: part {key[4]} is missing")
+    return envelope.unseal(Kind.CENTROIDS, key, value, where)
+
+
+def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec) -> None:
+    """Writes the tables of a generation."""
+    head = _HEAD.pack(spec.dim, spec.bits, spec.seed, len(spec.rows), len(spec.group_rows))
+    _put(txn, _key(generation, 0), head)
+    runs = {
+        _ROWS: spec.rows.tobytes(),
+        _GROUP_ROWS: spec.group_rows.tobytes(),
+        _GROUP_STARTS: spec.group_starts.astype("<u4").tobytes(),
+        _SCALES: spec.a_scales.astype("<f4").tobytes() + spec.b_scales.astype("<f4").tobytes(),
+    }
+    for part, run in runs.items():
+        for index, at in enumerate(range(0, len(run), EXTENT_BYTES)):
+            _put(txn, _key(generation, part, index), run[at : at + EXTENT_BYTES])
+
+
+def load(txn: ReadTransaction, generation: int) -> core.Codec:
+    """The codec of a generation; CorruptionError when a part is missing or does not fit."""
+    where = f"centroids of generation {generation}"
+    head = _get(txn, _key(generation, 0))
+    if len(head) != _HEAD.size:
+        raise CorruptionError(f"{where}: head of {len(head)} bytes")
+    dim, bits, seed, n_rows, n_groups = _HEAD.unpack(head)
+    if not 1 <= dim <= core.MAX_DIM or n_rows < 1 or n_groups < 1:
+        raise CorruptionError(f"{where}: impossible sizes in the head")
+    padded = core.padded_dim(dim)
+
+    def run(part: int, size: int) -> memoryview:
+        count = -(-size // EXTENT_BYTES)
+        data = b"".join(_get(txn, _key(generation, part, index)) for index in range(count))
+        if len(data) != size:
+            raise CorruptionError(f"{where}: part {part} has {len(data)} bytes, not {size}")
+        return memoryview(data)
+
+    scales = np.frombuffer(run(_SCALES, 8 * core.SCALES), "<f4").astype(np.float32)
+    return core.Codec(
+        core.CodecSpec(
+            dim=dim,
+            bits=bits,
+            seed=seed,
+            rows=np.frombuffer(run(_ROWS, n_rows * padded), np.uint8).reshape(n_rows, padded),
+            group_rows=np.frombuffer(run(_GROUP_ROWS, n_groups * padded), np.uint8).reshape(
+                n_groups, padded
+            ),
+            group_starts=np.frombuffer(run(_GROUP_STARTS, 4 * (n_groups + 1)), "<u4").astype(
+                np.uint32
+            ),
+            a_scales=scales[: core.SCALES].copy(),
+            b_scales=scales[core.SCALES :].copy(),
+        )
+    )
+
+
+def delete(txn: WriteTransaction, generation: int) -> None:
+    """Removes a generation's tables."""
+    txn.delete_prefix(TABLE, generation.to_bytes(4, "big"))

@@ -1,0 +1,45 @@
+"""The table of external ids: key of an id -> document number."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from mvdb.errors import CorruptionError
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+
+TABLE = "ids"
+_NUMBER = struct.Struct("<Q")
+
+
+def _number(key: bytes, value: memoryview) -> int:
+    body = envelope.unseal(Kind.ID, key, value, f"id {key[:24]!r}")
+    if len(body) != _NUMBER.size:
+        raise CorruptionError(f"id {key[:24]!r}: value of {len(body)} bytes")
+    return int(_NUMBER.unpack(body)[0])
+
+
+def get(txn: ReadTransaction, key: bytes) -> int | None:
+    """The document number of an id, or None."""
+    value = txn.get(TABLE, key)
+    return None if value is None else _number(key, value)
+
+
+def put(txn: WriteTransaction, key: bytes, number: int) -> None:
+    """Sets the document number of an id."""
+    txn.put(TABLE, key, envelope.seal(Kind.ID, key, _NUMBER.pack(number)))
+
+
+def delete(txn: WriteTransaction, key: bytes) -> None:
+    """Removes an id."""
+    txn.delete(TABLE, key)
+
+
+def entries(txn: ReadTransaction, after: bytes | None = None) -> Iterator[tuple[bytes, int]]:
+    """Keys and numbers in id order, from behind `after`."""
+    for key, value in txn.iterate(TABLE, start=after):
+        raw = bytes(key)
+        if raw != after:
+            yield raw, _number(raw, value)

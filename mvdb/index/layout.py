@@ -1,0 +1,123 @@
+"""How a segment lies in the file: keys of its parts and the layout of its directory.
+
+A segment is an immutable set of documents, cut into chunks of consecutive documents. Its parts, each
+value sealed in an envelope, stand in the table `segments` under (segment, part, index).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.errors import CorruptionError
+from mvdb.storage.format import Kind
+
+TABLE = "segments"
+
+CHUNK_BYTES = (1 << 20) - 4096
+"""Records of a chunk, at most (one document may exceed it): with its envelope and the page header a
+full chunk takes 256 pages of 4 KiB, so that freed extents fit new ones."""
+
+
+class Part(IntEnum):
+    """Parts of a segment; the numbers are in keys on disk."""
+
+    DIRECTORY = 1  # index 0: what Directory holds
+    CODES = 2  # per chunk: centroid codes, document-major
+    RECORDS = 3  # per chunk: records, document-major
+    IDS = 4  # index 0: external ids
+    DOCUMENTS = 5  # per block: texts and metadata
+    FIELDS = 6  # column index of the metadata; 0 is its own directory
+
+
+KINDS = {
+    Part.DIRECTORY: Kind.DIRECTORY,
+    Part.CODES: Kind.CODES,
+    Part.RECORDS: Kind.RECORDS,
+    Part.IDS: Kind.IDS,
+    Part.DOCUMENTS: Kind.DOCUMENTS,
+    Part.FIELDS: Kind.FIELDS,
+}
+
+
+def segment_prefix(segment: int) -> bytes:
+    """What the keys of a segment's parts, and its key in `tombstones`, begin with."""
+    return segment.to_bytes(8, "big")
+
+
+def part_key(segment: int, part: Part, index: int = 0) -> bytes:
+    """Key of one value."""
+    return segment_prefix(segment) + bytes((part,)) + index.to_bytes(4, "big")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where things are in a segment of n documents, c chunks and b document blocks.
+
+    numbers: uint64 (n,), ascending document numbers. checksums: uint64 (n,), XXH3-64 of each
+    document's record. starts: uint32 (n + 1,), first token of each document. chunks: uint32
+    (c + 1,), first document of each chunk. blocks: uint32 (b + 1,), first document of each block;
+    b = 0 when no document has a text or metadata. n_fields: values of the part FIELDS."""
+
+    numbers: NDArray[np.uint64]
+    checksums: NDArray[np.uint64]
+    starts: NDArray[np.uint32]
+    chunks: NDArray[np.uint32]
+    blocks: NDArray[np.uint32]
+    n_fields: int
+
+
+_COUNTS = struct.Struct("<IIII")
+
+
+def pack_directory(directory: Directory) -> bytes:
+    """The directory's bytes."""
+    counts = _COUNTS.pack(
+        len(directory.numbers),
+        len(directory.chunks) - 1,
+        len(directory.blocks) - 1,
+        directory.n_fields,
+    )
+    return counts + b"".join(
+        (
+            directory.numbers.astype("<u8").tobytes(),
+            directory.checksums.astype("<u8").tobytes(),
+            directory.starts.astype("<u4").tobytes(),
+            directory.chunks.astype("<u4").tobytes(),
+            directory.blocks.astype("<u4").tobytes(),
+        )
+    )
+
+
+def unpack_directory(body: memoryview, where: str) -> Directory:
+    """The directory in `body`; CorruptionError when sizes or orders do not hold."""
+    if len(body) < _COUNTS.size:
+        raise CorruptionError(f"{where}: directory too short")
+    n, c, b, n_fields = _COUNTS.unpack_from(body)
+    counts = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
+    if len(body) != _COUNTS.size + sum(counts):
+        raise CorruptionError(f"{where}: directory of {len(body)} bytes for {n} documents")
+    arrays = []
+    at = _COUNTS.size
+    for size, dtype in zip(counts, ("<u8", "<u8", "<u4", "<u4", "<u4"), strict=True):
+        # Copied: aligned, in native order, and independent of the mapped page.
+        arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
+        at += size
+    directory = Directory(*arrays, n_fields=n_fields)
+    _check(directory, where)
+    return directory
+
+
+def _check(directory: Directory, where: str) -> None:
+    """The core checks starts and chunks; here is what Python relies on."""
+    numbers, blocks = directory.numbers, directory.blocks
+    if len(numbers) == 0 or bool((numbers[1:] <= numbers[:-1]).any()):
+        raise CorruptionError(f"{where}: document numbers are not ascending")
+    if len(blocks) > 1 and (
+        blocks[0] != 0 or blocks[-1] != len(numbers) or bool((blocks[1:] <= blocks[:-1]).any())
+    ):
+        raise CorruptionError(f"{where}: document blocks are not in order")

@@ -1,0 +1,124 @@
+"""Training: two-level centroids and the tables of scales, from a sample of token vectors.
+
+The number of centroids K follows the square root of the number of tokens, as in PLAID
+(arXiv 2205.09707), with a larger factor: more centroids make the coarse score sharper and the
+residuals smaller (docs/engine.md shows the curve). Training first makes about sqrt(K) groups, then
+centroids inside each group, so its cost is that of sqrt(K) comparisons a point, not K.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+
+import numpy as np
+
+from mvdb import core
+
+CENTROIDS_PER_ROOT = 18
+"""K = this times sqrt(tokens)."""
+MIN_TOKENS_PER_CENTROID = 32
+MAX_CENTROIDS = 1 << 20
+SAMPLE_PER_CENTROID = 40
+GROUP_SAMPLE = 256
+"""Points per group when the groups are trained."""
+GROUP_ITERATIONS = 8
+CENTROID_ITERATIONS = 6
+SCALE_SAMPLE = 20_000
+ROTATION_SEED = 0x6D766462
+"""Seed of the rotation of every file: kept in each generation, so it may change."""
+
+
+def centroid_count(n_tokens: int) -> int:
+    """K for a collection of so many tokens."""
+    wanted = CENTROIDS_PER_ROOT * math.sqrt(n_tokens)
+    limit = max(1.0, n_tokens / MIN_TOKENS_PER_CENTROID)
+    return int(min(wanted, limit, MAX_CENTROIDS)) or 1
+
+
+def sample_size(n_tokens: int) -> int:
+    """Tokens that training wants to see of a collection of so many."""
+    return min(n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens))
+
+
+def train(
+    sample: core.Floats, n_tokens: int, bits: int, seed: int, executor: Executor
+) -> core.CodecSpec:
+    """A codec for `n_tokens` tokens from a sample of unit vectors (n, dim), n >= 1.
+
+    Deterministic for the same sample and seed, whatever the number of threads."""
+    dim = sample.shape[1]
+    points = core.make_points(sample, ROTATION_SEED)
+    k = min(centroid_count(n_tokens), len(points))
+    group_rows = _train_groups(points, dim, max(1, math.isqrt(k)), seed)
+    members = core.nearest(group_rows, dim, points)
+    counts = np.bincount(members, minlength=len(group_rows))
+    shares = _shares(counts, k)
+    order = np.argsort(members, kind="stable")
+    ends = np.cumsum(counts)
+
+    def train_group(group: int) -> core.Bytes:
+        inside = points[order[ends[group] - counts[group] : ends[group]]]
+        return core.kmeans(inside, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
+
+    filled = [group for group in range(len(group_rows)) if shares[group] > 0]
+    rows = list(executor.map(train_group, filled))
+    starts = np.cumsum([0, *(len(part) for part in rows)]).astype(np.uint32)
+    spec = core.CodecSpec(
+        dim=dim,
+        bits=bits,
+        seed=ROTATION_SEED,
+        rows=np.concatenate(rows),
+        group_rows=np.ascontiguousarray(group_rows[filled]),
+        group_starts=starts,
+        a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
+        b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
+    )
+    return _with_scales(spec, sample, seed)
+
+
+def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
+    wanted = GROUP_SAMPLE * n_groups
+    if len(points) > wanted:
+        chosen = np.random.default_rng(seed).choice(len(points), wanted, replace=False)
+        points = points[np.sort(chosen)]
+    return core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+
+
+def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[int]:
+    """k centroids shared out in proportion to the groups' points, at least one to each group that
+    has any, never more than it has points."""
+    exact = counts * (k / counts.sum())
+    shares = np.minimum(np.maximum(np.floor(exact), counts > 0), counts).astype(np.int64)
+    remainders = np.argsort(-(exact - shares), kind="stable")
+    for group in remainders[: max(0, k - int(shares.sum()))]:
+        if shares[group] < counts[group]:
+            shares[group] += 1
+    return [int(share) for share in shares]
+
+
+def _with_scales(spec: core.CodecSpec, sample: core.Floats, seed: int) -> core.CodecSpec:
+    """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
+    extremes that all but a thousandth of the sample keeps."""
+    if len(sample) > SCALE_SAMPLE:
+        chosen = np.random.default_rng(seed).choice(len(sample), SCALE_SAMPLE, replace=False)
+        sample = np.ascontiguousarray(sample[np.sort(chosen)])
+    a, b = core.Codec(spec).fit_scales(sample)
+    a_low, a_high = np.quantile(a, [0.0005, 0.9995])
+    positive = b[b > 0]
+    if len(positive):
+        b_low, b_high = np.quantile(positive, [0.002, 0.9995])
+    else:
+        b_low = b_high = 1e-3
+    b_low = max(float(b_low), 1e-6)
+    b_scales = np.concatenate([[0.0], np.geomspace(b_low, max(b_high, b_low), core.SCALES - 1)])
+    return core.CodecSpec(
+        dim=spec.dim,
+        bits=spec.bits,
+        seed=spec.seed,
+        rows=spec.rows,
+        group_rows=spec.group_rows,
+        group_starts=spec.group_starts,
+        a_scales=np.linspace(a_low, a_high, core.SCALES).astype(np.float32),
+        b_scales=np.sort(b_scales.astype(np.float32)),
+    )

@@ -1,0 +1,289 @@
+"""The index side of a write transaction: pending documents, deletions, flushing, training, merging.
+
+`IndexWriter` changes tables of an open LMDB transaction; committing is its caller's business. All
+its changes of the manifest are in memory until `finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+
+import numpy as np
+
+from mvdb import core
+from mvdb.errors import CorruptionError
+from mvdb.index import building, generations, id_table, layout, manifest, merging
+from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
+from mvdb.index.pending import Batch, Pending, PendingDocument
+from mvdb.index.segment_writer import SegmentWriter
+from mvdb.index.state import TOMBSTONES, State, open_state, store_live
+from mvdb.storage.environment import WriteTransaction
+
+TRAIN_DOCUMENTS = 1000
+TRAIN_TOKENS = 100_000
+FLUSH_BYTES = 64 << 20
+"""Pending vectors (as float16) and texts of a trained database are flushed beyond this."""
+UNTRAINED_FLUSH_TOKENS = 4_000_000
+"""Before training a transaction collects up to this many tokens, to train on all of them."""
+RETRAIN_GROWTH = 4.0
+"""optimize() trains anew when there are this many times the tokens of the last training."""
+TRAINING_SEED = 1
+
+
+class IndexWriter:
+    """One transaction's changes of the index. Used by one thread."""
+
+    def __init__(
+        self,
+        txn: WriteTransaction,
+        base: State,
+        *,
+        dim: int,
+        bits: int,
+        folder: str,
+        executor: Callable[[], Executor],
+    ) -> None:
+        self._txn = txn
+        self._base = base
+        self._manifest = base.manifest
+        self._dim = dim
+        self._bits = bits
+        self._folder = folder
+        self._executor = executor
+        self._pending: Pending | None = None
+        self._deleted: dict[int, list[int]] = {}  # segment id -> rows
+        self._state: State | None = base
+
+    # ---- documents ----
+
+    def append(
+        self,
+        keys: Sequence[bytes],
+        lengths: core.Numbers,
+        vectors: core.Floats,
+        stored: Sequence[tuple[bytes | None, bytes | None]],
+    ) -> None:
+        """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata."""
+        first = self._manifest.next_document
+        documents = []
+        for i, key in enumerate(keys):
+            id_table.put(self._txn, key, first + i)
+            documents.append(PendingDocument(first + i, key, int(lengths[i]), *stored[i]))
+        if self._pending is None:
+            self._pending = Pending(self._folder, self._dim)
+        self._pending.append(documents, vectors)
+        self._manifest = replace(
+            self._manifest,
+            next_document=first + len(keys),
+            n_ids=self._manifest.n_ids + len(keys),
+        )
+        self._state = None
+        if self._is_full(self._pending):
+            self.flush()
+
+    def _is_full(self, pending: Pending) -> bool:
+        size = pending.n_tokens * self._dim * 2
+        if self._is_trainable():
+            return (
+                pending.n_tokens > UNTRAINED_FLUSH_TOKENS
+                or pending.stored_bytes > UNTRAINED_FLUSH_TOKENS * 32
+            )
+        return size + pending.stored_bytes > FLUSH_BYTES
+
+    def _is_trainable(self) -> bool:
+        return self._manifest.generation == 0 and self._bits != 16
+
+    def delete(self, key: bytes) -> bool:
+        """Deletes the document with this id; False when there is none."""
+        number = id_table.get(self._txn, key)
+        if number is None:
+            return False
+        id_table.delete(self._txn, key)
+        self._manifest = replace(self._manifest, n_ids=self._manifest.n_ids - 1)
+        if self._pending is None or not self._pending.drop(number):
+            self._mark_deleted(number)
+        self._state = None
+        return True
+
+    def _mark_deleted(self, number: int) -> None:
+        place = self._base.locate(number)
+        base = self._base
+        if place is None:  # written by an earlier flush of this transaction
+            base = self._open_state()
+            place = base.locate(number)
+        if place is None:
+            raise CorruptionError(f"document number {number} has an id but is in no segment")
+        segment = base.segments[place[0]].id
+        self._deleted.setdefault(segment, []).append(place[1])
+
+    # ---- flushing ----
+
+    def state(self) -> State:
+        """The state with all changes so far, for reading inside the transaction."""
+        if self._state is None:
+            self.flush()
+            self._state = self._open_state()
+        return self._state
+
+    def _open_state(self) -> State:
+        return open_state(
+            self._txn,
+            self._manifest,
+            self._dim,
+            self._base,
+            volatile_from=self._base.manifest.next_segment,
+        )
+
+    def flush(self) -> None:
+        """Brings pending documents and deletions into the tables."""
+        self._write_deletions()
+        if self._pending is not None:
+            if len(self._pending) > 0:
+                self._write_pending(self._pending)
+            self._pending.close()
+            self._pending = None
+
+    def _write_deletions(self) -> None:
+        if not self._deleted:
+            return
+        state = self._open_state()
+        infos = list(self._manifest.segments)
+        for i, info in enumerate(infos):
+            rows = self._deleted.get(info.id)
+            if rows is None:
+                continue
+            before = state.live[i]
+            live = np.ones(info.n_documents, bool) if before is None else before.copy()
+            live[rows] = False
+            store_live(self._txn, info.id, live)
+            infos[i] = replace(
+                info,
+                n_deleted=info.n_deleted + len(rows),
+                deleted_tokens=info.deleted_tokens
+                + sum(state.segments[i].n_tokens(row) for row in rows),
+            )
+        self._manifest = self._manifest.with_segments(infos)
+        self._deleted = {}
+        self._drop_empty_segments()
+
+    def _drop_empty_segments(self) -> None:
+        kept = []
+        for info in self._manifest.segments:
+            if info.live_documents > 0:
+                kept.append(info)
+            else:
+                self._remove_segment(info)
+        self._manifest = self._manifest.with_segments(kept)
+
+    def _remove_segment(self, info: SegmentInfo) -> None:
+        self._txn.delete_prefix(layout.TABLE, layout.segment_prefix(info.id))
+        self._txn.delete(TOMBSTONES, layout.segment_prefix(info.id))
+
+    def _write_pending(self, pending: Pending) -> None:
+        n_tokens = self._manifest.live_tokens + pending.n_tokens
+        n_documents = self._manifest.live_documents + len(pending)
+        if self._is_trainable() and (n_documents >= TRAIN_DOCUMENTS or n_tokens >= TRAIN_TOKENS):
+            self._train(pending)
+            return
+        parts = building.encode(pending.batches(), self._codec(), self._executor())
+        infos = building.write_segments(parts, self._new_writer)
+        self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
+
+    def _codec(self) -> core.Codec | None:
+        generation = self._manifest.generation
+        if generation == FLOAT16:
+            return None
+        for info, segment in zip(self._base.manifest.segments, self._base.segments, strict=True):
+            if info.generation == generation:
+                return segment.codec
+        return generations.load(self._txn, generation)
+
+    def _new_writer(self) -> SegmentWriter:
+        number = self._manifest.next_segment
+        self._manifest = replace(self._manifest, next_segment=number + 1)
+        return SegmentWriter(self._txn, number, self._manifest.generation)
+
+    # ---- training ----
+
+    def _train(self, pending: Pending | None) -> None:
+        """Trains a new generation on all documents and encodes them with it."""
+        state = self._open_state()
+        everything = range(len(state.segments))
+
+        def batches() -> Iterator[Batch]:
+            yield from building.stored_batches(state, self._txn, everything)
+            if pending is not None:
+                yield from pending.batches()
+
+        n_tokens = sum(len(batch.vectors) for batch in batches())
+        executor = self._executor()
+        spec = building.train_on(batches, n_tokens, self._bits, TRAINING_SEED, executor)
+        old = self._manifest
+        self._manifest = replace(old, generation=old.generation + 1, trained_tokens=n_tokens)
+        generations.store(self._txn, self._manifest.generation, spec)
+        parts = building.encode(batches(), core.Codec(spec), executor)
+        infos = building.write_segments(parts, self._new_writer)
+        for info in old.segments:
+            self._remove_segment(info)
+        if old.generation != FLOAT16:
+            generations.delete(self._txn, old.generation)
+        residual = sum(info.residual_sum for info in infos) / n_tokens
+        self._manifest = replace(
+            self._manifest.with_segments(infos), trained_residual=residual
+        )
+
+    # ---- merging ----
+
+    def _merge(self, indexes: Sequence[int]) -> None:
+        """Rewrites neighbouring segments as one, without their deleted documents."""
+        state = self._open_state()
+        old = [self._manifest.segments[i] for i in indexes]
+        number = self._manifest.next_segment
+        self._manifest = replace(self._manifest, next_segment=number + 1)
+        generation = old[0].generation
+
+        def new_writer() -> SegmentWriter:
+            return SegmentWriter(self._txn, number, generation)
+
+        parts = building.stored_documents(state, self._txn, indexes)
+        infos = building.write_segments(parts, new_writer)
+        for info in old:
+            self._remove_segment(info)
+        kept = [info for i, info in enumerate(self._manifest.segments) if i not in set(indexes)]
+        self._manifest = self._manifest.with_segments([*kept, *infos])
+
+    def optimize(self, progress: Callable[[str], None]) -> None:
+        """Trains where due, merges all segments and drops deleted documents."""
+        self.flush()
+        current = self._manifest
+        untrained = self._is_trainable() and (
+            current.live_documents >= TRAIN_DOCUMENTS or current.live_tokens >= TRAIN_TOKENS
+        )
+        outgrown = current.generation != 0 and (
+            current.live_tokens >= RETRAIN_GROWTH * current.trained_tokens
+        )
+        if (untrained or outgrown) and current.live_tokens > 0:
+            progress("training")
+            self._train(None)
+        elif len(current.segments) > 1 or any(info.n_deleted for info in current.segments):
+            progress("merging")
+            self._merge(range(len(current.segments)))
+
+    def finish(self) -> bool:
+        """Flushes, merges what is due and writes the manifest; False when nothing has changed."""
+        self.flush()
+        while (run := merging.plan(self._manifest)) is not None:
+            self._merge(run)
+        if self._manifest == self._base.manifest:
+            return False
+        manifest.store(self._txn, replace(self._manifest, sequence=self._manifest.sequence + 1))
+        return True
+
+    def close(self) -> None:
+        """Gives temporary files back."""
+        if self._pending is not None:
+            self._pending.close()
+            self._pending = None
+

@@ -1,0 +1,272 @@
+"""What users hand in, checked and brought into one form: ids, vectors, texts, metadata.
+
+Vectors may be anything with ``__array__`` or DLPack on the CPU, in float16, float32, float64 or
+bfloat16. Torch tensors are recognised by their methods; torch is never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb import core
+from mvdb.catalogue import ids as id_keys
+from mvdb.catalogue import metadata as metadata_json
+from mvdb.catalogue.ids import Id
+from mvdb.errors import DimensionMismatch, InvalidInputError
+
+BATCH_TOKENS = 32_768
+MAX_QUERY_TOKENS = 4096
+MAX_DOCUMENT_TOKENS = 100_000
+
+
+def as_array(value: Any, what: str) -> NDArray[Any]:
+    """`value` as a floating-point array without a copy where that is possible.
+
+    Raises InvalidInputError for object arrays, ragged lists and dtypes that are not floating."""
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor
+        value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):
+            value = value.float()
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            array = np.from_dlpack(value)
+        else:
+            array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError, BufferError) as error:
+        raise InvalidInputError(f"{what}: not an array of numbers ({error})") from None
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise InvalidInputError(
+            f"{what}: dtype {array.dtype}; float16, float32, float64 or bfloat16 is needed"
+        )
+    return array
+
+
+def as_matrix(value: Any, dim: int, what: str) -> NDArray[Any]:
+    """A floating-point matrix (n, dim), n >= 1."""
+    array = as_array(value, what)
+    if array.ndim != 2:
+        raise InvalidInputError(
+            f"{what}: shape {array.shape}; a matrix (tokens, {dim}), one row per token, is needed"
+        )
+    if array.shape[1] != dim:
+        raise DimensionMismatch(
+            f"{what}: vectors of {array.shape[1]} dimensions, the file has {dim}"
+        )
+    return array
+
+
+def as_query(value: Any, dim: int) -> core.Floats:
+    """Unit query vectors (m, dim) without their zero rows."""
+    array = as_matrix(value, dim, "query")
+    if not 1 <= len(array) <= MAX_QUERY_TOKENS:
+        raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
+    rows, state = core.normalise(np.ascontiguousarray(array, np.float32))
+    if (state == core.ROW_NOT_FINITE).any():
+        row = int(np.argmax(state == core.ROW_NOT_FINITE))
+        raise InvalidInputError(f"query: row {row} has a value that is not finite (NaN or Inf)")
+    rows = rows[state == core.ROW_UNIT]
+    if len(rows) == 0:
+        raise InvalidInputError("query: all rows are zero")
+    return rows
+
+
+@dataclass(frozen=True)
+class VectorBatch:
+    """Documents first .. first + len(lengths) - 1 of an insert: unit rows, zero rows dropped."""
+
+    first: int
+    flat: core.Floats
+    lengths: core.Numbers
+
+
+class DocumentVectors:
+    """The vectors of the documents of one insert, whatever form they were given in."""
+
+    def __init__(self, embeddings: Any, ids: Sequence[Id], single: bool, dim: int) -> None:
+        self._ids = ids
+        self._dim = dim
+        self._flat: NDArray[Any] | None = None
+        if single and not _is_flat_pair(embeddings):
+            embeddings = [embeddings]
+        if _is_flat_pair(embeddings):
+            self._flat = as_matrix(embeddings[0], dim, "embeddings")
+            self.lengths = _check_lengths(embeddings[1], len(self._flat))
+            count = len(self.lengths)
+        else:
+            self._matrices = _as_sequence(embeddings, len(ids))
+            count = len(self._matrices)
+        if count != len(ids):
+            raise InvalidInputError(f"embeddings of {count} documents for {len(ids)} ids")
+
+    def _raw_batches(self) -> Iterator[tuple[int, NDArray[Any], NDArray[np.int64]]]:
+        """First document, rows and lengths of batches of about BATCH_TOKENS rows."""
+        if self._flat is not None:
+            ends = np.cumsum(self.lengths)
+            first = 0
+            while first < len(ends):
+                start = int(ends[first] - self.lengths[first])
+                last = int(np.searchsorted(ends, start + BATCH_TOKENS, side="right"))
+                last = max(last, first + 1)
+                yield first, self._flat[start : int(ends[last - 1])], self.lengths[first:last]
+                first = last
+            return
+        group: list[NDArray[Any]] = []
+        first, size = 0, 0
+        for i, matrix in enumerate(self._matrices):
+            array = as_matrix(matrix, self._dim, f"embeddings of document {self._ids[i]!r}")
+            if group and size + len(array) > BATCH_TOKENS:
+                yield first, _stack(group), np.array([len(part) for part in group], np.int64)
+                group, first, size = [], i, 0
+            group.append(array)
+            size += len(array)
+        if group:
+            yield first, _stack(group), np.array([len(part) for part in group], np.int64)
+
+    def batches(self) -> Iterator[VectorBatch]:
+        """Checked and normalised batches, in order.
+
+        Raises InvalidInputError naming the document and the row for values that are not finite and
+        for documents without any row that is not zero."""
+        for first, raw, lengths in self._raw_batches():
+            rows, state = core.normalise(np.ascontiguousarray(raw, np.float32))
+            owner = np.repeat(np.arange(len(lengths)), lengths)
+            if (state == core.ROW_NOT_FINITE).any():
+                at = int(np.argmax(state == core.ROW_NOT_FINITE))
+                row = at - int(lengths[: owner[at]].sum())
+                raise InvalidInputError(
+                    f"document {self._ids[first + int(owner[at])]!r}, row {row}: a value is not "
+                    "finite (NaN or Inf)"
+                )
+            keep = state == core.ROW_UNIT
+            kept = np.bincount(owner[keep], minlength=len(lengths)).astype(np.uint32)
+            self._check_kept(first, kept)
+            yield VectorBatch(first, rows if keep.all() else rows[keep], kept)
+
+    def _check_kept(self, first: int, kept: core.Numbers) -> None:
+        if (kept == 0).any():
+            name = self._ids[first + int(np.argmax(kept == 0))]
+            raise InvalidInputError(f"document {name!r}: no token vectors (all rows are zero)")
+        if (kept > MAX_DOCUMENT_TOKENS).any():
+            name = self._ids[first + int(np.argmax(kept > MAX_DOCUMENT_TOKENS))]
+            raise InvalidInputError(
+                f"document {name!r}: {int(kept.max())} token vectors; at most "
+                f"{MAX_DOCUMENT_TOKENS} are allowed"
+            )
+
+
+def _stack(group: list[NDArray[Any]]) -> NDArray[Any]:
+    return group[0] if len(group) == 1 else np.concatenate(group)
+
+
+def _is_flat_pair(embeddings: Any) -> bool:
+    """Whether it is (flat, lengths): a matrix and a vector of integers."""
+    if not isinstance(embeddings, tuple) or len(embeddings) != 2:
+        return False
+    lengths = embeddings[1]
+    if isinstance(lengths, (list, tuple)):
+        return all(isinstance(length, (int, np.integer)) for length in lengths)
+    dtype, ndim = getattr(lengths, "dtype", None), getattr(lengths, "ndim", None)
+    return ndim == 1 and ("int" in str(dtype))
+
+
+def _check_lengths(value: Any, n_rows: int) -> NDArray[np.int64]:
+    lengths = np.asarray(value, dtype=np.int64)
+    if (lengths < 0).any():
+        raise InvalidInputError(f"lengths: entry {int(np.argmax(lengths < 0))} is negative")
+    if int(lengths.sum()) != n_rows:
+        raise InvalidInputError(
+            f"lengths add up to {int(lengths.sum())}, flat has {n_rows} rows"
+        )
+    return lengths
+
+
+def _as_sequence(embeddings: Any, count: int) -> Sequence[Any]:
+    ndim = getattr(embeddings, "ndim", None)
+    if ndim == 2 and count == 1:
+        return [embeddings]
+    if ndim is not None and ndim != 3:
+        raise InvalidInputError(
+            f"embeddings: an array of {ndim} dimensions for {count} ids; give a sequence of "
+            "matrices, a 3-D array, or a tuple (flat, lengths)"
+        )
+    if not hasattr(embeddings, "__len__"):
+        embeddings = list(embeddings)
+    return embeddings  # type: ignore[no-any-return]
+
+
+def as_ids(value: Id | Sequence[Id]) -> tuple[list[Id], list[bytes], bool]:
+    """Ids, their keys, and whether one id alone was given. InvalidInputError for an id that is
+    none, and for one given twice."""
+    single = isinstance(value, (str, int)) or not hasattr(value, "__iter__")
+    names = id_keys.as_list(value)
+    keys = [id_keys.encode(name) for name in names]
+    if len(set(keys)) != len(keys):
+        seen: set[bytes] = set()
+        twice = next(name for name, key in zip(names, keys, strict=True) if _repeats(key, seen))
+        raise InvalidInputError(f"id {twice!r} is given twice in one call")
+    return names, keys, single
+
+
+def _repeats(key: bytes, seen: set[bytes]) -> bool:
+    known = key in seen
+    seen.add(key)
+    return known
+
+
+def as_texts(value: str | Sequence[str | None] | None, count: int) -> list[bytes | None]:
+    """UTF-8 texts, one per document."""
+    if value is None:
+        return [None] * count
+    texts: Sequence[str | None] = [value] if isinstance(value, str) else list(value)
+    if len(texts) != count:
+        raise InvalidInputError(f"{len(texts)} texts for {count} ids")
+    encoded: list[bytes | None] = []
+    for i, text in enumerate(texts):
+        if text is not None and not isinstance(text, str):
+            raise InvalidInputError(f"texts[{i}]: a str is needed, not {type(text).__name__}")
+        try:
+            encoded.append(None if text is None else text.encode("utf-8"))
+        except UnicodeEncodeError:
+            raise InvalidInputError(f"texts[{i}]: not valid Unicode (lone surrogate)") from None
+    return encoded
+
+
+def as_metadata(value: Any, count: int) -> list[bytes | None]:
+    """Metadata as JSON, one per document."""
+    if value is None:
+        return [None] * count
+    entries = [value] if isinstance(value, Mapping) else list(value)
+    if len(entries) != count:
+        raise InvalidInputError(f"metadata of {len(entries)} documents for {count} ids")
+    encoded: list[bytes | None] = []
+    for i, entry in enumerate(entries):
+        if entry is None:
+            encoded.append(None)
+            continue
+        try:
+            metadata_json.validate_metadata(entry, f"metadata[{i}]")
+        except (ValueError, TypeError) as error:
+            raise InvalidInputError(str(error)) from None
+        encoded.append(metadata_json.dumps(dict(entry)))
+    return encoded
+
+
+def select(value: Any, chosen: Sequence[int]) -> Any:
+    """Some documents of an argument of insert (ids, embeddings, texts or metadata of several)."""
+    if value is None:
+        return None
+    if isinstance(value, (str, int, Mapping)):
+        return [value][slice(len(chosen))]
+    if _is_flat_pair(value):
+        flat = value[0]
+        ends = np.cumsum(_check_lengths(value[1], len(flat)))
+        starts = ends - np.asarray(value[1])
+        return [flat[int(starts[i]) : int(ends[i])] for i in chosen]
+    return [value[i] for i in chosen]

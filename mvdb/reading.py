@@ -1,0 +1,342 @@
+"""The reading half of the API, shared by databases, snapshots and transactions."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from mvdb import core, encoding, inputs
+from mvdb.catalogue import columns, filters, metadata
+from mvdb.catalogue import ids as id_keys
+from mvdb.catalogue.ids import Id
+from mvdb.encoding import TextEncoder
+from mvdb.errors import InvalidInputError, NotFoundError
+from mvdb.index import id_table
+from mvdb.index.searching import Found, Options, Search
+from mvdb.index.state import Live, State
+from mvdb.index.training import ROTATION_SEED
+from mvdb.querypool import QueryPool
+from mvdb.storage.environment import ReadTransaction
+from mvdb.types import Document, Explanation, Hit, Metadata, Profile
+
+IDS_PER_READ = 1024
+
+Filter = Mapping[str, Any]
+
+
+class Readable(ABC):
+    """Everything that can be searched. Methods are described where users meet them first:
+    `Database`."""
+
+    dim: int
+    _queries: QueryPool
+    _encoder: TextEncoder
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
+        """A transaction and the state that it sees."""
+
+    # ---- search ----
+
+    def search(
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        ids: Id | Sequence[Id] | None = None,
+        nprobe: int | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """The k documents with the greatest MaxSim (ColBERT, arXiv 2004.12832).
+
+        Args:
+            query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are brought to
+                unit length, zero rows dropped. With an encoder also a str.
+            k: number of hits; fewer when fewer documents qualify.
+            filter: condition on the metadata, applied before scoring (`mvdb.filters`).
+            ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
+            nprobe: lists probed per query token, where the collection has lists.
+            candidates: documents whose stored vectors are scored after the ranking by centroid
+                codes; default max(256, 8 k). More: slower and closer to `exact`.
+            exact: score every qualifying document by its stored vectors.
+            min_score: drop hits below it.
+
+        Returns:
+            Hits by score descending, then id ascending (integers before strings).
+
+        Raises:
+            InvalidInputError, DimensionMismatch: for a query that is none.
+            FilterError: for a malformed filter.
+            CorruptionError: when bytes needed are damaged.
+        """
+        options = _options(k, nprobe, candidates, exact, min_score)
+        vectors = self._query_vectors([query])[0]
+        with self._reading() as (txn, state):
+            allowed = self._allowed(txn, state, filter, ids)
+            found = self._run(txn, state, vectors, allowed, options, None)
+        return self._hits(state, found)
+
+    def search_batch(
+        self,
+        queries: Sequence[Any],
+        k: int = 10,
+        *,
+        threads: int | None = None,
+        filter: Filter | None = None,
+        ids: Id | Sequence[Id] | None = None,
+        nprobe: int | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        min_score: float | None = None,
+    ) -> list[list[Hit]]:
+        """`search` for many queries on one state, on `threads` threads (default: one per
+        processor). The same hits as single calls, in the order of the queries."""
+        options = _options(k, nprobe, candidates, exact, min_score)
+        if getattr(queries, "ndim", 3) == 2:
+            raise InvalidInputError("queries: a 2-D array is one query; give a sequence of them")
+        matrices = self._query_vectors(list(queries))
+        if not matrices:
+            return []
+        with self._reading() as (txn, state):
+            allowed = self._allowed(txn, state, filter, ids)
+            if state.segments:
+                state.segment_list(txn)
+
+            def run(vectors: core.Floats) -> list[Found]:
+                return self._run(txn, state, vectors, allowed, options, None)
+
+            n_threads = min(threads or os.cpu_count() or 1, len(matrices))
+            if n_threads <= 1:
+                results = [run(vectors) for vectors in matrices]
+            else:
+                with ThreadPoolExecutor(n_threads) as executor:
+                    results = list(executor.map(run, matrices))
+        return [self._hits(state, found) for found in results]
+
+    def profile(
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        ids: Id | Sequence[Id] | None = None,
+        nprobe: int | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        min_score: float | None = None,
+    ) -> Profile:
+        """`search`, with what it did and what each stage cost."""
+        options = _options(k, nprobe, candidates, exact, min_score)
+        vectors = self._query_vectors([query])[0]
+        profile = Profile()
+        with self._reading() as (txn, state):
+            allowed = self._allowed(txn, state, filter, ids)
+            found = self._run(txn, state, vectors, allowed, options, profile)
+        profile.hits = self._hits(state, found)
+        return profile
+
+    def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
+        """The given documents in order of their MaxSim, all or the best k; unknown ids are ignored.
+
+        Raises as `search` does."""
+        names = list(dict.fromkeys(id_keys.as_list(ids)))
+        vectors = self._query_vectors([query])[0]
+        with self._reading() as (txn, state):
+            places = [place for name in names if (place := self._place(txn, state, name))]
+            array = np.array(places, dtype=core.PLACE) if places else np.empty(0, core.PLACE)
+            limit = len(places) if k is None else _positive("k", k)
+            with self._queries.use() as query_object:
+                query_object.load(vectors, ROTATION_SEED)
+                found = Search(state, txn, query_object, None).rank(array, limit) if places else []
+        return self._hits(state, found)
+
+    def explain(self, query: Any, id: Id) -> Explanation:
+        """How the score of one document comes about.
+
+        Raises NotFoundError for an unknown id, and as `search` does."""
+        vectors = self._query_vectors([query])[0]
+        with self._reading() as (txn, state), self._queries.use() as query_object:
+            place = self._existing_place(txn, state, id)
+            segment = state.segments[place[0]]
+            segment.check_records(txn, np.array([place[1]]))
+            query_object.load(vectors, ROTATION_SEED)
+            scores = query_object.explain(segment.view(txn), place[1], segment.n_tokens(place[1]))
+        best = scores.argmax(axis=1)
+        return Explanation(scores, best, float(scores.max(axis=1).sum()))
+
+    # ---- documents ----
+
+    def get(self, ids: Id | Sequence[Id]) -> list[Document | None]:
+        """The documents with these ids, None where there is none."""
+        result: list[Document | None] = []
+        with self._reading() as (txn, state):
+            for name in id_keys.as_list(ids):
+                place = self._place(txn, state, name)
+                if place is None:
+                    result.append(None)
+                    continue
+                segment, row = state.segments[place[0]], place[1]
+                text, fields = _decoded(segment.stored(txn, row))
+                result.append(Document(name, text, fields, segment.n_tokens(row)))
+        return result
+
+    def vectors(self, ids: Id | Sequence[Id]) -> list[core.Floats]:
+        """The stored vectors (n, dim) of these documents, reconstructed as float32.
+
+        Raises NotFoundError for an unknown id."""
+        with self._reading() as (txn, state):
+            places = [self._existing_place(txn, state, name) for name in id_keys.as_list(ids)]
+            return [state.segments[s].vectors(txn, row) for s, row in places]
+
+    def __len__(self) -> int:
+        with self._reading() as (_, state):
+            return state.manifest.live_documents
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            key = id_keys.encode(id)  # type: ignore[arg-type]
+        except InvalidInputError:
+            return False
+        with self._reading() as (txn, _):
+            return id_table.get(txn, key) is not None
+
+    def ids(self) -> Iterator[Id]:
+        """All ids in order: integers, then strings. What other writers change while the iteration
+        goes on may or may not be seen; iterate over a `snapshot()` for a fixed state."""
+        after: bytes | None = None
+        while True:
+            chunk = []
+            with self._reading() as (txn, _):
+                for key, _number in id_table.entries(txn, after):
+                    chunk.append(key)
+                    if len(chunk) == IDS_PER_READ:
+                        break
+            yield from map(id_keys.decode, chunk)
+            if len(chunk) < IDS_PER_READ:
+                return
+            after = chunk[-1]
+
+    # ---- inside ----
+
+    def _query_vectors(self, queries: list[Any]) -> list[core.Floats]:
+        texts = [query for query in queries if isinstance(query, str)]
+        if texts:
+            with self._reading() as (txn, _):
+                stored = encoding.load(txn)
+            encoded = iter(self._encoder.queries(texts, stored))
+            queries = [next(encoded) if isinstance(query, str) else query for query in queries]
+        return [inputs.as_query(query, self.dim) for query in queries]
+
+    def _run(
+        self,
+        txn: ReadTransaction,
+        state: State,
+        vectors: core.Floats,
+        allowed: list[Live | None] | None,
+        options: Options,
+        profile: Profile | None,
+    ) -> list[Found]:
+        if allowed is None or not state.segments:
+            return []
+        with self._queries.use() as query:
+            query.load(vectors, ROTATION_SEED)
+            return Search(state, txn, query, profile).run(allowed, options)
+
+    def _allowed(
+        self,
+        txn: ReadTransaction,
+        state: State,
+        filter: Filter | None,
+        ids: Id | Sequence[Id] | None,
+    ) -> list[Live | None] | None:
+        """For each segment a mask of the documents that qualify, or None for all; None instead of
+        the list when no document qualifies."""
+        allowed = list(state.live)
+        if filter is not None:
+            node = filters.parse(filter)
+            for i, segment in enumerate(state.segments):
+                index = segment.columns(txn)
+                if index is None:
+                    index = _no_metadata(len(segment))
+                _restrict(allowed, i, columns.evaluate(node, index))
+        if ids is not None:
+            masks = [np.zeros(len(segment), bool) for segment in state.segments]
+            for name in id_keys.as_list(ids):
+                place = self._place(txn, state, name)
+                if place is not None:
+                    masks[place[0]][place[1]] = True
+            for i, mask in enumerate(masks):
+                _restrict(allowed, i, mask)
+        if all(mask is not None and not mask.any() for mask in allowed):
+            return None
+        return allowed
+
+    def _place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int] | None:
+        number = id_table.get(txn, id_keys.encode(id))
+        return None if number is None else state.locate(number)
+
+    def _existing_place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int]:
+        place = self._place(txn, state, id)
+        if place is None:
+            raise NotFoundError(f"no document has the id {id!r}")
+        return place
+
+    def _hits(self, state: State, found: list[Found]) -> list[Hit]:
+        hits = []
+        for one in found:
+            number = int(state.segments[one.segment].directory.numbers[one.row])
+            hits.append(Hit(id_keys.decode(one.key), one.score, self._fetcher(number)))
+        return hits
+
+    def _fetcher(self, number: int) -> Any:
+        def fetch() -> tuple[str | None, Metadata | None]:
+            with self._reading() as (txn, state):
+                place = state.locate(number)
+                if place is None:
+                    return None, None
+                return _decoded(state.segments[place[0]].stored(txn, place[1]))
+
+        return fetch
+
+
+def _options(
+    k: int, nprobe: int | None, candidates: int | None, exact: bool, min_score: float | None
+) -> Options:
+    if nprobe is not None:
+        _positive("nprobe", nprobe)
+    if candidates is not None:
+        _positive("candidates", candidates)
+    return Options(_positive("k", k), candidates, exact, min_score)
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InvalidInputError(f"{name}: a whole number of at least 1 is needed, not {value!r}")
+    return int(value)
+
+
+def _restrict(allowed: list[Live | None], index: int, mask: Live) -> None:
+    before = allowed[index]
+    allowed[index] = mask if before is None else before & mask
+
+
+def _no_metadata(n_documents: int) -> columns.Columns:
+    blobs = columns.build([None] * n_documents)
+    return columns.Columns(lambda index: blobs[index], n_documents)
+
+
+def _decoded(stored: tuple[bytes | None, bytes | None]) -> tuple[str | None, Metadata | None]:
+    text, raw = stored
+    return (
+        None if text is None else text.decode("utf-8"),
+        None if raw is None else metadata.loads(raw),
+    )

@@ -1,0 +1,54 @@
+"""Snapshots: repeatable reads of one frozen state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from mvdb.errors import ClosedError
+from mvdb.index.state import State
+from mvdb.reading import Readable
+from mvdb.storage.environment import ReadTransaction
+
+if TYPE_CHECKING:
+    from mvdb.database import Database
+
+
+class Snapshot(Readable):
+    """One state of the database, whatever others commit meanwhile.
+
+    A context manager. While it is open the file cannot reuse the space of what was deleted since:
+    keep snapshots short. May be used from several threads."""
+
+    def __init__(self, database: Database, txn: ReadTransaction, state: State) -> None:
+        self.dim = database.dim
+        self._queries = database._queries
+        self._encoder = database._encoder
+        self._txn = txn
+        self._state = state
+        self._closed = False
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        if self._closed:
+            raise ClosedError("the snapshot is closed")
+        yield self._txn, self._state
+
+    def close(self) -> None:
+        """Lets go of the state. Harmless when done twice."""
+        if not self._closed:
+            self._closed = True
+            self._txn.close()

@@ -1,0 +1,122 @@
+"""How a process becomes present at a file: who may check it, and who may rely on another's check.
+
+Rules, all in terms of one ``flock`` on the data file:
+
+1. Nobody opens the environment without holding it, shared or exclusive.
+2. Who gets it exclusively is alone. He checks the file at rest, opens, runs the upper layer's checks,
+   and only then shares the lock. So a shared holder with an open environment has a checked file.
+3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock on
+   the lock file). If so, that one has checked the file, and it may be changing: it must not be checked
+   as at rest. If not, the others are readers without lock file, or are only passing through: try again
+   for a while, then check the file with the lock shared.
+4. Who closes last, and gets the lock exclusively, removes the lock file and sets the clean mark.
+
+A path can come to name another file while one waits; then one begins again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from mvdb.errors import CorruptionError
+from mvdb.storage.filelock import (
+    HAVE_FCNTL,
+    Backoff,
+    drop_flock,
+    lock_file_in_use,
+    try_flock,
+)
+from mvdb.storage.preflight import preflight
+
+_PATIENCE: Final = 15
+"""Rounds of waiting (about 0.2 s) for others who are present without using the lock file."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """``alone``: the exclusive lock is held. ``trusted``: no full check was made or needed."""
+
+    alone: bool
+    trusted: bool
+
+
+def lock_path(path: str) -> str:
+    """The lock file of a database; liblmdb fixes the name."""
+    return path + "-lock"
+
+
+def open_data_file(path: str) -> int:
+    """A descriptor for locks and checks.
+
+    Raises `IsADirectoryError`, `FileNotFoundError` or another `OSError` that says what is wrong.
+    """
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a directory; a database is one file")
+    # O_NONBLOCK: opening a FIFO must not hang. preflight then refuses it.
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags | getattr(os, "O_BINARY", 0))
+
+
+def still_names(path: str, descriptor: int) -> bool:
+    """Whether ``path`` still names the open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def arrive(path: str, descriptor: int) -> Arrival | None:
+    """Lock and check the file; None if the path names another file by now.
+
+    The lock stays on ``descriptor``; closing it gives it back. Raises what `preflight` raises.
+    """
+    if not HAVE_FCNTL:
+        if lock_file_in_use(lock_path(path)):
+            return Arrival(alone=False, trusted=preflight(descriptor, path, at_rest=False))
+        return Arrival(alone=True, trusted=preflight(descriptor, path))
+    pauses = Backoff()
+    rounds = 0
+    while True:
+        try:
+            arrival = _try_to_arrive(path, descriptor, last=rounds >= _PATIENCE)
+        except CorruptionError:
+            # Under a shared lock a writer may have come while we looked; then it was no rest.
+            if rounds >= 2 * _PATIENCE or not lock_file_in_use(lock_path(path)):
+                raise
+            arrival = None
+        if not still_names(path, descriptor):
+            return None
+        if arrival is not None:
+            return arrival
+        rounds += 1
+        pauses.wait()
+
+
+def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
+    try:
+        alone = try_flock(descriptor, exclusive=True)
+        shared = not alone and try_flock(descriptor, exclusive=False)
+    except OSError:
+        # A file system without such locks. liblmdb's own may work there; we never count as alone.
+        alone, shared, last = False, True, True
+    if alone:
+        if not still_names(path, descriptor):
+            return None
+        return Arrival(alone=True, trusted=preflight(descriptor, path))
+    if not shared:
+        return None
+    if lock_file_in_use(lock_path(path)):
+        return Arrival(alone=False, trusted=preflight(descriptor, path, at_rest=False))
+    if last:
+        return Arrival(alone=False, trusted=preflight(descriptor, path))
+    drop_flock(descriptor)
+    return None
+
+
+def remove_lock_file(path: str) -> None:
+    """Remove the lock file. Only while alone, with no environment open on the file."""
+    with contextlib.suppress(OSError):
+        os.unlink(lock_path(path))

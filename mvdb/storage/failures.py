@@ -1,0 +1,118 @@
+"""The one place where errors of liblmdb and of the system become errors of mvdb.
+
+`translate` never raises and keeps no state; callers write ``raise translate(...) from error``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final
+
+import lmdb
+
+from mvdb.errors import (
+    BusyError,
+    ClosedError,
+    CorruptionError,
+    Error,
+    FormatError,
+    ReadOnlyError,
+    StorageFullError,
+    WriteFailedError,
+)
+
+FULL_CODES: Final = frozenset(
+    code
+    for code in (
+        errno.ENOSPC,
+        errno.EFBIG,
+        getattr(errno, "EDQUOT", None),
+    )
+    if code is not None
+)
+"""errno values that mean: no room, and nothing is broken."""
+
+_CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
+_FORMAT: Final = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError)
+
+
+class UnexpectedStorageError(Error, RuntimeError):
+    """liblmdb reported something that correct use of it never brings about: a bug of mvdb."""
+
+
+def code_of(error: BaseException) -> int:
+    """The errno (or LMDB code) behind an error; 0 if there is none."""
+    if isinstance(error, lmdb.Error):
+        return int(error.code or 0)
+    if isinstance(error, OSError):
+        return int(error.errno or 0)
+    return 0
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the error says that disk, quota, file size limit or map are full."""
+    return isinstance(error, lmdb.MapFullError) or code_of(error) in FULL_CODES
+
+
+def translate(error: BaseException, doing: str, path: str) -> Exception:
+    """The mvdb error for ``error``, met while ``doing`` something with the file ``path``.
+
+    Errors of mvdb and foreign Python errors (TypeError, KeyboardInterrupt's kin) come back as they
+    are.
+    """
+    if isinstance(error, Error) or not isinstance(error, (lmdb.Error, OSError)):
+        return error if isinstance(error, Exception) else UnexpectedStorageError(repr(error))
+    where = f"{path}: {doing}"
+    if isinstance(error, lmdb.MapFullError):
+        return StorageFullError(
+            f"{where}: the reserved address space is full; the transaction was rolled back. "
+            "Reopen with a larger map_size"
+        )
+    if is_full(error):
+        return StorageFullError(
+            f"{where}: no room left ({_reason(error)}); the transaction was rolled back. "
+            "Free space or raise the limit, then repeat"
+        )
+    if isinstance(error, _CORRUPT):
+        return CorruptionError(f"{where}: the file is damaged ({error}). Restore a backup or repair")
+    if isinstance(error, _FORMAT):
+        return FormatError(f"{where}: not a file this library can read ({error})")
+    if isinstance(error, lmdb.ReadonlyError):
+        return ReadOnlyError(f"{where}: the file or the handle is read-only")
+    if isinstance(error, lmdb.PanicError):
+        return WriteFailedError(
+            f"{where}: an earlier write failed and liblmdb refuses further ones; reopen the file"
+        )
+    if isinstance(error, lmdb.ReadersFullError):
+        return BusyError(f"{where}: too many readers have the file open at once")
+    if code_of(error) == errno.EIO:
+        return WriteFailedError(f"{where}: input/output error; check the disk, then reopen the file")
+    if isinstance(error, OSError):
+        return error  # PermissionError, FileNotFoundError, ...: the builtin already says it best
+    if "closed" in str(error):
+        return ClosedError(f"{where}: already closed")
+    return UnexpectedStorageError(f"{where}: {error}")
+
+
+def disk_is_full(path: str, needed: int) -> bool:
+    """Whether the file system of ``path`` or the process's file size limit lacks ``needed`` bytes.
+
+    liblmdb reports a short write as EIO although its usual cause is a full disk; this tells the two
+    apart. Unknown counts as not full.
+    """
+    try:
+        status = os.statvfs(path)
+        if status.f_bavail * status.f_frsize < needed:
+            return True
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return limit != resource.RLIM_INFINITY and os.path.getsize(path) + needed > limit
+    except (OSError, AttributeError, ImportError):
+        return False
+
+
+def _reason(error: BaseException) -> str:
+    code = code_of(error)
+    return os.strerror(code) if code else str(error)

@@ -1,0 +1,270 @@
+"""Locks on files that a killed process cannot leave behind.
+
+Three locks, three jobs (the whole protocol is told in `shared`):
+
+presence
+    ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
+    it at rest, opens it alone, or tidies up after the last close.
+writer
+    One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. A POSIX
+    record lock on one far byte of the lock file: not ``flock``, because on BSD and macOS the two
+    kinds exclude each other and liblmdb keeps a record lock on byte 0 of that file.
+    A process that closes *any* descriptor of the lock file drops *all* its record locks there,
+    liblmdb's too; so ours stays open until after the environment is closed.
+unregistered readers
+    A reader that cannot or may not use the lock file is invisible to writers, who would reuse pages
+    under it. Where the system has open-file-description locks (Linux) such a reader holds one on a
+    far byte of the data file while it reads, and writers wait for it.
+
+Where ``fcntl`` is missing (Windows) presence and the writer's lock reach only as far as this process;
+between processes liblmdb's mutex still admits one writer at a time, but waits without a timeout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+import sys
+import threading
+import time
+from typing import Final
+
+from mvdb.errors import BusyError
+
+if sys.platform != "win32":
+    import fcntl
+
+HAVE_FCNTL: Final = sys.platform != "win32"
+HAVE_OFD: Final = sys.platform == "linux" and struct.calcsize("P") == 8
+
+# Far beyond the bytes liblmdb locks (0, and one per process id) and beyond any file.
+_WRITER_BYTE: Final = 0x7000_0000_0000_0000
+_READER_BYTE: Final = 0x7000_0000_0000_0001
+_LINUX_FLOCK: Final = "hhqqi4x"
+_POLL_FIRST: Final = 0.0005
+_POLL_LONGEST: Final = 0.02
+_WOULD_BLOCK: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class Backoff:
+    """Pauses between two looks at a lock: 0.5 ms at first, 20 ms at most."""
+
+    __slots__ = ("_pause",)
+
+    def __init__(self) -> None:
+        self._pause = _POLL_FIRST
+
+    def wait(self, deadline: float | None = None) -> bool:
+        """Sleep; False, without sleeping, once ``deadline`` (monotonic seconds) has passed."""
+        pause = self._pause
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            pause = min(pause, left)
+        time.sleep(pause)
+        self._pause = min(self._pause * 1.5, _POLL_LONGEST)
+        return True
+
+
+def try_flock(descriptor: int, *, exclusive: bool) -> bool:
+    """Take (or convert to) a ``flock`` without waiting; False if others are in the way.
+
+    A conversion that fails may have lost the lock held before. Raises `OSError` where the file
+    system has no such locks. Without ``fcntl`` it always succeeds.
+    """
+    if sys.platform == "win32":
+        return True
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _WOULD_BLOCK:
+            return False
+        raise
+    return True
+
+
+def share_flock(descriptor: int) -> None:
+    """Take, or convert to, a shared ``flock``; waits for an exclusive holder."""
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def drop_flock(descriptor: int) -> None:
+    """Give a ``flock`` back; never fails."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def lock_file_in_use(lock_path: str) -> bool:
+    """Whether some *other* process has the database open through liblmdb right now.
+
+    Asks for the record lock liblmdb keeps on byte 0. Only to be called while this process has no
+    environment on the file: opening and closing the lock file would drop its locks.
+    """
+    if sys.platform == "win32":
+        return _lock_file_held_open(lock_path)
+    try:
+        descriptor = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _record_lock_holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _record_lock_holder(descriptor: int) -> bool:
+    if sys.platform == "linux" and HAVE_OFD:
+        query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
+        return bool(struct.unpack(_LINUX_FLOCK, answer)[0] != fcntl.F_UNLCK)
+    if sys.platform == "darwin":
+        layout = "qqihh"  # start, length, process, type, whence
+        query = struct.pack(layout, 0, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
+        return bool(struct.unpack(layout, answer)[3] != fcntl.F_UNLCK)
+    return False
+
+
+def _lock_file_held_open(lock_path: str) -> bool:
+    # Windows refuses to delete a file that is open, and an unused lock file is worth nothing.
+    try:
+        os.remove(lock_path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+class WriterLock:
+    """Admits one writer at a time across threads and, where ``fcntl`` exists, processes.
+
+    Thread-safe. ``descriptor`` is the database's lock file, opened for writing, or None for
+    exclusion within this process only; this object does not close it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._thread_lock = threading.Lock()
+        self._owner: int | None = None
+        self.descriptor: int | None = None
+
+    def acquire(self, timeout: float | None) -> None:
+        """Become the writer, waiting up to ``timeout`` seconds (None: for ever).
+
+        Raises `BusyError` when time is up, and at once when this very thread is the writer already.
+        """
+        if self._owner == threading.get_ident():
+            raise BusyError(
+                f"{self._path}: this thread already has a write transaction open; "
+                "commit or abort it first"
+            )
+        deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
+        if not self._thread_lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
+            raise BusyError(
+                f"{self._path}: another thread of this process kept writing for {timeout} s"
+            )
+        try:
+            self._acquire_file(deadline, timeout)
+        except BaseException:
+            self._thread_lock.release()
+            raise
+        self._owner = threading.get_ident()
+
+    def _acquire_file(self, deadline: float | None, timeout: float | None) -> None:
+        pauses = Backoff()
+        while not self._try_file():
+            # Polling, not F_SETLKW: the kernel's deadlock detection takes two threads that each
+            # wait for the other's file for a deadlock of their processes.
+            if not pauses.wait(deadline):
+                raise BusyError(f"{self._path}: another process kept writing for {timeout} s")
+
+    def _try_file(self) -> bool:
+        if sys.platform == "win32" or self.descriptor is None:
+            return True
+        try:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _WRITER_BYTE)
+        except OSError as error:
+            if error.errno in _WOULD_BLOCK:
+                return False
+            raise
+        return True
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        self._owner = None
+        if sys.platform != "win32" and self.descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, _WRITER_BYTE)
+        self._thread_lock.release()
+
+    @property
+    def held_by_this_thread(self) -> bool:
+        return self._owner == threading.get_ident()
+
+
+class UnregisteredReaders:
+    """Makes reads that liblmdb's reader table does not show visible to writers.
+
+    Thread-safe. ``descriptor`` is the data file; this object does not close it. Does nothing where
+    open-file-description locks are missing: there a writer that arrives during a read transaction of
+    a reader without lock file may reuse its pages after its second commit.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def enter(self) -> None:
+        """Announce one read transaction. Never waits for long: writers only look, they do not hold."""
+        with self._lock:
+            if self._count == 0:
+                self._set(shared=True)
+            self._count += 1
+
+    def leave(self) -> None:
+        """The transaction has ended."""
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self._set(shared=False)
+
+    def _set(self, *, shared: bool) -> None:
+        if sys.platform == "linux" and HAVE_OFD:
+            kind = fcntl.F_RDLCK if shared else fcntl.F_UNLCK
+            request = struct.pack(_LINUX_FLOCK, kind, os.SEEK_SET, _READER_BYTE, 1, 0)
+            # A file system without such locks (some network ones) is no reason to refuse reading.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, request)
+
+
+def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | None) -> None:
+    """Return once no reader without lock file is inside a read transaction.
+
+    Raises `BusyError` after ``timeout`` seconds (None: waits for ever). A reader that comes later is
+    safe: it sees the latest commit, whose pages the transaction about to begin does not reuse.
+    """
+    if sys.platform != "linux" or not HAVE_OFD:
+        return
+    deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
+    query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _READER_BYTE, 1, 0)
+    pauses = Backoff()
+    while True:
+        try:
+            answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, query)
+        except OSError:
+            return
+        if struct.unpack(_LINUX_FLOCK, answer)[0] == fcntl.F_UNLCK:
+            return
+        if not pauses.wait(deadline):
+            raise BusyError(
+                f"{path}: a read-only process without access to the lock file kept a read "
+                f"transaction open for {timeout} s"
+            )

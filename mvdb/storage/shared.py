@@ -1,0 +1,345 @@
+"""The one LMDB environment a process has on a file, shared by all its handles.
+
+liblmdb forbids a second one (closing it would drop the locks of the first), so `registry` keeps one
+`SharedEnvironment` per inode. It counts handles and transactions; the last of them closes it.
+
+Thread contract: all methods may be called from any thread. ``lifecycle`` is held while a handle comes
+or goes and while the environment is opened, reopened or closed; it is taken before the gate.
+
+What a failed write means. liblmdb writes a transaction's pages to space that no durable state uses,
+syncs them, then writes the meta page. If there was no room for the pages, nothing has happened; with
+durability "full" the handle goes on, since every later commit writes and syncs all of its own pages.
+Any other failure, and any at all under "relaxed" (where the failed sync may be the one an earlier meta
+page was waiting for), poisons: reads go on, writes raise `WriteFailedError` until the file is opened
+anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import lmdb
+
+from mvdb.errors import ClosedError, Error, ReadOnlyError, StorageFullError, WriteFailedError
+from mvdb.storage import cleanmark
+from mvdb.storage.arrival import lock_path, remove_lock_file, still_names
+from mvdb.storage.failures import code_of, disk_is_full, is_full, translate
+from mvdb.storage.filelock import (
+    UnregisteredReaders,
+    WriterLock,
+    try_flock,
+    wait_for_unregistered_readers,
+)
+from mvdb.storage.gate import Gate
+from mvdb.storage.opening import Mode, has_address_space, next_map_size, open_lmdb, open_tables
+from mvdb.storage.transaction import ReadTransaction, WriteTransaction
+
+_DRAIN_SECONDS: Final = 5.0
+"""How long the gate waits for transactions of this process to end."""
+_JOIN_SECONDS: Final = 1.0
+"""How often a reader without lock file, when busy, tries to make use of one that has appeared."""
+_SLACK: Final = 16 << 20
+"""Space wanted beyond what a writer asks for: copied tree pages and the free list."""
+
+
+def commit_lmdb(txn: Any) -> None:
+    """The one call that commits: a seam through which tests make commits fail."""
+    txn.commit()
+
+
+class SharedEnvironment:
+    """See the module's text. Made by `registry` only."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lifecycle = threading.RLock()
+        self.handles = 0
+        self.full_handles = 0
+        self.finished = False
+        self.poisoned: str | None = None
+        self.descriptor = -1
+        """Of the data file: carries the presence lock; -1 before the first opening and at the end."""
+        self.on_finish: Callable[[SharedEnvironment], None] = lambda _: None
+        self.writer = WriterLock(path)
+        self.gate = Gate(path)
+        self.environment: Any = None
+        self.map_size: int | None = None
+        self.mode = Mode(readonly=True, lock=False, relaxed=False)
+        self._process = os.getpid()
+        self._tables: dict[str, Any] = {}
+        self._unregistered: UnregisteredReaders | None = None
+        self._next_join = 0.0
+        self._mark_is_off = False
+
+    # -- opening and closing: the caller holds ``lifecycle`` -----------------------------------
+
+    def open(self, mode: Mode) -> None:
+        """Open the environment; the presence lock is held on ``descriptor``."""
+        environment = open_lmdb(self.path, mode, self.map_size)
+        try:
+            tables = open_tables(environment, self.path)
+            if mode.lock:
+                environment.reader_check()
+            if mode.lock and not mode.readonly:
+                # Opened after liblmdb's own and closed after it: see `filelock`.
+                flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
+                self.writer.descriptor = os.open(lock_path(self.path), flags)
+        except BaseException:
+            environment.close()
+            raise
+        self.environment, self._tables, self.mode = environment, tables, mode
+        self._unregistered = None if mode.lock else UnregisteredReaders(self.descriptor)
+        self._mark_is_off = False
+
+    def close(self) -> None:
+        """Close the environment but stay present. No transaction may be open."""
+        environment, self.environment = self.environment, None
+        if environment is not None:
+            environment.close()
+        descriptor, self.writer.descriptor = self.writer.descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def reopen(self, mode: Mode, *, seconds: float = _DRAIN_SECONDS) -> None:
+        """Open the environment in another mode. Raises `BusyError` if transactions stay open."""
+        with self.gate.shut(own=0, seconds=seconds):
+            self.close()
+            self.open(mode)
+
+    def add_handle(self, *, full: bool) -> None:
+        self.handles += 1
+        self.full_handles += full
+
+    def drop_handle(self, *, full: bool) -> None:
+        """A handle was closed. Transactions still open keep the environment until they end."""
+        with self.lifecycle:
+            self.handles -= 1
+            self.full_handles -= full
+            self._finish_if_unused()
+
+    def _finish_if_unused(self) -> None:
+        with self.lifecycle:
+            if not self.handles and not self.finished and self.gate.close_if_empty():
+                self.finish()
+
+    def finish(self) -> None:
+        """Leave the file: who leaves last removes the lock file and sets the clean mark."""
+        self.finished = True
+        clean = not self.mode.readonly and self.poisoned is None and self.environment is not None
+        if clean and self.mode.relaxed:
+            try:
+                self.environment.sync(True)
+            except (lmdb.Error, OSError):
+                clean = False
+        self.close()
+        descriptor, self.descriptor = self.descriptor, -1
+        try:
+            # A reader without lock file leaves everything as it is.
+            if self.mode.lock and descriptor >= 0 and still_names(self.path, descriptor):
+                with contextlib.suppress(OSError):
+                    if try_flock(descriptor, exclusive=True):
+                        remove_lock_file(self.path)
+                        if clean:
+                            cleanmark.mark(descriptor)
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+            self.on_finish(self)
+
+    # -- transactions --------------------------------------------------------------------------
+
+    @property
+    def tables(self) -> Mapping[str, Any]:
+        return self._tables
+
+    def in_own_process(self) -> bool:
+        """False in a child that inherited this object through ``fork``: nothing is touched there."""
+        return os.getpid() == self._process
+
+    def begin_read(self) -> ReadTransaction:
+        """Raises `ClosedError` in a forked child, `BusyError` if the reader table is full."""
+        if os.getpid() != self._process:
+            raise self.forked()
+        if self._unregistered is not None:
+            self._join_lock_file()
+        return ReadTransaction(self, self._begin(write=False))
+
+    def begin_write(self, timeout: float | None) -> WriteTransaction:
+        """Raises `BusyError` after ``timeout`` seconds (None: never), `ReadOnlyError`,
+        `WriteFailedError` if the handle is poisoned, `ClosedError` in a forked child.
+        """
+        if os.getpid() != self._process:
+            raise self.forked()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._refuse_if_unwritable()
+        self.writer.acquire(timeout)
+        try:
+            self._refuse_if_unwritable()  # what held the lock may have failed
+            left = None if deadline is None else deadline - time.monotonic()
+            wait_for_unregistered_readers(self.descriptor, self.path, left)
+            self._take_mark_off()
+            return WriteTransaction(self, self._begin(write=True))
+        except BaseException:
+            self.writer.release()
+            raise
+
+    def _refuse_if_unwritable(self) -> None:
+        if self.poisoned is not None:
+            raise WriteFailedError(
+                f"{self.path}: refusing to write after an earlier failure ({self.poisoned}); "
+                "close all handles and reopen the file"
+            )
+        if self.mode.readonly:
+            raise ReadOnlyError(f"{self.path}: opened with readonly=True")
+
+    def _take_mark_off(self) -> None:
+        if self._mark_is_off:
+            return
+        try:
+            cleanmark.unmark(self.descriptor)
+        except OSError as error:
+            raise self.failed_write(error, "committing") from error
+        self._mark_is_off = True
+
+    def _begin(self, *, write: bool) -> Any:
+        """A transaction of liblmdb, counted by the gate."""
+        retried = False
+        while True:
+            self.gate.enter()
+            unregistered = self._unregistered  # changes only while nobody is inside
+            try:
+                if unregistered is not None:
+                    unregistered.enter()
+                if write:
+                    # Slots of killed readers would keep freed pages from being used again.
+                    self.environment.reader_check()
+                return self.environment.begin(write=write, buffers=True)
+            except BaseException as error:
+                if unregistered is not None:
+                    unregistered.leave()
+                self._leave()
+                if isinstance(error, lmdb.MapResizedError):
+                    self._adopt_growth()
+                elif isinstance(error, lmdb.ReadersFullError) and not retried:
+                    retried = True
+                    self.environment.reader_check()
+                elif isinstance(error, (lmdb.Error, OSError)):
+                    doing = "beginning a transaction"
+                    failed = self.failed_write if write else self._failed_read
+                    raise failed(error, doing) from error
+                else:
+                    raise
+
+    def end_read(self) -> None:
+        """A read transaction has ended."""
+        if self._unregistered is not None:
+            self._unregistered.leave()
+        self._leave()
+
+    def end_write(self) -> None:
+        """The write transaction has ended."""
+        self.writer.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.gate.leave() == 0 and self.handles == 0:
+            self._finish_if_unused()
+
+    def commit(self, transaction: Any) -> None:
+        """Commit; all of it happened on return, nothing on an error (see the module's text)."""
+        try:
+            commit_lmdb(transaction)
+            if self.mode.relaxed and self.full_handles:
+                # One environment, two promises: the stronger one is kept.
+                self.environment.sync(True)
+        except (lmdb.Error, OSError) as error:
+            raise self.failed_write(error, "committing") from error
+
+    def failed_write(self, error: BaseException, doing: str) -> Exception:
+        """Poison if the failure demands it; the error to raise."""
+        if isinstance(error, Error):
+            return error
+        # liblmdb calls a short write an input/output error; mostly the disk is full.
+        short = code_of(error) == errno.EIO and disk_is_full(self.path, 1 << 16)
+        harmless = isinstance(error, lmdb.MapFullError) or (
+            (short or is_full(error)) and not (self.mode.relaxed and doing == "committing")
+        )
+        if harmless and short:
+            return StorageFullError(
+                f"{self.path}: {doing}: no room left on the disk or within its limits; the "
+                "transaction was rolled back. Free space, then repeat"
+            )
+        poisons = doing == "committing" or code_of(error) == errno.EIO
+        if not harmless and (poisons or isinstance(error, lmdb.PanicError)):
+            self.poisoned = self.poisoned or f"{doing}: {error}"
+            return WriteFailedError(
+                f"{self.path}: {doing} failed ({error}); nothing of this transaction counts as "
+                "stored. Check the disk, then close all handles and reopen the file"
+            )
+        return translate(error, doing, self.path)
+
+    def _failed_read(self, error: BaseException, doing: str) -> Exception:
+        return translate(error, doing, self.path)
+
+    def forked(self) -> ClosedError:
+        return ClosedError(f"{self.path}: opened before fork(); reopen the file in the child")
+
+    # -- readers without lock file -------------------------------------------------------------
+
+    def _join_lock_file(self) -> None:
+        """A lock file has appeared, so a writer may be there: open again with the reader table."""
+        lock = lock_path(self.path)
+        if not os.path.exists(lock) or not os.access(lock, os.R_OK | os.W_OK):
+            return
+        now = time.monotonic()
+        if self.gate.inside and now < self._next_join:
+            return
+        # Until it succeeds the lock of `UnregisteredReaders` makes the writer wait.
+        self._next_join = now + _JOIN_SECONDS
+        with self.lifecycle:
+            if self._unregistered is None or self.finished:
+                return
+            with contextlib.suppress(TimeoutError):
+                self.reopen(Mode(readonly=True, lock=True, relaxed=False), seconds=0.05)
+
+    # -- address space -------------------------------------------------------------------------
+
+    def make_room(self, transaction: Any, size: int) -> Any:
+        """The transaction, or a new one in its place if the map had to grow for ``size`` bytes.
+
+        On an error the given transaction has been aborted.
+        """
+        info = self.environment.info()
+        page = self.environment.stat()["psize"]
+        needed = (info["last_pgno"] + 1) * page + size + size // 4 + _SLACK
+        if needed <= info["map_size"]:
+            return transaction
+        transaction.abort()
+        with self.gate.shut(own=1, seconds=_DRAIN_SECONDS):
+            self._resize(next_map_size(info["map_size"], needed))
+        try:
+            return self.environment.begin(write=True, buffers=True)
+        except lmdb.Error as error:
+            raise self.failed_write(error, "beginning a transaction") from error
+
+    def _adopt_growth(self) -> None:
+        """Another process grew the file beyond our map."""
+        with self.gate.shut(own=0, seconds=_DRAIN_SECONDS):
+            info = self.environment.info()
+            needed = (info["last_pgno"] + 1) * self.environment.stat()["psize"]
+            # Not simply that process's size: it may have far more address space than this one.
+            self._resize(next_map_size(info["map_size"], needed + _SLACK))
+
+    def _resize(self, size: int) -> None:
+        # liblmdb unmaps first: when the new mapping then fails, the environment is lost.
+        if not has_address_space(size - self.environment.info()["map_size"] + _SLACK):
+            raise StorageFullError(
+                f"{self.path}: no address space for a map of {size} bytes; raise the limit (ulimit -v)"
+            )
+        self.environment.set_mapsize(size)

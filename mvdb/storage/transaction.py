@@ -1,0 +1,279 @@
+"""Transactions: the only way to the content.
+
+A transaction belongs to one thread at a time, a write transaction to the thread that began it. Every
+value comes as a read-only view into the mapped file: it dies with its transaction (and, in a write
+transaction, with the next write). Whoever keeps it longer copies it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import lmdb
+
+from mvdb.errors import ClosedError, Error
+from mvdb.storage.failures import translate
+from mvdb.storage.format import Buffer
+
+
+class Owner(Protocol):
+    """What a transaction needs of the environment it belongs to."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def tables(self) -> Mapping[str, Any]: ...
+    def in_own_process(self) -> bool: ...
+    def end_read(self) -> None: ...
+    def end_write(self) -> None: ...
+    def commit(self, transaction: Any) -> None: ...
+    def failed_write(self, error: BaseException, doing: str) -> Exception: ...
+    def make_room(self, transaction: Any, size: int) -> Any: ...
+
+
+class ReadTransaction:
+    """One frozen state of the database. Readers never wait for writers, nor writers for them.
+
+    A context manager; `close` is idempotent. Keep it short: pages freed by later commits cannot be
+    reused while it is open. Every method raises `ClosedError` after `close` and `CorruptionError`
+    when liblmdb finds the page structure broken.
+    """
+
+    __slots__ = ("__weakref__", "_owner", "_tables", "_txn")
+
+    def __init__(self, owner: Owner, txn: Any) -> None:
+        self._owner = owner
+        self._tables = owner.tables
+        self._txn = txn
+
+    def __enter__(self) -> ReadTransaction:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_txn", None) is not None:
+            self.close()
+
+    @property
+    def id(self) -> int:
+        """Number of the commit that is seen: grows by one with every commit that wrote."""
+        return int(self._open().id())
+
+    @property
+    def closed(self) -> bool:
+        return self._txn is None
+
+    def get(self, table: str, key: Buffer) -> memoryview | None:
+        """The value stored under ``key``, or None."""
+        txn = self._txn
+        if txn is None:
+            raise self._closed()
+        try:
+            value: memoryview | None = txn.get(key, None, self._tables[table])
+            return value
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def iterate(
+        self,
+        table: str,
+        start: Buffer | None = None,
+        *,
+        reverse: bool = False,
+        prefix: bytes = b"",
+    ) -> Iterator[tuple[memoryview, memoryview]]:
+        """Keys and values in key order, from ``start`` on (inclusive; ``reverse``: downwards).
+
+        With ``prefix`` only keys that begin with it. In a write transaction do not write meanwhile.
+        """
+        cursor = self.cursor(table)
+        length = len(prefix)
+        try:
+            if reverse:
+                found = _seek_last(cursor, start if start is not None else _successor(prefix))
+                if found and start is None and length and bytes(cursor.key()) == _successor(prefix):
+                    found = cursor.prev()
+                entries = cursor.iterprev()
+            else:
+                first = max(bytes(start or b""), prefix)
+                found = cursor.set_range(first) if first else cursor.first()
+                entries = cursor.iternext()
+            if not found:
+                return
+            for key, value in entries:
+                if length and key[:length] != prefix:
+                    return
+                yield key, value
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def cursor(self, table: str) -> Any:
+        """A raw cursor of the table, for access patterns that `iterate` does not serve."""
+        return self._open().cursor(self._tables[table])
+
+    def count(self, table: str) -> int:
+        """Number of entries in the table (kept by LMDB: not counted anew)."""
+        try:
+            return int(self._open().stat(self._tables[table])["entries"])
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def close(self) -> None:
+        """End the transaction; its views must not be used any more."""
+        txn, self._txn = self._txn, None
+        if txn is not None and self._owner.in_own_process():
+            try:
+                txn.abort()
+            finally:
+                self._owner.end_read()
+
+    def _open(self) -> Any:
+        if self._txn is None:
+            raise self._closed()
+        return self._txn
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"{self._owner.path}: the transaction has ended")
+
+    def _failed(self, error: BaseException, doing: str) -> Exception:
+        return translate(error, doing, self._owner.path)
+
+
+class WriteTransaction(ReadTransaction):
+    """The one transaction that may write. All or nothing: leaving the block commits, an exception
+    (or `abort`) rolls back.
+
+    Besides what `ReadTransaction` raises: `StorageFullError` (rolled back, the handle goes on) and
+    `WriteFailedError` (rolled back, the handle writes no more). After either only `abort` is left.
+    """
+
+    __slots__ = ("_broken",)
+
+    def __init__(self, owner: Owner, txn: Any) -> None:
+        super().__init__(owner, txn)
+        self._broken: Exception | None = None
+
+    def __enter__(self) -> WriteTransaction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        if self._txn is None:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+    def put(self, table: str, key: Buffer, value: Buffer) -> None:
+        """Store ``value`` under ``key``, replacing what is there."""
+        try:
+            self._writable().put(key, value, db=self._tables[table])
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, f"writing to table {table}") from error
+
+    def append(self, table: str, key: Buffer, value: Buffer) -> None:
+        """`put` for a key greater than all in the table: faster, and pages are filled to the end.
+
+        Raises `ValueError` if the key is not the greatest.
+        """
+        try:
+            stored = self._writable().put(key, value, append=True, db=self._tables[table])
+        except lmdb.KeyExistsError:
+            stored = False
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, f"writing to table {table}") from error
+        if not stored:
+            raise ValueError(f"table {table}: appended key {bytes(key)!r} is not the greatest")
+
+    def delete(self, table: str, key: Buffer) -> bool:
+        """Remove ``key``; whether it was there."""
+        try:
+            return bool(self._writable().delete(key, db=self._tables[table]))
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, f"deleting from table {table}") from error
+
+    def delete_prefix(self, table: str, prefix: bytes) -> int:
+        """Remove every key that begins with ``prefix`` (an empty one: all); how many there were."""
+        try:
+            txn, handle = self._writable(), self._tables[table]
+            if not prefix:
+                count = int(txn.stat(handle)["entries"])
+                txn.drop(handle, delete=False)
+                return count
+            count, length = 0, len(prefix)
+            with txn.cursor(handle) as cursor:
+                found = cursor.set_range(prefix)
+                while found and cursor.key()[:length] == prefix:
+                    # Returns False, not an error, when the deleted entry was the last.
+                    found = cursor.delete()
+                    count += 1
+            return count
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, f"deleting from table {table}") from error
+
+    def ensure_room(self, size: int) -> None:
+        """Make sure that about ``size`` more bytes fit into the reserved address space.
+
+        Only before anything was written in this transaction, and not while this thread holds a read
+        transaction: growing waits for the readers of this process. Raises `BusyError` if they stay,
+        `StorageFullError` if there is no address space.
+        """
+        self._txn = self._owner.make_room(self._writable(), size)
+
+    def commit(self) -> None:
+        """Make all writes visible and, as the durability promises, permanent."""
+        txn = self._writable()
+        self._txn = None
+        try:
+            self._owner.commit(txn)
+        finally:
+            self._owner.end_write()
+
+    def abort(self) -> None:
+        """Undo all writes. Idempotent, and a no-op after `commit`."""
+        self.close()
+
+    def close(self) -> None:
+        txn, self._txn = self._txn, None
+        if txn is not None and self._owner.in_own_process():
+            try:
+                txn.abort()
+            finally:
+                self._owner.end_write()
+
+    def _writable(self) -> Any:
+        if self._broken is not None:
+            raise self._broken
+        if not self._owner.in_own_process():
+            raise ClosedError(f"{self._owner.path}: begun before fork(); reopen in the child")
+        return self._open()
+
+    def _failed(self, error: BaseException, doing: str) -> Exception:
+        failure = self._owner.failed_write(error, doing)
+        if isinstance(failure, Error) and not isinstance(error, lmdb.BadValsizeError):
+            self._broken = failure
+        return failure
+
+
+def _successor(prefix: bytes) -> bytes | None:
+    """The smallest byte string greater than all that begin with ``prefix``; None if there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+def _seek_last(cursor: Any, bound: Buffer | None) -> bool:
+    """Put the cursor on the last key that is not greater than ``bound``."""
+    if bound is None:
+        return bool(cursor.last())
+    if not cursor.set_range(bound):
+        return bool(cursor.last())
+    return True if cursor.key() == bound else bool(cursor.prev())

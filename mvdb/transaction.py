@@ -1,0 +1,191 @@
+"""Write transactions: all or nothing, with their own writes visible inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mvdb import encoding, inputs
+from mvdb.catalogue import ids as id_keys
+from mvdb.catalogue.ids import Id
+from mvdb.errors import ClosedError, DuplicateIdError, Error
+from mvdb.index import id_table
+from mvdb.index.state import State
+from mvdb.index.writing import IndexWriter
+from mvdb.reading import Readable
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+
+if TYPE_CHECKING:
+    from mvdb.database import Database
+
+Texts = str | Sequence[str | None] | None
+MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+
+
+class Transaction(Readable):
+    """Changes that become visible to others together, or not at all.
+
+    Made by `Database.transaction()` and used as a context manager by one thread: leaving the block
+    commits, an exception rolls back. `search`, `get` and the other reading methods see the
+    transaction's own writes. A write that fails dooms the whole transaction, even when its exception
+    is caught inside the block: the commit then raises, and nothing is kept."""
+
+    def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
+        self.dim = database.dim
+        self._queries = database._queries
+        self._encoder = database._encoder
+        self._database = database
+        self._txn = txn
+        self._writer = writer
+        self._finished = False
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._finished:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        if self._finished:  # hits may outlive their transaction
+            with self._database._reading() as pair:
+                yield pair
+            return
+        self._check_open()
+        yield self._txn, self._writer.state()
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise ClosedError("the transaction is finished; begin another one")
+        if self._failure is not None:
+            raise Error(
+                f"an earlier write of this transaction failed ({self._failure}); it will be rolled "
+                "back"
+            ) from self._failure
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        self._check_open()
+        try:
+            yield
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    # ---- writes ----
+
+    def insert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents; see `Database.insert`."""
+        self._store(ids, embeddings, texts, metadata, replace=False)
+
+    def upsert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents or replaces them whole; see `Database.upsert`."""
+        self._store(ids, embeddings, texts, metadata, replace=True)
+
+    def delete(self, ids: Id | Sequence[Id]) -> int:
+        """Deletes documents; see `Database.delete`."""
+        with self._write():
+            keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
+            return sum(self._writer.delete(key) for key in dict.fromkeys(keys))
+
+    def _store(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any,
+        texts: Texts,
+        metadata: MetadataInput,
+        *,
+        replace: bool,
+    ) -> None:
+        with self._write():
+            names, keys, single = inputs.as_ids(ids)
+            stored = list(
+                zip(
+                    inputs.as_texts(texts, len(names)),
+                    inputs.as_metadata(metadata, len(names)),
+                    strict=True,
+                )
+            )
+            if embeddings is None:
+                embeddings = self._encode(names, stored)
+                single = False
+            vectors = inputs.DocumentVectors(embeddings, names, single, self.dim)
+            for name, key in zip(names, keys, strict=True):
+                if replace:
+                    self._writer.delete(key)
+                elif id_table.get(self._txn, key) is not None:
+                    raise DuplicateIdError(
+                        f"id {name!r} exists already; use upsert to replace it"
+                    )
+            for batch in vectors.batches():
+                span = slice(batch.first, batch.first + len(batch.lengths))
+                self._writer.append(keys[span], batch.lengths, batch.flat, stored[span])
+
+    def _encode(
+        self, names: list[Id], stored: list[tuple[bytes | None, bytes | None]]
+    ) -> list[Any]:
+        texts = []
+        for name, (text, _) in zip(names, stored, strict=True):
+            if text is None:
+                raise inputs.InvalidInputError(
+                    f"document {name!r}: neither embeddings nor a text were given"
+                )
+            texts.append(text.decode("utf-8"))
+        identity = encoding.load(self._txn)
+        vectors = self._encoder.documents(texts, identity)
+        if identity is None and self._encoder.identity is not None:
+            encoding.store(self._txn, self._encoder.identity)
+        return vectors
+
+    # ---- end ----
+
+    def commit(self) -> None:
+        """Makes all changes visible and, with durability "full", lasting.
+
+        Raises StorageFullError or WriteFailedError when the system cannot write; the transaction is
+        rolled back then."""
+        try:
+            self._check_open()
+            self._writer.finish()
+            self._txn.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        self._end()
+
+    def rollback(self) -> None:
+        """Forgets all changes. Harmless when the transaction is finished."""
+        if not self._finished:
+            self._txn.abort()
+            self._end()
+
+    def _end(self) -> None:
+        self._finished = True
+        self._writer.close()

@@ -1,0 +1,154 @@
+"""What calls return: plain values, independent of the database unless stated otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.catalogue.ids import Id
+
+Metadata = Mapping[str, Any]
+
+
+class Hit:
+    """A document found by a search.
+
+    Attributes:
+        id: the document's id.
+        score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
+            product with a token of the document).
+        text: the stored text or None; read from the file at first use.
+        metadata: the stored metadata or None; read from the file at first use.
+
+    `text` and `metadata` are None when the document was deleted between the search and their first
+    use; search a `snapshot()` where that matters."""
+
+    __slots__ = ("_fetch", "_stored", "id", "score")
+
+    def __init__(
+        self, id: Id, score: float, fetch: Callable[[], tuple[str | None, Metadata | None]]
+    ) -> None:
+        self.id = id
+        self.score = score
+        self._fetch = fetch
+        self._stored: tuple[str | None, Metadata | None] | None = None
+
+    def _load(self) -> tuple[str | None, Metadata | None]:
+        if self._stored is None:
+            self._stored = self._fetch()
+        return self._stored
+
+    @property
+    def text(self) -> str | None:
+        return self._load()[0]
+
+    @property
+    def metadata(self) -> Metadata | None:
+        return self._load()[1]
+
+    def __repr__(self) -> str:
+        return f"Hit(id={self.id!r}, score={self.score:.4f})"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A stored document without its vectors."""
+
+    id: Id
+    text: str | None
+    metadata: Metadata | None
+    n_tokens: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a document's score comes about.
+
+    Attributes:
+        scores: float32 (n_query_tokens, n_doc_tokens), dot products with the stored vectors.
+        best: int64 (n_query_tokens,), the document token that each query token matched best.
+        score: MaxSim, the sum of the best scores."""
+
+    scores: NDArray[np.float32]
+    best: NDArray[np.int64]
+    score: float
+
+
+@dataclass
+class Profile:
+    """What one search did and what it cost.
+
+    Attributes:
+        hits: the result.
+        stages: seconds by stage name.
+        lists: inverted lists read (0: the collection was ranked by its codes without lists).
+        postings: centroid codes or postings read by the coarse stage.
+        candidates: documents whose residuals were scored.
+        reads: record ranges that were read.
+        bytes_read: their bytes.
+        prefetched: ranges asked for before they were needed.
+        prefetch_hit_rate: share of the ranges needed that had been asked for before."""
+
+    hits: list[Hit] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+    lists: int = 0
+    postings: int = 0
+    candidates: int = 0
+    reads: int = 0
+    bytes_read: int = 0
+    prefetched: int = 0
+    prefetch_hit_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Numbers about a database.
+
+    Attributes:
+        documents, tokens: live ones.
+        dim, bits: as given at creation.
+        segments: immutable sets of documents that a search visits.
+        centroids: of the current generation; 0 before training.
+        trained_tokens: tokens there were when the centroids were trained.
+        deleted_share: share of stored tokens that belong to deleted documents.
+        drift: mean residual length of the documents stored since training, relative to that at
+            training time (1.0: no drift).
+        bytes: bytes in the file by part.
+        file_bytes: the file's size.
+        encoder: name of the encoder the vectors come from, or None."""
+
+    documents: int
+    tokens: int
+    dim: int
+    bits: int
+    segments: int
+    centroids: int
+    trained_tokens: int
+    deleted_share: float
+    drift: float
+    bytes: Mapping[str, int]
+    file_bytes: int
+    encoder: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of `verify()`.
+
+    Attributes:
+        problems: one sentence each; empty when everything verified.
+        blocks: checked blocks by part.
+        documents, tokens: counted by reading them."""
+
+    problems: tuple[str, ...]
+    blocks: Mapping[str, int]
+    documents: int
+    tokens: int
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
