@@ -1,8 +1,9 @@
 """Text collections in BEIR form, read from a folder outside the repository.
 
-The folder is ``$MVDB_DATA`` or, without it, ``../shared/data`` beside the repository. Each collection is a
-folder with ``corpus.jsonl`` (``{"_id", "title", "text"}`` a line), ``queries.jsonl`` (``{"_id", "text"}``),
-both optionally compressed (``.zst``), and ``qrels.tsv`` (header, then query-id, corpus-id, score).
+The folder is ``$MVDB_DATA`` or, without it, ``../shared/data`` beside the repository. Each
+collection is a folder with ``corpus.jsonl`` (``{"_id", "title", "text"}`` a line),
+``queries.jsonl`` (``{"_id", "text"}``), both optionally compressed (``.zst``), and ``qrels.tsv``
+(header, then query-id, corpus-id, score).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ SUBSETS: dict[str, tuple[str, int]] = {"wiki-50k": ("wiki-200k", 50_000)}
 class Collection:
     """Documents, judged queries and judgements.
 
-    ``ids[i]`` belongs to ``texts[i]`` and ``query_ids[i]`` to ``queries[i]``; ``qrels`` maps a query id to
-    ``{document id: grade}`` (grades above 0 are relevant; grade 0 was judged irrelevant).
+    ``ids[i]`` belongs to ``texts[i]`` and ``query_ids[i]`` to ``queries[i]``; ``qrels`` maps a
+    query id to ``{document id: grade}`` (grades above 0 are relevant; grade 0 was judged
+    irrelevant).
     """
 
     name: str
@@ -56,7 +58,10 @@ def load_collection(name: str) -> Collection:
     source, limit = SUBSETS.get(name, (name, None))
     folder = data_folder() / source
     if not folder.is_dir():
-        raise FileNotFoundError(f"no collection {source!r} in {data_folder()}; set MVDB_DATA to the folder of collections")
+        raise FileNotFoundError(
+            f"no collection {source!r} in {data_folder()};"
+            " set MVDB_DATA to the folder of collections"
+        )
     ids: list[str] = []
     texts: list[str] = []
     for record in islice(_records(folder, "corpus"), limit):

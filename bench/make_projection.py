@@ -1,10 +1,11 @@
 """Make the projection of the default encoder, 384 to 128 dimensions.
 
-    python -m bench.make_projection                       # writes mvdb/encoders/minilm_projection.npy
+    python -m bench.make_projection                   # writes mvdb/encoders/minilm_projection.npy
     python -m bench.make_projection --dim 96 --output other.npy
 
-Principal axes of the unit token vectors (punctuation left out) of passages drawn from a collection of
-``$MVDB_DATA``. A new matrix makes new vectors: give ``DEFAULT_NAME`` in ``mvdb/encoders`` a new value then.
+Principal axes of the unit token vectors (punctuation left out) of passages drawn from a collection
+of ``$MVDB_DATA``. A new matrix makes new vectors: give ``DEFAULT_NAME`` in ``mvdb/encoders`` a new
+value then.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ def sample_texts(collection: str, count: int, seed: int) -> list[str]:
     return [texts[index] for index in sorted(drawn.tolist())]
 
 
-def principal_axes(documents: list[NDArray[np.float32]], dim: int) -> tuple[NDArray[np.float32], float]:
+def principal_axes(
+    documents: list[NDArray[np.float32]], dim: int
+) -> tuple[NDArray[np.float32], float]:
     """The (384, dim) float32 axes, by falling share of energy, and the share that they keep.
 
-    The mean is not subtracted, neither here nor when encoding: MaxSim is a sum of dot products, which
-    uncentred axes keep best, and without an offset the projection is one matrix. It matters little, as the
-    mean's length is .10: nDCG@10 on NFCorpus (queries without punctuation, [CLS], [SEP]) is .341 uncentred,
-    .341 with centred axes, .341 and .342 with the mean subtracted before projecting on those or these.
+    The mean is not subtracted, neither here nor when encoding: MaxSim is a sum of dot products,
+    which uncentred axes keep best, and without an offset the projection is one matrix. It matters
+    little, as the mean's length is .10: nDCG@10 on NFCorpus (queries without punctuation, [CLS],
+    [SEP]) is .341 uncentred, .341 with centred axes, .341 and .342 with the mean subtracted before
+    projecting on those or these.
     """
     moment = np.zeros((documents[0].shape[1],) * 2, dtype=np.float64)
     for document in documents:
@@ -44,7 +48,9 @@ def principal_axes(documents: list[NDArray[np.float32]], dim: int) -> tuple[NDAr
     axes = axes[:, ::-1][:, :dim]
     # An eigenvector's sign is arbitrary; fixing it makes the matrix the same everywhere.
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(dim)]
-    return (axes * np.sign(largest)).astype(np.float32), float(energy[::-1][:dim].sum() / energy.sum())
+    return (axes * np.sign(largest)).astype(np.float32), float(
+        energy[::-1][:dim].sum() / energy.sum()
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,7 +1,8 @@
 """Measures of retrieval quality, and exact MaxSim by brute force.
 
-A *ranking* is a sequence of document ids, best first; *qrels* map query id to ``{document id: grade}``.
-Every measure is the mean over the queries of ``qrels``; a query without a ranking counts 0.
+A *ranking* is a sequence of document ids, best first; *qrels* map query id to ``{document id:
+grade}``. Every measure is the mean over the queries of ``qrels``; a query without a ranking counts
+0.
 """
 
 from __future__ import annotations
@@ -18,18 +19,25 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 
 def ndcg_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
-    """nDCG with linear gain (the grade) and discount 1/log2(rank + 1), as trec_eval and BEIR compute it."""
+    """nDCG with the grade as gain and discount 1/log2(rank + 1), as trec_eval computes it."""
     return _mean([_ndcg(rankings.get(query, ())[:k], grades, k) for query, grades in qrels.items()])
 
 
 def success_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
     """Share of the queries with a relevant document among the first k."""
-    return _mean([float(_first_relevant(rankings.get(query, ())[:k], grades) > 0) for query, grades in qrels.items()])
+    return _mean(
+        [
+            float(_first_relevant(rankings.get(query, ())[:k], grades) > 0)
+            for query, grades in qrels.items()
+        ]
+    )
 
 
 def mrr_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
     """Mean of 1/rank of the first relevant document, 0 when it is not among the first k."""
-    ranks = [_first_relevant(rankings.get(query, ())[:k], grades) for query, grades in qrels.items()]
+    ranks = [
+        _first_relevant(rankings.get(query, ())[:k], grades) for query, grades in qrels.items()
+    ]
     return _mean([1.0 / rank if rank else 0.0 for rank in ranks])
 
 
@@ -42,11 +50,13 @@ def recall_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
     return _mean(shares)
 
 
-def overlap_at(k: int, found: Sequence[Sequence[Hashable]], exact: Sequence[Sequence[Hashable]]) -> float:
+def overlap_at(
+    k: int, found: Sequence[Sequence[Hashable]], exact: Sequence[Sequence[Hashable]]
+) -> float:
     """Mean share of the exact first k that is among the first k found, in whatever order.
 
-    ``found`` and ``exact`` hold one ranking per query, of ids or of indices. With fewer than k exact results
-    the share is of those.
+    ``found`` and ``exact`` hold one ranking per query, of ids or of indices. With fewer than k
+    exact results the share is of those.
 
     Raises:
         ValueError: not the same number of queries.
@@ -68,14 +78,14 @@ def exact_maxsim(
 
     Args:
         queries: one (m, dim) array per query.
-        doc_flat: (N, dim), the documents' rows one after another; anything but float32 is converted once
-            (a 6 GB float16 file becomes 12 GB of memory).
+        doc_flat: (N, dim), the documents' rows one after another; anything but float32 is converted
+            once (a 6 GB float16 file becomes 12 GB of memory).
         doc_lengths: (documents,) rows per document, each at least 1, their sum N.
         k: results per query; fewer documents than k give fewer columns.
 
     Returns:
-        indices (queries, min(k, documents)) int64 and scores float32 of the same shape, best first, ties by
-        smaller index.
+        indices (queries, min(k, documents)) int64 and scores float32 of the same shape, best first,
+        ties by smaller index.
 
     Raises:
         ValueError: a document without a row, or lengths that do not sum to N.
@@ -90,7 +100,7 @@ def exact_maxsim(
 
 
 def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Indices (min(k, n),) int64 and scores of the k largest of (n,) scores, ties by smaller index."""
+    """Indices (min(k, n),) int64 and scores of the k largest of n, ties by smaller index."""
     k = min(k, len(scores))
     if k == 0:
         return np.empty(0, dtype=np.int64), scores[:0]
@@ -114,12 +124,15 @@ def _blocks(flat: NDArray[Any], lengths: NDArray[Any]) -> Iterator[NDArray[Any]]
         start += length
 
 
-# One block of the similarity matrix stays in the cache between the product and the maxima taken of it.
+# One block of the similarity matrix stays in the cache between the product and the maxima taken of
+# it.
 _BLOCK_ROWS = 1 << 18
 
 
-def _maxsim(query: NDArray[Any], flat: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """MaxSim (documents,) float32 of one query (m, dim) with the documents that start at ``starts``."""
+def _maxsim(
+    query: NDArray[Any], flat: NDArray[np.float32], starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """MaxSim (documents,) float32 of a query (m, dim) with the documents begun at ``starts``."""
     query = np.ascontiguousarray(query, dtype=np.float32)
     scores = np.empty(len(starts), dtype=np.float32)
     first = 0
@@ -141,7 +154,11 @@ def _starts(lengths: NDArray[Any], rows: int) -> NDArray[np.int64]:
         raise ValueError(f"document {int(lengths.argmin())} has no row")
     if int(lengths.sum()) != rows:
         raise ValueError(f"the lengths sum to {int(lengths.sum())}, but there are {rows} rows")
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]]) if len(lengths) else lengths
+    return (
+        np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]])
+        if len(lengths)
+        else lengths
+    )
 
 
 def _ndcg(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
@@ -156,7 +173,9 @@ def _dcg(grades: Sequence[int]) -> float:
 
 def _first_relevant(ranking: Sequence[str], grades: Mapping[str, int]) -> int:
     """Rank, from 1, of the first relevant document; 0 when there is none."""
-    return next((rank for rank, document in enumerate(ranking, 1) if grades.get(document, 0) > 0), 0)
+    return next(
+        (rank for rank, document in enumerate(ranking, 1) if grades.get(document, 0) > 0), 0
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

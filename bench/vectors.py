@@ -3,9 +3,10 @@
     python -m bench.vectors nfcorpus scifact              # encode what the cache lacks
     python -m bench.vectors --threads 1 wiki-50k
 
-The cache is ``$MVDB_CACHE`` (``~/.cache/mvdb-bench`` without it), with a folder ``<collection>-minilm128``
-per collection: ``doc_flat.npy doc_lengths.npy doc_ids.json query_flat.npy query_lengths.npy query_ids.json``.
-A folder appears under its name only when it is complete.
+The cache is ``$MVDB_CACHE`` (``~/.cache/mvdb-bench`` without it), with a folder
+``<collection>-minilm128`` per collection: ``doc_flat.npy doc_lengths.npy doc_ids.json
+query_flat.npy query_lengths.npy query_ids.json``. A folder appears under its name only when it is
+complete.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Vectors:
     """The token vectors of a collection, all rows of unit length (up to rounding in float16).
 
     doc_flat: (N, 128) float16, mapped from the file; doc_lengths: (documents,) int32, sum N;
-    query_flat: (M, 128) float32; query_lengths: (queries,) int32, sum M. Ids are in the collection's order.
+    query_flat: (M, 128) float32; query_lengths: (queries,) int32, sum M. Ids are in the
+        collection's order.
     """
 
     doc_flat: NDArray[np.float16]
@@ -85,7 +87,7 @@ def load_vectors(collection: str) -> Vectors:
 
 
 def encode(collection: Collection, folder: Path) -> None:
-    """Encode a collection into ``folder``, which must not exist; it appears complete or not at all."""
+    """Encode into ``folder``, which must not exist; it appears complete or not at all."""
     from mvdb.encoders import default
 
     encoder = default()
@@ -127,7 +129,7 @@ def _encode_documents(encoder: Any, collection: Collection, folder: Path) -> Non
 
 
 def _write_header(file: BinaryIO, rows: int) -> None:
-    """The .npy header of (rows, 128) float16; numpy pads it so that any number of rows takes as many bytes."""
+    """The .npy header of (rows, 128) float16; numpy pads it to one length for all ``rows``."""
     np.lib.format.write_array_header_1_0(
         file, {"descr": "<f2", "fortran_order": False, "shape": (rows, DIM)}
     )
@@ -138,14 +140,20 @@ def _write_json(path: Path, value: Sequence[str]) -> None:
 
 
 def _report(name: str, done: int, total: int, seconds: float) -> None:
-    print(f"{name}: {done:,} of {total:,} documents, {done / seconds:.0f} a second", file=sys.stderr, flush=True)
+    print(
+        f"{name}: {done:,} of {total:,} documents, {done / seconds:.0f} a second",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="encode collections into the cache")
     parser.add_argument("collections", nargs="+", metavar="COLLECTION")
-    parser.add_argument("--threads", type=int, help="threads of the encoder (default: torch's choice)")
+    parser.add_argument(
+        "--threads", type=int, help="threads of the encoder (default: torch's choice)"
+    )
     options = parser.parse_args(arguments)
     if options.threads:
         import torch
@@ -154,7 +162,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.collections:
         vectors = load_vectors(name)
         print(
-            f"{cache_folder(name)}: {len(vectors.doc_ids):,} documents, {len(vectors.doc_flat):,} rows;"
+            f"{cache_folder(name)}: {len(vectors.doc_ids):,} documents,"
+            f" {len(vectors.doc_flat):,} rows;"
             f" {len(vectors.query_ids):,} queries, {len(vectors.query_flat):,} rows"
         )
 

@@ -26,6 +26,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from bench.collections import load_collection
 from bench.metrics import exact_maxsim, ndcg_at, overlap_at
+from bench.vectors import Vectors, cache_folder, load_vectors
 
 K = 10
 
@@ -79,10 +80,7 @@ def main() -> None:
     _require_environments(chosen, install=options.install)
     complete = True
     for name in options.collections:
-        source = cache_folder() / f"{name}-{options.vectors}"
-        if not (source / "doc_flat.npy").exists():
-            sys.exit(f"no vectors in {source}: make them first, or set MVDB_CACHE")
-        report = measure(name, source, chosen, options)
+        report = measure(name, chosen, options)
         print(table(report))
         complete = complete and len(report["engines"]) == len(chosen)
     sys.exit(0 if complete else 1)
@@ -102,14 +100,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--rebuild", action="store_true", help="peers' indexes too, not only mvdb's"
     )
-    parser.add_argument("--vectors", default="minilm128", help="kind of vectors in the cache")
     parser.add_argument("--name", default="latest", help="name of the result file")
     return parser.parse_args()
-
-
-def cache_folder() -> Path:
-    """``$MVDB_CACHE``, or ``~/.cache/mvdb-bench``."""
-    return Path(os.environ.get("MVDB_CACHE") or Path.home() / ".cache" / "mvdb-bench")
 
 
 def _require_environments(chosen: Sequence[Run], *, install: bool) -> None:
@@ -124,11 +116,11 @@ def _require_environments(chosen: Sequence[Run], *, install: bool) -> None:
             sys.exit(f"no environment {environment.folder} for {environment.name}: use --install")
 
 
-def measure(
-    name: str, source: Path, chosen: Sequence[Run], options: argparse.Namespace
-) -> dict[str, Any]:
+def measure(name: str, chosen: Sequence[Run], options: argparse.Namespace) -> dict[str, Any]:
     """Run every engine on one collection, score it, and write the report into the cache."""
-    work = cache_folder() / "peers" / source.name
+    vectors = load_vectors(name)
+    source = cache_folder(name)
+    work = source.parent / "peers" / source.name
     outcomes: dict[Run, list[dict[str, Any]]] = {run: [] for run in chosen}
     for turn in range(options.rounds):
         for run in list(outcomes):
@@ -138,7 +130,7 @@ def measure(
             except subprocess.CalledProcessError as error:
                 print(f"{run.label} failed and is left out: {error}", file=sys.stderr)
                 del outcomes[run]
-    quality = Quality(name, source, work, options.queries)
+    quality = Quality(name, vectors, work, options.queries)
     report = {
         "collection": name,
         "documents": quality.documents,
@@ -177,17 +169,14 @@ def _execute(
 class Quality:
     """Truth about one collection: exact MaxSim of the original vectors, and the judgements."""
 
-    def __init__(self, name: str, source: Path, work: Path, limit: int | None) -> None:
-        """Read the collection in ``source``, or its first ``limit`` queries."""
-        lengths = np.load(source / "doc_lengths.npy")
-        query_lengths = np.load(source / "query_lengths.npy")[:limit]
-        self.documents = len(lengths)
-        self.tokens = int(lengths.sum())
-        self.tokens_per_query = float(query_lengths.mean())
-        self.query_ids: list[str] = _read_json(source / "query_ids.json")[:limit]
-        self._document_ids: list[str] = _read_json(source / "doc_ids.json")
-        positions = _exact_positions(source, work, lengths)[: len(self.query_ids)]
-        self.exact = [[self._document_ids[position] for position in row] for row in positions]
+    def __init__(self, name: str, vectors: Vectors, work: Path, limit: int | None) -> None:
+        """Score the first ``limit`` queries, or all; what takes long is kept in ``work``."""
+        self.documents = len(vectors.doc_ids)
+        self.tokens = len(vectors.doc_flat)
+        self.tokens_per_query = float(vectors.query_lengths[:limit].mean())
+        self.query_ids = vectors.query_ids[:limit]
+        positions = _exact_positions(cache_folder(name), vectors, work)[:limit]
+        self.exact = [[vectors.doc_ids[position] for position in row] for row in positions]
         self._qrels = _judgements(name, self.query_ids)
 
     def overlap(self, found: Sequence[Sequence[str]]) -> float:
@@ -201,16 +190,14 @@ class Quality:
         return ndcg_at(K, dict(zip(self.query_ids, found, strict=True)), self._qrels)
 
 
-def _exact_positions(source: Path, work: Path, lengths: np.ndarray) -> list[list[int]]:
+def _exact_positions(source: Path, vectors: Vectors, work: Path) -> list[list[int]]:
     """The exact best 10 of all queries, kept beside the results for the next time."""
     path = work / "exact.json"
     files = ("doc_flat.npy", "query_flat.npy")
     stamp = [[(source / f).stat().st_size, (source / f).stat().st_mtime_ns] for f in files]
     if path.exists() and (kept := _read_json(path))["stamp"] == stamp:
         return kept["positions"]
-    ends = np.cumsum(np.load(source / "query_lengths.npy"))[:-1]
-    queries = np.split(np.load(source / "query_flat.npy"), ends)
-    positions, _ = exact_maxsim(queries, np.load(source / "doc_flat.npy"), lengths, K)
+    positions, _ = exact_maxsim(vectors.queries(), vectors.doc_flat, vectors.doc_lengths, K)
     path.write_text(json.dumps({"stamp": stamp, "positions": positions.tolist()}), encoding="utf-8")
     return positions.tolist()
 

@@ -59,9 +59,11 @@ static void choose_codes(const mv_codec *codec, token *t) {
     }
     for (size_t j = 0; j < PARTIAL_SUMS; j++) t->codes[first + j] = (uint8_t)count[j];
   }
-  for (size_t d = 0; d < n; d++) {
+  for (size_t d = 0; d < codec->dim; d++) {
     t->levels[d] = (float)((int)levels->bytes[t->codes[d]] - levels->zero);
   }
+  /* No level is zero, but what padding decodes to is never seen: it must not count in the scales. */
+  for (size_t d = codec->dim; d < n; d++) t->levels[d] = 0.0f;
 }
 
 /* Least-squares (a, b) for the chosen codes, stretched to unit length. */

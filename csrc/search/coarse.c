@@ -38,6 +38,7 @@ static void add_segment(const mv_query *query, const mv_segment *segment, const 
 mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *const *allowed, size_t limit, mv_place *places, float *scores,
                     size_t *count) {
+  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
   size_t n = count_documents(segments, n_segments);
   float *sums = mv_buffer_reserve(&query->sums, n, sizeof(float));
   if (sums == NULL) return MV_ERROR_MEMORY;

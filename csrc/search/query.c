@@ -60,6 +60,13 @@ void mv_query_block(const mv_query *query, size_t index, mv_block *block) {
   }
 }
 
+int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments) {
+  for (size_t s = 0; s < n_segments; s++) {
+    if (segments[s].dim != query->dim) return 0;
+  }
+  return 1;
+}
+
 float mv_largest(const float *x, size_t n) {
   float best = 0.0f;
   for (size_t i = 0; i < n; i++) best = fabsf(x[i]) > best ? fabsf(x[i]) : best;

@@ -52,6 +52,9 @@ struct mv_query {
 size_t mv_query_blocks(const mv_query *query);
 void mv_query_block(const mv_query *query, size_t index, mv_block *block);
 
+/* Whether the segments have the query's dimension. */
+int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments);
+
 /* The greatest absolute value of n floats. */
 float mv_largest(const float *x, size_t n);
 

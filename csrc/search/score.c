@@ -259,11 +259,10 @@ static int codec_seen(const mv_segment *segments, size_t s) {
 
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores) {
+  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {
     if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
-    const mv_segment *segment = &segments[places[i].segment];
-    if (places[i].document >= segment->n_documents) return MV_ERROR_ARGUMENT;
-    if (segment->dim != query->dim) return MV_ERROR_ARGUMENT;
+    if (places[i].document >= segments[places[i].segment].n_documents) return MV_ERROR_ARGUMENT;
     scores[i] = 0.0f;
   }
   for (size_t s = 0; s < n_segments; s++) {

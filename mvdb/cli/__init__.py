@@ -1,6 +1,6 @@
 """The command line: ``mvdb COMMAND`` or ``python -m mvdb COMMAND``.
 
-Exit codes: 0 done, 1 it failed (one line on standard error says why), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 130 interrupted.
 With MVDB_TRACEBACK=1 in the environment a failure shows its traceback."""
 
 from __future__ import annotations

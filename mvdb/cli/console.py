@@ -10,8 +10,8 @@ import sys
 from typing import Any
 
 # Stored text comes from anywhere: an escape sequence in it must not reach a terminal.
-_CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), 127, *range(128, 160))}
-_KEEP_LINES = {code: mark for code, mark in _CONTROL.items() if code not in (9, 10)}
+_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160)), "\N{REPLACEMENT CHARACTER}")
+_KEEP_LINES = {**{code: mark for code, mark in _CONTROL.items() if code not in (9, 10)}, 13: " "}
 
 _NARROWEST, _WIDEST = 40, 120
 
@@ -35,12 +35,13 @@ def size(number: int) -> str:
     """A number of bytes for people."""
     if number < 1000:
         return f"{number} B"
-    amount = float(number)
-    for unit in ("kB", "MB", "GB", "TB"):
-        amount /= 1000
-        if amount < 999.5:
-            break
-    return f"{amount:.1f} {unit}" if amount < 99.95 else f"{amount:.0f} {unit}"
+    units = ("kB", "MB", "GB", "TB")
+    power = 1
+    while power < len(units) and number >= 999.5 * 1000**power:
+        power += 1
+    amount = number / 1000**power
+    digits = 1 if amount < 99.95 else 0
+    return f"{amount:.{digits}f} {units[power - 1]}"
 
 
 class Console:
@@ -94,6 +95,10 @@ class Console:
     def styled_text(self, text: str) -> None:
         """Prints text that carries its own styling; its content was made printable before."""
         print(text)
+
+    def note(self, message: str) -> None:
+        """Says something beside the result."""
+        print(message, file=sys.stderr)
 
     def warn(self, message: str) -> None:
         if not self.quiet:

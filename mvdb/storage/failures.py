@@ -75,7 +75,9 @@ def translate(error: BaseException, doing: str, path: str) -> Exception:
             "Free space or raise the limit, then repeat"
         )
     if isinstance(error, _CORRUPT):
-        return CorruptionError(f"{where}: the file is damaged ({error}). Restore a backup or repair")
+        return CorruptionError(
+            f"{where}: the file is damaged ({error}). Restore a backup or repair"
+        )
     if isinstance(error, _FORMAT):
         return FormatError(f"{where}: not a file this library can read ({error})")
     if isinstance(error, lmdb.ReadonlyError):
@@ -87,7 +89,9 @@ def translate(error: BaseException, doing: str, path: str) -> Exception:
     if isinstance(error, lmdb.ReadersFullError):
         return BusyError(f"{where}: too many readers have the file open at once")
     if code_of(error) == errno.EIO:
-        return WriteFailedError(f"{where}: input/output error; check the disk, then reopen the file")
+        return WriteFailedError(
+            f"{where}: input/output error; check the disk, then reopen the file"
+        )
     if isinstance(error, OSError):
         return error  # PermissionError, FileNotFoundError, ...: the builtin already says it best
     if "closed" in str(error):

@@ -6,18 +6,19 @@ presence
     ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
     it at rest, opens it alone, or tidies up after the last close.
 writer
-    One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. A POSIX
-    record lock on one far byte of the lock file: not ``flock``, because on BSD and macOS the two
-    kinds exclude each other and liblmdb keeps a record lock on byte 0 of that file.
-    A process that closes *any* descriptor of the lock file drops *all* its record locks there,
-    liblmdb's too; so ours stays open until after the environment is closed.
+    One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. A
+    POSIX record lock on one far byte of the lock file: not ``flock``, because on BSD and macOS the
+    two kinds exclude each other and liblmdb keeps a record lock on byte 0 of that file. A process
+    that closes *any* descriptor of the lock file drops *all* its record locks there, liblmdb's too;
+    so ours stays open until after the environment is closed.
 unregistered readers
     A reader that cannot or may not use the lock file is invisible to writers, who would reuse pages
     under it. Where the system has open-file-description locks (Linux) such a reader holds one on a
     far byte of the data file while it reads, and writers wait for it.
 
-Where ``fcntl`` is missing (Windows) presence and the writer's lock reach only as far as this process;
-between processes liblmdb's mutex still admits one writer at a time, but waits without a timeout.
+Where ``fcntl`` is missing (Windows) presence and the writer's lock reach only as far as this
+process; between processes liblmdb's mutex still admits one writer at a time, but waits without a
+timeout.
 """
 
 from __future__ import annotations
@@ -155,8 +156,9 @@ class WriterLock:
         self._owner: int | None = None
         self.descriptor: int | None = None
 
-    def acquire(self, timeout: float | None) -> None:
-        """Become the writer, waiting up to ``timeout`` seconds (None: for ever).
+    def acquire(self, timeout: float | None, *, told: float | None = None) -> None:
+        """Become the writer, waiting up to ``timeout`` seconds (None: for ever). ``told`` is the
+        time to name in messages, if it differs.
 
         Raises `BusyError` when time is up, and at once when this very thread is the writer already.
         """
@@ -165,25 +167,26 @@ class WriterLock:
                 f"{self._path}: this thread already has a write transaction open; "
                 "commit or abort it first"
             )
+        told = timeout if told is None else told
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
         if not self._thread_lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
             raise BusyError(
-                f"{self._path}: another thread of this process kept writing for {timeout} s"
+                f"{self._path}: another thread of this process kept writing for {told} s"
             )
         try:
-            self._acquire_file(deadline, timeout)
+            self._acquire_file(deadline, told)
         except BaseException:
             self._thread_lock.release()
             raise
         self._owner = threading.get_ident()
 
-    def _acquire_file(self, deadline: float | None, timeout: float | None) -> None:
+    def _acquire_file(self, deadline: float | None, told: float | None) -> None:
         pauses = Backoff()
         while not self._try_file():
             # Polling, not F_SETLKW: the kernel's deadlock detection takes two threads that each
             # wait for the other's file for a deadlock of their processes.
             if not pauses.wait(deadline):
-                raise BusyError(f"{self._path}: another process kept writing for {timeout} s")
+                raise BusyError(f"{self._path}: another process kept writing for {told} s")
 
     def _try_file(self) -> bool:
         if sys.platform == "win32" or self.descriptor is None:
@@ -213,8 +216,8 @@ class UnregisteredReaders:
     """Makes reads that liblmdb's reader table does not show visible to writers.
 
     Thread-safe. ``descriptor`` is the data file; this object does not close it. Does nothing where
-    open-file-description locks are missing: there a writer that arrives during a read transaction of
-    a reader without lock file may reuse its pages after its second commit.
+    open-file-description locks are missing: there a writer that arrives during a read transaction
+    of a reader without lock file may reuse its pages after its second commit.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -223,7 +226,8 @@ class UnregisteredReaders:
         self._count = 0
 
     def enter(self) -> None:
-        """Announce one read transaction. Never waits for long: writers only look, they do not hold."""
+        """Announce one read transaction. Never waits for long: writers only look, they do not
+        hold."""
         with self._lock:
             if self._count == 0:
                 self._set(shared=True)
@@ -248,8 +252,8 @@ class UnregisteredReaders:
 def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | None) -> None:
     """Return once no reader without lock file is inside a read transaction.
 
-    Raises `BusyError` after ``timeout`` seconds (None: waits for ever). A reader that comes later is
-    safe: it sees the latest commit, whose pages the transaction about to begin does not reuse.
+    Raises `BusyError` after ``timeout`` seconds (None: waits for ever). A reader that comes later
+    is safe: it sees the latest commit, whose pages the transaction about to begin does not reuse.
     """
     if sys.platform != "linux" or not HAVE_OFD:
         return

@@ -93,7 +93,8 @@ class Reader:
 
     def _advance(self, size: int) -> int:
         start = self._position
-        # size may itself come from the file; Python integers do not wrap, so one comparison is enough.
+        # size may itself come from the file; Python integers do not wrap, so one comparison is
+        # enough.
         if size < 0 or size > len(self._view) - start:
             raise CorruptionError(
                 f"{self._where}: {size} bytes expected at offset {start}, "

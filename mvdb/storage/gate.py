@@ -1,7 +1,7 @@
 """Counts who is inside, and can be shut until everybody has left.
 
-Moving the map needs that no transaction of this process is open. Shutting the gate makes new ones wait
-while the open ones end.
+Moving the map needs that no transaction of this process is open. Shutting the gate makes new ones
+wait while the open ones end.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Hands a checked file to liblmdb: options, address space, tables, format version.
 
-Why these options: ``readahead=False``, because reads are scattered and the kernel would otherwise fetch
-megabytes around each; ``writemap=False``, because stray writes and SIGBUS on a full disk would reach
-the file; ``lib_version=0``, the 0.9 engine, whatever a later py-lmdb makes its default.
+Why these options: ``readahead=False``, because reads are scattered and the kernel would otherwise
+fetch megabytes around each; ``writemap=False``, because stray writes and SIGBUS on a full disk
+would reach the file; ``lib_version=0``, the 0.9 engine, whatever a later py-lmdb makes its default.
 
-Durability. "full": liblmdb syncs the data, then writes the meta page through a synchronous descriptor;
-a returned commit survives power loss. "relaxed" is ``metasync=False`` and no more: the data is still
-synced *before* the meta page is written, only the meta page waits for the next commit's sync. So the
-newest durable meta page never points at pages that are not durable, and pages a durable state uses are
-not overwritten before its successor is durable. ``sync=False`` has no such order: after a power cut a
-meta page can point at pages that were never written.
+Durability. "full": liblmdb syncs the data, then writes the meta page through a synchronous
+descriptor; a returned commit survives power loss. "relaxed" is ``metasync=False`` and no more: the
+data is still synced *before* the meta page is written, only the meta page waits for the next
+commit's sync. So the newest durable meta page never points at pages that are not durable, and pages
+a durable state uses are not overwritten before its successor is durable. ``sync=False`` has no such
+order: after a power cut a meta page can point at pages that were never written.
 """
 
 from __future__ import annotations
@@ -139,25 +139,22 @@ def _whole_pages(size: int) -> int:
 def open_tables(environment: Any, path: str) -> dict[str, Any]:
     """Handles of all tables, after making sure that this is an mvdb file this library can read.
 
-    Raises `FormatError`, or `CorruptionError` if the format record is damaged.
+    Unless the environment is read-only, py-lmdb takes the write lock for this. Raises
+    `FormatError`, or `CorruptionError` if the format record is damaged.
     """
-    txn = environment.begin(buffers=True)
-    try:
-        tables = {name: _table(environment, txn, name, path) for name in TABLES}
+    tables = {name: _table(environment, name, path) for name in TABLES}
+    with environment.begin(buffers=True) as txn:
         check_format(txn.get(FORMAT_KEY, None, tables["meta"]), path)
-    except BaseException:
-        txn.abort()
-        raise
-    # Committed, not aborted: handles opened in an aborted transaction are closed with it.
-    txn.commit()
     return tables
 
 
-def _table(environment: Any, txn: Any, name: str, path: str) -> Any:
+def _table(environment: Any, name: str, path: str) -> Any:
     try:
-        return environment.open_db(name.encode("ascii"), txn=txn, create=False)
+        return environment.open_db(name.encode("ascii"), create=False)
     except (lmdb.NotFoundError, lmdb.IncompatibleError):
-        raise FormatError(f"{path}: an LMDB file, but not one of mvdb (no table {name!r})") from None
+        raise FormatError(
+            f"{path}: an LMDB file, but not one of mvdb (no table {name!r})"
+        ) from None
 
 
 def make_tables(environment: Any, txn: Any) -> dict[str, Any]:
@@ -172,8 +169,10 @@ def check_format(value: memoryview | None, path: str) -> None:
     """Check the format record. Raises `FormatError` that names both versions, `CorruptionError`."""
     if value is None:
         raise FormatError(f"{path}: an LMDB file, but not one of mvdb (no format record)")
-    reader = Reader(unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record"), f"{path}: format")
-    if reader.bytes(len(MAGIC)) != MAGIC:
+    reader = Reader(
+        unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record"), f"{path}: format"
+    )
+    if bytes(reader.bytes(len(MAGIC))) != MAGIC:
         raise CorruptionError(f"{path}: format record with a wrong magic")
     version = reader.u32()  # what follows it is a later version's business
     if version > FORMAT_VERSION:

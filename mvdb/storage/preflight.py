@@ -1,10 +1,10 @@
 """Looks at a file before liblmdb does, because liblmdb trusts every byte it maps.
 
-On a truncated file it dies of SIGBUS, on a zeroed page it calls ``abort()``. So: is this an LMDB file of
-this kind of machine at all, is its page structure whole, and does the file reach to the last page in
-use? (Not: to the last page it counts. Commits leave pages unwritten that ended up free at the end of
-the file, so intact files can be much shorter than their meta page says.) Nothing is mapped, and memory
-is bounded by a few bytes per page.
+On a truncated file it dies of SIGBUS, on a zeroed page it calls ``abort()``. So: is this an LMDB
+file of this kind of machine at all, is its page structure whole, and does the file reach to the
+last page in use? (Not: to the last page it counts. Commits leave pages unwritten that ended up free
+at the end of the file, so intact files can be much shorter than their meta page says.) Nothing is
+mapped, and memory is bounded by a few bytes per page.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _PAGE_SIZES: Final = (4096, 8192, 16384, 32768)
 def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     """Check the open file; True if its clean mark made a full check needless.
 
-    ``at_rest=False`` says that another process is using the file right now, has checked it and may be
-    writing: then only the format is looked at, and the result is True.
+    ``at_rest=False`` says that another process is using the file right now, has checked it and may
+    be writing: then only the format is looked at, and the result is True.
 
     Raises `FormatError` for what is not such a file, or comes from an unlike machine or a newer
     LMDB; `CorruptionError` for a damaged or truncated one.

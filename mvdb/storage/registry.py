@@ -15,14 +15,7 @@ from typing import Any, Final
 
 import lmdb
 
-from mvdb.storage.arrival import (
-    Arrival,
-    arrive,
-    lock_path,
-    open_data_file,
-    remove_lock_file,
-    still_names,
-)
+from mvdb.storage.arrival import arrive, lock_path, open_data_file, remove_lock_file
 from mvdb.storage.filelock import share_flock
 from mvdb.storage.opening import Mode
 from mvdb.storage.shared import SharedEnvironment
@@ -43,35 +36,155 @@ def acquire(path: str, mode: Mode, map_size: int | None, check: Check | None) ->
     """
     while True:
         descriptor = open_data_file(path)
-        try:
-            status = os.fstat(descriptor)
-            inode = (status.st_dev, status.st_ino)
-            with _mutex:
-                shared = _by_inode.setdefault(inode, SharedEnvironment(path))
-            with shared.lifecycle:
-                if shared.finished:
-                    continue
-                if shared.descriptor >= 0:
-                    _widen(shared, mode)
-                else:
-                    shared.on_finish = _forget
-                    shared.map_size = map_size
-                    shared.descriptor = os.dup(descriptor)
-                    try:
-                        opened = _open_first(shared, mode, check)
-                    except BaseException:
-                        shared.finish()
-                        raise
-                    if not opened:
-                        shared.finish()
-                        continue
+        status = os.fstat(descriptor)
+        with _mutex:
+            shared = _by_inode.setdefault((status.st_dev, status.st_ino), SharedEnvironment(path))
+        with shared.lifecycle:
+            if shared.finished:
+                os.close(descriptor)
+                continue
+            if shared.descriptor >= 0:
+                os.close(descriptor)
+                _widen(shared, mode)
                 shared.add_handle(full=not mode.relaxed)
                 return shared
-        finally:
-            os.close(descriptor)
+            shared.descriptor, shared.map_size, shared.on_finish = descriptor, map_size, _forget
+            shared.may_write = not mode.readonly
+            shared.add_handle(full=not mode.relaxed)
+            opened = False
+            try:
+                opened = _open_first(shared, mode, check)
+            except BaseException:
+                shared.poisoned = "it could not be opened"  # so that it gets no clean mark
+                raise
+            finally:
+                if not opened:
+                    shared.drop_handle(full=not mode.relaxed)
+            if opened:
+                return shared
 
 
 def _forget(shared: SharedEnvironment) -> None:
     with _mutex:
         for inode in [key for key, value in _by_inode.items() if value is shared]:
             del _by_inode[inode]
+
+
+def rename_inode(shared: SharedEnvironment) -> None:
+    """Tell the registry that ``shared`` lives in another file now (in-place replacement)."""
+    _forget(shared)
+    status = os.fstat(shared.descriptor)
+    with _mutex:
+        _by_inode[(status.st_dev, status.st_ino)] = shared
+
+
+def _open_first(shared: SharedEnvironment, mode: Mode, check: Check | None) -> bool:
+    """Open a file that this process does not have open; False if the path moved meanwhile."""
+    path = shared.path
+    arrival = arrive(path, shared.descriptor)
+    if arrival is None:
+        return False
+    if arrival.alone and not mode.readonly:
+        remove_lock_file(path)  # a killed process left it
+    _open_in_mode(shared, mode)
+    if check is not None and not arrival.trusted:
+        with shared.begin_read() as transaction:
+            check(transaction)
+    return share_presence(shared) if arrival.alone else True
+
+
+def _open_in_mode(shared: SharedEnvironment, mode: Mode) -> None:
+    lock = lock_path(shared.path)
+    if not mode.readonly:
+        shared.open(Mode(readonly=False, lock=True, relaxed=mode.relaxed))
+        return
+    if os.path.exists(lock) and os.access(lock, os.R_OK | os.W_OK):
+        try:
+            shared.open(Mode(readonly=True, lock=True, relaxed=False))
+            return
+        except (lmdb.LockError, lmdb.ReadonlyError, OSError):
+            pass  # there, but not to be used by us
+    shared.open(Mode(readonly=True, lock=False, relaxed=False))
+
+
+def share_presence(shared: SharedEnvironment) -> bool:
+    """Let others in; False if the lock file was exchanged under us in that moment.
+
+    Turning an exclusive ``flock`` into a shared one is not atomic everywhere. In the gap another
+    process may find itself alone and remove our lock file; then we would lock a file of no name.
+    """
+    lock = lock_path(shared.path)
+    before = os.stat(lock) if shared.mode.lock else None
+    with contextlib.suppress(OSError):
+        share_flock(shared.descriptor)
+    if before is None:
+        return True
+    try:
+        return os.path.samestat(before, os.stat(lock))
+    except OSError:
+        return False
+
+
+def _widen(shared: SharedEnvironment, mode: Mode) -> None:
+    if not mode.readonly and not shared.may_write:
+        shared.may_write = True
+        try:
+            shared.reopen(Mode(readonly=False, lock=True, relaxed=mode.relaxed))
+        except BaseException:
+            shared.may_write = False
+            raise
+
+
+# -- fork ------------------------------------------------------------------------------------------
+
+
+def _forget_all_in_child() -> None:
+    global _mutex
+    _mutex = threading.Lock()
+    for shared in _by_inode.values():
+        _leave_to_parent(shared)
+    _inherited.extend(_by_inode.values())
+    _by_inode.clear()
+    if _inherited:
+        _tell_processes_apart()
+
+
+def _leave_to_parent(shared: SharedEnvironment) -> None:
+    # Never to be deallocated: py-lmdb would close it, at the latest when the interpreter ends.
+    if shared.environment is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(shared.environment))
+    # Copies of the parent's descriptors would keep its presence lock alive after its death. Closing
+    # them gives up nothing of the parent's: flock goes with the last copy, record locks with the
+    # process that set them.
+    for descriptor in (shared.descriptor, shared.writer.descriptor):
+        if descriptor is not None and descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+    shared.descriptor, shared.writer.descriptor = -1, None
+
+
+def _tell_processes_apart() -> None:
+    """Let the child open a file that its parent has open.
+
+    py-lmdb refuses a file "already open in this process" and takes the parent's for the child's.
+    Its list is keyed by a function we can wrap, so that the keys of a child differ. If a later
+    py-lmdb has none, reopening in a child raises `BusyError`; nothing worse.
+    """
+    try:
+        from lmdb import _envid
+
+        original: Callable[[Any, Any], tuple[Any, ...]] = _envid.env_keys
+    except (ImportError, AttributeError):
+        return
+    if getattr(original, "_mvdb_by_process", False):
+        return
+
+    def env_keys(path: Any, subdir: Any) -> tuple[Any, ...]:
+        return tuple((os.getpid(), key) for key in original(path, subdir))
+
+    env_keys._mvdb_by_process = True  # type: ignore[attr-defined]
+    _envid.env_keys = env_keys
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all_in_child)

@@ -3,20 +3,21 @@
 liblmdb forbids a second one (closing it would drop the locks of the first), so `registry` keeps one
 `SharedEnvironment` per inode. It counts handles and transactions; the last of them closes it.
 
-Thread contract: all methods may be called from any thread. ``lifecycle`` is held while a handle comes
-or goes and while the environment is opened, reopened or closed; it is taken before the gate.
+Thread contract: all methods may be called from any thread. ``lifecycle`` is held while a handle
+comes or goes and while the environment is opened, reopened or closed; it is taken before the gate.
 
 What a failed write means. liblmdb writes a transaction's pages to space that no durable state uses,
-syncs them, then writes the meta page. If there was no room for the pages, nothing has happened; with
-durability "full" the handle goes on, since every later commit writes and syncs all of its own pages.
-Any other failure, and any at all under "relaxed" (where the failed sync may be the one an earlier meta
-page was waiting for), poisons: reads go on, writes raise `WriteFailedError` until the file is opened
-anew.
+syncs them, then writes the meta page. If there was no room for the pages, nothing has happened;
+with durability "full" the handle goes on, since every later commit writes and syncs all of its own
+pages. Any other failure, and any at all under "relaxed" (where the failed sync may be the one an
+earlier meta page was waiting for), poisons: reads go on, writes raise `WriteFailedError` until the
+file is opened anew.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import threading
@@ -26,7 +27,14 @@ from typing import Any, Final
 
 import lmdb
 
-from mvdb.errors import ClosedError, Error, ReadOnlyError, StorageFullError, WriteFailedError
+from mvdb.errors import (
+    BusyError,
+    ClosedError,
+    Error,
+    ReadOnlyError,
+    StorageFullError,
+    WriteFailedError,
+)
 from mvdb.storage import cleanmark
 from mvdb.storage.arrival import lock_path, remove_lock_file, still_names
 from mvdb.storage.failures import code_of, disk_is_full, is_full, translate
@@ -42,6 +50,8 @@ from mvdb.storage.transaction import ReadTransaction, WriteTransaction
 
 _DRAIN_SECONDS: Final = 5.0
 """How long the gate waits for transactions of this process to end."""
+_WRITER_SECONDS: Final = 0.1
+"""How long opening for writing waits for another writer before it opens for reading at first."""
 _JOIN_SECONDS: Final = 1.0
 """How often a reader without lock file, when busy, tries to make use of one that has appeared."""
 _SLACK: Final = 16 << 20
@@ -62,9 +72,12 @@ class SharedEnvironment:
         self.handles = 0
         self.full_handles = 0
         self.finished = False
+        self.may_write = False
+        """Whether a handle is open for writing; `mode` tells whether liblmdb is, too, by now."""
         self.poisoned: str | None = None
         self.descriptor = -1
-        """Of the data file: carries the presence lock; -1 before the first opening and at the end."""
+        """Of the data file: carries the presence lock; -1 before the first opening and at the
+        end."""
         self.on_finish: Callable[[SharedEnvironment], None] = lambda _: None
         self.writer = WriterLock(path)
         self.gate = Gate(path)
@@ -73,6 +86,8 @@ class SharedEnvironment:
         self.mode = Mode(readonly=True, lock=False, relaxed=False)
         self._process = os.getpid()
         self._tables: dict[str, Any] = {}
+        self.epoch = 0
+        """Grows whenever the map has moved: addresses taken in one epoch end with it."""
         self._unregistered: UnregisteredReaders | None = None
         self._next_join = 0.0
         self._mark_is_off = False
@@ -81,21 +96,42 @@ class SharedEnvironment:
 
     def open(self, mode: Mode) -> None:
         """Open the environment; the presence lock is held on ``descriptor``."""
-        environment = open_lmdb(self.path, mode, self.map_size)
+        self.environment = open_lmdb(self.path, mode, self.map_size)
         try:
-            tables = open_tables(environment, self.path)
             if mode.lock:
-                environment.reader_check()
-            if mode.lock and not mode.readonly:
+                self.environment.reader_check()
+            if mode.lock and self.may_write:
                 # Opened after liblmdb's own and closed after it: see `filelock`.
                 flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
                 self.writer.descriptor = os.open(lock_path(self.path), flags)
+            opened = self._open_tables(mode)
         except BaseException:
-            environment.close()
+            self.close()
             raise
-        self.environment, self._tables, self.mode = environment, tables, mode
+        if not opened:
+            # Somebody else is writing. Reading need not wait for that; `begin_write` will.
+            self.close()
+            self.open(dataclasses.replace(mode, readonly=True))
+            return
+        self.mode = mode
+        self.epoch += 1
         self._unregistered = None if mode.lock else UnregisteredReaders(self.descriptor)
         self._mark_is_off = False
+
+    def _open_tables(self, mode: Mode) -> bool:
+        """False if that takes the writer's lock, and another process has it."""
+        if mode.readonly or self.writer.held_by_this_thread:
+            self._tables = open_tables(self.environment, self.path)
+            return True
+        try:
+            self.writer.acquire(_WRITER_SECONDS)
+        except BusyError:
+            return False
+        try:
+            self._tables = open_tables(self.environment, self.path)
+        finally:
+            self.writer.release()
+        return True
 
     def close(self) -> None:
         """Close the environment but stay present. No transaction may be open."""
@@ -159,7 +195,8 @@ class SharedEnvironment:
         return self._tables
 
     def in_own_process(self) -> bool:
-        """False in a child that inherited this object through ``fork``: nothing is touched there."""
+        """False in a child that inherited this object through ``fork``: nothing is touched
+        there."""
         return os.getpid() == self._process
 
     def begin_read(self) -> ReadTransaction:
@@ -177,10 +214,9 @@ class SharedEnvironment:
         if os.getpid() != self._process:
             raise self.forked()
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._refuse_if_unwritable()
-        self.writer.acquire(timeout)
+        self._become_writer(deadline, timeout)
         try:
-            self._refuse_if_unwritable()  # what held the lock may have failed
+            self._refuse_if_unwritable()  # who had the lock may have failed
             left = None if deadline is None else deadline - time.monotonic()
             wait_for_unregistered_readers(self.descriptor, self.path, left)
             self._take_mark_off()
@@ -189,13 +225,28 @@ class SharedEnvironment:
             self.writer.release()
             raise
 
+    def _become_writer(self, deadline: float | None, timeout: float | None) -> None:
+        """Take the writer's lock, with liblmdb open for writing."""
+        while True:
+            self._refuse_if_unwritable()
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            self.writer.acquire(left, told=timeout)
+            if not self.mode.readonly:
+                return
+            # Opened for reading while another process wrote (see `open`). Opening again drops the
+            # lock, hence the loop.
+            self.writer.release()
+            with self.lifecycle:
+                if self.mode.readonly:
+                    self.reopen(Mode(readonly=False, lock=True, relaxed=self.mode.relaxed))
+
     def _refuse_if_unwritable(self) -> None:
         if self.poisoned is not None:
             raise WriteFailedError(
                 f"{self.path}: refusing to write after an earlier failure ({self.poisoned}); "
                 "close all handles and reopen the file"
             )
-        if self.mode.readonly:
+        if not self.may_write:
             raise ReadOnlyError(f"{self.path}: opened with readonly=True")
 
     def _take_mark_off(self) -> None:
@@ -213,17 +264,18 @@ class SharedEnvironment:
         while True:
             self.gate.enter()
             unregistered = self._unregistered  # changes only while nobody is inside
+            if unregistered is not None:
+                unregistered.enter()
             try:
-                if unregistered is not None:
-                    unregistered.enter()
+                environment = self.environment
+                if environment is None:
+                    raise ClosedError(f"{self.path}: closed, since it could not be reopened")
                 if write:
                     # Slots of killed readers would keep freed pages from being used again.
-                    self.environment.reader_check()
-                return self.environment.begin(write=write, buffers=True)
+                    environment.reader_check()
+                return environment.begin(write=write, buffers=True)
             except BaseException as error:
-                if unregistered is not None:
-                    unregistered.leave()
-                self._leave()
+                self.end_read()
                 if isinstance(error, lmdb.MapResizedError):
                     self._adopt_growth()
                 elif isinstance(error, lmdb.ReadersFullError) and not retried:
@@ -342,4 +394,5 @@ class SharedEnvironment:
             raise StorageFullError(
                 f"{self.path}: no address space for a map of {size} bytes; raise the limit (ulimit -v)"
             )
+        self.epoch += 1
         self.environment.set_mapsize(size)

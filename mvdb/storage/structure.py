@@ -2,14 +2,14 @@
 
 The work is done by py-lmdb's pure-Python verifier. This module bends it in three places:
 
-* liblmdb overwrites a large value with a smaller one in place and keeps all pages of the extent. That
-  is sound (it frees what the extent's header says) but the verifier calls it damage.
-* The verifier reads only the first page of an extent, so a file cut inside its last value passes; the
-  number of the last page in use shows it.
+* liblmdb overwrites a large value with a smaller one in place and keeps all pages of the extent.
+  That is sound (it frees what the extent's header says) but the verifier calls it damage.
+* The verifier reads only the first page of an extent, so a file cut inside its last value passes;
+  the number of the last page in use shows it.
 * It marks and compares pages one by one, which takes seconds for a file of tens of gigabytes.
 
-The class that is bent is private to py-lmdb. Should it change its shape, the public function is used
-and the three improvements are lost, not the check.
+The class that is bent is private to py-lmdb. Should it change its shape, the public function is
+used and the three improvements are lost, not the check.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def walk(path: str, size: int) -> Findings:
     """
     try:
         if not _is_as_known():
-            return Findings(list(lmdb.verify.verify(path, subdir=False)), None)
+            public: Any = lmdb.verify.verify
+            return Findings(list(public(path, subdir=False)), None)
         with open(path, "rb") as file:
             verifier = _Verifier(file, size)
             problems = list(verifier.verify())

@@ -1,8 +1,8 @@
 """Transactions: the only way to the content.
 
-A transaction belongs to one thread at a time, a write transaction to the thread that began it. Every
-value comes as a read-only view into the mapped file: it dies with its transaction (and, in a write
-transaction, with the next write). Whoever keeps it longer copies it first.
+A transaction belongs to one thread at a time, a write transaction to the thread that began it.
+Every value comes as a read-only view into the mapped file: it dies with its transaction (and, in a
+write transaction, with the next write). Whoever keeps it longer copies it first.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Owner(Protocol):
     def path(self) -> str: ...
     @property
     def tables(self) -> Mapping[str, Any]: ...
+    @property
+    def epoch(self) -> int: ...
     def in_own_process(self) -> bool: ...
     def end_read(self) -> None: ...
     def end_write(self) -> None: ...
@@ -51,7 +53,13 @@ class ReadTransaction:
     def __enter__(self) -> ReadTransaction:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+        /,
+    ) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -62,6 +70,12 @@ class ReadTransaction:
     def id(self) -> int:
         """Number of the commit that is seen: grows by one with every commit that wrote."""
         return int(self._open().id())
+
+    @property
+    def epoch(self) -> int:
+        """Number of the map's present place: values lie where they lay in earlier transactions of
+        the same epoch, as long as nothing rewrote them."""
+        return self._owner.epoch
 
     @property
     def closed(self) -> bool:
@@ -165,6 +179,7 @@ class WriteTransaction(ReadTransaction):
         kind: type[BaseException] | None = None,
         error: BaseException | None = None,
         trace: TracebackType | None = None,
+        /,
     ) -> None:
         if self._txn is None:
             return
@@ -227,7 +242,13 @@ class WriteTransaction(ReadTransaction):
         transaction: growing waits for the readers of this process. Raises `BusyError` if they stay,
         `StorageFullError` if there is no address space.
         """
-        self._txn = self._owner.make_room(self._writable(), size)
+        txn = self._writable()
+        self._txn = None
+        try:
+            self._txn = self._owner.make_room(txn, size)
+        finally:
+            if self._txn is None:
+                self._owner.end_write()
 
     def commit(self) -> None:
         """Make all writes visible and, as the durability promises, permanent."""
@@ -265,7 +286,8 @@ class WriteTransaction(ReadTransaction):
 
 
 def _successor(prefix: bytes) -> bytes | None:
-    """The smallest byte string greater than all that begin with ``prefix``; None if there is none."""
+    """The smallest byte string greater than all that begin with ``prefix``; None if there is
+    none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
 

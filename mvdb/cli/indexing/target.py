@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any
 
 import mvdb
-from mvdb.cli.encoder_choice import Encoder, check_encoder, load_encoder
+from mvdb.cli.encoder_choice import check_encoder, load_encoder
+from mvdb.encoders import Encoder
 
 BATCH = 128  # texts encoded together
 DEFAULT_BITS = 2
@@ -26,6 +27,37 @@ class Record:
     metadata: dict[str, Any]
 
 
+class _Ahead:
+    """An encoder whose work on the next batch is done before the transaction that asks for it.
+
+    The file keeps the encoder's name only when the database itself has texts encoded; encoding
+    there would keep other writers waiting meanwhile."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._texts: list[str] = []
+        self._vectors: Sequence[Any] = ()
+        self.dim = encoder.dim
+        self.name = encoder.name
+        self.pooling = getattr(encoder, "pooling", None)
+        self.tokens = 0
+
+    def prepare(self, texts: list[str]) -> None:
+        """Encodes the texts that `encode_documents` will be given next."""
+        self._vectors = self._encoder.encode_documents(texts)
+        self._texts = texts
+        self.tokens += sum(len(rows) for rows in self._vectors)
+
+    def encode_documents(self, texts: Sequence[str], /) -> Sequence[Any]:
+        if list(texts) != self._texts:
+            self.prepare(list(texts))
+        vectors, self._vectors, self._texts = self._vectors, (), []
+        return vectors
+
+    def encode_queries(self, texts: Sequence[str], /) -> Sequence[Any]:
+        return self._encoder.encode_queries(texts)
+
+
 class Target:
     """A database open for writing; a context manager.
 
@@ -33,20 +65,17 @@ class Target:
     finds nothing changed never loads it.
 
     Attributes:
-        path: the file.
-        tokens: token vectors written so far."""
+        path: the file."""
 
     def __init__(self, path: Path, encoder: str | None, bits: int | None) -> None:
         self.path = path
-        self.tokens = 0
         self._choice = encoder
         self._bits = bits
-        self._encoder: Encoder | None = None
+        self._encoder: _Ahead | None = None
         self._db: mvdb.Database | None = None
 
     def __enter__(self) -> Target:
-        self.is_new = not self.path.exists()
-        if self.is_new:
+        if not self.path.exists():
             self._open_with_encoder()
             return self
         self._db = mvdb.open(self.path, create=False)
@@ -79,36 +108,35 @@ class Target:
 
         Returns:
             how many of `stale` there were."""
-        batches = _batches(records)
-        first = next(batches, None)
-        vectors = self._encode(first) if first else None
+        batches = list(_batches(records))
+        if batches:
+            self._prepare(batches[0])
         with self.db.transaction() as txn:
-            deleted = int(txn.delete(list(stale))) if stale else 0
-            while first:
+            deleted = txn.delete(list(stale)) if stale else 0
+            for batch in batches:
                 txn.upsert(
-                    [record.id for record in first],
-                    vectors,
-                    texts=[record.text for record in first],
-                    metadata=[record.metadata for record in first],
+                    [record.id for record in batch],
+                    texts=[record.text for record in batch],
+                    metadata=[record.metadata for record in batch],
                 )
-                first = next(batches, None)
-                vectors = self._encode(first) if first else None
         return deleted
 
-    def _encode(self, records: Sequence[Record]) -> list[Any]:
+    @property
+    def tokens(self) -> int:
+        """Token vectors written so far."""
+        return self._encoder.tokens if self._encoder else 0
+
+    def _prepare(self, records: Sequence[Record]) -> None:
         if self._encoder is None:
             self._open_with_encoder()
         assert self._encoder is not None
-        vectors = list(self._encoder.encode_documents([record.text for record in records]))
-        self.tokens += sum(len(rows) for rows in vectors)
-        return vectors
+        self._encoder.prepare([record.text for record in records])
 
     def _open_with_encoder(self) -> None:
-        encoder = load_encoder(self._choice)
+        encoder = _Ahead(load_encoder(self._choice))
         if self._db is not None:
             check_encoder(encoder, self._db.stats().encoder, self.path)
             self._db.close()
-        # Opened anew because the file keeps the encoder's name only when it is opened with one.
         self._db = mvdb.open(
             self.path, dim=encoder.dim, bits=self._bits or DEFAULT_BITS, encoder=encoder
         )

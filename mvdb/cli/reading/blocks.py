@@ -17,7 +17,7 @@ class Block:
     """A paragraph, heading or code block.
 
     Attributes:
-        text: as in the file, without surrounding blank space.
+        text: as in the file, indentation included.
         line, end_line: its first and last line in the file, from 1.
         trail: the headings above it, outermost first; a heading's own trail ends with itself.
         verbatim: its line breaks mean something (code)."""
@@ -34,9 +34,7 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def paragraphs(
-    lines: Iterable[tuple[int, str]], trail: tuple[str, ...] = (), verbatim: bool = False
-) -> Iterator[Block]:
+def paragraphs(lines: Iterable[tuple[int, str]], trail: tuple[str, ...] = ()) -> Iterator[Block]:
     """Cuts numbered lines into blocks at blank lines."""
     held: list[str] = []
     first = last = 0
@@ -46,16 +44,7 @@ def paragraphs(
             last = number
             held.append(line.rstrip())
         elif held:
-            yield make_block(held, first, last, trail, verbatim)
+            yield Block("\n".join(held), first, last, trail)
             held = []
     if held:
-        yield make_block(held, first, last, trail, verbatim)
-
-
-def make_block(
-    lines: list[str], first: int, last: int, trail: tuple[str, ...], verbatim: bool
-) -> Block:
-    """A block of whole lines; indentation that all lines share is taken off."""
-    indent = min(len(line) - len(line.lstrip()) for line in lines)
-    text = "\n".join(line[indent:] for line in lines)
-    return Block(text.rstrip(), first, last, trail, verbatim)
+        yield Block("\n".join(held), first, last, trail)

@@ -131,7 +131,8 @@ def _shorten(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _piece(block: Block, start: int, end: int) -> Passage:
     raw = block.text[start:end]
-    text = raw.strip() if not block.verbatim else raw.rstrip()
+    keep = block.verbatim or start == 0  # indentation
+    text = raw.rstrip() if keep else raw.strip()
     inner = start + len(raw) - len(raw.lstrip())
     line = min(block.end_line, block.line + block.text.count("\n", 0, inner))
     last = min(block.end_line, line + raw.strip().count("\n"))
@@ -162,7 +163,9 @@ def _belong(first: Passage, second: Passage) -> bool:
 
 def _common(first: Passage, second: Passage) -> tuple[str, ...]:
     """The trail of two joined passages: what they share, or the deeper one below a bare heading."""
-    if first.words < SHORT and second.trail[: len(first.trail)] == first.trail:
+    # A bare heading has its words and perhaps a mark (##) each.
+    bare = first.words <= count_words(" ".join(first.trail)) + len(first.trail)
+    if bare and second.trail[: len(first.trail)] == first.trail:
         return second.trail
     shared = 0
     for one, other in zip(first.trail, second.trail, strict=False):

@@ -85,7 +85,9 @@ def read_file(path: Path, most: int) -> Content:
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
-    return Content(_decode(data), xxhash.xxh3_64_hexdigest(data))
+    # Lines end as in an editor: not at form feeds, as str.splitlines has it.
+    text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    return Content(text, xxhash.xxh3_64_hexdigest(data))
 
 
 def _decode(data: bytes) -> str:

@@ -11,13 +11,19 @@ from mvdb.cli.reading.headings import Headings
 
 _HIDDEN = frozenset({"script", "style", "noscript", "template", "svg", "math", "iframe", "object"})
 _BLOCK_TAGS = """
-    address article aside blockquote body caption center dd details dialog dir div dl dt
-    fieldset figcaption figure footer form header hgroup hr html legend li main menu nav ol
-    optgroup option p pre section select summary table tbody tfoot thead tr ul
+    address article aside blockquote body caption center details dialog dir div dl fieldset
+    figcaption figure footer form header hgroup hr html legend main menu nav ol optgroup p pre
+    section select summary table tbody tfoot thead ul
 """
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _SPACE = re.compile(r"\s+")
-_CELLS = frozenset({"td", "th"})
+# Tags that begin a line or leave a gap within a block, and what stands there.
+_MARKS = {
+    **dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n"),
+    "li": "\n- ",
+    "td": " ",
+    "th": " ",
+}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -40,10 +46,8 @@ class _Reader(HTMLParser):
         elif tag == "title" and not self._hidden:
             self._flush()
             self._in_title = True
-        elif tag == "br":
-            self._held.append("\n")
-        elif tag in _CELLS:
-            self._held.append(" ")
+        elif tag in _MARKS:
+            self._held.append(_MARKS[tag])
         elif tag in _BLOCKS or tag in _HEADINGS:
             self._flush()
             self._verbatim += tag == "pre"
@@ -72,7 +76,7 @@ class _Reader(HTMLParser):
         if data.strip():
             line = self.getpos()[0]
             leading = data[: len(data) - len(data.lstrip())].count("\n")
-            if not any(piece.strip() for piece in self._held):
+            if not any(piece.strip("- \n") for piece in self._held):
                 self._first = line + leading
             self._last = line + data.rstrip().count("\n")
         # Outside <pre> only <br> breaks a line: the source's own breaks are spaces.
@@ -89,7 +93,8 @@ class _Reader(HTMLParser):
         if self._verbatim:
             return text.strip("\n").rstrip()
         lines = (" ".join(line.split()) for line in text.split("\n"))
-        return "\n".join(line for line in lines if line)
+        # A lone mark is of a list item whose text is a block of its own.
+        return "\n".join(line for line in lines if line not in ("", "-"))
 
     def _flush(self, level: int = 0) -> None:
         text = self._take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mvdb.cli.reading.blocks import Block, make_block
+from mvdb.cli.reading.blocks import Block
 from mvdb.cli.reading.headings import Headings
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -66,10 +66,8 @@ class _Reader:
 
     def flush(self, last: int, verbatim: bool = False) -> Iterator[Block]:
         if any(line.strip() for line in self.held):
-            if verbatim:
-                yield Block("\n".join(self.held), self.first, last, self.headings.trail, True)
-            else:
-                yield make_block(self.held, self.first, last, self.headings.trail, False)
+            text = "\n".join(self.held)
+            yield Block(text, self.first, last, self.headings.trail, verbatim)
         self.held = []
 
 
@@ -84,7 +82,7 @@ def _front_matter(lines: list[str]) -> int:
 
 def read_markdown(text: str) -> Iterator[Block]:
     """Blocks of a Markdown document."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     skipped = _front_matter(lines)
     reader = _Reader()
     for number, line in enumerate(lines[skipped:], start=skipped + 1):

@@ -9,4 +9,4 @@ from mvdb.cli.reading.blocks import Block, paragraphs
 
 def read_plain(text: str) -> Iterator[Block]:
     """Blocks of plain text."""
-    return paragraphs(enumerate(text.splitlines(), start=1))
+    return paragraphs(enumerate(text.split("\n"), start=1))

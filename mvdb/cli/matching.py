@@ -1,0 +1,70 @@
+"""Which words of a passage made its score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001 - the apostrophe of typesetting
+
+# Of a query token's best match: less is the chance likeness of any two tokens.
+_LIKE = 0.5
+# A query matches few words really; more marks help nobody.
+_MOST = 12
+
+# Words that carry no meaning of their own match everywhere and say nothing.
+_EMPTY_WORDS = """
+    a about all also an and any are as at be been but by can could did do does for from had has have
+    how i if in into is it its may me my no not of on only or our so such than that the their them
+    then there these they this those to up was we were what when where which who why will with would
+    you your
+"""
+_EMPTY = frozenset(_EMPTY_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Match:
+    """A word that a query token matched best.
+
+    Attributes:
+        start, end: its characters in the text.
+        score: the likeness, 1 at most."""
+
+    start: int
+    end: int
+    score: float
+
+
+def matched_words(
+    text: str, tokens: Sequence[tuple[int, int]], scores: NDArray[np.float32]
+) -> list[Match]:
+    """The words that matched, in the text's order.
+
+    Args:
+        text: the passage.
+        tokens: span of characters of each document token.
+        scores: (n_query_tokens, n_doc_tokens), as `explain` gives them. Nothing is marked when it
+            has another number of document tokens: the text was encoded differently."""
+    if scores.shape[1] != len(tokens):
+        return []
+    best = scores.argmax(axis=1)
+    weight: dict[int, float] = {}
+    for row, token in enumerate(best.tolist()):
+        score = float(scores[row, token])
+        if score >= _LIKE:
+            weight[token] = max(score, weight.get(token, 0.0))
+    words: list[Match] = []
+    for word in _WORD.finditer(text):
+        inside = [
+            score
+            for token, score in weight.items()
+            if tokens[token][0] < word.end() and word.start() < tokens[token][1]
+        ]
+        if inside and word[0].lower() not in _EMPTY:
+            words.append(Match(word.start(), word.end(), max(inside)))
+    strongest = sorted(words, key=lambda match: -match.score)[:_MOST]
+    return sorted(strongest, key=lambda match: match.start)

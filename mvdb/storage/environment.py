@@ -1,0 +1,228 @@
+"""One database file, opened: where the layers above meet storage.
+
+`Environment` is a handle. All handles of a process on the same file share one LMDB environment (see
+`shared`); closing one does not disturb the others. Handles may be used from many threads; a
+transaction belongs to one. Paths are made absolute and free of links at opening.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from types import TracebackType
+
+import lmdb
+
+from mvdb.errors import ClosedError, ReadOnlyError
+from mvdb.storage import registry, replacement
+from mvdb.storage.creation import create_file
+from mvdb.storage.failures import translate
+from mvdb.storage.opening import Mode
+from mvdb.storage.shared import SharedEnvironment
+from mvdb.storage.transaction import ReadTransaction, WriteTransaction
+
+__all__ = ["Environment", "ReadTransaction", "WriteTransaction"]
+
+
+class Environment:
+    """A handle on a database file. Made by `Environment.open`; a context manager."""
+
+    __slots__ = ("__weakref__", "_full", "_readonly", "_shared")
+
+    def __init__(self, shared: SharedEnvironment, *, readonly: bool, full: bool) -> None:
+        self._shared: SharedEnvironment | None = shared
+        self._readonly = readonly
+        self._full = full
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        readonly: bool = False,
+        create: bool = True,
+        initialise: Callable[[WriteTransaction], None] | None = None,
+        check: Callable[[ReadTransaction], None] | None = None,
+        durability: str = "full",
+        map_size: int | None = None,
+    ) -> Environment:
+        """Open the file, or create it with what ``initialise`` writes.
+
+        Creation is atomic: the file appears complete or not at all, and of two processes that
+        create it at once one opens the other's. ``check`` is called once, before anybody else gets
+        in, for a file that was not closed cleanly by this library; what it raises, `open` raises.
+        ``map_size`` (bytes) is a lower bound of the reserved address space.
+
+        Raises `FileNotFoundError` (also for a missing folder), `IsADirectoryError`,
+        `PermissionError`, `FormatError`, `CorruptionError`, `BusyError` (see `registry.acquire`),
+        `StorageFullError`, `ValueError` for bad options.
+        """
+        if durability not in ("full", "relaxed"):
+            raise ValueError(f"durability must be 'full' or 'relaxed', not {durability!r}")
+        if map_size is not None and map_size <= 0:
+            raise ValueError(f"map_size must be positive, not {map_size}")
+        real = os.path.realpath(os.fspath(path))
+        mode = Mode(readonly=readonly, lock=not readonly, relaxed=durability == "relaxed")
+        try:
+            while True:
+                if not os.path.lexists(real):
+                    _create(real, readonly=readonly, create=create, initialise=initialise)
+                _refuse_unwritable(real, readonly)
+                # Removed by somebody else just now: create it again.
+                with contextlib.suppress(FileNotFoundError):
+                    shared = registry.acquire(real, mode, map_size, check)
+                    return cls(shared, readonly=readonly, full=not mode.relaxed)
+        except (lmdb.Error, OSError) as error:
+            raise translate(error, "opening", real) from error
+
+    def __enter__(self) -> Environment:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def close(self) -> None:
+        """Close the handle; idempotent, and a no-op in a forked child.
+
+        Transactions still open stay valid; the file is released when the last of them has ended.
+        """
+        shared, self._shared = self._shared, None
+        if shared is not None and shared.in_own_process():
+            shared.drop_handle(full=self._full)
+
+    # -- transactions ----------------------------------------------------------------------------
+
+    def read(self) -> ReadTransaction:
+        """Begin a read transaction on the latest commit. Raises `ClosedError`."""
+        shared = self._shared
+        if shared is None:
+            raise ClosedError("the database is closed")
+        return shared.begin_read()
+
+    def write(self, timeout: float | None = None) -> WriteTransaction:
+        """Begin the write transaction, waiting up to ``timeout`` seconds for another (None: for
+        ever).
+
+        Raises `BusyError` when time is up or this thread already writes, `ReadOnlyError`,
+        `WriteFailedError` after an earlier failure, `ClosedError`.
+        """
+        return self._writable().begin_write(timeout)
+
+    def ensure_room(self, size: int, timeout: float | None = None) -> None:
+        """Reserve address space for about ``size`` more bytes, outside of any transaction.
+
+        Same errors as `WriteTransaction.ensure_room`, which serves within one.
+        """
+        with self.write(timeout) as transaction:
+            transaction.ensure_room(size)
+
+    # -- the file ----------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the file, links resolved."""
+        return self._open().path
+
+    @property
+    def readonly(self) -> bool:
+        return self._readonly
+
+    @property
+    def closed(self) -> bool:
+        return self._shared is None
+
+    @property
+    def poisoned(self) -> str | None:
+        """Why this file takes no more writes from this process; None while it does."""
+        return self._open().poisoned
+
+    def size(self) -> int:
+        """Bytes on disk. Without counting holes, where the system says."""
+        status = os.stat(self.path)
+        blocks: int | None = getattr(status, "st_blocks", None)
+        return status.st_size if blocks is None else min(status.st_size, blocks * 512)
+
+    def sync(self) -> None:
+        """Make every commit durable: only durability "relaxed" needs it. Raises
+        `WriteFailedError`."""
+        shared = self._open()
+        if not shared.in_own_process():
+            raise shared.forked()
+        with shared.begin_write(None):
+            # As the writer: no commit can come between, and a failure poisons like one of a commit.
+            try:
+                shared.environment.sync(True)
+            except (lmdb.Error, OSError) as error:
+                raise shared.failed_write(error, "committing") from error
+
+    def copy(
+        self, path: str | os.PathLike[str], *, compact: bool = True, replace: bool = False
+    ) -> None:
+        """Write a consistent copy of the latest commit to ``path``, readers and a writer going on.
+
+        The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
+        pages out. Raises `FileExistsError` unless ``replace``, `StorageFullError`, `OSError`.
+        """
+        replacement.copy(self._open(), os.path.realpath(os.fspath(path)), compact, replace)
+
+    def compact(self, timeout: float | None = None) -> None:
+        """Rewrite the file without free pages, in place and atomically; readers go on meanwhile.
+
+        Waits up to ``timeout`` seconds for another writer. Raises `BusyError`, and changes nothing,
+        while another process has the database open, or transactions of this one stay open;
+        `StorageFullError` if there is no room for the second file.
+        """
+        replacement.compact(self._writable(), timeout)
+
+    def replace_with(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
+        """Put the file ``path`` in the place of this one, atomically; all handles go on with it.
+
+        ``path`` must be a closed database in the same file system; it loses its name. Raises
+        `BusyError`, and changes nothing, while another process has the database open, or
+        transactions of this one stay open.
+        """
+        replacement.replace(self._writable(), os.path.realpath(os.fspath(path)), timeout)
+
+    def _writable(self) -> SharedEnvironment:
+        shared = self._open()
+        if self._readonly:
+            raise ReadOnlyError(f"{shared.path}: opened with readonly=True")
+        return shared
+
+    def _open(self) -> SharedEnvironment:
+        if self._shared is None:
+            raise ClosedError("the database is closed")
+        return self._shared
+
+
+def _create(
+    path: str,
+    *,
+    readonly: bool,
+    create: bool,
+    initialise: Callable[[WriteTransaction], None] | None,
+) -> None:
+    if readonly or not create:
+        raise FileNotFoundError(errno.ENOENT, "no such database", path)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder to create a database in", folder)
+    create_file(path, initialise)
+
+
+def _refuse_unwritable(path: str, readonly: bool) -> None:
+    if not readonly and os.path.isfile(path) and not os.access(path, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, "the file is read-only; open it with readonly=True", path
+        )
