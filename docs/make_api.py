@@ -35,22 +35,23 @@ Everything here is in the module `mvdb`, encoders in `mvdb.encoders`. What begin
 and what is not listed here may change at any time.
 
 Words: a *document* has an id and is what a search returns. Its *token vectors* are a matrix
-`(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of the greatest dot
-product with a token of the document. *Candidates* are the documents that are scored with their stored
-vectors.
+`(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of the greatest
+dot product with a token of the document. *Candidates* are the documents that are scored with their
+stored vectors.
 
 In signatures `Id` is `str | int`, `Filter` a mapping (see [Filters](howto-filters.md)), `Texts` a
-`str` or a sequence of `str | None`, `Metadata` a mapping, `MetadataInput` one mapping or a sequence of
-`Mapping | None`. `Floats` is a float32 array.
+`str` or a sequence of `str | None`, `Metadata` a mapping, `MetadataInput` one mapping or a sequence
+of `Mapping | None`, `Progress` a function of a `str`. `Floats` is a float32 array.
 """
 
 AFTER_DATABASE = """\
-Besides these: `len(db)` is the number of documents, `id in db` tells whether there is a document with
-that id, and `with mvdb.open(...) as db:` closes the database at the end of the block.
+Besides these: `len(db)` is the number of documents, `id in db` tells whether there is a document
+with that id, and `with mvdb.open(...) as db:` closes the database at the end of the block.
 """
 
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
-_ENTRY = re.compile(r"^([\w*.]+(?:, [\w*.]+)*)(?::\s+(.*)|\.?)$")
+_ENTRY = re.compile(r"^([\w*]+(?:, [\w*]+)*)(?::\s+(.*)|\.?)$")
+_DUNDER = re.compile(r"(?<!`)\b(__\w+__)\b(?!`)")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -169,8 +170,12 @@ def signature(name: str, value: Any) -> str:
     described = inspect.signature(value)
     parts: list[str] = []
     star = False
+    before = None
     for parameter in described.parameters.values():
-        if parameter.name == "self":
+        if before is parameter.POSITIONAL_ONLY and parameter.kind is not before:
+            parts.append("/")
+        before = None if parameter.name == "self" else parameter.kind
+        if before is None:
             continue
         if parameter.kind is parameter.KEYWORD_ONLY and not star:
             parts.append("*")
@@ -183,6 +188,8 @@ def signature(name: str, value: Any) -> str:
         if parameter.default is not parameter.empty:
             text += f" = {parameter.default!r}"
         parts.append(text)
+    if before is inspect.Parameter.POSITIONAL_ONLY:
+        parts.append("/")
     result = annotation(described.return_annotation)
     arrow = f" -> {result}" if result else ""
     line = f"{name}({', '.join(parts)}){arrow}"
@@ -255,7 +262,7 @@ def item(text: str) -> str:
 def inline(text: str) -> str:
     """Roles and double backquotes as Markdown has them."""
     text = re.sub(r":\w+:`([^`]+)`", r"`\1`", text)
-    return text.replace("``", "`")
+    return _DUNDER.sub(r"`\1`", text.replace("``", "`"))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from mvdb.errors import (
     StorageFullError,
     WriteFailedError,
 )
+from mvdb.repairing import Repair, repair
 from mvdb.snapshot import Snapshot
 from mvdb.transaction import Transaction
 from mvdb.types import Document, Explanation, Hit, Profile, Report, Stats
@@ -47,6 +48,7 @@ __all__ = [
     "NotFoundError",
     "Profile",
     "ReadOnlyError",
+    "Repair",
     "Report",
     "Snapshot",
     "Stats",
@@ -54,4 +56,5 @@ __all__ = [
     "Transaction",
     "WriteFailedError",
     "open",
+    "repair",
 ]

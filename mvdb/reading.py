@@ -66,7 +66,7 @@ class Readable(ABC):
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: lists probed per query token, where the collection has lists.
             candidates: documents whose stored vectors are scored after the ranking by centroid
-                codes; default max(256, 8 k). More: slower and closer to `exact`.
+                codes; default max(128, 8 k, 1.25 sqrt(documents)). More: slower and closer to `exact`.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 

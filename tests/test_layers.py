@@ -56,7 +56,7 @@ API (``import mvdb``)."""
 ALLOWED_AT_IMPORT = {"mvdb", "numpy", "cffi", "_cffi_backend", "lmdb", "zstandard", "xxhash"}
 
 C_LAYERS = ("base", "kernels", "codec", "centroids", "search", "test")
-"""From the bottom. ``mvdb.h`` declares the public API: everything above ``kernels`` may include it."""
+"""From the bottom. ``mvdb.h`` declares the public API; what is above ``kernels`` may include it."""
 
 
 def layer_of(path: Path) -> str:

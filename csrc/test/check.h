@@ -12,7 +12,7 @@ static int checks_passed, checks_failed;
   do {                                                                \
     if (condition) {                                                  \
       checks_passed++;                                                \
-    } else if (++checks_failed <= 2000) {                               \
+    } else if (++checks_failed <= 20) {                               \
       fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
       fprintf(stderr, __VA_ARGS__);                                   \
       fputc('\n', stderr);                                            \

@@ -17,6 +17,8 @@ _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _INDENT = "   "
 _PIECE = re.compile(r"\s+|\S+")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*?(?=[ \t]*\S)")
+_KEPT = re.compile(r" {4}|\t|```|~~~|\||>>>|[-=+]{4}")
+_ITEM = re.compile(r" {0,3}(?:[-*+•]|\d+[.)]) ")
 _LINES_SHOWN = 24
 
 
@@ -89,8 +91,8 @@ def _styled(line: Sequence[Span], styled: bool) -> str:
 def wrap(text: str, matches: Sequence[Match], width: int) -> Iterator[list[Span]]:
     """Breaks a passage into lines of at most `width` columns.
 
-    Paragraphs of prose are filled; lines of a block that is indented somewhere (code, tables) are
-    kept, and only broken where they are too long."""
+    Paragraphs and items of lists are filled; lines of what looks like code or a table are kept, and
+    only broken where they are too long."""
     start = 0
     for end in [*(found.start() for found in _BLANK_LINES.finditer(text)), len(text)]:
         if start:
@@ -104,11 +106,15 @@ def _paragraph(
     text: str, start: int, end: int, matches: Sequence[Match], width: int
 ) -> Iterator[list[Span]]:
     lines = list(_lines(text, start, end))
-    if any(text[first : first + 1].isspace() for first, _ in lines):
+    if any(_KEPT.match(text, first, last) for first, last in lines):
         for first, last in lines:
             yield from _fill(text, first, last, matches, width, keep=True)
-    else:
-        yield from _fill(text, start, end, matches, width, keep=False)
+        return
+    starts = [first for first, last in lines if _ITEM.match(text, first, last)]
+    if not starts or starts[0] != start:
+        starts.insert(0, start)
+    for first, last in zip(starts, [*starts[1:], end], strict=True):
+        yield from _fill(text, first, last, matches, width, keep=False)
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -54,6 +54,17 @@ def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec) -> None:
             _put(txn, _key(generation, part, index), run[at : at + EXTENT_BYTES])
 
 
+def _run_sizes(dim: int, n_rows: int, n_groups: int) -> dict[int, int]:
+    """Bytes of each run of a generation."""
+    padded = core.padded_dim(dim)
+    return {
+        _ROWS: n_rows * padded,
+        _GROUP_ROWS: n_groups * padded,
+        _GROUP_STARTS: 4 * (n_groups + 1),
+        _SCALES: 8 * core.SCALES,
+    }
+
+
 def load(txn: ReadTransaction, generation: int) -> core.Codec:
     """The codec of a generation; CorruptionError when a part is missing or does not fit."""
     where = f"centroids of generation {generation}"
@@ -64,31 +75,43 @@ def load(txn: ReadTransaction, generation: int) -> core.Codec:
     if not 1 <= dim <= core.MAX_DIM or n_rows < 1 or n_groups < 1:
         raise CorruptionError(f"{where}: impossible sizes in the head")
     padded = core.padded_dim(dim)
+    sizes = _run_sizes(dim, n_rows, n_groups)
 
-    def run(part: int, size: int) -> memoryview:
+    def run(part: int) -> memoryview:
+        size = sizes[part]
         count = -(-size // EXTENT_BYTES)
         data = b"".join(_get(txn, _key(generation, part, index)) for index in range(count))
         if len(data) != size:
             raise CorruptionError(f"{where}: part {part} has {len(data)} bytes, not {size}")
         return memoryview(data)
 
-    scales = np.frombuffer(run(_SCALES, 8 * core.SCALES), "<f4").astype(np.float32)
+    scales = np.frombuffer(run(_SCALES), "<f4").astype(np.float32)
     return core.Codec(
         core.CodecSpec(
             dim=dim,
             bits=bits,
             seed=seed,
-            rows=np.frombuffer(run(_ROWS, n_rows * padded), np.uint8).reshape(n_rows, padded),
-            group_rows=np.frombuffer(run(_GROUP_ROWS, n_groups * padded), np.uint8).reshape(
+            rows=np.frombuffer(run(_ROWS), np.uint8).reshape(n_rows, padded),
+            group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(
                 n_groups, padded
             ),
-            group_starts=np.frombuffer(run(_GROUP_STARTS, 4 * (n_groups + 1)), "<u4").astype(
+            group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(
                 np.uint32
             ),
             a_scales=scales[: core.SCALES].copy(),
             b_scales=scales[core.SCALES :].copy(),
         )
     )
+
+
+def copy(source: ReadTransaction, target: WriteTransaction, generation: int) -> None:
+    """Copies the tables of a generation, which `load` has accepted, into another file."""
+    dim, _, _, n_rows, n_groups = _HEAD.unpack(_get(source, _key(generation, 0)))
+    _put(target, _key(generation, 0), bytes(_get(source, _key(generation, 0))))
+    for part, size in _run_sizes(dim, n_rows, n_groups).items():
+        for index in range(-(-size // EXTENT_BYTES)):
+            key = _key(generation, part, index)
+            _put(target, key, bytes(_get(source, key)))
 
 
 def delete(txn: WriteTransaction, generation: int) -> None:

@@ -24,8 +24,11 @@ from mvdb.index.state import Live, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Profile
 
-MIN_CANDIDATES = 256
+MIN_CANDIDATES = 128
 CANDIDATES_PER_HIT = 8
+CANDIDATES_PER_ROOT = 1.25
+"""Candidates by default grow with the square root of the collection, as more documents crowd around
+the best ones: 280 at 50,000 (docs/engine.md shows the curves)."""
 FAST_ERROR = 0.004
 """Bound on the difference of a token's score between an int8 and an int16 query: a step of the
 query's largest value / 254 in each dimension, random in sign; measured below 0.002."""
@@ -52,13 +55,12 @@ class Options:
     exact: bool = False
     min_score: float | None = None
 
-    @property
-    def n_candidates(self) -> int:
-        """Documents to score fully."""
-        wanted = self.candidates
-        if wanted is None:
-            wanted = max(MIN_CANDIDATES, CANDIDATES_PER_HIT * self.k)
-        return max(wanted, self.k)
+    def n_candidates(self, n_documents: int) -> int:
+        """Documents to score fully, of a collection of so many."""
+        if self.candidates is not None:
+            return max(self.candidates, self.k)
+        by_size = int(CANDIDATES_PER_ROOT * math.sqrt(n_documents))
+        return max(MIN_CANDIDATES, CANDIDATES_PER_HIT * self.k, by_size)
 
 
 class Search:
@@ -104,11 +106,12 @@ class Search:
             len(segment) if mask is None else int(mask.sum())
             for segment, mask in zip(self._state.segments, allowed, strict=True)
         )
-        if options.exact or n_allowed <= options.n_candidates:
+        wanted = options.n_candidates(self._state.manifest.live_documents)
+        if options.exact or n_allowed <= wanted:
             return self._all(allowed, only_float16=False)
         bitmaps = [None if mask is None else np.packbits(mask, bitorder="little") for mask in allowed]
         segments = self._state.segment_list(self._txn)
-        best, _ = self._query.coarse(segments, bitmaps, options.n_candidates)
+        best, _ = self._query.coarse(segments, bitmaps, wanted)
         if self._profile is not None:
             self._profile.postings = self._count_codes(allowed)
         return np.concatenate([best, self._all(allowed, only_float16=True)])

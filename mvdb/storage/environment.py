@@ -17,6 +17,7 @@ import lmdb
 
 from mvdb.errors import ClosedError, ReadOnlyError
 from mvdb.storage import registry, replacement
+from mvdb.storage.arrival import lock_path
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translate
 from mvdb.storage.opening import Mode
@@ -63,19 +64,25 @@ class Environment:
             raise ValueError(f"durability must be 'full' or 'relaxed', not {durability!r}")
         if map_size is not None and map_size <= 0:
             raise ValueError(f"map_size must be positive, not {map_size}")
-        real = os.path.realpath(os.fspath(path))
+        real = os.path.realpath(os.fsdecode(path))
         mode = Mode(readonly=readonly, lock=not readonly, relaxed=durability == "relaxed")
         try:
             while True:
                 if not os.path.lexists(real):
                     _create(real, readonly=readonly, create=create, initialise=initialise)
                 _refuse_unwritable(real, readonly)
-                # Removed by somebody else just now: create it again.
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     shared = registry.acquire(real, mode, map_size, check)
-                    return cls(shared, readonly=readonly, full=not mode.relaxed)
+                except FileNotFoundError:
+                    if os.path.lexists(real):
+                        raise
+                    continue  # removed by somebody else just now: create it again
+                return cls(shared, readonly=readonly, full=not mode.relaxed)
         except (lmdb.Error, OSError) as error:
-            raise translate(error, "opening", real) from error
+            failure = translate(error, "opening", real)
+            if failure is error:
+                raise
+            raise failure from error
 
     def __enter__(self) -> Environment:
         return self
@@ -97,9 +104,16 @@ class Environment:
 
         Transactions still open stay valid; the file is released when the last of them has ended.
         """
-        shared, self._shared = self._shared, None
-        if shared is not None and shared.in_own_process():
-            shared.drop_handle(full=self._full)
+        shared = self._shared
+        if shared is None:
+            return
+        if not shared.in_own_process():
+            self._shared = None
+            return
+        with shared.lifecycle:
+            if self._shared is not None:
+                self._shared = None
+                shared.drop_handle(full=self._full)
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -157,8 +171,8 @@ class Environment:
         """Make every commit durable: only durability "relaxed" needs it. Raises
         `WriteFailedError`."""
         shared = self._open()
-        if not shared.in_own_process():
-            raise shared.forked()
+        if self._readonly:
+            return
         with shared.begin_write(None):
             # As the writer: no commit can come between, and a failure poisons like one of a commit.
             try:
@@ -174,7 +188,7 @@ class Environment:
         The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
         pages out. Raises `FileExistsError` unless ``replace``, `StorageFullError`, `OSError`.
         """
-        replacement.copy(self._open(), os.path.realpath(os.fspath(path)), compact, replace)
+        replacement.copy(self._open(), os.path.realpath(os.fsdecode(path)), compact, replace)
 
     def compact(self, timeout: float | None = None) -> None:
         """Rewrite the file without free pages, in place and atomically; readers go on meanwhile.
@@ -192,7 +206,7 @@ class Environment:
         `BusyError`, and changes nothing, while another process has the database open, or
         transactions of this one stay open.
         """
-        replacement.replace(self._writable(), os.path.realpath(os.fspath(path)), timeout)
+        replacement.replace(self._writable(), os.path.realpath(os.fsdecode(path)), timeout)
 
     def _writable(self) -> SharedEnvironment:
         shared = self._open()
@@ -222,7 +236,16 @@ def _create(
 
 
 def _refuse_unwritable(path: str, readonly: bool) -> None:
-    if not readonly and os.path.isfile(path) and not os.access(path, os.W_OK):
+    if readonly or not os.path.isfile(path):
+        return
+    folder = os.path.dirname(path)
+    if not os.path.exists(lock_path(path)) and not os.access(folder, os.W_OK):
+        raise PermissionError(
+            errno.EACCES,
+            "no lock file can be made in this folder; open the database with readonly=True",
+            folder,
+        )
+    if not os.access(path, os.W_OK):
         raise PermissionError(
             errno.EACCES, "the file is read-only; open it with readonly=True", path
         )

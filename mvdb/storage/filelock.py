@@ -1,6 +1,6 @@
 """Locks on files that a killed process cannot leave behind.
 
-Three locks, three jobs (the whole protocol is told in `shared`):
+Three locks, three jobs (the whole protocol is told in `arrival`):
 
 presence
     ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
@@ -222,7 +222,8 @@ class UnregisteredReaders:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = threading.Lock()
+        # Reentrant: a transaction may be collected, and so end, at any allocation.
+        self._lock = threading.RLock()
         self._count = 0
 
     def enter(self) -> None:

@@ -18,7 +18,8 @@ class Gate:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._mutex = threading.Lock()
+        # Reentrant: a transaction may be collected, and so leave, at any allocation.
+        self._mutex = threading.RLock()
         self._changed = threading.Condition(self._mutex)
         self._inside = 0
         self._shut = False

@@ -150,7 +150,10 @@ def open_tables(environment: Any, path: str) -> dict[str, Any]:
 
 def _table(environment: Any, name: str, path: str) -> Any:
     try:
-        return environment.open_db(name.encode("ascii"), create=False)
+        table = environment.open_db(name.encode("ascii"), create=False)
+        if any(table.flags().values()):
+            raise FormatError(f"{path}: table {name!r} is not of a kind that mvdb makes")
+        return table
     except (lmdb.NotFoundError, lmdb.IncompatibleError):
         raise FormatError(
             f"{path}: an LMDB file, but not one of mvdb (no table {name!r})"

@@ -40,7 +40,7 @@ def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     page_size = _read_page_size(descriptor, path, size)
     if not at_rest or cleanmark.is_marked(descriptor):
         return True
-    _verify_structure(path, size, page_size)
+    _verify_structure(descriptor, path, size, page_size)
     return False
 
 
@@ -91,8 +91,8 @@ def _not_lmdb(descriptor: int, path: str, head: bytes, size: int) -> Exception:
     swapped = _MAGIC.to_bytes(4, "big" if sys.byteorder == "little" else "little")
     if swapped in head[:64]:
         return FormatError(
-            f"{path}: made on a machine of the other byte order; this one is {sys.byteorder}-endian. "
-            "Export it there, import here"
+            f"{path}: made on a machine of the other byte order; this one is "
+            f"{sys.byteorder}-endian. Export it there, import here"
         )
     for page_size in _PAGE_SIZES:
         twin = _pread(descriptor, _PAGE_HEADER + 8, page_size)
@@ -104,8 +104,8 @@ def _not_lmdb(descriptor: int, path: str, head: bytes, size: int) -> Exception:
     return FormatError(f"{path}: not an mvdb file ({size} bytes that begin with {head[:16]!r})")
 
 
-def _verify_structure(path: str, size: int, page_size: int) -> None:
-    findings = structure.walk(path, size)
+def _verify_structure(descriptor: int, path: str, size: int, page_size: int) -> None:
+    findings = structure.walk(descriptor, path, size)
     if findings.problems:
         count = len(findings.problems)
         more = f" (and {count - 1} more)" if count > 1 else ""

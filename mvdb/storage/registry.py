@@ -6,6 +6,7 @@ release reader slots and mutexes of the parent, which lie in shared memory.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -23,7 +24,8 @@ from mvdb.storage.transaction import ReadTransaction
 
 Check = Callable[[ReadTransaction], None]
 
-_mutex = threading.Lock()
+# Reentrant: a handle may be collected, and so closed, at any allocation.
+_mutex = threading.RLock()
 _by_inode: dict[tuple[int, int], SharedEnvironment] = {}
 _inherited: Final[list[SharedEnvironment]] = []
 
@@ -113,16 +115,20 @@ def share_presence(shared: SharedEnvironment) -> bool:
     Turning an exclusive ``flock`` into a shared one is not atomic everywhere. In the gap another
     process may find itself alone and remove our lock file; then we would lock a file of no name.
     """
-    lock = lock_path(shared.path)
-    before = os.stat(lock) if shared.mode.lock else None
+    before = _lock_file_status(shared)
     with contextlib.suppress(OSError):
         share_flock(shared.descriptor)
-    if before is None:
+    if not shared.mode.lock:
         return True
+    after = _lock_file_status(shared)
+    return before is not None and after is not None and os.path.samestat(before, after)
+
+
+def _lock_file_status(shared: SharedEnvironment) -> os.stat_result | None:
     try:
-        return os.path.samestat(before, os.stat(lock))
+        return os.stat(lock_path(shared.path))
     except OSError:
-        return False
+        return None
 
 
 def _widen(shared: SharedEnvironment, mode: Mode) -> None:
@@ -140,7 +146,7 @@ def _widen(shared: SharedEnvironment, mode: Mode) -> None:
 
 def _forget_all_in_child() -> None:
     global _mutex
-    _mutex = threading.Lock()
+    _mutex = threading.RLock()
     for shared in _by_inode.values():
         _leave_to_parent(shared)
     _inherited.extend(_by_inode.values())
@@ -186,5 +192,14 @@ def _tell_processes_apart() -> None:
     _envid.env_keys = env_keys
 
 
+def _close_all_at_exit() -> None:
+    """Who ends without closing should leave a clean file all the same."""
+    for shared in list(_by_inode.values()):
+        with shared.lifecycle:
+            if not shared.finished and shared.gate.close_if_empty():
+                shared.finish()
+
+
+atexit.register(_close_all_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all_in_child)

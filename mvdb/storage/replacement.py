@@ -30,6 +30,10 @@ _DRAIN_SECONDS = 5.0
 
 def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> None:
     """See `Environment.copy`."""
+    if not compact and shared.writer.held_by_this_thread:
+        raise BusyError(
+            f"{shared.path}: a plain copy waits for the write transaction of this very thread"
+        )
     if os.path.lexists(path) and not replace:
         raise FileExistsError(errno.EEXIST, "there is a file of that name already", path)
     if os.path.exists(path) and os.path.samefile(path, shared.path):
@@ -98,7 +102,8 @@ def _sole_user(shared: SharedEnvironment, timeout: float | None) -> Iterator[Non
             try:
                 yield
             finally:
-                registry.share_presence(shared)
+                if not registry.share_presence(shared) and shared.environment is not None:
+                    shared.reopen(shared.mode)
     finally:
         shared.writer.release()
 

@@ -385,6 +385,8 @@ class SharedEnvironment:
         with self.gate.shut(own=0, seconds=_DRAIN_SECONDS):
             info = self.environment.info()
             needed = (info["last_pgno"] + 1) * self.environment.stat()["psize"]
+            if needed <= info["map_size"]:
+                return  # another thread was quicker
             # Not simply that process's size: it may have far more address space than this one.
             self._resize(next_map_size(info["map_size"], needed + _SLACK))
 
@@ -392,7 +394,7 @@ class SharedEnvironment:
         # liblmdb unmaps first: when the new mapping then fails, the environment is lost.
         if not has_address_space(size - self.environment.info()["map_size"] + _SLACK):
             raise StorageFullError(
-                f"{self.path}: no address space for a map of {size} bytes; raise the limit (ulimit -v)"
+                f"{self.path}: no address space for a map of {size} bytes (ulimit -v)"
             )
         self.epoch += 1
         self.environment.set_mapsize(size)

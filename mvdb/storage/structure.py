@@ -14,6 +14,7 @@ used and the three improvements are lost, not the check.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -73,8 +74,8 @@ class _Verifier(_Base):  # type: ignore[misc]
         end = first + pages
         if number != first or flags != _OVERFLOW or pages < needed or end > self.next_pgno:
             self.err(
-                f"{where}: extent at page {first} has a bad header (page {number}, flags {flags:#x}, "
-                f"{pages} pages where {needed} are needed)"
+                f"{where}: extent at page {first} has a bad header (page {number}, "
+                f"flags {flags:#x}, {pages} pages where {needed} are needed)"
             )
             return None
         if self.live.find(1, first, end) >= 0:
@@ -95,8 +96,8 @@ class _Verifier(_Base):  # type: ignore[misc]
             super()._check_cover()
 
 
-def walk(path: str, size: int) -> Findings:
-    """Verify the file ``path`` of ``size`` bytes, which nobody writes meanwhile.
+def walk(descriptor: int, path: str, size: int) -> Findings:
+    """Verify the open file of ``size`` bytes, which nobody writes meanwhile.
 
     Raises `CorruptionError` if it cannot be walked at all; what was found otherwise is returned.
     Memory: about two bytes per page, bounded by the file's size.
@@ -105,7 +106,7 @@ def walk(path: str, size: int) -> Findings:
         if not _is_as_known():
             public: Any = lmdb.verify.verify
             return Findings(list(public(path, subdir=False)), None)
-        with open(path, "rb") as file:
+        with os.fdopen(os.dup(descriptor), "rb") as file:
             verifier = _Verifier(file, size)
             problems = list(verifier.verify())
             return Findings(problems, verifier.live.rfind(1))

@@ -98,7 +98,9 @@ def test_a_list_is_cut_between_its_items() -> None:
 
 
 def test_code_is_cut_between_lines_and_keeps_them() -> None:
-    code = "```\n" + "\n".join(f"    value_{n} = call({n}).field. Other" for n in range(90)) + "\n```"
+    code = (
+        "```\n" + "\n".join(f"    value_{n} = call({n}).field. Other" for n in range(90)) + "\n```"
+    )
     passages = list(cut(read_markdown(code)))
     assert len(passages) > 1
     assert "\n".join(p.text for p in passages) == code

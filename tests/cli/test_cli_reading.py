@@ -88,7 +88,18 @@ def test_html_is_stripped_to_its_text() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<", "<!", "<!--", "<p", "</", "<script>never closed", "&#xffffffff;", "<![CDATA[", "<?", "\0"],
+    [
+        "<",
+        "<!",
+        "<!--",
+        "<p",
+        "</",
+        "<script>never closed",
+        "&#xffffffff;",
+        "<![CDATA[",
+        "<?",
+        "\0",
+    ],
 )
 def test_broken_html_is_read_anyway(text: str) -> None:
     list(read_html("<p>fine</p>" + text))

@@ -1,0 +1,211 @@
+"""Copying what verifies of a damaged database into a new one.
+
+Documents are copied as they are stored, codes and residuals, so that nothing is lost by encoding anew.
+A document is recovered when its record, its id and, for quantised segments, its codes and centroids
+verify; a damaged block of texts costs the texts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from mvdb import core, settings
+from mvdb.catalogue import documents
+from mvdb.errors import CorruptionError, FormatError
+from mvdb.index import generations, id_table, layout, manifest
+from mvdb.index.layout import Part
+from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
+from mvdb.index.segment_writer import EncodedDocument, SegmentWriter
+from mvdb.index.segments import Segment
+from mvdb.index.state import Live
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+from mvdb.storage.salvage import SalvagedFile
+
+_KINDS = {generations.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
+
+
+class _Source:
+    """A salvaged file in the place of a read transaction: the part of its interface that reading
+    segments and centroids needs."""
+
+    def __init__(self, file: SalvagedFile) -> None:
+        self._file = file
+
+    def get(self, table: str, key: bytes) -> memoryview | None:
+        """As `ReadTransaction.get`."""
+        kind = layout.KINDS[Part(key[8])] if table == layout.TABLE else _KINDS[table]
+        return self._file.get(table, key, kind)
+
+
+def as_transaction(file: SalvagedFile) -> ReadTransaction:
+    """The file as code that reads through a transaction sees it."""
+    return cast(ReadTransaction, _Source(file))
+
+
+@dataclass
+class Tally:
+    """What was recovered and what was not; documents, and texts of recovered documents."""
+
+    recovered: int = 0
+    lost: int = 0
+    texts_lost: int = 0
+
+
+class Salvager:
+    """Finds the newest state of a damaged file and yields what verifies of it."""
+
+    def __init__(self, file: SalvagedFile, dim: int) -> None:
+        self._file = file
+        self._txn = as_transaction(file)
+        self._dim = dim
+        self.tally = Tally()
+        self.manifest = self._newest_manifest()
+        self._keys = self._keys_by_number()
+
+    def _newest_manifest(self) -> Manifest:
+        found: list[Manifest] = []
+        for body in self._file.candidates(Kind.MANIFEST, manifest.KEY):
+            try:
+                found.append(manifest.unpack(body))
+            except CorruptionError:
+                continue
+        if not found:
+            raise FormatError("no intact manifest is left; nothing tells which documents are live")
+        return max(found, key=lambda one: one.sequence)
+
+    def _keys_by_number(self) -> dict[int, bytes]:
+        """Ids from the id table, for segments whose own list of ids is damaged."""
+        keys: dict[int, bytes] = {}
+        for key, body in self._file.values(Kind.ID):
+            if len(body) == 8:
+                keys[int.from_bytes(body, "little")] = key
+        return keys
+
+    def copy_to(self, txn: WriteTransaction) -> None:
+        """Writes everything that verifies into a new, empty database."""
+        result = replace(self.manifest, sequence=1, n_ids=0, segments=())
+        infos: list[SegmentInfo] = []
+        copied: set[int] = set()
+        for info in self.manifest.segments:
+            codec = self._codec(txn, info.generation, copied)
+            writer: SegmentWriter | None = None
+            before = self.tally.recovered
+            if codec is not None or info.generation == FLOAT16:
+                for document in self._documents(info, codec):
+                    writer = writer or SegmentWriter(txn, info.id, info.generation)
+                    writer.add(document)
+                    id_table.put(txn, document.key, document.number)
+                    self.tally.recovered += 1
+            recovered = self.tally.recovered - before
+            self.tally.lost += info.live_documents - recovered
+            if writer is not None:
+                infos.append(writer.finish(info.residual_sum * recovered / info.n_documents))
+        result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
+        manifest.store(txn, result)
+
+    def _codec(
+        self, txn: WriteTransaction, generation: int, copied: set[int]
+    ) -> core.Codec | None:
+        """The codec of a generation, whose tables are copied once; None when they are damaged."""
+        if generation == FLOAT16:
+            return None
+        try:
+            codec = generations.load(self._txn, generation)
+        except CorruptionError:
+            return None
+        if generation not in copied:
+            generations.copy(self._txn, txn, generation)
+            copied.add(generation)
+        return codec
+
+    def _live(self, info: SegmentInfo) -> Live | None:
+        """Which documents are live; damaged tombstones bring deleted documents back."""
+        size = (info.n_documents + 7) // 8
+        key = layout.segment_prefix(info.id)
+        for body in self._file.candidates(Kind.TOMBSTONES, key):
+            bits = np.frombuffer(body, np.uint8)
+            if len(bits) == size:
+                deleted = np.unpackbits(bits, count=info.n_documents, bitorder="little")
+                if int(deleted.sum()) == info.n_deleted:
+                    return ~deleted.astype(bool)
+        return None
+
+    def _documents(
+        self, info: SegmentInfo, codec: core.Codec | None
+    ) -> Iterator[EncodedDocument]:
+        try:
+            segment = Segment(self._txn, info, codec, self._dim)
+        except CorruptionError:
+            return
+        live = self._live(info)
+        starts, chunks = segment.directory.starts, segment.directory.chunks
+        for chunk in range(len(chunks) - 1):
+            first = int(starts[chunks[chunk]])
+            parts = self._chunk(segment, chunk, codec)
+            for row in range(int(chunks[chunk]), int(chunks[chunk + 1])):
+                if parts is None or (live is not None and not live[row]):
+                    continue
+                document = self._document(segment, row, int(starts[row]) - first, *parts)
+                if document is not None:
+                    yield document
+
+    def _chunk(
+        self, segment: Segment, chunk: int, codec: core.Codec | None
+    ) -> tuple[memoryview, memoryview] | None:
+        try:
+            records = segment.part(self._txn, Part.RECORDS, chunk)
+            if codec is None:
+                return memoryview(b""), records
+            codes = segment.part(self._txn, Part.CODES, chunk)
+            core.check_codes(codec, codes)
+            return codes, records
+        except CorruptionError:
+            return None
+
+    def _document(
+        self, segment: Segment, row: int, offset: int, codes: memoryview, records: memoryview
+    ) -> EncodedDocument | None:
+        n = segment.n_tokens(row)
+        record = records[offset * segment.token_bytes : (offset + n) * segment.token_bytes]
+        number = int(segment.directory.numbers[row])
+        checksum = int(segment.directory.checksums[row])
+        key = self._key(segment, row, number)
+        if key is None or envelope.checksum(record) != checksum:
+            return None
+        text, metadata = self._stored(segment, row)
+        return EncodedDocument(
+            number=number,
+            key=key,
+            n_tokens=n,
+            codes=codes[offset * segment.code_bytes : (offset + n) * segment.code_bytes],
+            record=record,
+            checksum=checksum,
+            text=text,
+            metadata=metadata,
+        )
+
+    def _key(self, segment: Segment, row: int, number: int) -> bytes | None:
+        try:
+            return segment.key(self._txn, row)
+        except CorruptionError:
+            return self._keys.get(number)
+
+    def _stored(self, segment: Segment, row: int) -> documents.Stored:
+        try:
+            return segment.stored(self._txn, row)
+        except CorruptionError:
+            self.tally.texts_lost += 1
+            return None, None
+
+
+def copy_meta(file: SalvagedFile, txn: WriteTransaction, key: bytes) -> None:
+    """Copies an intact value of the table `meta`, if there is one."""
+    value: Any = file.get(settings.TABLE, key, Kind.META)
+    if value is not None:
+        txn.put(settings.TABLE, key, bytes(value))

@@ -1,0 +1,55 @@
+"""``mvdb demo``: Python's own documentation, indexed and asked."""
+
+from __future__ import annotations
+
+import ast
+
+from conftest import ENCODER, CommandLine
+
+from mvdb.cli.reading.cutting import MOST, SHORT
+from mvdb.cli.stdlib import stdlib_records
+
+
+def test_the_docstrings_of_the_standard_library() -> None:
+    records = {record.id: record for record in stdlib_records()}
+    assert len(records) > 2000
+    assert {"json.dumps", "collections.Counter.most_common", "functools.lru_cache"} <= set(records)
+    assert records["json.dumps"].text.startswith("def dumps(obj, *, skipkeys=False,")
+    assert records["json.dumps"].metadata["module"] == "json"
+    for record in records.values():
+        assert len(record.text.split()) <= MOST + SHORT
+        assert not any(part.startswith("_") for part in str(record.id).split("."))
+
+
+def test_the_demo_answers_and_is_used_again(mvdb_cli: CommandLine) -> None:
+    command = ("demo", *ENCODER, "--limit", "200", "--json")
+    first = mvdb_cli.ok(*command).json
+    assert first["file"] == ".demo/stdlib.mvdb"
+    assert first["documents"] == first["passages"]["written"] == 200
+    assert len(first["questions"]) == 6
+    assert all(len(question["hits"]) == 3 for question in first["questions"])
+    second = mvdb_cli.ok(*command).json
+    assert second["passages"] == {"written": 0, "kept": 200, "deleted": 0}
+    assert [q["hits"] for q in second["questions"]] == [q["hits"] for q in first["questions"]]
+
+
+def test_what_the_demo_says(mvdb_cli: CommandLine) -> None:
+    shown = mvdb_cli.ok("demo", *ENCODER, "--limit", "50", "--file", "d.mvdb", "a question").out
+    assert "50 docstrings of Python's standard library" in shown
+    assert "a question  (" in shown
+    assert "mvdb search d.mvdb" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_no_layer_is_left_out() -> None:
+    """The command line stands on the public API: it imports mvdb and mvdb.encoders, nothing below."""
+    import mvdb.cli
+
+    for path in sorted(__import__("pathlib").Path(mvdb.cli.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            for name in names:
+                if name.split(".")[0] == "mvdb":
+                    assert name in ("mvdb", "mvdb.encoders") or name.startswith("mvdb.cli")

@@ -1,0 +1,202 @@
+"""``mvdb index`` on files: what is stored, skipped, replaced and removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ENCODER, CommandLine
+
+import mvdb
+
+OTHER = ("--encoder", "words_encoder:make_refused")
+
+
+def ids(cli: CommandLine) -> list[str]:
+    return [line["id"] for line in cli.export()]
+
+
+def test_passages_have_readable_ids_and_say_where_they_are_from(notes: CommandLine) -> None:
+    lines = notes.export()
+    assert [line["id"] for line in lines] == [
+        "notes/code.py#1",
+        "notes/fruit.md#1",
+        "notes/sky/sky.txt#1",
+    ]
+    assert lines[1]["text"] == "# Fruit\n\nApples are red.\n\nBananas are yellow."
+    assert lines[1]["metadata"] == {
+        "path": "notes/fruit.md",
+        "title": "Fruit",
+        "line": 1,
+        "end_line": 5,
+        "hash": lines[1]["metadata"]["hash"],
+    }
+    with mvdb.open(notes.folder / "n.mvdb", readonly=True) as db:
+        assert db.stats().encoder == "words"
+        assert db.bits == 2
+
+
+def test_the_summary(mvdb_cli: CommandLine) -> None:
+    mvdb_cli.write("a/one.txt", "One passage.")
+    mvdb_cli.write("a/none.txt", "\n")
+    line = mvdb_cli.ok("index", "a", "n.mvdb", *ENCODER).out
+    assert line.startswith("1 file (1 without text), 1 passage, 2 tokens, ")
+    assert " s, n.mvdb " in line
+
+
+def test_unchanged_files_are_skipped_and_no_encoder_is_loaded(notes: CommandLine) -> None:
+    summary = notes.ok("index", "notes", "n.mvdb", *OTHER, "--json").json
+    assert summary["files"]["unchanged"] == 3
+    assert summary["files"]["indexed"] == summary["passages"]["written"] == summary["tokens"] == 0
+
+
+def test_a_changed_file_is_replaced_whole(notes: CommandLine) -> None:
+    paragraph = "Many words about plums and pears. " * 30
+    notes.write("notes/fruit.md", f"# Fruit\n\n{paragraph}\n\n# Plums\n\n{paragraph}\n")
+    summary = notes.index("notes", "n.mvdb")
+    assert summary["files"] == {
+        "indexed": 1, "unchanged": 2, "empty": 0, "skipped": 0, "removed": 0,
+    }  # fmt: skip
+    assert summary["passages"]["deleted"] == 1
+    fruit = [id for id in ids(notes) if "fruit" in id]
+    assert fruit == [f"notes/fruit.md#{n}" for n in range(1, summary["passages"]["written"] + 1)]
+    # And back: the passages that there are no more go.
+    notes.write("notes/fruit.md", "Short.")
+    notes.index("notes", "n.mvdb")
+    assert [id for id in ids(notes) if "fruit" in id] == ["notes/fruit.md#1"]
+    notes.write("notes/fruit.md", "")
+    assert notes.index("notes", "n.mvdb")["files"]["empty"] == 1
+    assert not [id for id in ids(notes) if "fruit" in id]
+
+
+def test_prune_removes_what_is_gone_below_the_folders_given(notes: CommandLine) -> None:
+    shutil.rmtree(notes.folder / "notes" / "sky")
+    (notes.folder / "notes" / "code.py").unlink()
+    assert notes.index("notes", "n.mvdb")["files"]["removed"] == 0
+    assert len(ids(notes)) == 3
+    notes.write("other/a.txt", "Other.")
+    assert notes.index("other", "n.mvdb", "--prune")["files"]["removed"] == 0
+    assert notes.index("notes", "n.mvdb", "--prune")["files"]["removed"] == 2
+    assert ids(notes) == ["notes/fruit.md#1", "other/a.txt#1"]
+
+
+def test_prune_leaves_documents_that_are_no_files(notes: CommandLine) -> None:
+    line = '{"id": "notes/gone.md#1", "text": "Mine.", "metadata": {"path": "elsewhere"}}'
+    notes.index("-", "n.mvdb", stdin=line)
+    assert notes.index("notes", "n.mvdb", "--prune")["files"]["removed"] == 0
+    assert "notes/gone.md#1" in ids(notes)
+
+
+def test_a_file_goes_by_one_name_from_wherever_it_is_given(notes: CommandLine) -> None:
+    folder = notes.folder
+    for source, file, cwd in [
+        (".", "../n.mvdb", folder / "notes"),
+        (str(folder / "notes"), str(folder / "n.mvdb"), Path("/")),
+        ("notes/sky/../fruit.md", "n.mvdb", folder),
+    ]:
+        summary = notes.ok("index", source, file, *OTHER, "--json", cwd=cwd).json
+        assert summary["files"]["unchanged"] >= 1
+        assert summary["passages"]["written"] == 0
+
+
+def test_the_same_file_by_two_ways_is_indexed_once(mvdb_cli: CommandLine) -> None:
+    mvdb_cli.write("a/b/x.txt", "Once.")
+    assert mvdb_cli.index("a", "a/b", "a/b/x.txt", "n.mvdb")["files"]["indexed"] == 1
+
+
+def test_a_file_outside_goes_by_its_whole_path(mvdb_cli: CommandLine, tmp_path: Path) -> None:
+    source = mvdb_cli.write("a/x.txt", "Far away.")
+    mvdb_cli.write("db/here.txt", "")
+    mvdb_cli.index("a", "db/n.mvdb")
+    assert [line["id"] for line in mvdb_cli.export("db/n.mvdb")] == [f"{source}#1"]
+
+
+def test_a_folder_without_files_makes_an_empty_database(mvdb_cli: CommandLine) -> None:
+    (mvdb_cli.folder / "empty").mkdir()
+    assert mvdb_cli.index("empty", "n.mvdb")["passages"]["written"] == 0
+    assert mvdb_cli.search("n.mvdb", "anything") == []
+    assert mvdb_cli.ok("search", "n.mvdb", "x", *ENCODER, "-q").out == ""
+
+
+def test_what_cannot_be_read_is_said_and_counted(mvdb_cli: CommandLine) -> None:
+    mvdb_cli.write("a/good.txt", "Good.")
+    mvdb_cli.write("a/binary.txt", b"\x7fELF\0\0\0")
+    mvdb_cli.write("a/large.txt", b"x" * ((1 << 20) + 1))
+    os.symlink("nowhere", mvdb_cli.folder / "a" / "dangling.md")
+    outcome = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--max-size", "1")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [
+        "mvdb: warning: a/binary.txt: skipped: binary",
+        "mvdb: warning: a/dangling.md: skipped: No such file or directory",
+        "mvdb: warning: a/large.txt: skipped: larger than 1 MiB (--max-size)",
+    ]
+    assert outcome.out.startswith("1 file (3 skipped), ")
+    quiet = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--max-size", "1", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+def test_a_file_that_cannot_be_read_any_more_keeps_its_passages(notes: CommandLine) -> None:
+    notes.write("notes/fruit.md", b"\0")
+    outcome = notes("index", "notes", "n.mvdb", *ENCODER, "--prune")
+    assert outcome.code == 0
+    assert "notes/fruit.md#1" in ids(notes)
+
+
+def test_names_that_are_long_or_not_utf8(mvdb_cli: CommandLine) -> None:
+    folder = "/".join(["漢" * 60] * 5)
+    mvdb_cli.write(f"{folder}/x.txt", "Deep.")
+    os.mkdir(mvdb_cli.folder / "raw")
+    with open(os.fsencode(mvdb_cli.folder / "raw") + b"/\xff#2.txt", "w") as file:
+        file.write("Strange.")
+    for expected in (2, 0):
+        summary = mvdb_cli.index(".", "n.mvdb")
+        assert summary["passages"]["written"] == expected
+    lines = {line["text"]: line for line in mvdb_cli.export()}
+    assert lines["Deep."]["metadata"]["path"] == f"{folder}/x.txt"
+    assert len(lines["Deep."]["id"].encode()) <= 500
+    assert lines["Strange."]["id"] == "raw/\\xff#2.txt#1"
+    shutil.rmtree(mvdb_cli.folder / "raw")
+    # The name is not that of a file that can be looked for by it; it is gone all the same.
+    assert mvdb_cli.index(".", "n.mvdb", "--prune")["files"]["removed"] == 1
+
+
+def test_a_long_file_is_written_in_one_transaction(mvdb_cli: CommandLine) -> None:
+    mvdb_cli.write(
+        "a/long.txt", "\n\n".join(f"Paragraph {n}. " + "word " * 120 for n in range(700))
+    )
+    mvdb_cli.write("b/z.txt", "After.")
+    summary = mvdb_cli.index("a", "b", "n.mvdb")
+    assert summary["passages"]["written"] == 701
+    assert summary["tokens"] == 700 * 122 + 1
+
+
+def test_passages_deleted_by_hand_stay_deleted(mvdb_cli: CommandLine) -> None:
+    paragraph = "Some words in a paragraph. " * 30
+    mvdb_cli.write("a.txt", f"{paragraph}\n\n{paragraph}\n\n{paragraph}")
+    mvdb_cli.index("a.txt", "n.mvdb")
+    mvdb_cli.ok("delete", "n.mvdb", "a.txt#1")
+    assert mvdb_cli.index("a.txt", "n.mvdb")["files"]["unchanged"] == 1
+    assert "a.txt#1" not in ids(mvdb_cli)
+
+
+@pytest.mark.parametrize("bits", ["1", "4", "16"])
+def test_bits_are_chosen_once(notes: CommandLine, bits: str) -> None:
+    notes.index("notes", "m.mvdb", "--bits", bits)
+    with mvdb.open(notes.folder / "m.mvdb", readonly=True) as db:
+        assert db.bits == int(bits)
+    notes.write("notes/new.txt", "New.")
+    assert notes.index("notes", "m.mvdb")["passages"]["written"] == 1
+    outcome = notes("index", "notes", "m.mvdb", *ENCODER, "--bits", "8")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"m.mvdb has {bits} bits per dimension" in outcome.err
+
+
+def test_another_encoder_is_refused(notes: CommandLine) -> None:
+    notes.write("notes/new.txt", "New.")
+    for command in (("index", "notes", "n.mvdb"), ("search", "n.mvdb", "sky")):
+        outcome = notes(*command, "--encoder", "words_encoder:make_other")
+        assert (outcome.code, outcome.out) == (1, "")
+        assert "n.mvdb was made with the encoder 'words', not 'other words'" in outcome.err
+    assert len(ids(notes)) == 3

@@ -1,0 +1,98 @@
+"""``mvdb search``: what it finds and how it shows it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import ENCODER, CommandLine
+
+
+def test_the_best_comes_first(notes: CommandLine) -> None:
+    hits = notes.search("n.mvdb", "blue sky")
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    first = hits[0]
+    assert first["id"] == "notes/sky/sky.txt#1"
+    assert first["score"] == pytest.approx(2, abs=0.1)
+    assert first["metadata"]["path"] == "notes/sky/sky.txt"
+    assert first["text"] == "The sky is blue."
+    words = [first["text"][match["start"] : match["end"]] for match in first["matches"]]
+    assert words == ["sky", "blue"]
+
+
+def test_how_a_hit_is_shown(notes: CommandLine) -> None:
+    shown = notes.ok("search", "n.mvdb", "yellow bananas", *ENCODER, "-k", "1").out
+    assert re.fullmatch(
+        r"1\.  \d\.\d\d  notes/fruit\.md:1  Fruit\n"
+        r"   # Fruit\n\n   Apples are red\.\n\n   Bananas are yellow\.\n",
+        shown,
+    )
+
+
+def test_places_are_shown_from_the_working_folder(notes: CommandLine) -> None:
+    command = ("search", "../n.mvdb", "sky", *ENCODER, "-k", "1")
+    assert "  sky/sky.txt:1\n" in notes.ok(*command, cwd=notes.folder / "notes").out
+    elsewhere = notes.folder / "elsewhere"
+    elsewhere.mkdir()
+    assert f"  {notes.folder}/notes/sky/sky.txt:1\n" in notes.ok(*command, cwd=elsewhere).out
+
+
+def test_documents_without_a_place_go_by_their_id(mvdb_cli: CommandLine) -> None:
+    mvdb_cli.index("-", "n.mvdb", stdin='{"id": 5, "text": "words"}')
+    assert mvdb_cli.ok("search", "n.mvdb", "words", *ENCODER).out.startswith("1.  1.00  5\n")
+
+
+def test_number_filter_and_exact(notes: CommandLine) -> None:
+    assert len(notes.search("n.mvdb", "sky", "-k", "2")) == 2
+    by_path = '{"path": {"$in": ["notes/code.py", "nothing"]}}'
+    assert [h["id"] for h in notes.search("n.mvdb", "sky", "--filter", by_path)] == [
+        "notes/code.py#1"
+    ]
+    assert notes.search("n.mvdb", "sky", "--filter", '{"path": "nothing"}') == []
+    assert notes.search("n.mvdb", "sky", "--exact") == notes.search("n.mvdb", "sky")
+
+
+def test_nothing_found_is_said_beside_the_result(notes: CommandLine) -> None:
+    outcome = notes("search", "n.mvdb", "sky", *ENCODER, "--filter", '{"no": 1}')
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "nothing found\n")
+
+
+@pytest.mark.parametrize(
+    ("filter", "reason"),
+    [
+        ("{", "--filter: not JSON"),
+        ("[]", "--filter: must be a JSON object"),
+        ('{"path": {"$near": 1}}', "$near"),
+        ('{"$and": 1}', "$and"),
+    ],
+)
+def test_bad_filters(notes: CommandLine, filter: str, reason: str) -> None:
+    outcome = notes("search", "n.mvdb", "sky", *ENCODER, "--filter", filter)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert reason in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        ("no_such_module:make", "No module named 'no_such_module'"),
+        ("words_encoder:no_such_function", "no_such_function"),
+        ("words_encoder:make_nothing", "no encoder"),
+    ],
+)
+def test_bad_encoders(notes: CommandLine, encoder: str, reason: str) -> None:
+    outcome = notes("search", "n.mvdb", "sky", "--encoder", encoder)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert reason in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_an_empty_query(notes: CommandLine) -> None:
+    assert notes("search", "n.mvdb", " ", *ENCODER).code == 1
+
+
+def test_stored_escape_sequences_are_not_printed(mvdb_cli: CommandLine) -> None:
+    line = '{"id": "a\\u001b[2J", "text": "red \\u001b[31m alert"}'
+    mvdb_cli.index("-", "n.mvdb", stdin=line)
+    assert "\x1b" not in mvdb_cli.ok("search", "n.mvdb", "alert", *ENCODER).out
