@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from bench.collections import data_folder, load_collection
 from bench.colbertv2_codec import ColbertV2Codec
-from bench.metrics import exact_maxsim, ndcg_at, overlap_at, split_rows
+from bench.metrics import ndcg_at, overlap_at
 from bench.tables import Report, parser
 from bench.vectors import load_vectors
 from mvdb import core
@@ -39,6 +39,7 @@ from mvdb.index import training
 
 K = 10
 SEED = 1
+BLOCK_ROWS = 4096
 COLBERT_CASES = ("nanofiqa35", "lotte500")
 
 
@@ -123,10 +124,19 @@ def colbert_case(name: str) -> Case:
 
 
 def all_scores(case: Case, flat: core.Floats) -> core.Floats:
-    """MaxSim of every query with every document (queries, documents)."""
-    order, scores = exact_maxsim(case.queries, flat, case.lengths, len(case.lengths))
-    table = np.empty_like(scores)
-    np.put_along_axis(table, order, scores, axis=1)
+    """MaxSim of every query with every document (queries, documents), all queries in one product."""
+    tokens = np.concatenate(case.queries).T
+    query_starts = np.cumsum([0, *map(len, case.queries)])[:-1]
+    starts = np.cumsum([0, *case.lengths.tolist()])
+    table = np.empty((len(case.queries), len(case.lengths)), np.float32)
+    first = 0
+    while first < len(case.lengths):
+        wanted = int(np.searchsorted(starts, starts[first] + BLOCK_ROWS, side="right")) - 1
+        last = max(first + 1, wanted)
+        similarity = flat[starts[first] : starts[last]] @ tokens
+        best = np.maximum.reduceat(similarity, starts[first:last] - starts[first], axis=0)
+        table[:, first:last] = np.add.reduceat(best, query_starts, axis=1).T
+        first = last
     return table
 
 

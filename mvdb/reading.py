@@ -65,8 +65,9 @@ class Readable(ABC):
             filter: condition on the metadata, applied before scoring (`mvdb.filters`).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: lists probed per query token, where the collection has lists.
-            candidates: documents whose stored vectors are scored after the ranking by centroid
-                codes; default max(128, 8 k, 1.25 sqrt(documents)). More: slower and closer to `exact`.
+            candidates: documents whose stored vectors are scored, at most, after the ranking by
+                centroid codes; default max(256, 16 k, 2.5 sqrt(documents)). Scoring stops earlier
+                when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 

@@ -52,9 +52,13 @@ class ExactTorch:
 
         with torch.inference_mode():
             similarity = self._rows @ torch.from_numpy(query).T
-            best = torch.segment_reduce(similarity, "max", offsets=self._offsets, axis=0)
-            scores = best.sum(dim=1)
-            return torch.topk(scores, min(k, len(scores))).indices.tolist()
+            maxima = torch.segment_reduce(similarity, "max", offsets=self._offsets, axis=0)
+            scores = maxima.sum(dim=1)
+            # topk leaves the order of equal scores open; they go by position, as in the truth.
+            edge = torch.topk(scores, min(k, len(scores))).values[-1]
+            best = (scores >= edge).nonzero().squeeze(1)
+            order = torch.sort(scores[best], descending=True, stable=True).indices
+            return best[order[:k]].tolist()
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ class Segment:
         self._codes: list[memoryview] = []
         self._records: list[memoryview] = []
         self._checked = np.zeros(len(self), bool)
+        self.is_checked = False
+        """Whether the records of all documents have been verified."""
 
     def __len__(self) -> int:
         return len(self.directory.numbers)
@@ -112,6 +114,7 @@ class Segment:
         self.view(txn)
         for row in unchecked.tolist():
             self._record(row)
+        self.is_checked = bool(self._checked.all())
 
     def _place(self, row: int) -> tuple[int, int, int]:
         """Chunk of a document, its first token counted from the chunk's, and its tokens."""

@@ -59,6 +59,7 @@ class State:
         self.manifest = manifest
         self.segments = segments
         self.live = live
+        self.has_float16 = any(info.generation == FLOAT16 for info in manifest.segments)
         self._firsts = [info.first for info in manifest.segments]
         self._lock = threading.Lock()
         self._list: core.SegmentList | None = None

@@ -19,6 +19,7 @@ import lmdb
 from mvdb.storage.arrival import arrive, lock_path, open_data_file, remove_lock_file
 from mvdb.storage.filelock import share_flock
 from mvdb.storage.opening import Mode
+from mvdb.storage.publish import remove_stale
 from mvdb.storage.shared import SharedEnvironment
 from mvdb.storage.transaction import ReadTransaction
 
@@ -88,6 +89,8 @@ def _open_first(shared: SharedEnvironment, mode: Mode, check: Check | None) -> b
         return False
     if arrival.alone and not mode.readonly:
         remove_lock_file(path)  # a killed process left it
+        if not arrival.trusted or os.fstat(shared.descriptor).st_nlink > 1:
+            remove_stale(path)
     _open_in_mode(shared, mode)
     if check is not None and not arrival.trusted:
         with shared.begin_read() as transaction:

@@ -35,7 +35,7 @@ from mvdb.errors import (
     StorageFullError,
     WriteFailedError,
 )
-from mvdb.storage import cleanmark
+from mvdb.storage import cleanmark, growth
 from mvdb.storage.arrival import lock_path, remove_lock_file, still_names
 from mvdb.storage.failures import code_of, disk_is_full, is_full, translate
 from mvdb.storage.filelock import (
@@ -45,17 +45,15 @@ from mvdb.storage.filelock import (
     wait_for_unregistered_readers,
 )
 from mvdb.storage.gate import Gate
-from mvdb.storage.opening import Mode, has_address_space, next_map_size, open_lmdb, open_tables
+from mvdb.storage.opening import Mode, open_lmdb, open_tables
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
 
-_DRAIN_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 5.0
 """How long the gate waits for transactions of this process to end."""
 _WRITER_SECONDS: Final = 0.1
 """How long opening for writing waits for another writer before it opens for reading at first."""
 _JOIN_SECONDS: Final = 1.0
 """How often a reader without lock file, when busy, tries to make use of one that has appeared."""
-_SLACK: Final = 16 << 20
-"""Space wanted beyond what a writer asks for: copied tree pages and the free list."""
 
 
 def commit_lmdb(txn: Any) -> None:
@@ -142,7 +140,7 @@ class SharedEnvironment:
         if descriptor is not None:
             os.close(descriptor)
 
-    def reopen(self, mode: Mode, *, seconds: float = _DRAIN_SECONDS) -> None:
+    def reopen(self, mode: Mode, *, seconds: float = DRAIN_SECONDS) -> None:
         """Open the environment in another mode. Raises `BusyError` if transactions stay open."""
         with self.gate.shut(own=0, seconds=seconds):
             self.close()
@@ -277,7 +275,7 @@ class SharedEnvironment:
             except BaseException as error:
                 self.end_read()
                 if isinstance(error, lmdb.MapResizedError):
-                    self._adopt_growth()
+                    growth.adopt(self)
                 elif isinstance(error, lmdb.ReadersFullError) and not retried:
                     retried = True
                     self.environment.reader_check()
@@ -363,38 +361,5 @@ class SharedEnvironment:
     # -- address space -------------------------------------------------------------------------
 
     def make_room(self, transaction: Any, size: int) -> Any:
-        """The transaction, or a new one in its place if the map had to grow for ``size`` bytes.
-
-        On an error the given transaction has been aborted.
-        """
-        info = self.environment.info()
-        page = self.environment.stat()["psize"]
-        needed = (info["last_pgno"] + 1) * page + size + size // 4 + _SLACK
-        if needed <= info["map_size"]:
-            return transaction
-        transaction.abort()
-        with self.gate.shut(own=1, seconds=_DRAIN_SECONDS):
-            self._resize(next_map_size(info["map_size"], needed))
-        try:
-            return self.environment.begin(write=True, buffers=True)
-        except lmdb.Error as error:
-            raise self.failed_write(error, "beginning a transaction") from error
-
-    def _adopt_growth(self) -> None:
-        """Another process grew the file beyond our map."""
-        with self.gate.shut(own=0, seconds=_DRAIN_SECONDS):
-            info = self.environment.info()
-            needed = (info["last_pgno"] + 1) * self.environment.stat()["psize"]
-            if needed <= info["map_size"]:
-                return  # another thread was quicker
-            # Not simply that process's size: it may have far more address space than this one.
-            self._resize(next_map_size(info["map_size"], needed + _SLACK))
-
-    def _resize(self, size: int) -> None:
-        # liblmdb unmaps first: when the new mapping then fails, the environment is lost.
-        if not has_address_space(size - self.environment.info()["map_size"] + _SLACK):
-            raise StorageFullError(
-                f"{self.path}: no address space for a map of {size} bytes (ulimit -v)"
-            )
-        self.epoch += 1
-        self.environment.set_mapsize(size)
+        """See `growth.make_room`."""
+        return growth.make_room(self, transaction, size)

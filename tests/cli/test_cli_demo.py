@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from conftest import ENCODER, CommandLine
 
+import mvdb.cli
 from mvdb.cli.reading.cutting import MOST, SHORT
 from mvdb.cli.stdlib import stdlib_records
 
@@ -41,11 +43,9 @@ def test_what_the_demo_says(mvdb_cli: CommandLine) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_no_layer_is_left_out() -> None:
-    """The command line stands on the public API: it imports mvdb and mvdb.encoders, nothing below."""
-    import mvdb.cli
-
-    for path in sorted(__import__("pathlib").Path(mvdb.cli.__file__).parent.rglob("*.py")):
+def test_only_the_public_api_is_imported() -> None:
+    """The command line stands on the public API: mvdb and mvdb.encoders, nothing below."""
+    for path in sorted(Path(mvdb.cli.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

@@ -59,7 +59,8 @@ def test_rst_levels_follow_the_order_of_styles() -> None:
 
 
 def test_rst_tables_and_transitions_are_no_titles() -> None:
-    text = "Words before.\n\n----\n\n==== ====\nA    B\n==== ====\n1    2\n==== ====\n\nlast line\nof two\n---\n"
+    text = "Words before.\n\n----\n\n==== ====\nA    B\n==== ====\n1    2\n==== ====\n"
+    text += "\nlast line\nof two\n---\n"
     assert {b.trail for b in read_rst(text)} == {()}
 
 

@@ -17,7 +17,7 @@ def laid_out(text: str, width: int = 30, marked: str = "") -> list[str]:
     if marked:
         start = text.index(marked)
         matches = [Match(start, start + len(marked), 1.0)]
-    return ["".join(_shown(span) for span in line) for line in wrap(text, matches, width)]
+    return ["".join(map(_shown, line)).rstrip() for line in wrap(text, matches, width)]
 
 
 def _shown(span: Span) -> str:
@@ -26,7 +26,7 @@ def _shown(span: Span) -> str:
 
 def test_paragraphs_are_filled() -> None:
     assert laid_out("one\ntwo three four five six seven\n\neight") == [
-        "one two three four five six ",
+        "one two three four five six",
         "seven",
         "",
         "eight",
@@ -45,7 +45,7 @@ def test_items_begin_a_line() -> None:
 def test_code_keeps_its_lines() -> None:
     assert laid_out("    if x:\n        y") == ["    if x:", "        y"]
     assert laid_out("```\na\nb\n```") == ["```", "a", "b", "```"]
-    assert laid_out("    " + "word " * 8) == ["    word word word word word ", "word word word "]
+    assert laid_out("    " + "word " * 8) == ["    word word word word word", "word word word"]
 
 
 def test_marked_words_stay_marked_over_line_ends() -> None:

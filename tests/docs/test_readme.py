@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import mvdb
+from mvdb.cli.arguments import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -116,3 +118,33 @@ def test_every_page_is_linked_from_the_index() -> None:
     linked = set(_LINK.findall((DOCS / "index.md").read_text(encoding="utf-8")))
     missing = {page.name for page in DOCS.glob("*.md")} - linked - {"index.md"}
     assert not missing, f"docs/index.md does not link to {sorted(missing)}"
+
+
+_PATH = re.compile(r"`((?:mvdb|csrc|tests|bench|docs)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for name in _PATH.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_the_page_of_the_command_line_names_every_command_and_option() -> None:
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    chapters = dict(re.findall(r"^## mvdb (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for command, parser in commands().items():
+        assert command in chapters, f"cli.md has no chapter on mvdb {command}"
+        for action in parser._actions:
+            for option in action.option_strings:
+                known = option in chapters[command] or option in ("-h", "--help", "-q", "--quiet")
+                if action.help != argparse.SUPPRESS:
+                    assert known, f"cli.md: mvdb {command} does not name {option}"
+    assert chapters.keys() == commands().keys()
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands."""
+    for action in build_parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    raise AssertionError("no commands")

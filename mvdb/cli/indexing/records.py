@@ -74,6 +74,7 @@ def _record(value: Any) -> Record:
     text, metadata = value.get("text"), value.get("metadata")
     if not isinstance(text, str) or not text.strip():
         raise ValueError('"text" must be a string that is not blank')
+    text.encode()  # JSON can write lone surrogates; UTF-8, in which texts are stored, cannot
     if metadata is not None and not isinstance(metadata, dict):
         raise ValueError('"metadata" must be an object')
     return Record(_id(value.get("id"), text), text, metadata or {})
@@ -81,7 +82,7 @@ def _record(value: Any) -> Record:
 
 def _id(value: Any, text: str) -> Id:
     if value is None:
-        return "text-" + xxhash.xxh3_64_hexdigest(text.encode("utf-8", errors="surrogatepass"))
+        return "text-" + xxhash.xxh3_64_hexdigest(text.encode())
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError('"id" must be a string or an integer')
     return value

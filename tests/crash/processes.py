@@ -1,0 +1,117 @@
+"""The processes that get killed. They are forked from a server that has mvdb imported already, so
+that a start costs milliseconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import struct
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import mvdb
+from tests.crash.workload import Config, State, model_of, next_step, perform
+from tests.support.model import check_content
+from tests.support.thresholds import lowered
+
+BEGIN, DONE, READY, FAILED = 1, 2, 3, 4
+_MESSAGE = struct.Struct("<BQ")
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.crash.processes"])
+
+
+def start(target: Any, *args: Any) -> tuple[BaseProcess, Connection]:
+    """Starts target(pipe, *args) in a process of its own; the pipe's reading end is ours."""
+    reader, writer = _context.Pipe(duplex=False)
+    process = _context.Process(target=target, args=(writer, *args), daemon=True)
+    process.start()
+    writer.close()
+    return process, reader
+
+
+def receive(pipe: Connection) -> list[tuple[int, int]]:
+    """Everything that a process has said before its death."""
+    messages: list[tuple[int, int]] = []
+    try:
+        while True:
+            messages.append(_MESSAGE.unpack(pipe.recv_bytes()))
+    except EOFError:
+        pipe.close()
+    return messages
+
+
+def say(pipe: Connection, what: int, number: int = 0) -> None:
+    """One small write: it arrives whole or not at all."""
+    pipe.send_bytes(_MESSAGE.pack(what, number))
+
+
+def thresholds(config: Config) -> Any:
+    """The thresholds of a configuration."""
+    return lowered(
+        train_documents=config.train_documents,
+        flush_bytes=20_000,
+        base_tokens=256,
+        fanout=4,
+        chunk_bytes=20_000,
+    )
+
+
+def write_on(pipe: Connection, path: str, config: Config, sequence: int, state: State) -> None:
+    """Opens the file and does step after step from `sequence` on, until it is killed."""
+    try:
+        with thresholds(config):
+            db = mvdb.open(path, dim=config.dim, bits=config.bits, durability=config.durability)
+            say(pipe, READY)
+            while True:
+                step, state = next_step(config, sequence, state)
+                say(pipe, BEGIN, sequence)
+                perform(db, config, step)
+                say(pipe, DONE, sequence)
+                sequence += 1
+    except BaseException:
+        say(pipe, FAILED, sequence)
+        raise
+
+
+def create(pipe: Connection, path: str) -> None:
+    """Creates the file."""
+    say(pipe, READY)
+    say(pipe, BEGIN, 1)
+    mvdb.open(path, dim=3, bits=2)
+    say(pipe, DONE, 1)
+    os._exit(0)
+
+
+def compact(pipe: Connection, path: str) -> None:
+    """Compacts the file in place, again and again."""
+    db = mvdb.open(path)
+    say(pipe, READY)
+    for number in range(1000):
+        say(pipe, BEGIN, number)
+        db.compact()
+        say(pipe, DONE, number)
+
+
+def backup(pipe: Connection, path: str, target: str) -> None:
+    """Copies the file to target0, target1, ..."""
+    db = mvdb.open(path)
+    say(pipe, READY)
+    for number in range(1000):
+        say(pipe, BEGIN, number)
+        db.backup(f"{target}{number}")
+        say(pipe, DONE, number)
+
+
+def check_here(pipe: Connection, path: str, config: Config, state: State) -> None:
+    """Opens the file in this process and compares it with a state."""
+    try:
+        with mvdb.open(path, readonly=True) as db:
+            report = db.verify()
+            assert report.ok, report.problems
+            check_content(db, model_of(config, state), config.bits)
+    except BaseException:
+        say(pipe, FAILED)
+        raise
+    say(pipe, DONE)

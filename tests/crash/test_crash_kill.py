@@ -1,0 +1,96 @@
+"""P1, P3, P4: SIGKILL at any moment leaves the last acknowledged commit or the one in flight.
+
+The long form is ``python -m tests.crash.run --kills 20000``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mvdb
+from tests.crash import processes, rounds
+from tests.support.model import check_content
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and forkserver are POSIX")
+
+KILLS = int(os.environ.get("MVDB_KILLS", "108"))
+SEED = int(os.environ.get("MVDB_SEED", "20250"))
+SHORT_ROUNDS = 14
+
+
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    """P1 and P3: after each kill the file verifies and holds exactly the last acknowledged state or
+    the one in flight: ids, texts, metadata, vectors, and what searches find."""
+    counts: Counter[str] = Counter()
+    file = 0
+    while counts["kills"] < KILLS:
+        seed = SEED + file
+        print(f"seed {seed}: {rounds.make_config(seed)}")
+        rounds.Rounds(tmp_path, seed, counts).run(
+            min(rounds.KILLS_PER_FILE, KILLS - counts["kills"])
+        )
+        file += 1
+    print(dict(counts))
+    assert counts["commits"] > KILLS, "the writers hardly got to write: lengthen LONGEST"
+    assert counts["in flight"] > KILLS // 4, "hardly any kill met a commit"
+
+
+def test_a_killed_creation_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
+    """P4: also, nothing lies around after the next compaction."""
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    there = [rounds.creation_round(tmp_path, i, rng, 0.04) for i in range(SHORT_ROUNDS)]
+    print(f"{sum(there)} of {len(there)} files were there")
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    path = tmp_path / "filled.mvdb"
+    with rounds.mvdb.open(path, dim=3, bits=4) as db:
+        rounds.fill(db, rounds.sample_model(160))
+    return path
+
+
+def test_a_killed_compaction_changes_nothing(filled: Path) -> None:
+    """P1, P3: in-place compaction is one rename, before or after the kill."""
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    model = rounds.sample_model(160)
+    done = [rounds.compaction_round(filled, model, rng, 0.15, i) for i in range(SHORT_ROUNDS)]
+    print(f"compactions finished before the kills: {done}")
+    with mvdb.open(filled) as db:
+        db.compact()
+    assert os.listdir(filled.parent) == [filled.name]
+
+
+def test_a_killed_backup_is_whole_or_not_there(filled: Path) -> None:
+    """P4 for copies; the source is not touched."""
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    model = rounds.sample_model(160)
+    done = [rounds.backup_round(filled, model, rng, 0.1, i) for i in range(SHORT_ROUNDS)]
+    print(f"copies there after the kills: {done}")
+
+
+def test_the_check_would_see_a_lost_document(tmp_path: Path) -> None:
+    """The comparison itself: a missing document, a foreign text and foreign vectors are seen."""
+    model = rounds.sample_model(20)
+    with mvdb.open(tmp_path / "a.mvdb", dim=3, bits=8) as db:
+        rounds.fill(db, model)
+        check_content(db, model, 8)
+        other = rounds.make_entry(7, 99, 3)
+        for wrong in (
+            {name: entry for name, entry in model.items() if name != 7},
+            {**model, 21: model[0]},
+            {**model, 7: other},
+            {**model, 7: rounds.make_entry(8, 1, 3)},
+        ):
+            with pytest.raises(AssertionError):
+                check_content(db, wrong, 8)
+    assert processes.READY

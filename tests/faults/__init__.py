@@ -1,0 +1,1 @@
+"""Failing system calls and exhausted limits: promise P8 of docs/durability.md."""

@@ -1,0 +1,1 @@
+"""Random sequences of calls against a simple model."""

@@ -1,0 +1,168 @@
+"""What a database should contain: a dict of documents, and the comparison of the two.
+
+Documents are made from (id, version, dim) alone, so that two processes agree on them without talking.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.reading import Readable
+
+Id = str | int
+Floats = NDArray[np.float32]
+
+WORDS = ("mvdb", "späte", "Interaktion", "late", "token", "vector", "検索", "segment", "", "list")
+MEAN_COSINE = {1: 0.3, 2: 0.75, 4: 0.97, 8: 0.998, 16: 0.9999}
+"""How close stored vectors come to the original ones, by bits: the mean over a document at least."""
+SCORE_TOLERANCE = 3e-4
+"""Of one query token's score: the precise stage against float arithmetic on `db.vectors`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A document: unit vectors (n, dim), text and metadata."""
+
+    vectors: Floats
+    text: str | None
+    metadata: dict[str, Any] | None
+
+
+Model = dict[Id, Entry]
+
+
+def sort_key(name: Id) -> tuple[int, int, bytes]:
+    """Ids in the order that the API promises: integers, then strings by code points."""
+    return (0, name, b"") if isinstance(name, int) else (1, 0, name.encode("utf-8"))
+
+
+def unit(rows: NDArray[Any]) -> Floats:
+    """Rows of unit length."""
+    lengths: NDArray[Any] = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / lengths).astype(np.float32)
+
+
+def make_entry(name: Id, version: int, dim: int, max_tokens: int = 5) -> Entry:
+    """The document that belongs to an id and a version."""
+    rng = np.random.default_rng([zlib.crc32(repr(name).encode()), version, dim])
+    count = int(rng.integers(1, max_tokens + 1))
+    vectors = unit(rng.standard_normal((count, dim)) + 1e-3)
+    text: str | None = None
+    if rng.random() < 0.8:
+        chosen = [WORDS[i] for i in rng.integers(0, len(WORDS), int(rng.integers(0, 30)))]
+        text = f"{name!r} version {version} " + " ".join(chosen)
+    metadata: dict[str, Any] | None = None
+    if rng.random() < 0.8:
+        metadata = {
+            "version": version,
+            "group": int(rng.integers(0, 4)),
+            "lang": ("de", "en", "日本")[int(rng.integers(0, 3))],
+            "nested": {"score": round(float(rng.random()), 3), "tags": ["a", "b"][: version % 3]},
+        }
+        if rng.random() < 0.3:
+            metadata["odd"] = None
+    return Entry(vectors, text, metadata)
+
+
+def make_query(seed: int, dim: int, tokens: int = 3) -> Floats:
+    """A query of unit vectors."""
+    return unit(np.random.default_rng([seed, 77, dim]).standard_normal((tokens, dim)) + 1e-3)
+
+
+def max_sim(query: Floats, vectors: Floats) -> float:
+    """Sum over query tokens of the greatest dot product with a token of the document."""
+    return float((query.astype(np.float64) @ vectors.astype(np.float64).T).max(axis=1).sum())
+
+
+def brute_force(query: Floats, vectors: Mapping[Id, Floats]) -> dict[Id, float]:
+    """MaxSim of every document."""
+    return {name: max_sim(query, rows) for name, rows in vectors.items()}
+
+
+def check_hits(
+    hits: Sequence[Any], scores: Mapping[Id, float], k: int, tokens: int, *, complete: bool = True
+) -> None:
+    """That `hits` are the best k of `scores`, up to rounding: right scores, right order, nobody
+    missing who is clearly better (left out with complete=False), nobody there twice."""
+    tolerance = SCORE_TOLERANCE * tokens
+    names = [hit.id for hit in hits]
+    assert len(set(names)) == len(names), f"a document is found twice: {names}"
+    assert set(names) <= set(scores), f"found, but not there: {set(names) - set(scores)}"
+    expected = min(k, len(scores))
+    assert len(hits) == expected, f"{len(hits)} hits, {expected} expected"
+    for hit in hits:
+        assert abs(hit.score - scores[hit.id]) <= tolerance, (
+            f"{hit.id!r}: score {hit.score}, brute force {scores[hit.id]}"
+        )
+    order = [(-hit.score, sort_key(hit.id)) for hit in hits]
+    assert order == sorted(order), f"hits out of order: {order}"
+    if complete and hits:
+        missed = max((scores[name] for name in set(scores) - set(names)), default=-np.inf)
+        assert missed <= hits[-1].score + 2 * tolerance, (
+            f"a document of score {missed} is missing; the last hit has {hits[-1].score}"
+        )
+
+
+def check_vectors(name: Id, stored: Floats, entry: Entry, bits: int) -> None:
+    """That stored vectors are those of the document, as closely as the bits allow."""
+    assert stored.shape == entry.vectors.shape, (name, stored.shape, entry.vectors.shape)
+    assert np.isfinite(stored).all(), name
+    lengths = np.linalg.norm(stored, axis=1)
+    cosines = (stored * entry.vectors).sum(axis=1) / np.maximum(lengths, 1e-9)
+    assert cosines.mean() >= MEAN_COSINE[bits], (
+        f"{name!r}: mean cosine {cosines.mean():.4f} to the vectors inserted, bits {bits}"
+    )
+
+
+def check_content(db: Readable, model: Model, bits: int, seed: int = 0) -> dict[Id, Floats]:
+    """That the database holds exactly the model: ids, order, texts, metadata, vectors, and that
+    searches agree with brute force over the stored vectors. Returns these vectors."""
+    names = sorted(model, key=sort_key)
+    found = list(db.ids())
+    assert found == names, (
+        f"ids differ: missing {sorted(set(names) - set(found), key=sort_key)[:5]}, "
+        f"unexpected {sorted(set(found) - set(names), key=sort_key)[:5]}"
+    )
+    assert len(db) == len(names)
+    for name, document in zip(names, db.get(names), strict=True):
+        entry = model[name]
+        assert document is not None, name
+        assert document.id == name
+        assert document.text == entry.text, (name, document.text, entry.text)
+        assert document.metadata == entry.metadata, (name, document.metadata, entry.metadata)
+        assert document.n_tokens == len(entry.vectors), name
+    stored = dict(zip(names, db.vectors(names), strict=True))
+    for name in names:
+        check_vectors(name, stored[name], model[name], bits)
+    check_search(db, model, stored, seed)
+    return stored
+
+
+def check_search(db: Readable, model: Model, stored: Mapping[Id, Floats], seed: int) -> None:
+    """Exact, default, filtered and restricted searches against brute force."""
+    rng = np.random.default_rng([seed, 5])
+    query = make_query(int(rng.integers(1 << 30)), db.dim)
+    scores = brute_force(query, stored)
+    k = int(rng.integers(1, 12))
+    check_hits(db.search(query, k, exact=True), scores, k, len(query))
+    check_hits(db.search(query, k, candidates=len(stored) + 1), scores, k, len(query))
+    check_hits(db.search(query, k), scores, k, len(query), complete=False)
+    group = int(rng.integers(0, 4))
+    fits = {
+        name: score for name, score in scores.items() if (model[name].metadata or {}).get("group") == group
+    }
+    hits = db.search(query, k, filter={"group": group}, candidates=len(stored) + 1)
+    check_hits(hits, fits, k, len(query))
+    for hit in hits:
+        assert (hit.text, hit.metadata) == (model[hit.id].text, model[hit.id].metadata)
+    names = list(scores)
+    some = [names[i] for i in rng.integers(0, len(names), 5)] if names else []
+    chosen = {name: scores[name] for name in some}
+    check_hits(db.search(query, k, ids=[*some, "no such id"]), chosen, k, len(query))
+    check_hits(db.rerank(query, [*some, -12345]), chosen, len(chosen), len(query))
