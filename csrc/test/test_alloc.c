@@ -1,0 +1,181 @@
+/* Memory that runs out: a script of everything the core does, in which each allocation in turn
+ * fails, once or from there on. Each failure must come back as MV_ERROR_MEMORY and leave no
+ * allocation behind; the script must work again afterwards. */
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "check.h"
+#include "model.h"
+
+/* ---- an allocator that fails on demand ---- */
+
+static long made, live, fail_at;
+static int fail_on; /* all after fail_at fail, too */
+
+static void *failing_hook(void *pointer, size_t size) {
+  if (size == 0) {
+    live--;
+    free(pointer);
+    return NULL;
+  }
+  const long number = made++;
+  if (number == fail_at || (fail_on && number > fail_at)) return NULL;
+  live += pointer == NULL;
+  return realloc(pointer, size);
+}
+
+/* ---- the script ---- */
+
+enum { DIM = 20, PADDED = 32, TOKENS = 60, CENTROIDS = 6, GROUPS = 2, QUERY = 40, DOCUMENTS = 2 };
+enum { CODES = TOKENS * 2, RECORDS = TOKENS * (PADDED / 2 + 2), PLAIN = TOKENS * DIM * 2 };
+
+static const uint32_t lengths[DOCUMENTS] = {TOKENS / 3, TOKENS - TOKENS / 3};
+static const uint32_t starts[DOCUMENTS + 1] = {0, TOKENS / 3, TOKENS};
+static const uint32_t chunks[] = {0, DOCUMENTS};
+static const uint32_t group_starts[] = {0, 4, CENTROIDS};
+
+/* What the script writes; `result` is what its steps agree on from run to run. */
+static float *vectors;
+static int8_t points[TOKENS * PADDED];
+static uint8_t rows[CENTROIDS * PADDED], group_rows[GROUPS * PADDED];
+static uint8_t codes[CODES], records[RECORDS];
+static const uint8_t plain[PLAIN];
+static uint32_t nearest[TOKENS];
+static float a_scales[MV_SCALES], b_scales[MV_SCALES], fit_a[TOKENS], fit_b[TOKENS];
+static float decoded[TOKENS * DIM], scores[4], result[TOKENS * QUERY];
+static mv_place places[] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
+
+#define TRY(call)                         \
+  do {                                    \
+    const mv_status status_ = (call);     \
+    if (status_ != MV_OK) return status_; \
+  } while (0)
+
+static mv_status train(mv_codec **codec) {
+  const mv_codec_spec spec = {DIM,          4,        1,       CENTROIDS, GROUPS, rows, group_rows,
+                              group_starts, a_scales, b_scales};
+  TRY(mv_points(vectors, TOKENS, DIM, 1, points));
+  TRY(mv_kmeans(points, TOKENS, DIM, CENTROIDS, 2, 1, rows));
+  TRY(mv_kmeans(points, TOKENS, DIM, GROUPS, 2, 1, group_rows));
+  TRY(mv_nearest(rows, CENTROIDS, DIM, points, TOKENS, nearest));
+  for (int i = 0; i < MV_SCALES; i++) {
+    a_scales[i] = (float)i / 100;
+    b_scales[i] = (float)i / 10000;
+  }
+  return mv_codec_new(&spec, codec);
+}
+
+static mv_status encode(const mv_codec *codec) {
+  double sum;
+  TRY(mv_assign(codec, points, TOKENS, nearest));
+  TRY(mv_fit_scales(codec, vectors, TOKENS, fit_a, fit_b));
+  TRY(mv_encode(codec, vectors, lengths, DOCUMENTS, codes, records, &sum));
+  return mv_decode(codec, codes, records, lengths[0], decoded);
+}
+
+static mv_status search(const mv_codec *codec, mv_query *query) {
+  static const uint8_t *const no_codes[] = {NULL}, *const all_plain[] = {plain};
+  static const uint8_t *const all_codes[] = {codes}, *const all_records[] = {records};
+  static const uint8_t *const allowed[] = {NULL, NULL};
+  const mv_segment segments[] = {{codec, DIM, DOCUMENTS, 1, starts, chunks, all_codes, all_records},
+                                 {NULL, DIM, DOCUMENTS, 1, starts, chunks, no_codes, all_plain}};
+  mv_place best[4];
+  size_t count;
+  for (size_t m = 5; m <= QUERY; m += QUERY - 5) { /* a short query, then one that needs more */
+    TRY(mv_query_load(query, vectors, m, DIM, 1));
+    TRY(mv_coarse(query, segments, 2, allowed, 4, best, scores, &count));
+    TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_FAST, scores));
+    TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_PRECISE, scores));
+    TRY(mv_explain(query, &segments[1], 1, result));
+    TRY(mv_explain(query, &segments[0], 1, result));
+  }
+  return MV_OK;
+}
+
+static mv_status run_script(void) {
+  mv_codec *codec = NULL;
+  mv_query *query = NULL;
+  mv_status status = train(&codec);
+  if (status == MV_OK) status = encode(codec);
+  if (status == MV_OK) status = mv_query_new(&query);
+  if (status == MV_OK) status = search(codec, query);
+  mv_query_free(query);
+  mv_codec_free(codec);
+  return status;
+}
+
+/* Fails at one allocation after the other until the script no longer gets that far. */
+static void test_each(int on, const float *expected) {
+  fail_on = on;
+  for (fail_at = 0;; fail_at++) {
+    made = live = 0;
+    const mv_status status = run_script();
+    CHECK(live == 0, "allocation %ld fails: %ld left", fail_at, live);
+    if (made <= fail_at) {
+      CHECK(status == MV_OK, "nothing fails");
+      break;
+    }
+    CHECK(status == MV_ERROR_MEMORY, "allocation %ld fails: status %d", fail_at, (int)status);
+  }
+  CHECK(memcmp(result, expected, sizeof result) == 0, "another result");
+  printf("%ld allocations; ", made);
+}
+
+/* A query that could not be loaded can be loaded later. */
+static void test_load_again(void) {
+  mv_query *query;
+  MUST(mv_query_new(&query) == MV_OK);
+  fail_on = 0;
+  int failures = 0;
+  for (long at = 0;; at++) {
+    fail_at = made + at;
+    const mv_status status = mv_query_load(query, vectors, (size_t)at % QUERY + 1, DIM, 1);
+    CHECK(status == MV_OK || status == MV_ERROR_MEMORY, "status %d", (int)status);
+    failures += status != MV_OK;
+    if (at > 30) break;
+  }
+  CHECK(failures > 5, "%d failures", failures);
+  fail_at = -1;
+  CHECK(mv_query_load(query, vectors, QUERY, DIM, 1) == MV_OK, "loaded at last");
+  mv_query_free(query);
+}
+
+/* ---- sizes ---- */
+
+static void test_sizes(void) {
+  mv_buffer buffer = {NULL, 0};
+  CHECK(mv_alloc(SIZE_MAX / 2, 3) == NULL, "a product that overflows");
+  CHECK(mv_buffer_reserve(&buffer, SIZE_MAX / 2, 3) == NULL, "a product that overflows");
+  void *empty = mv_alloc(0, 8), *none = mv_alloc(8, 0);
+  CHECK(empty != NULL && none != NULL, "nothing is something");
+  mv_free(empty);
+  mv_free(none);
+  mv_free(NULL);
+  void *data = mv_buffer_reserve(&buffer, 10, 10);
+  CHECK(data != NULL && buffer.capacity == 100, "%zu", buffer.capacity);
+  CHECK(mv_buffer_reserve(&buffer, 3, 30) == data, "less keeps the buffer");
+  CHECK(mv_buffer_reserve(&buffer, 101, 1) != NULL && buffer.capacity == 101, "more");
+  mv_buffer_free(&buffer);
+  CHECK(buffer.data == NULL && buffer.capacity == 0, "empty");
+  CHECK(mv_buffer_reserve(&buffer, 0, 4) != NULL, "a buffer of nothing");
+  mv_buffer_free(&buffer);
+}
+
+int main(void) {
+  static float expected[TOKENS * QUERY];
+  uint64_t seed = 101;
+  vectors = draw_rows(&seed, TOKENS, DIM);
+  test_sizes();
+  MUST(run_script() == MV_OK);
+  memcpy(expected, result, sizeof result);
+  mv_alloc_set_hook(failing_hook);
+  test_each(0, expected);
+  test_each(1, expected);
+  test_load_again();
+  CHECK(live == 0, "%ld left", live);
+  mv_alloc_set_hook(NULL);
+  test_sizes();
+  CHECK(run_script() == MV_OK, "the system's allocator again");
+  free(vectors);
+  return checks_report();
+}
