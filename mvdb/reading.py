@@ -62,7 +62,7 @@ class Readable(ABC):
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are brought to
                 unit length, zero rows dropped. With an encoder also a str.
             k: number of hits; fewer when fewer documents qualify.
-            filter: condition on the metadata, applied before scoring (`mvdb.filters`).
+            filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: lists probed per query token, where the collection has lists.
             candidates: documents whose stored vectors are scored, at most, after the ranking by

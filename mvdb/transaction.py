@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mvdb import encoding, inputs
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
-from mvdb.errors import ClosedError, DuplicateIdError, Error
+from mvdb.errors import ClosedError, DuplicateIdError, Error, InvalidInputError
 from mvdb.index import id_table
 from mvdb.index.state import State
 from mvdb.index.writing import IndexWriter
@@ -66,6 +66,17 @@ class Transaction(Readable):
             return
         self._check_open()
         yield self._txn, self._writer.state()
+
+    def __contains__(self, id: object) -> bool:
+        # Unlike other reads this needs no segments, so nothing has to be flushed for it.
+        if self._finished:
+            return id in self._database
+        self._check_open()
+        try:
+            key = id_keys.encode(id)  # type: ignore[arg-type]
+        except InvalidInputError:
+            return False
+        return id_table.get(self._txn, key) is not None
 
     def _check_open(self) -> None:
         if self._finished:
@@ -154,7 +165,7 @@ class Transaction(Readable):
         texts = []
         for name, (text, _) in zip(names, stored, strict=True):
             if text is None:
-                raise inputs.InvalidInputError(
+                raise InvalidInputError(
                     f"document {name!r}: neither embeddings nor a text were given"
                 )
             texts.append(text.decode("utf-8"))

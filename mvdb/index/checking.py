@@ -131,10 +131,8 @@ class Checker:
         alive = {layout.segment_prefix(info.id) for info in current.segments}
         self._find_orphans(layout.TABLE, lambda key: key[:8] in alive)
         self._find_orphans(TOMBSTONES, lambda key: key in alive)
-        newest = current.generation
-        self._find_orphans(
-            generations.TABLE, lambda key: 1 <= int.from_bytes(key[:4], "big") <= newest
-        )
+        used = {current.generation, *(info.generation for info in current.segments)}
+        self._find_orphans(generations.TABLE, lambda key: int.from_bytes(key[:4], "big") in used)
         self._check_parts(current)
 
     def _find_orphans(self, table: str, expected: Callable[[bytes], bool]) -> None:

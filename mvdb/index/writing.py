@@ -55,6 +55,7 @@ class IndexWriter:
         self._pending: Pending | None = None
         self._deleted: dict[int, list[int]] = {}  # segment id -> rows
         self._state: State | None = base
+        self._lookup = base
 
     # ---- documents ----
 
@@ -108,14 +109,13 @@ class IndexWriter:
         return True
 
     def _mark_deleted(self, number: int) -> None:
-        place = self._base.locate(number)
-        base = self._base
-        if place is None:  # written by an earlier flush of this transaction
-            base = self._open_state()
-            place = base.locate(number)
+        if self._lookup.manifest.segments is not self._manifest.segments:
+            # A flush, training or merge of this transaction has changed the segments.
+            self._lookup = self._open_state()
+        place = self._lookup.locate(number)
         if place is None:
             raise CorruptionError(f"document number {number} has an id but is in no segment")
-        segment = base.segments[place[0]].id
+        segment = self._lookup.segments[place[0]].id
         self._deleted.setdefault(segment, []).append(place[1])
 
     # ---- flushing ----
@@ -188,7 +188,8 @@ class IndexWriter:
             self._train(pending)
             return
         parts = building.encode(pending.batches(), self._codec(), self._executor())
-        infos = building.write_segments(parts, self._new_writer)
+        generation = self._manifest.generation
+        infos = building.write_segments(parts, lambda: self._new_writer(generation))
         self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
 
     def _codec(self) -> core.Codec | None:
@@ -200,10 +201,10 @@ class IndexWriter:
                 return segment.codec
         return generations.load(self._txn, generation)
 
-    def _new_writer(self) -> SegmentWriter:
+    def _new_writer(self, generation: int) -> SegmentWriter:
         number = self._manifest.next_segment
         self._manifest = replace(self._manifest, next_segment=number + 1)
-        return SegmentWriter(self._txn, number, self._manifest.generation)
+        return SegmentWriter(self._txn, number, generation)
 
     # ---- training ----
 
@@ -221,10 +222,11 @@ class IndexWriter:
         executor = self._executor()
         spec = building.train_on(batches, n_tokens, self._bits, TRAINING_SEED, executor)
         old = self._manifest
-        self._manifest = replace(old, generation=old.generation + 1, trained_tokens=n_tokens)
-        generations.store(self._txn, self._manifest.generation, spec)
+        generation = old.generation + 1
+        self._manifest = replace(old, generation=generation, trained_tokens=n_tokens)
+        generations.store(self._txn, generation, spec)
         parts = building.encode(batches(), core.Codec(spec), executor)
-        infos = building.write_segments(parts, self._new_writer)
+        infos = building.write_segments(parts, lambda: self._new_writer(generation))
         for info in old.segments:
             self._remove_segment(info)
         if old.generation != FLOAT16:
@@ -240,15 +242,9 @@ class IndexWriter:
         """Rewrites neighbouring segments as one, without their deleted documents."""
         state = self._open_state()
         old = [self._manifest.segments[i] for i in indexes]
-        number = self._manifest.next_segment
-        self._manifest = replace(self._manifest, next_segment=number + 1)
         generation = old[0].generation
-
-        def new_writer() -> SegmentWriter:
-            return SegmentWriter(self._txn, number, generation)
-
         parts = building.stored_documents(state, self._txn, indexes)
-        infos = building.write_segments(parts, new_writer)
+        infos = building.write_segments(parts, lambda: self._new_writer(generation))
         for info in old:
             self._remove_segment(info)
         kept = [info for i, info in enumerate(self._manifest.segments) if i not in set(indexes)]

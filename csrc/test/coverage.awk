@@ -1,0 +1,39 @@
+# Adds up what `gcov -t` prints for many programs: lines run at least once, of each file of csrc.
+# Prints a row per file, the lines never run, and a total per folder.
+function row(name, run, all) { printf "%-28s %5d of %5d lines  %6.2f %%\n", name, run, all, 100 * run / all }
+/^ *-: *0:Source:/ {
+  file = $0
+  sub(/^.*Source:/, "", file)
+  ours = file ~ /^\.\.\//
+  sub(/^\.\.\//, "", file)
+  next
+}
+ours && match($0, /^ *[^:]+: *[0-9]+:/) {
+  split($0, part, ":")
+  count = part[1]
+  number = part[2] + 0
+  gsub(/[ *]/, "", count)
+  if (count == "-" || number == 0) next
+  key = file ":" number
+  if (!(key in seen)) { seen[key] = 1; lines[file]++; last[file] = number }
+  if (number > last[file]) last[file] = number
+  if (count !~ /^[#=]/ && !(key in ran)) { ran[key] = 1; hits[file]++ }
+}
+END {
+  sort = "sort"
+  for (file in lines) {
+    folder = file
+    sub(/\/.*/, "", folder)
+    folder_lines[folder] += lines[file]
+    folder_hits[folder] += hits[file]
+    missed = ""
+    for (number = 1; number <= last[file]; number++) {
+      key = file ":" number
+      if (key in seen && !(key in ran)) missed = missed " " number
+    }
+    printf "%-28s %5d of %5d lines  %6.2f %%%s\n", file, hits[file], lines[file], \
+      100 * hits[file] / lines[file], (missed == "" ? "" : "  not:" missed) | sort
+  }
+  close(sort)
+  for (folder in folder_lines) row(folder "/", folder_hits[folder], folder_lines[folder]) | sort
+}
