@@ -76,13 +76,12 @@ def settings(collection: Collection) -> Iterator[Row]:
             return np.ones(len(tokens), dtype=np.bool_)
 
     class FirstWindow(MiniLMEncoder):
-        """What is beyond the first window is lost."""
+        """What is beyond the tokens of one window is lost."""
 
         def _windows(self, texts: Sequence[str]) -> list[Any]:
-            first: dict[int, Any] = {}
-            for window in super()._windows(texts):
-                first.setdefault(window.text, window)
-            return list(first.values())
+            # A tokenizer that truncates leaves every text one window.
+            self._tokenizer.enable_truncation(self._window - 2)
+            return super()._windows(texts)
 
     class ContentOfQueries(MiniLMEncoder):
         """Queries without [CLS] and [SEP]."""

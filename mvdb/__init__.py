@@ -6,6 +6,9 @@
 >>> db.search(query_vectors, k=10)                   # doctest: +SKIP
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from mvdb.database import Database, open
 from mvdb.errors import (
     BusyError,
@@ -27,6 +30,17 @@ from mvdb.repairing import Repair, repair
 from mvdb.snapshot import Snapshot
 from mvdb.transaction import Transaction
 from mvdb.types import Document, Explanation, Hit, Profile, Report, Stats
+
+if TYPE_CHECKING:
+    from mvdb import encoders as encoders
+else:
+
+    def __getattr__(name: str):
+        # `mvdb.encoders` without an import of its own; nothing is imported before it is asked for.
+        if name == "encoders":
+            return importlib.import_module("mvdb.encoders")
+        raise AttributeError(f"module 'mvdb' has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 

@@ -31,6 +31,8 @@ from mvdb.types import Report, Stats
 Progress = Callable[[str], None]
 
 BUILD_THREADS = 8
+_BATCH = ("ids", "embeddings", "texts", "metadata")
+_END = object()
 
 
 def open(  # noqa: A001 - the name of the API, as in dbm.open
@@ -71,6 +73,8 @@ def open(  # noqa: A001 - the name of the API, as in dbm.open
     """
     if durability not in ("full", "relaxed"):
         raise InvalidInputError(f'durability: "full" or "relaxed", not {durability!r}')
+    if map_size is not None and (not isinstance(map_size, int) or map_size <= 0):
+        raise InvalidInputError(f"map_size: bytes, a whole number above 0, not {map_size!r}")
     text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
     if dim is None and text_encoder.identity is not None:
         dim = text_encoder.identity.dim
@@ -113,6 +117,7 @@ class Database(Readable):
         readonly: bool,
     ) -> None:
         self._environment = environment
+        self._path = Path(environment.path)
         self._encoder = encoder
         self._readonly = readonly
         self._queries = QueryPool()
@@ -150,7 +155,7 @@ class Database(Readable):
     @property
     def path(self) -> Path:
         """The file."""
-        return Path(self._environment.path)
+        return self._path
 
     @property
     def readonly(self) -> bool:
@@ -171,7 +176,7 @@ class Database(Readable):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClosedError(f"{self.path}: the database is closed")
+            raise ClosedError(f"{self.path}: the database is closed; open it again")
 
     def _check_writable(self) -> None:
         self._check_open()
@@ -289,8 +294,8 @@ class Database(Readable):
             count = 0
             with self.transaction() as txn:
                 while count < commit_every:
-                    batch = next(source, None)
-                    if batch is None:
+                    batch = next(source, _END)
+                    if batch is _END:
                         exhausted = True
                         break
                     count += _insert_new(txn, batch)
@@ -375,9 +380,16 @@ class Database(Readable):
 
 def _insert_new(txn: Transaction, batch: Any) -> int:
     """Inserts those documents of a batch whose ids are new; returns how many."""
-    if not isinstance(batch, Mapping):
-        batch = dict(zip(("ids", "embeddings", "texts", "metadata"), batch, strict=False))
+    if isinstance(batch, tuple) and len(batch) <= len(_BATCH):
+        batch = dict(zip(_BATCH, batch, strict=False))
+    if not isinstance(batch, Mapping) or "ids" not in batch or not set(batch) <= set(_BATCH):
+        raise InvalidInputError(
+            f"batches: each is a mapping with ids and any of {', '.join(_BATCH[1:])}, or a tuple of "
+            "these in this order"
+        )
     names = id_keys.as_list(batch["ids"])
+    if not id_keys.is_single(batch["ids"]):
+        batch = {**batch, "ids": names}  # a generator has been used up
     new = [i for i, name in enumerate(names) if name not in txn]
     if len(new) < len(names):
         batch = {key: inputs.select(value, new) for key, value in batch.items()}

@@ -27,6 +27,15 @@ class EncoderIdentity:
 
 def identity(encoder: Any) -> EncoderIdentity:
     """The identity of an object of the encoder protocol."""
+    missing = [
+        name
+        for name in ("encode_documents", "encode_queries", "dim", "name")
+        if not hasattr(encoder, name)
+    ]
+    if missing:
+        raise InvalidInputError(
+            f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
+        )
     return EncoderIdentity(str(encoder.name), int(encoder.dim), getattr(encoder, "pooling", None))
 
 
@@ -80,8 +89,19 @@ class TextEncoder:
 
     def documents(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
         """Vectors of documents."""
-        return list(self._check(stored, "inserting texts alone").encode_documents(list(texts)))
+        encoder = self._check(stored, "inserting texts alone")
+        return _one_each(encoder.encode_documents(list(texts)), len(texts), "encode_documents")
 
     def queries(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
         """Vectors of queries."""
-        return list(self._check(stored, "a query in words").encode_queries(list(texts)))
+        encoder = self._check(stored, "a query in words")
+        return _one_each(encoder.encode_queries(list(texts)), len(texts), "encode_queries")
+
+
+def _one_each(matrices: Any, count: int, method: str) -> list[Any]:
+    result = list(matrices)
+    if len(result) != count:
+        raise InvalidInputError(
+            f"encoder: {method} gave {len(result)} matrices for {count} texts; one each is needed"
+        )
+    return result

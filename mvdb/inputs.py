@@ -22,6 +22,8 @@ from mvdb.errors import DimensionMismatch, InvalidInputError
 BATCH_TOKENS = 32_768
 MAX_QUERY_TOKENS = 4096
 MAX_DOCUMENT_TOKENS = 100_000
+_TINY, _HUGE = 1e-18, 1e18
+"""Greatest values of a row between which its sum of squares is far from float32's limits."""
 
 
 def as_array(value: Any, what: str) -> NDArray[Any]:
@@ -62,12 +64,23 @@ def as_matrix(value: Any, dim: int, what: str) -> NDArray[Any]:
     return array
 
 
+def as_float32(array: NDArray[Any]) -> core.Floats:
+    """Rows as contiguous float32, of the same direction: rows of float64 that float32 cannot hold
+    are scaled first."""
+    if array.dtype.itemsize == 8 and array.size:
+        peaks = np.abs(array).max(axis=1)
+        outside = np.isfinite(peaks) & (peaks > 0) & ((peaks < _TINY) | (peaks > _HUGE))
+        if outside.any():
+            array = array / np.where(outside, peaks, 1.0)[:, None]
+    return np.ascontiguousarray(array, np.float32)
+
+
 def as_query(value: Any, dim: int) -> core.Floats:
     """Unit query vectors (m, dim) without their zero rows."""
     array = as_matrix(value, dim, "query")
     if not 1 <= len(array) <= MAX_QUERY_TOKENS:
         raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
-    rows, state = core.normalise(np.ascontiguousarray(array, np.float32))
+    rows, state = core.normalise(as_float32(array))
     if (state == core.ROW_NOT_FINITE).any():
         row = int(np.argmax(state == core.ROW_NOT_FINITE))
         raise InvalidInputError(f"query: row {row} has a value that is not finite (NaN or Inf)")
@@ -135,7 +148,7 @@ class DocumentVectors:
         Raises InvalidInputError naming the document and the row for values that are not finite and
         for documents without any row that is not zero."""
         for first, raw, lengths in self._raw_batches():
-            rows, state = core.normalise(np.ascontiguousarray(raw, np.float32))
+            rows, state = core.normalise(as_float32(raw))
             owner = np.repeat(np.arange(len(lengths)), lengths)
             if (state == core.ROW_NOT_FINITE).any():
                 at = int(np.argmax(state == core.ROW_NOT_FINITE))
@@ -177,9 +190,15 @@ def _is_flat_pair(embeddings: Any) -> bool:
 
 
 def _check_lengths(value: Any, n_rows: int) -> NDArray[np.int64]:
-    lengths = np.asarray(value, dtype=np.int64)
+    try:
+        lengths = np.array([int(length) for length in value], dtype=np.int64)
+    except OverflowError:
+        raise InvalidInputError("lengths: an entry does not fit 64 bits") from None
     if (lengths < 0).any():
         raise InvalidInputError(f"lengths: entry {int(np.argmax(lengths < 0))} is negative")
+    if (lengths > n_rows).any():  # before they are added up: a sum may wrap around
+        at = int(np.argmax(lengths > n_rows))
+        raise InvalidInputError(f"lengths: entry {at} is {lengths[at]}, flat has {n_rows} rows")
     if int(lengths.sum()) != n_rows:
         raise InvalidInputError(
             f"lengths add up to {int(lengths.sum())}, flat has {n_rows} rows"
@@ -188,6 +207,10 @@ def _check_lengths(value: Any, n_rows: int) -> NDArray[np.int64]:
 
 
 def _as_sequence(embeddings: Any, count: int) -> Sequence[Any]:
+    if not hasattr(embeddings, "ndim") and (
+        hasattr(embeddings, "__dlpack__") or hasattr(embeddings, "__array__")
+    ):
+        embeddings = as_array(embeddings, "embeddings")
     ndim = getattr(embeddings, "ndim", None)
     if ndim == 2 and count == 1:
         return [embeddings]
@@ -196,22 +219,29 @@ def _as_sequence(embeddings: Any, count: int) -> Sequence[Any]:
             f"embeddings: an array of {ndim} dimensions for {count} ids; give a sequence of "
             "matrices, a 3-D array, or a tuple (flat, lengths)"
         )
-    if not hasattr(embeddings, "__len__"):
-        embeddings = list(embeddings)
-    return embeddings  # type: ignore[no-any-return]
+    return embeddings if ndim is not None else _listed("embeddings", embeddings)
+
+
+def _listed(what: str, value: Any) -> list[Any]:
+    """Whatever can be iterated over, one entry per document."""
+    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        raise InvalidInputError(
+            f"{what}: a sequence with one entry per document is needed, not {type(value).__name__}"
+        )
+    return list(value)
 
 
 def as_ids(value: Id | Sequence[Id]) -> tuple[list[Id], list[bytes], bool]:
     """Ids, their keys, and whether one id alone was given. InvalidInputError for an id that is
     none, and for one given twice."""
-    single = isinstance(value, (str, int)) or not hasattr(value, "__iter__")
     names = id_keys.as_list(value)
     keys = [id_keys.encode(name) for name in names]
+    names = [id_keys.plain(name) for name in names]
     if len(set(keys)) != len(keys):
         seen: set[bytes] = set()
         twice = next(name for name, key in zip(names, keys, strict=True) if _repeats(key, seen))
         raise InvalidInputError(f"id {twice!r} is given twice in one call")
-    return names, keys, single
+    return names, keys, id_keys.is_single(value)
 
 
 def _repeats(key: bytes, seen: set[bytes]) -> bool:
@@ -224,7 +254,7 @@ def as_texts(value: str | Sequence[str | None] | None, count: int) -> list[bytes
     """UTF-8 texts, one per document."""
     if value is None:
         return [None] * count
-    texts: Sequence[str | None] = [value] if isinstance(value, str) else list(value)
+    texts = [value] if isinstance(value, str) else _listed("texts", value)
     if len(texts) != count:
         raise InvalidInputError(f"{len(texts)} texts for {count} ids")
     encoded: list[bytes | None] = []
@@ -242,7 +272,7 @@ def as_metadata(value: Any, count: int) -> list[bytes | None]:
     """Metadata as JSON, one per document."""
     if value is None:
         return [None] * count
-    entries = [value] if isinstance(value, Mapping) else list(value)
+    entries = [value] if isinstance(value, Mapping) else _listed("metadata", value)
     if len(entries) != count:
         raise InvalidInputError(f"metadata of {len(entries)} documents for {count} ids")
     encoded: list[bytes | None] = []
@@ -250,11 +280,13 @@ def as_metadata(value: Any, count: int) -> list[bytes | None]:
         if entry is None:
             encoded.append(None)
             continue
+        if isinstance(entry, Mapping):
+            entry = dict(entry)
         try:
             metadata_json.validate_metadata(entry, f"metadata[{i}]")
         except (ValueError, TypeError) as error:
             raise InvalidInputError(str(error)) from None
-        encoded.append(metadata_json.dumps(dict(entry)))
+        encoded.append(metadata_json.dumps(entry))
     return encoded
 
 
@@ -267,6 +299,8 @@ def select(value: Any, chosen: Sequence[int]) -> Any:
     if _is_flat_pair(value):
         flat = value[0]
         ends = np.cumsum(_check_lengths(value[1], len(flat)))
-        starts = ends - np.asarray(value[1])
+        starts = np.concatenate([[0], ends])
         return [flat[int(starts[i]) : int(ends[i])] for i in chosen]
+    if not hasattr(value, "__getitem__"):
+        value = list(value)
     return [value[i] for i in chosen]

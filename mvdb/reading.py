@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from mvdb.index.state import Live, State
 from mvdb.index.training import ROTATION_SEED
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
-from mvdb.types import Document, Explanation, Hit, Metadata, Profile
+from mvdb.types import Document, Explanation, Fetch, Hit, Metadata, Profile
 
 IDS_PER_READ = 1024
 
@@ -102,8 +103,12 @@ class Readable(ABC):
         """`search` for many queries on one state, on `threads` threads (default: one per
         processor). The same hits as single calls, in the order of the queries."""
         options = _options(k, nprobe, candidates, exact, min_score)
-        if getattr(queries, "ndim", 3) == 2:
-            raise InvalidInputError("queries: a 2-D array is one query; give a sequence of them")
+        if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
+            raise InvalidInputError(
+                "queries: a str or a 2-D array is one query; give a sequence of them"
+            )
+        if threads is not None:
+            threads = _positive("threads", threads)
         matrices = self._query_vectors(list(queries))
         if not matrices:
             return []
@@ -149,12 +154,12 @@ class Readable(ABC):
         """The given documents in order of their MaxSim, all or the best k; unknown ids are ignored.
 
         Raises as `search` does."""
-        names = list(dict.fromkeys(id_keys.as_list(ids)))
+        keys = dict.fromkeys(id_keys.encode(name) for name in id_keys.as_list(ids))
+        limit = len(keys) if k is None else _positive("k", k)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            places = [place for name in names if (place := self._place(txn, state, name))]
+            places = [place for key in keys if (place := _locate(txn, state, key))]
             array = np.array(places, dtype=core.PLACE) if places else np.empty(0, core.PLACE)
-            limit = len(places) if k is None else _positive("k", k)
             with self._queries.use() as query_object:
                 query_object.load(vectors, ROTATION_SEED)
                 found = Search(state, txn, query_object, None).rank(array, limit) if places else []
@@ -187,7 +192,7 @@ class Readable(ABC):
                     continue
                 segment, row = state.segments[place[0]], place[1]
                 text, fields = _decoded(segment.stored(txn, row))
-                result.append(Document(name, text, fields, segment.n_tokens(row)))
+                result.append(Document(id_keys.plain(name), text, fields, segment.n_tokens(row)))
         return result
 
     def vectors(self, ids: Id | Sequence[Id]) -> list[core.Floats]:
@@ -282,13 +287,12 @@ class Readable(ABC):
         return allowed
 
     def _place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int] | None:
-        number = id_table.get(txn, id_keys.encode(id))
-        return None if number is None else state.locate(number)
+        return _locate(txn, state, id_keys.encode(id))
 
     def _existing_place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int]:
         place = self._place(txn, state, id)
         if place is None:
-            raise NotFoundError(f"no document has the id {id!r}")
+            raise NotFoundError(f"no document has the id {id!r}; get() gives None for such ids")
         return place
 
     def _hits(self, state: State, found: list[Found]) -> list[Hit]:
@@ -298,7 +302,7 @@ class Readable(ABC):
             hits.append(Hit(id_keys.decode(one.key), one.score, self._fetcher(number)))
         return hits
 
-    def _fetcher(self, number: int) -> Any:
+    def _fetcher(self, number: int) -> Fetch:
         def fetch() -> tuple[str | None, Metadata | None]:
             with self._reading() as (txn, state):
                 place = state.locate(number)
@@ -309,6 +313,11 @@ class Readable(ABC):
         return fetch
 
 
+def _locate(txn: ReadTransaction, state: State, key: bytes) -> tuple[int, int] | None:
+    number = id_table.get(txn, key)
+    return None if number is None else state.locate(number)
+
+
 def _options(
     k: int, nprobe: int | None, candidates: int | None, exact: bool, min_score: float | None
 ) -> Options:
@@ -316,6 +325,12 @@ def _options(
         _positive("nprobe", nprobe)
     if candidates is not None:
         _positive("candidates", candidates)
+    if min_score is not None and (
+        isinstance(min_score, bool)
+        or not isinstance(min_score, (int, float, np.integer, np.floating))
+        or math.isnan(min_score)
+    ):
+        raise InvalidInputError(f"min_score: a number is needed, not {min_score!r}")
     return Options(_positive("k", k), candidates, exact, min_score)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 from mvdb import core
 from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.storage import envelope
@@ -29,9 +31,11 @@ def check(dim: int | None, bits: int) -> Settings:
     """Settings for a new file; InvalidInputError when they cannot be."""
     if dim is None:
         raise InvalidInputError("dim is needed to create a database, for example dim=128")
+    if isinstance(dim, np.integer):
+        dim = int(dim)
     if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= core.MAX_DIM:
         raise InvalidInputError(f"dim: a whole number from 1 to {core.MAX_DIM}, not {dim!r}")
-    if isinstance(bits, bool) or bits not in BITS:
+    if isinstance(bits, bool) or not isinstance(bits, int) or bits not in BITS:
         raise InvalidInputError(f"bits: one of {', '.join(map(str, BITS))}, not {bits!r}")
     return Settings(dim, bits)
 

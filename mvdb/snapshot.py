@@ -11,6 +11,7 @@ from mvdb.errors import ClosedError
 from mvdb.index.state import State
 from mvdb.reading import Readable
 from mvdb.storage.environment import ReadTransaction
+from mvdb.types import Fetch
 
 if TYPE_CHECKING:
     from mvdb.database import Database
@@ -24,6 +25,7 @@ class Snapshot(Readable):
 
     def __init__(self, database: Database, txn: ReadTransaction, state: State) -> None:
         self.dim = database.dim
+        self._database = database
         self._queries = database._queries
         self._encoder = database._encoder
         self._txn = txn
@@ -46,6 +48,11 @@ class Snapshot(Readable):
         if self._closed:
             raise ClosedError("the snapshot is closed")
         yield self._txn, self._state
+
+    def _fetcher(self, number: int) -> Fetch:
+        inside, outside = super()._fetcher(number), self._database._fetcher(number)
+        # Hits may outlive their snapshot; what has a number never changes until it is deleted.
+        return lambda: outside() if self._closed else inside()
 
     def close(self) -> None:
         """Lets go of the state. Harmless when done twice."""

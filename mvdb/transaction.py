@@ -16,6 +16,7 @@ from mvdb.index.state import State
 from mvdb.index.writing import IndexWriter
 from mvdb.reading import Readable
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.types import Fetch, Metadata
 
 if TYPE_CHECKING:
     from mvdb.database import Database
@@ -39,7 +40,9 @@ class Transaction(Readable):
         self._database = database
         self._txn = txn
         self._writer = writer
+        self._first_own = writer.next_document
         self._finished = False
+        self._committed = False
         self._failure: BaseException | None = None
 
     def __enter__(self) -> Transaction:
@@ -78,9 +81,21 @@ class Transaction(Readable):
             return False
         return id_table.get(self._txn, key) is not None
 
+    def _fetcher(self, number: int) -> Fetch:
+        fetch = super()._fetcher(number)
+
+        def guarded() -> tuple[str | None, Metadata | None]:
+            # Numbers of documents that were rolled back are given to others.
+            if self._finished and not self._committed and number >= self._first_own:
+                return None, None
+            return fetch()
+
+        return guarded
+
     def _check_open(self) -> None:
         if self._finished:
             raise ClosedError("the transaction is finished; begin another one")
+        self._database._check_open()
         if self._failure is not None:
             raise Error(
                 f"an earlier write of this transaction failed ({self._failure}); it will be rolled "
@@ -137,6 +152,8 @@ class Transaction(Readable):
     ) -> None:
         with self._write():
             names, keys, single = inputs.as_ids(ids)
+            if not names and embeddings is None:
+                return
             stored = list(
                 zip(
                     inputs.as_texts(texts, len(names)),
@@ -189,6 +206,7 @@ class Transaction(Readable):
         except BaseException:
             self.rollback()
             raise
+        self._committed = True
         self._end()
 
     def rollback(self) -> None:

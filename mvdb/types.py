@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from mvdb.catalogue.ids import Id
 
 Metadata = Mapping[str, Any]
+Fetch = Callable[[], tuple[str | None, Metadata | None]]
+"""Reads a hit's text and metadata."""
 
 
 class Hit:
@@ -24,13 +26,14 @@ class Hit:
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
-    `text` and `metadata` are None when the document was deleted between the search and their first
-    use; search a `snapshot()` where that matters."""
+    They are read from the database as it is then, also when the snapshot or transaction that gave the
+    hit has ended, and are None when the document was deleted or replaced between the search and
+    their first use; use them inside a `snapshot()` where that matters."""
 
     __slots__ = ("_fetch", "_stored", "id", "score")
 
     def __init__(
-        self, id: Id, score: float, fetch: Callable[[], tuple[str | None, Metadata | None]]
+        self, id: Id, score: float, fetch: Fetch
     ) -> None:
         self.id = id
         self.score = score

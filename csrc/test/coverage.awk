@@ -1,6 +1,9 @@
 # Adds up what `gcov -t` prints for many programs: lines run at least once, of each file of csrc.
 # Prints a row per file, the lines never run, and a total per folder.
-function row(name, run, all) { printf "%-28s %5d of %5d lines  %6.2f %%\n", name, run, all, 100 * run / all }
+function row(name, run, all, note) {
+  printf "%-28s %5d of %5d lines  %6.2f %%%s\n", name, run, all, 100 * run / all, note | "sort"
+}
+
 /^ *-: *0:Source:/ {
   file = $0
   sub(/^.*Source:/, "", file)
@@ -20,7 +23,6 @@ ours && match($0, /^ *[^:]+: *[0-9]+:/) {
   if (count !~ /^[#=]/ && !(key in ran)) { ran[key] = 1; hits[file]++ }
 }
 END {
-  sort = "sort"
   for (file in lines) {
     folder = file
     sub(/\/.*/, "", folder)
@@ -31,9 +33,8 @@ END {
       key = file ":" number
       if (key in seen && !(key in ran)) missed = missed " " number
     }
-    printf "%-28s %5d of %5d lines  %6.2f %%%s\n", file, hits[file], lines[file], \
-      100 * hits[file] / lines[file], (missed == "" ? "" : "  not:" missed) | sort
+    row(file, hits[file], lines[file], missed == "" ? "" : "  not:" missed)
   }
-  close(sort)
-  for (folder in folder_lines) row(folder "/", folder_hits[folder], folder_lines[folder]) | sort
+  close("sort")
+  for (folder in folder_lines) row(folder "/", folder_hits[folder], folder_lines[folder], "")
 }

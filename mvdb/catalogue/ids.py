@@ -52,6 +52,11 @@ def _encode_string(value: str) -> bytes:
     return bytes((_STRING,)) + raw
 
 
+def plain(value: Id) -> Id:
+    """The id as a `str` or an `int` proper: what `ids()` and hits call it."""
+    return value if type(value) in (str, int) else decode(encode(value))
+
+
 def decode(key: bytes | memoryview) -> Id:
     """The id of a key; CorruptionError when it is none."""
     raw = bytes(key)
@@ -67,6 +72,12 @@ def decode(key: bytes | memoryview) -> Id:
 
 def as_list(value: Id | Sequence[Id]) -> list[Id]:
     """One id or a sequence of ids, as a list."""
-    if isinstance(value, (str, int)) or not hasattr(value, "__iter__"):
-        return [value]
-    return list(value)
+    return [value] if is_single(value) else list(value)  # type: ignore[list-item, arg-type]
+
+
+def is_single(value: object) -> bool:
+    """Whether one id alone was given. Bytes count as one (which `encode` refuses), not as a sequence
+    of small integers."""
+    if isinstance(value, (str, int, bytes, bytearray)) or not hasattr(value, "__iter__"):
+        return True
+    return getattr(value, "ndim", 1) == 0

@@ -57,6 +57,11 @@ class IndexWriter:
         self._state: State | None = base
         self._lookup = base
 
+    @property
+    def next_document(self) -> int:
+        """Number of the next document to be added."""
+        return self._manifest.next_document
+
     # ---- documents ----
 
     def append(

@@ -54,19 +54,20 @@ def mark(descriptor: int) -> bool:
     return True
 
 
-def unmark(descriptor: int) -> None:
-    """Take the mark off and make that durable. Raises `OSError` if the system fails to sync.
+def unmark(descriptor: int) -> bool:
+    """Take the mark off; whether there was one. Then the caller must sync the file before it
+    writes.
 
     Needed because fdatasync does not write a mere change of the modification time: after a power
     cut the old time could vouch for new bytes.
     """
     if sys.platform != "linux":
-        return
+        return False
     try:
         os.removexattr(descriptor, _ATTRIBUTE)
     except OSError:
-        return  # there was none
-    os.fsync(descriptor)
+        return False
+    return True
 
 
 def _describe(status: os.stat_result) -> bytes:

@@ -14,19 +14,20 @@ import lmdb
 
 from mvdb.errors import StorageFullError
 from mvdb.storage.failures import translate
-from mvdb.storage.opening import make_tables
+from mvdb.storage.opening import has_address_space, make_tables
 from mvdb.storage.publish import publish_new, remove_stale, temporary_beside
 from mvdb.storage.transaction import WriteTransaction
 
-_MAP_SIZE = 1 << 30
-"""Address space for the first transaction, which holds metadata only."""
+_MAP_SIZES = (1 << 30, 1 << 28, 1 << 26, 1 << 24)
+"""Address space for the first transaction, which holds metadata only; less where there is less."""
 
 
 class _NewFile:
     """The owner of a new file's only transaction."""
 
-    def __init__(self, path: str, tables: Mapping[str, Any]) -> None:
+    def __init__(self, temporary: str, path: str, tables: Mapping[str, Any]) -> None:
         self.path = path
+        self._temporary = temporary
         self.tables = tables
         self.epoch = 0
         self._process = os.getpid()
@@ -45,13 +46,13 @@ class _NewFile:
             raise self.failed_write(error, "creating the file") from error
 
     def failed_write(self, error: BaseException, doing: str) -> Exception:
-        return translate(error, doing, self.path)
+        return translate(error, doing, self.path, written=self._temporary)
 
-    def make_room(self, transaction: Any, size: int) -> Any:
-        if size > _MAP_SIZE // 2:
-            transaction.abort()
-            raise StorageFullError(f"{self.path}: {size} bytes are too many for a file's creation")
-        return transaction
+    def has_room(self, size: int) -> bool:
+        return size <= _MAP_SIZES[-1] // 2
+
+    def make_room(self, size: int) -> Any:
+        raise StorageFullError(f"{self.path}: {size} bytes are too many for a file's creation")
 
 
 def create_file(path: str, initialise: Callable[[WriteTransaction], None] | None) -> bool:
@@ -70,11 +71,12 @@ def create_file(path: str, initialise: Callable[[WriteTransaction], None] | None
 def _build(
     temporary: str, path: str, initialise: Callable[[WriteTransaction], None] | None
 ) -> None:
+    fitting = (size for size in _MAP_SIZES if has_address_space(2 * size))
     environment = lmdb.open(
         temporary,
         subdir=False,
         lock=False,
-        map_size=_MAP_SIZE,
+        map_size=next(fitting, _MAP_SIZES[-1]),
         max_dbs=16,
         sync=False,  # one fsync at the end is enough: until then nobody knows the file
         mode=0o666,
@@ -82,7 +84,8 @@ def _build(
     )
     try:
         txn = environment.begin(write=True, buffers=True)
-        with WriteTransaction(_NewFile(path, make_tables(environment, txn)), txn) as transaction:
+        owner = _NewFile(temporary, path, make_tables(environment, txn))
+        with WriteTransaction(owner, txn) as transaction:
             if initialise is not None:
                 initialise(transaction)
     finally:

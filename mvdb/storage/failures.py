@@ -37,6 +37,10 @@ _CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 _FORMAT: Final = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError)
 
 
+_SHORT: Final = 1 << 16
+"""A disk with less room than this many bytes counts as full."""
+
+
 class UnexpectedStorageError(Error, RuntimeError):
     """liblmdb reported something that correct use of it never brings about: a bug of mvdb."""
 
@@ -44,19 +48,27 @@ class UnexpectedStorageError(Error, RuntimeError):
 def code_of(error: BaseException) -> int:
     """The errno (or LMDB code) behind an error; 0 if there is none."""
     if isinstance(error, lmdb.Error):
-        return int(error.code or 0)
+        return int(getattr(error, "code", 0) or 0)
     if isinstance(error, OSError):
         return int(error.errno or 0)
     return 0
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether the error says that disk, quota, file size limit or map are full."""
-    return isinstance(error, lmdb.MapFullError) or code_of(error) in FULL_CODES
+def is_full(error: BaseException, written: str | None = None) -> bool:
+    """Whether the error says that disk, quota, file size limit or map are full.
+
+    liblmdb reports a short write as EIO although its usual cause is a full disk; with ``written``,
+    the file that was being written, the two are told apart.
+    """
+    if isinstance(error, lmdb.MapFullError) or code_of(error) in FULL_CODES:
+        return True
+    short = code_of(error) == errno.EIO and isinstance(error, lmdb.Error)
+    return short and written is not None and disk_is_full(written, _SHORT)
 
 
-def translate(error: BaseException, doing: str, path: str) -> Exception:
+def translate(error: BaseException, doing: str, path: str, written: str | None = None) -> Exception:
     """The mvdb error for ``error``, met while ``doing`` something with the file ``path``.
+    ``written``: see `is_full`.
 
     Errors of mvdb and foreign Python errors (TypeError, KeyboardInterrupt's kin) come back as they
     are.
@@ -69,7 +81,7 @@ def translate(error: BaseException, doing: str, path: str) -> Exception:
             f"{where}: the reserved address space is full; the transaction was rolled back. "
             "Reopen with a larger map_size"
         )
-    if is_full(error):
+    if is_full(error, written):
         return StorageFullError(
             f"{where}: no room left ({_reason(error)}); the transaction was rolled back. "
             "Free space or raise the limit, then repeat"
@@ -102,8 +114,7 @@ def translate(error: BaseException, doing: str, path: str) -> Exception:
 def disk_is_full(path: str, needed: int) -> bool:
     """Whether the file system of ``path`` or the process's file size limit lacks ``needed`` bytes.
 
-    liblmdb reports a short write as EIO although its usual cause is a full disk; this tells the two
-    apart. Unknown counts as not full.
+    Unknown counts as not full.
     """
     try:
         status = os.statvfs(path)

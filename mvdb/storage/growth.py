@@ -22,19 +22,21 @@ _SLACK: Final = 16 << 20
 """Space wanted beyond what a writer asks for: copied tree pages and the free list."""
 
 
-def make_room(shared: SharedEnvironment, transaction: Any, size: int) -> Any:
-    """The write transaction, or a new one in its place if the map had to grow for ``size`` bytes.
-
-    Free pages within the file are not counted on. On an error the given transaction has been
-    aborted; raises `BusyError` if other transactions of this process stay open, `StorageFullError`.
-    """
+def has_room(shared: SharedEnvironment, size: int) -> bool:
+    """Whether about ``size`` bytes fit into the map. Free pages within the file are not counted
+    on."""
     used, mapped = _used_and_mapped(shared)
-    needed = used + size + size // 4 + _SLACK
-    if needed <= mapped:
-        return transaction
-    transaction.abort()
+    return _needed(used, size) <= mapped
+
+
+def make_room(shared: SharedEnvironment, size: int) -> Any:
+    """Grow the map for ``size`` bytes; a new write transaction, in place of one rolled back before.
+
+    Raises `BusyError` if other transactions of this process stay open, `StorageFullError`.
+    """
     with shared.gate.shut(own=1, seconds=_DRAIN_SECONDS):
-        _resize(shared, needed)
+        used, _ = _used_and_mapped(shared)
+        _resize(shared, _needed(used, size))
     try:
         return shared.environment.begin(write=True, buffers=True)
     except lmdb.Error as error:
@@ -48,6 +50,10 @@ def adopt(shared: SharedEnvironment) -> None:
         if used > mapped:  # else another thread was quicker
             # Not to that process's size: it may have far more address space than this one.
             _resize(shared, used + _SLACK)
+
+
+def _needed(used: int, size: int) -> int:
+    return used + size + size // 4 + _SLACK
 
 
 def _used_and_mapped(shared: SharedEnvironment) -> tuple[int, int]:

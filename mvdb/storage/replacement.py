@@ -41,20 +41,20 @@ def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> 
     remove_stale(path)
     with temporary_beside(path) as (temporary, descriptor):
         with shared.begin_read():
-            _copy_to(shared, descriptor, compact=compact)
+            _copy_to(shared, temporary, descriptor, compact=compact)
         if replace:
             publish_over(temporary, path)
         elif not publish_new(temporary, path):
             raise FileExistsError(errno.EEXIST, "there is a file of that name already", path)
 
 
-def _copy_to(shared: SharedEnvironment, descriptor: int, *, compact: bool) -> None:
+def _copy_to(shared: SharedEnvironment, temporary: str, descriptor: int, *, compact: bool) -> None:
     """Write and sync a copy, within a transaction that keeps the map where it is."""
     try:
         shared.environment.copyfd(descriptor, compact=compact)
         os.fsync(descriptor)
     except (lmdb.Error, OSError) as error:
-        raise translate(error, "copying", shared.path) from error
+        raise translate(error, "copying", shared.path, written=temporary) from error
 
 
 def replace(shared: SharedEnvironment, path: str, timeout: float | None) -> None:
@@ -76,7 +76,7 @@ def compact(shared: SharedEnvironment, timeout: float | None) -> None:
     # The writer's lock is held from before the copy's snapshot on: no commit can be lost.
     with _sole_user(shared, timeout), temporary_beside(shared.path) as (temporary, descriptor):
         with shared.begin_read():
-            _copy_to(shared, descriptor, compact=True)
+            _copy_to(shared, temporary, descriptor, compact=True)
         _keep_permissions(shared, descriptor)
         _prove(temporary, descriptor)
         _exchange(shared, temporary, os.dup(descriptor))

@@ -1,9 +1,9 @@
 """Reading what is left of a damaged file, without liblmdb and without its page structure.
 
 Every page that looks like a leaf is taken for one, whether or not anything leads to it, and each
-value found is proved by its envelope, whose checksum covers the key. So a damaged branch page or meta
-page costs nothing. What was deleted or replaced may be found too: the callers, who know the manifest,
-sort that out.
+value found is proved by its envelope, whose checksum covers the key. So a damaged branch page or
+meta page costs nothing. What was deleted or replaced may be found too: the callers, who know the
+manifest, sort that out.
 
 Page layout: LMDB 0.9 (``mdb.c``: MDB_page, MDB_node, MDB_meta), native byte order, 64 bits.
 """

@@ -23,6 +23,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Final
 
 import lmdb
@@ -32,12 +33,11 @@ from mvdb.errors import (
     ClosedError,
     Error,
     ReadOnlyError,
-    StorageFullError,
     WriteFailedError,
 )
 from mvdb.storage import cleanmark, growth
 from mvdb.storage.arrival import lock_path, remove_lock_file, still_names
-from mvdb.storage.failures import code_of, disk_is_full, is_full, translate
+from mvdb.storage.failures import code_of, is_full, translate
 from mvdb.storage.filelock import (
     UnregisteredReaders,
     WriterLock,
@@ -59,6 +59,14 @@ _JOIN_SECONDS: Final = 1.0
 def commit_lmdb(txn: Any) -> None:
     """The one call that commits: a seam through which tests make commits fail."""
     txn.commit()
+
+
+class Mark(Enum):
+    """What is known of the clean mark."""
+
+    UNKNOWN = 0
+    OFF = 1
+    DURABLY_OFF = 2
 
 
 class SharedEnvironment:
@@ -88,7 +96,7 @@ class SharedEnvironment:
         """Grows whenever the map has moved: addresses taken in one epoch end with it."""
         self._unregistered: UnregisteredReaders | None = None
         self._next_join = 0.0
-        self._mark_is_off = False
+        self._mark = Mark.UNKNOWN
 
     # -- opening and closing: the caller holds ``lifecycle`` -----------------------------------
 
@@ -114,7 +122,7 @@ class SharedEnvironment:
         self.mode = mode
         self.epoch += 1
         self._unregistered = None if mode.lock else UnregisteredReaders(self.descriptor)
-        self._mark_is_off = False
+        self._mark = Mark.UNKNOWN
 
     def _open_tables(self, mode: Mode) -> bool:
         """False if that takes the writer's lock, and another process has it."""
@@ -248,13 +256,16 @@ class SharedEnvironment:
             raise ReadOnlyError(f"{self.path}: opened with readonly=True")
 
     def _take_mark_off(self) -> None:
-        if self._mark_is_off:
+        if self._mark is Mark.DURABLY_OFF:
             return
-        try:
-            cleanmark.unmark(self.descriptor)
-        except OSError as error:
-            raise self.failed_write(error, "committing") from error
-        self._mark_is_off = True
+        if self._mark is Mark.UNKNOWN:
+            self._mark = Mark.OFF if cleanmark.unmark(self.descriptor) else Mark.DURABLY_OFF
+        if self._mark is Mark.OFF:
+            try:
+                os.fsync(self.descriptor)
+            except OSError as error:
+                raise self.failed_write(error, "committing") from error
+            self._mark = Mark.DURABLY_OFF
 
     def _begin(self, *, write: bool) -> Any:
         """A transaction of liblmdb, counted by the gate."""
@@ -276,6 +287,9 @@ class SharedEnvironment:
                 self.end_read()
                 if isinstance(error, lmdb.MapResizedError):
                     growth.adopt(self)
+                elif isinstance(error, lmdb.PanicError) and not write and not retried:
+                    retried = True
+                    self._go_on_reading()
                 elif isinstance(error, lmdb.ReadersFullError) and not retried:
                     retried = True
                     self.environment.reader_check()
@@ -285,6 +299,13 @@ class SharedEnvironment:
                     raise failed(error, doing) from error
                 else:
                     raise
+
+    def _go_on_reading(self) -> None:
+        """After a failed write of the meta page liblmdb refuses even reads, until opened anew."""
+        with self.lifecycle:
+            if not self.mode.readonly:
+                self.poisoned = self.poisoned or "the last commit could not be written"
+                self.reopen(dataclasses.replace(self.mode, readonly=True))
 
     def end_read(self) -> None:
         """A read transaction has ended."""
@@ -315,16 +336,10 @@ class SharedEnvironment:
         """Poison if the failure demands it; the error to raise."""
         if isinstance(error, Error):
             return error
-        # liblmdb calls a short write an input/output error; mostly the disk is full.
-        short = code_of(error) == errno.EIO and disk_is_full(self.path, 1 << 16)
-        harmless = isinstance(error, lmdb.MapFullError) or (
-            (short or is_full(error)) and not (self.mode.relaxed and doing == "committing")
-        )
-        if harmless and short:
-            return StorageFullError(
-                f"{self.path}: {doing}: no room left on the disk or within its limits; the "
-                "transaction was rolled back. Free space, then repeat"
-            )
+        full = is_full(error, self.path)
+        unsure = self.mode.relaxed and doing == "committing"
+        harmless = full and (not unsure or isinstance(error, lmdb.MapFullError))
+        harmless = harmless and not self._is_fatal()
         poisons = doing == "committing" or code_of(error) == errno.EIO
         if not harmless and (poisons or isinstance(error, lmdb.PanicError)):
             self.poisoned = self.poisoned or f"{doing}: {error}"
@@ -332,7 +347,17 @@ class SharedEnvironment:
                 f"{self.path}: {doing} failed ({error}); nothing of this transaction counts as "
                 "stored. Check the disk, then close all handles and reopen the file"
             )
-        return translate(error, doing, self.path)
+        return translate(error, doing, self.path, written=self.path)
+
+    def _is_fatal(self) -> bool:
+        """Whether liblmdb has given up on the environment: it failed to write the meta page."""
+        try:
+            self.environment.begin().abort()
+        except lmdb.PanicError:
+            return True
+        except lmdb.Error:
+            pass
+        return False
 
     def _failed_read(self, error: BaseException, doing: str) -> Exception:
         return translate(error, doing, self.path)
@@ -360,6 +385,10 @@ class SharedEnvironment:
 
     # -- address space -------------------------------------------------------------------------
 
-    def make_room(self, transaction: Any, size: int) -> Any:
+    def has_room(self, size: int) -> bool:
+        """See `growth.has_room`."""
+        return growth.has_room(self, size)
+
+    def make_room(self, size: int) -> Any:
         """See `growth.make_room`."""
-        return growth.make_room(self, transaction, size)
+        return growth.make_room(self, size)

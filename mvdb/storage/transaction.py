@@ -7,6 +7,7 @@ write transaction, with the next write). Whoever keeps it longer copies it first
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
@@ -32,7 +33,8 @@ class Owner(Protocol):
     def end_write(self) -> None: ...
     def commit(self, transaction: Any) -> None: ...
     def failed_write(self, error: BaseException, doing: str) -> Exception: ...
-    def make_room(self, transaction: Any, size: int) -> Any: ...
+    def has_room(self, size: int) -> bool: ...
+    def make_room(self, size: int) -> Any: ...
 
 
 class ReadTransaction:
@@ -242,10 +244,12 @@ class WriteTransaction(ReadTransaction):
         transaction: growing waits for the readers of this process. Raises `BusyError` if they stay,
         `StorageFullError` if there is no address space.
         """
-        txn = self._writable()
-        self._txn = None
+        self._writable()
+        if self._owner.has_room(size):
+            return
+        self._roll_back()
         try:
-            self._txn = self._owner.make_room(txn, size)
+            self._txn = self._owner.make_room(size)
         finally:
             if self._txn is None:
                 self._owner.end_write()
@@ -264,12 +268,20 @@ class WriteTransaction(ReadTransaction):
         self.close()
 
     def close(self) -> None:
-        txn, self._txn = self._txn, None
-        if txn is not None and self._owner.in_own_process():
+        if self._txn is not None and self._owner.in_own_process():
             try:
-                txn.abort()
+                self._roll_back()
             finally:
                 self._owner.end_write()
+        self._txn = None
+
+    def _roll_back(self) -> None:
+        txn, self._txn = self._txn, None
+        # py-lmdb's abort of a write transaction waits until no thread is inside a call into
+        # liblmdb, which under busy readers took a minute. Letting go of the last reference aborts
+        # at once.
+        if sys.getrefcount(txn) > 2:  # a cursor or a traceback has one, too
+            txn.abort()
 
     def _writable(self) -> Any:
         if self._broken is not None:

@@ -88,7 +88,10 @@ def test_a_fifo_is_refused_without_hanging(path: str) -> None:
 def test_an_lmdb_file_of_somebody_else(path: str) -> None:
     import lmdb
 
-    with lmdb.open(path, subdir=False, max_dbs=9, lock=False) as other, other.begin(write=True) as t:
+    with (
+        lmdb.open(path, subdir=False, max_dbs=9, lock=False) as other,
+        other.begin(write=True) as t,
+    ):
         t.put(b"k", b"v")
     with pytest.raises(FormatError, match="not one of mvdb"):
         Environment.open(path)
@@ -120,7 +123,9 @@ def test_bad_options(path: str) -> None:
         Environment.open(path, map_size=0)
 
 
-def test_links_and_relative_paths(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_and_relative_paths(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "other").mkdir()
     link = tmp_path / "other" / "link.mvdb"
     link.symlink_to(path)  # to a file that is not there yet
@@ -235,7 +240,7 @@ def test_a_temporary_file_in_use_is_left_alone(path: str, tmp_path: Path) -> Non
 
 
 def test_removed_while_open_and_made_again(path: str, tmp_path: Path) -> None:
-    """Found in review: the lock file of a removed database is the one a new database would share."""
+    """Found in review: the lock file of a removed database is the one a new one would share."""
     with Environment.open(path, initialise=mark) as old:
         os.unlink(path)
         with Environment.open(path) as new:

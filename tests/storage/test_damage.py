@@ -207,7 +207,9 @@ def test_intact_files_that_look_damaged(path: str) -> None:
                             txn.delete("segments", key)
         os.utime(path)  # take the clean mark's truth away
         with open(path, "rb") as file:
-            pages = max(int.from_bytes(file.read(8200)[at : at + 8], "little") for at in (136, 4232))
+            pages = max(
+                int.from_bytes(file.read(8200)[at : at + 8], "little") for at in (136, 4232)
+            )
         short += os.path.getsize(path) < (pages + 1) * 4096
         Environment.open(path, readonly=True).close()
         if chance.random() < 0.3:

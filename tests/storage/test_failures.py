@@ -30,22 +30,32 @@ from mvdb.storage.environment import Environment
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
 
 
+def failure(kind: type[lmdb.Error], code: int = 0, text: str = "mdb_txn_commit") -> lmdb.Error:
+    """An error as py-lmdb raises it: made in Python it has no code."""
+    error = kind(text)
+    error.code = code  # type: ignore[misc]
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (lmdb.MapFullError("put", 0), StorageFullError),
-        (lmdb.DiskError("put", errno.ENOSPC), StorageFullError),
-        (lmdb.Error("put", errno.EFBIG), StorageFullError),
+        (failure(lmdb.MapFullError, 0), StorageFullError),
+        (failure(lmdb.DiskError, errno.ENOSPC), StorageFullError),
+        (failure(lmdb.Error, errno.EFBIG), StorageFullError),
         (OSError(errno.ENOSPC, "full"), StorageFullError),
         (OSError(errno.EIO, "bad"), WriteFailedError),
-        (lmdb.CorruptedError("get", 0), CorruptionError),
-        (lmdb.PageNotFoundError("get", 0), CorruptionError),
-        (lmdb.InvalidError("open", 0), FormatError),
-        (lmdb.ReadonlyError("put", errno.EACCES), ReadOnlyError),
-        (lmdb.PanicError("begin", 0), WriteFailedError),
-        (lmdb.ReadersFullError("begin", 0), BusyError),
-        (lmdb.Error("Attempt to operate on closed/deleted/dropped object."), ClosedError),
-        (lmdb.BadTxnError("put", 0), failures.UnexpectedStorageError),
+        (failure(lmdb.CorruptedError, 0), CorruptionError),
+        (failure(lmdb.PageNotFoundError, 0), CorruptionError),
+        (failure(lmdb.InvalidError, 0), FormatError),
+        (failure(lmdb.ReadonlyError, errno.EACCES), ReadOnlyError),
+        (failure(lmdb.PanicError, 0), WriteFailedError),
+        (failure(lmdb.ReadersFullError, 0), BusyError),
+        (
+            failure(lmdb.Error, 0, "Attempt to operate on closed/deleted/dropped object."),
+            ClosedError,
+        ),
+        (failure(lmdb.BadTxnError, 0), failures.UnexpectedStorageError),
     ],
 )
 def test_translation(error: Exception, expected: type[Exception]) -> None:
@@ -79,7 +89,7 @@ def read(environment: Environment) -> bytes:
 
 @pytest.mark.parametrize(
     "error",
-    [lmdb.Error("mdb_txn_commit", errno.EIO), OSError(errno.EIO, "bad"), lmdb.BadTxnError("x", 0)],
+    [failure(lmdb.Error, errno.EIO), OSError(errno.EIO, "bad"), failure(lmdb.BadTxnError, 0)],
 )
 def test_a_failed_commit_poisons(
     path: str, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -102,7 +112,7 @@ def test_a_failed_commit_poisons(
 
 
 def test_no_room_at_commit(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = lmdb.DiskError("mdb_txn_commit", errno.ENOSPC)
+    full = failure(lmdb.DiskError, errno.ENOSPC)
     with Environment.open(path) as environment:
         fail_commits(monkeypatch, full)
         with pytest.raises(StorageFullError, match="rolled back"):
@@ -256,7 +266,11 @@ environment.close()
 def test_syncs_of_a_small_commit(path: str, durability: str, syncs: int, direct: int) -> None:
     script = COMMITS.format(durability=durability)
     _, _, trace = strace(
-        path, script, "-y", "-e", "trace=fsync,fdatasync,sync_file_range,pwrite64,openat,access,faccessat,faccessat2"
+        path,
+        script,
+        "-y",
+        "-e",
+        "trace=fsync,fdatasync,sync_file_range,pwrite64,openat,access,faccessat,faccessat2",
     )
     within = re.split(r".*-marker.*\n", trace)[1]
     assert len(re.findall(r"\b(?:fsync|fdatasync)\(", within)) == syncs
@@ -302,9 +316,11 @@ print(outcome)
     [
         ("fdatasync:error=EIO:when=2", {"failed"}),
         ("fdatasync:error=EIO:when=3", {"failed"}),
-        ("pwritev,pwrite64,writev:error=EIO:when=8", {"failed"}),
-        ("pwritev,pwrite64,writev:error=ENOSPC:when=9", {"full", "failed"}),
-        ("pwritev,pwrite64,writev:error=EINTR:when=8", {"no error"}),
+        ("writev:error=EIO:when=2", {"failed"}),
+        ("writev:error=ENOSPC:when=3", {"full"}),
+        ("pwrite64:error=EIO:when=2", {"failed"}),
+        ("pwrite64:error=ENOSPC:when=2", {"failed"}),
+        ("writev,pwrite64:error=EINTR:when=3", {"no error"}),
         ("fdatasync:error=ENOSPC:when=2", {"full"}),
     ],
 )
@@ -316,15 +332,17 @@ def test_injected_failures(path: str, inject: str, outcomes: set[str]) -> None:
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-def test_every_write_and_sync_fails_once(path: str, error: str) -> None:
+@pytest.mark.parametrize("call", ["writev", "pwrite64", "fdatasync", "fsync"])
+def test_every_write_and_sync_fails_once(path: str, call: str, error: str) -> None:
     """No failure anywhere loses the last commit or leaves a file that cannot be opened."""
     Environment.open(path).close()
     source = Path(path).read_bytes()
-    for number in range(1, 14):
+    script = FAILING.replace('commit(b"0")\n', TOLERANT, 1)
+    # There is one fsync per session: a second failure would be one of the session that repairs.
+    for number in range(1, 2 if call == "fsync" else 5):
         Path(path).write_bytes(source)
-        calls = "pwritev,pwrite64,writev,fdatasync,fsync"
-        script = FAILING.replace("commit(b\"0\")\n", TOLERANT, 1)
-        strace(path, script, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={number}")
+        inject = f"inject={call}:error={error}:when={number}"
+        strace(path, script, "-e", f"trace={call}", "-e", inject)
 
 
 TOLERANT = """
@@ -345,10 +363,13 @@ def test_a_full_map_is_no_failed_write(path: str, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(StorageFullError, match="map_size"), environment.write() as txn:
             txn.put("ids", b"k", bytes(4 << 20))
         assert environment.poisoned is None
-        with pytest.raises(StorageFullError), environment.write() as txn:
+        txn = environment.write()
+        with pytest.raises(StorageFullError):
+            txn.put("ids", b"k", bytes(4 << 20))
+        for refused in (lambda: txn.put("ids", b"k", b"v"), txn.commit):
             with pytest.raises(StorageFullError):
-                txn.put("ids", b"k", bytes(4 << 20))
-            txn.put("ids", b"k", b"after a failure nothing is committed")
+                refused()
+        txn.abort()
         write(environment, b"1")
         assert read(environment) == b"1"
 

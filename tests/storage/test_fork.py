@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Run ``work`` in a forked child; its process id. Ends it the normal way, finalisers included."""
+    """Run ``work`` in a forked child; its process id."""
     child = os.fork()
     if child:
         return child

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import pytest
@@ -65,12 +66,11 @@ def test_what_is_written_is_read(values: list[tuple[str, object]]) -> None:
 @given(st.binary(max_size=30), st.lists(st.sampled_from(sorted(FIELDS)), max_size=8))
 def test_no_input_makes_a_reader_fail_otherwise(data: bytes, names: list[str]) -> None:
     reader = Reader(data, "here")
-    try:
+    with contextlib.suppress(CorruptionError):
         for name in names:
             getattr(reader, name)()
         reader.end()
-    except CorruptionError as error:
-        assert str(error).startswith("here: ")
+        assert reader.position == len(data)
 
 
 def test_little_endian() -> None:
@@ -99,7 +99,9 @@ def test_text_must_be_utf8() -> None:
         Reader(Writer().blob(b"\xff").getvalue(), "x").text()
 
 
-@pytest.mark.parametrize(("name", "value"), [("u8", 256), ("u16", -1), ("u64", 2**64), ("f32", 1e300)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("u8", 256), ("u16", -1), ("u64", 2**64), ("f32", 1e300)]
+)
 def test_a_value_that_does_not_fit_is_the_callers_fault(name: str, value: float) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         getattr(Writer(), name)(value)

@@ -7,6 +7,7 @@ import pytest
 
 from mvdb.errors import BusyError, ClosedError
 from mvdb.storage.environment import Environment
+from mvdb.storage.transaction import WriteTransaction
 
 
 def fill(environment: Environment, entries: dict[bytes, bytes], table: str = "ids") -> None:
@@ -22,10 +23,14 @@ def contents(environment: Environment, table: str = "ids") -> dict[bytes, bytes]
 
 def test_commit_and_rollback(environment: Environment) -> None:
     fill(environment, {b"a": b"1"})
-    with pytest.raises(KeyError, match="oops"), environment.write() as txn:
+
+    def fail(txn: WriteTransaction) -> None:
         txn.put("ids", b"a", b"2")
         txn.delete_prefix("ids", b"")
         raise KeyError("oops")
+
+    with pytest.raises(KeyError, match="oops"), environment.write() as txn:
+        fail(txn)
     txn = environment.write()
     txn.put("ids", b"b", b"2")
     txn.abort()
@@ -65,15 +70,28 @@ def test_values_are_read_only_views(environment: Environment) -> None:
         assert value.nbytes == 10_000
 
 
-KEYS = [b"", b"a", b"a\x00", b"a\xff", b"a\xff\xff", b"b", b"ba", b"\xff", b"\xff\xff", b"\xff\xffa"]
+KEYS = [
+    b"",
+    b"a",
+    b"a\x00",
+    b"a\xff",
+    b"a\xff\xff",
+    b"b",
+    b"ba",
+    b"\xff",
+    b"\xff\xff",
+    b"\xff\xffa",
+]
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("prefix", [b"", b"a", b"a\xff", b"b", b"c", b"\xff", b"\xff\xff"])
 @pytest.mark.parametrize("start", [None, *KEYS, b"zz"])
-def test_iterate(environment: Environment, start: bytes | None, prefix: bytes, reverse: bool) -> None:
+def test_iterate(
+    environment: Environment, start: bytes | None, prefix: bytes, reverse: bool
+) -> None:
     keys = [key for key in KEYS if key]
-    fill(environment, {key: key for key in keys})
+    fill(environment, dict(zip(keys, keys, strict=True)))
     expected = [key for key in keys if key.startswith(prefix)]
     if start is not None and reverse and not start.startswith(prefix):
         return  # a start outside of the prefix has no meaning downwards
