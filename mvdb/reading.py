@@ -67,7 +67,7 @@ class Readable(ABC):
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: lists probed per query token, where the collection has lists.
             candidates: documents whose stored vectors are scored, at most, after the ranking by
-                centroid codes; default max(256, 16 k, 2.5 sqrt(documents)). Scoring stops earlier
+                centroid codes; default max(512, 32 k, 5 sqrt(documents)). Scoring stops earlier
                 when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.

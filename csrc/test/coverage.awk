@@ -7,7 +7,7 @@ function row(name, run, all, note) {
 /^ *-: *0:Source:/ {
   file = $0
   sub(/^.*Source:/, "", file)
-  ours = file ~ /^\.\.\//
+  ours = file ~ /^\.\.\// && file !~ /\/test\//
   sub(/^\.\.\//, "", file)
   next
 }

@@ -7,9 +7,9 @@ on NFCorpus (``python -m bench.encoders --settings`` measures them):
 - Windows of 256 tokens, the length the model was published with, are as good as windows of 512
   (.352 and .350) and take two thirds of their time. A longer text is cut into windows of equal
   length and encoded whole; first tokens alone would lose quality (.347).
-- Documents keep neither punctuation nor [CLS] and [SEP]: all rows are no better (.352) and a fifth
+- Documents keep neither punctuation nor [CLS] and [SEP]: all rows are no better (.353) and a fifth
   more.
-- Queries keep everything; without [CLS] and [SEP] they lose (.346).
+- Queries keep everything; without [CLS] and [SEP] they lose (.343).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 
 from mvdb.encoders import DEFAULT_NAME
 
-# Tokens (padding included) per batch. On one thread 32,768 take 1.4 times the time, 2,048 a tenth less.
+# Tokens (padding included) per batch. On one thread 32,768 take 1.4 times as long.
 _BATCH_TOKENS = 8192
 
 # From a text's tokens (n,), those of all its windows, to which of them have a row (n,) bool.

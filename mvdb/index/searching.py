@@ -24,11 +24,11 @@ from mvdb.index.state import Live, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Profile
 
-MIN_CANDIDATES = 256
-CANDIDATES_PER_HIT = 16
-CANDIDATES_PER_ROOT = 2.5
+MIN_CANDIDATES = 512
+CANDIDATES_PER_HIT = 32
+CANDIDATES_PER_ROOT = 5
 """Candidates by default, at most, grow with the square root of the collection, as more documents
-crowd around the best ones: 560 at 50,000 (docs/engine.md shows the curves)."""
+crowd around the best ones: 1,100 at 50,000 (docs/engine.md shows the curves)."""
 FIRST_CANDIDATES = 64
 STOP_DEVIATIONS = 2.5
 """The first candidates are scored whatever happens; of the others those whose coarse score, raised

@@ -17,7 +17,7 @@ from mvdb import core
 
 CENTROIDS_PER_ROOT = 18
 """K = this times sqrt(tokens)."""
-MIN_TOKENS_PER_CENTROID = 32
+MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
 GROUP_SAMPLE = 256

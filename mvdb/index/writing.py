@@ -27,7 +27,7 @@ FLUSH_BYTES = 64 << 20
 """Pending vectors (as float16) and texts of a trained database are flushed beyond this."""
 UNTRAINED_FLUSH_TOKENS = 4_000_000
 """Before training a transaction collects up to this many tokens, to train on all of them."""
-RETRAIN_GROWTH = 4.0
+RETRAIN_GROWTH = 16.0
 """optimize() trains anew when there are this many times the tokens of the last training."""
 TRAINING_SEED = 1
 

@@ -25,6 +25,8 @@ import numpy as np
 from mvdb.errors import CorruptionError
 
 _OVERFLOW: Final = 0x04
+_INTEGER_KEY: Final = 0x08
+_ONE_FILE: Final = 0x4000
 _META_PAGES: Final = 2
 _HEADER: Final = struct.Struct("=QHHI")
 """An overflow page's header: page number, padding, flags, number of pages."""
@@ -88,6 +90,20 @@ class _Verifier(_Base):  # type: ignore[misc]
         extent = self.read_extent(first, needed)
         return None if extent is None else bytes(extent[self.hdrsz : self.hdrsz + dsize])
 
+    def check_roots(self) -> None:
+        """The flags of the two trees every environment has.
+
+        The verifier takes any sound combination, but liblmdb asserts that the main tree, which
+        holds the tables' records, has no duplicates: one flipped bit, and the process aborts.
+        """
+        for name, tree, expected in (
+            ("free list", self.meta.free, _INTEGER_KEY),
+            ("table list", self.meta.main, 0),
+        ):
+            # The free list's field also holds flags of the environment: here, that it is one file.
+            if tree.flags & ~_ONE_FILE != expected:
+                self.err(f"{name}: flags {tree.flags:#x} where {expected:#x} are expected")
+
     def _check_cover(self) -> None:
         live = np.frombuffer(self.live, dtype=np.uint8)[_META_PAGES:]
         free = np.frombuffer(self.free, dtype=np.uint8)[_META_PAGES:]
@@ -108,8 +124,9 @@ def walk(descriptor: int, path: str, size: int) -> Findings:
             return Findings(list(public(path, subdir=False)), None)
         with os.fdopen(os.dup(descriptor), "rb") as file:
             verifier = _Verifier(file, size)
-            problems = list(verifier.verify())
-            return Findings(problems, verifier.live.rfind(1))
+            verifier.verify()
+            verifier.check_roots()
+            return Findings(list(verifier.errors), verifier.live.rfind(1))
     except lmdb.verify.VerifyError as error:
         raise CorruptionError(f"{path}: damaged ({error})") from None
     except _SLIPS as error:

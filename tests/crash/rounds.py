@@ -27,7 +27,7 @@ from tests.crash.workload import (
 from tests.support.model import Model, check_content, make_entry
 
 KILLS_PER_FILE = 12
-LONGEST = 0.3
+LONGEST = 0.7
 """Seconds that a writer lives at most, once it has opened the file."""
 PATIENCE = 120.0
 """Seconds after which a process that does not start, or does not die, is a fault."""
@@ -91,7 +91,7 @@ class Rounds:
         process, pipe = processes.start(
             processes.write_on, self.path, self.config, self.sequence, self.state
         )
-        delay = float(np.exp(self.rng.uniform(np.log(0.0003), np.log(LONGEST))))
+        delay = float(np.exp(self.rng.uniform(np.log(0.001), np.log(LONGEST))))
         from_ready = bool(self.rng.random() < 0.9)
         if not from_ready:  # while it starts and opens
             delay = min(delay, 0.05)

@@ -24,12 +24,12 @@ from mvdb.encoders import Encoder
 _DEFAULT_FILE = Path(".demo", "stdlib.mvdb")
 _RESULTS = 3
 _QUESTIONS = (
-    "How do I turn an object into a JSON string?",
-    "count how often each element occurs",
-    "a folder that is deleted when I am done with it",
-    "make several threads wait for each other at the same point",
-    "show the differences between two texts line by line",
-    "remember the results of a function so it is not computed again",
+    "How do I measure how long a small piece of code takes?",
+    "open a web page in the browser",
+    "cache the results of a function",
+    "find the longest common part of two strings",
+    "ask for a password without showing it on the screen",
+    "the middle value of a list of numbers",
 )
 
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     elif not console.quiet:
         total = time.monotonic() - started
         print(f"\n{file}: {size(stats.file_bytes)}, {total:.0f} s in all. Ask it more:")
-        print(f'  mvdb search {file} "open a file in the default browser"')
+        print(f'  mvdb search {file} "split a path into folder and name"')
     return 0
 
 
@@ -82,6 +82,8 @@ def _index(arguments: argparse.Namespace, console: Console, counts: Counts) -> N
     ):
         index_records(target, records, counts, shown, total=len(records))
         counts.tokens = target.tokens
+        if counts.passages:
+            target.db.compact()  # so that the size shown is that of the content
     if counts.passages:
         rate = counts.passages / max(counts.seconds, 0.001)
         _say(
