@@ -19,7 +19,14 @@ if sys.platform == "win32":
 else:
     # No contraction into fused multiply-adds: every instruction set must give the same bits. The
     # other two change no result; they let loops with comparisons and roots use vectors.
-    FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+    FLAGS = [
+        "-std=c11",
+        "-O3",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+    ]
 
 ffibuilder = FFI()
 ffibuilder.cdef((ROOT / "mvdb" / "core.cdef.h").read_text(encoding="utf-8"))

@@ -35,7 +35,7 @@ _BATCH = ("ids", "embeddings", "texts", "metadata")
 _END = object()
 
 
-def open(  # noqa: A001 - the name of the API, as in dbm.open
+def open(
     path: str | os.PathLike[str],
     *,
     dim: int | None = None,
@@ -76,8 +76,14 @@ def open(  # noqa: A001 - the name of the API, as in dbm.open
     if map_size is not None and (not isinstance(map_size, int) or map_size <= 0):
         raise InvalidInputError(f"map_size: bytes, a whole number above 0, not {map_size!r}")
     text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
-    if dim is None and text_encoder.identity is not None:
-        dim = text_encoder.identity.dim
+    made_by = text_encoder.identity
+    if made_by is not None and dim is not None and dim != made_by.dim:
+        raise DimensionMismatch(
+            f"encoder {made_by.name!r} gives vectors of dim {made_by.dim}, dim={dim} was asked for; "
+            "leave dim out, or give another encoder"
+        )
+    if made_by is not None:
+        dim = made_by.dim
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, settings.check(dim, bits))

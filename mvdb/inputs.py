@@ -72,7 +72,8 @@ def as_float32(array: NDArray[Any]) -> core.Floats:
         outside = np.isfinite(peaks) & (peaks > 0) & ((peaks < _TINY) | (peaks > _HUGE))
         if outside.any():
             array = array / np.where(outside, peaks, 1.0)[:, None]
-    return np.ascontiguousarray(array, np.float32)
+    rows: core.Floats = np.ascontiguousarray(array, np.float32)
+    return rows
 
 
 def as_query(value: Any, dim: int) -> core.Floats:
@@ -200,9 +201,7 @@ def _check_lengths(value: Any, n_rows: int) -> NDArray[np.int64]:
         at = int(np.argmax(lengths > n_rows))
         raise InvalidInputError(f"lengths: entry {at} is {lengths[at]}, flat has {n_rows} rows")
     if int(lengths.sum()) != n_rows:
-        raise InvalidInputError(
-            f"lengths add up to {int(lengths.sum())}, flat has {n_rows} rows"
-        )
+        raise InvalidInputError(f"lengths add up to {int(lengths.sum())}, flat has {n_rows} rows")
     return lengths
 
 

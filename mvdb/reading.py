@@ -176,8 +176,10 @@ class Readable(ABC):
             segment.check_records(txn, np.array([place[1]]))
             query_object.load(vectors, ROTATION_SEED)
             scores = query_object.explain(segment.view(txn), place[1], segment.n_tokens(place[1]))
-        best = scores.argmax(axis=1)
-        return Explanation(scores, best, float(scores.max(axis=1).sum()))
+            # By the core, as a search does it: the sum in another order would differ in rounding.
+            places = np.array([place], core.PLACE)
+            score = query_object.score(state.segment_list(txn), places, precise=True)[0]
+        return Explanation(scores, scores.argmax(axis=1), float(score))
 
     # ---- documents ----
 

@@ -169,9 +169,7 @@ class Transaction(Readable):
                 if replace:
                     self._writer.delete(key)
                 elif id_table.get(self._txn, key) is not None:
-                    raise DuplicateIdError(
-                        f"id {name!r} exists already; use upsert to replace it"
-                    )
+                    raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
             for batch in vectors.batches():
                 span = slice(batch.first, batch.first + len(batch.lengths))
                 self._writer.append(keys[span], batch.lengths, batch.flat, stored[span])

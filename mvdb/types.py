@@ -32,9 +32,7 @@ class Hit:
 
     __slots__ = ("_fetch", "_stored", "id", "score")
 
-    def __init__(
-        self, id: Id, score: float, fetch: Fetch
-    ) -> None:
+    def __init__(self, id: Id, score: float, fetch: Fetch) -> None:
         self.id = id
         self.score = score
         self._fetch = fetch

@@ -6,6 +6,7 @@ import inspect
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -203,7 +204,7 @@ def test_readonly_refuses_every_write_and_leaves_no_lock_file(path: Path) -> Non
     with mvdb.open(path, readonly=True) as db:
         assert db.readonly
         assert [hit.id for hit in db.search(matrix(1), 1)] == [1]
-        calls = [
+        calls: list[Callable[[], object]] = [
             lambda: db.insert("x", matrix(1)),
             lambda: db.upsert("x", matrix(1)),
             lambda: db.delete(1),
@@ -251,7 +252,7 @@ def test_use_after_close_raises(path: Path) -> None:
     db.close()
     db.close()
     query = matrix(0)
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: db.search(query),
         lambda: db.search_batch([query]),
         lambda: db.rerank(query, [1]),
@@ -319,7 +320,11 @@ def test_the_parents_handle_is_refused_after_fork(path: Path) -> None:
             status = 1
             try:
                 refusals = 0
-                calls = (lambda: len(db), lambda: db.search(matrix(0)), lambda: db.delete(0))
+                calls: list[Callable[[], object]] = [
+                    lambda: len(db),
+                    lambda: db.search(matrix(0)),
+                    lambda: db.delete(0),
+                ]
                 for call in calls:
                     try:
                         call()

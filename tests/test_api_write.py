@@ -36,7 +36,20 @@ def holds(db: mvdb.Database, name: str | int, rows: NDArray[Any]) -> None:
 
 
 def test_ids_are_kept_apart_by_type_and_iterate_in_order(db: mvdb.Database) -> None:
-    names = ["1", 1, "z", "é", -5, 2**63 - 1, -(2**63), "a" * 500, "日本", "😀", 0, "ß" * 250]
+    names: list[str | int] = [
+        "1",
+        1,
+        "z",
+        "é",
+        -5,
+        2**63 - 1,
+        -(2**63),
+        "a" * 500,
+        "日本",
+        "😀",
+        0,
+        "ß" * 250,
+    ]
     db.insert(names, [matrix(i) for i in range(len(names))])
     assert list(db.ids()) == sorted(names, key=id_order)
     assert len(db) == len(names)
@@ -484,7 +497,7 @@ def test_writes_before_and_after_training_are_all_there(tmp_path: Path, bits: in
     with trains_at(40), mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=bits) as db:
         fill(db, 30)
         assert db.stats().centroids == 0
-        db.delete(range(0, 10))
+        db.delete(range(10))
         fill(db, 40, first=30)
         assert db.stats().centroids > 0
         with db.transaction() as txn:

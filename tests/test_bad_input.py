@@ -1,5 +1,5 @@
-"""What cannot be stored or asked is refused by name: the message says what, where and what would do,
-the content stays as it was, and the handle goes on."""
+"""What cannot be stored or asked is refused by name: the message says what, where and what would
+do, the content stays as it was, and the handle goes on."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ def test_another_dim(db: mvdb.Database, dim: int) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_values_that_are_not_finite_are_named(
-    db: mvdb.Database, value: float, dtype: str
-) -> None:
+def test_values_that_are_not_finite_are_named(db: mvdb.Database, value: float, dtype: str) -> None:
     parts = [matrix(i, 4).astype(dtype) for i in range(3)]
     parts[1][0] = 0  # padding does not shift the row that is named
     parts[1][2, 5] = value
@@ -292,9 +290,7 @@ def test_metadata_that_contains_itself(db: mvdb.Database) -> None:
         ({"n": "\ud800"}, "filter.n: a string with a lone surrogate"),
     ],
 )
-def test_filters_name_the_path_of_the_fault(
-    db: mvdb.Database, condition: Any, says: str
-) -> None:
+def test_filters_name_the_path_of_the_fault(db: mvdb.Database, condition: Any, says: str) -> None:
     query = matrix(1)
     with refused(db, mvdb.FilterError, says):
         db.search(query, filter=condition)

@@ -85,9 +85,7 @@ def test_the_encoders_name_is_kept_in_the_file(db: mvdb.Database, path: Path) ->
             assert len(without.search(matrix(1))) == 2
 
 
-def test_another_encoder_warns_at_open_and_is_refused_at_use(
-    db: mvdb.Database, path: Path
-) -> None:
+def test_another_encoder_warns_at_open_and_is_refused_at_use(db: mvdb.Database, path: Path) -> None:
     db.close()
     with pytest.warns(UserWarning, match="'fake'.*'other'") as caught:
         other = mvdb.open(path, encoder=FakeEncoder("other"))
@@ -111,7 +109,7 @@ def test_an_encoder_of_another_dim_is_refused_at_open(db: mvdb.Database, path: P
     db.close()
     with pytest.raises(mvdb.DimensionMismatch, match=f"dim {DIM}, not 16"):
         mvdb.open(path, encoder=FakeEncoder(dim=16))
-    with pytest.raises(mvdb.DimensionMismatch, match="encoder.*16"):
+    with pytest.raises(mvdb.DimensionMismatch, match=r"encoder.*16"):
         mvdb.open(path.with_name("new.mvdb"), dim=4, encoder=FakeEncoder(dim=16))
 
 
@@ -133,7 +131,7 @@ def test_a_document_with_neither_vectors_nor_text_is_named(db: mvdb.Database) ->
 
 @pytest.mark.parametrize("encoder", [5, object(), "default"])
 def test_what_is_no_encoder_is_refused_at_open(path: Path, encoder: Any) -> None:
-    with pytest.raises(mvdb.InvalidInputError, match="encoder: .* has no encode_documents"):
+    with pytest.raises(mvdb.InvalidInputError, match=r"encoder: .* has no encode_documents"):
         mvdb.open(path, dim=DIM, encoder=encoder)
     assert not path.exists()
 

@@ -44,7 +44,12 @@ static float take_float(input *in) {
 
 static uint8_t *take_block(input *in, size_t n) {
   uint8_t *block = room(n, 1);
-  for (size_t i = 0; i < n; i++) block[i] = (uint8_t)take(in, 1);
+  const size_t given = n < in->left ? n : in->left;
+  if (n == 0) return block;
+  memset(block, 0, n);
+  if (given > 0) memcpy(block, in->data, given);
+  in->data += given;
+  in->left -= given;
   return block;
 }
 

@@ -70,7 +70,7 @@ def _encoder(codec: core.Codec) -> Callable[[Batch], tuple[list[EncodedDocument]
 def _cut(batch: Batch, codes: core.Bytes, records: core.Bytes) -> list[EncodedDocument]:
     n = max(1, len(batch.vectors))
     code_bytes, token_bytes = len(codes) // n, len(records) // n
-    all_codes, all_records = codes.tobytes(), memoryview(records)
+    all_codes, all_records = codes.tobytes(), memoryview(records.data)
     documents = []
     at = 0
     for document in batch.documents:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from mvdb.catalogue import ids as id_keys
-from mvdb.errors import CorruptionError
+from mvdb.errors import CorruptionError, FormatError
 from mvdb.index import generations, id_table, layout, manifest
 from mvdb.index.layout import Part
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
@@ -61,7 +61,7 @@ class Checker:
         try:
             yield
             self._blocks[part] += 1
-        except CorruptionError as error:
+        except (CorruptionError, FormatError) as error:
             self._problems.append(str(error))
 
     def _check(self, current: Manifest) -> None:
@@ -71,7 +71,8 @@ class Checker:
                 self._check_segment(info, known)
         with self._noting("ids"):
             self._check_ids(current, known)
-        self._check_orphans(current)
+        with self._noting("tables"):
+            self._check_orphans(current)
 
     def _check_segment(self, info: SegmentInfo, known: dict[bytes, int]) -> None:
         codec = None

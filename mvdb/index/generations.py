@@ -92,12 +92,8 @@ def load(txn: ReadTransaction, generation: int) -> core.Codec:
             bits=bits,
             seed=seed,
             rows=np.frombuffer(run(_ROWS), np.uint8).reshape(n_rows, padded),
-            group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(
-                n_groups, padded
-            ),
-            group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(
-                np.uint32
-            ),
+            group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(n_groups, padded),
+            group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(np.uint32),
             a_scales=scales[: core.SCALES].copy(),
             b_scales=scales[core.SCALES :].copy(),
         )

@@ -107,7 +107,8 @@ def unpack_directory(body: memoryview, where: str) -> Directory:
         # Copied: aligned, in native order, and independent of the mapped page.
         arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
         at += size
-    directory = Directory(*arrays, n_fields=n_fields)
+    numbers, checksums, starts, chunks, blocks = arrays
+    directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)
     _check(directory, where)
     return directory
 

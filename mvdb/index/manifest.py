@@ -115,7 +115,7 @@ def unpack(body: memoryview) -> Manifest:
     if len(body) != _HEADER.size + count * _SEGMENT.size:
         raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
     segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
-    manifest = Manifest(*counters, segments=segments)
+    manifest = Manifest(*counters, segments)
     _check(manifest)
     return manifest
 

@@ -67,6 +67,7 @@ class Salvager:
         self.tally = Tally()
         self.manifest = self._newest_manifest()
         self._keys = self._keys_by_number()
+        self._newest = self._newest_numbers()
 
     def _newest_manifest(self) -> Manifest:
         found: list[Manifest] = []
@@ -87,6 +88,23 @@ class Salvager:
                 keys[int.from_bytes(body, "little")] = key
         return keys
 
+    def _newest_numbers(self) -> dict[bytes, int]:
+        """The greatest document number of each id: what has another number was replaced, whatever
+        damaged tombstones say."""
+        newest: dict[bytes, int] = {}
+        for number, key in self._keys.items():
+            newest[key] = max(number, newest.get(key, 0))
+        for info in self.manifest.segments:
+            try:
+                segment = Segment(self._txn, info, None, self._dim)
+            except CorruptionError:
+                continue
+            for row, number in enumerate(segment.directory.numbers.tolist()):
+                found = self._key(segment, row, number)
+                if found is not None:
+                    newest[found] = max(number, newest.get(found, 0))
+        return newest
+
     def copy_to(self, txn: WriteTransaction) -> None:
         """Writes everything that verifies into a new, empty database."""
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
@@ -103,15 +121,16 @@ class Salvager:
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
             recovered = self.tally.recovered - before
-            self.tally.lost += info.live_documents - recovered
+            self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
                 infos.append(writer.finish(info.residual_sum * recovered / info.n_documents))
+        if self._codec(txn, result.generation, copied) is None:
+            # Without its centroids the file begins untrained, like a new one.
+            result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
 
-    def _codec(
-        self, txn: WriteTransaction, generation: int, copied: set[int]
-    ) -> core.Codec | None:
+    def _codec(self, txn: WriteTransaction, generation: int, copied: set[int]) -> core.Codec | None:
         """The codec of a generation, whose tables are copied once; None when they are damaged."""
         if generation == FLOAT16:
             return None
@@ -136,9 +155,7 @@ class Salvager:
                     return ~deleted.astype(bool)
         return None
 
-    def _documents(
-        self, info: SegmentInfo, codec: core.Codec | None
-    ) -> Iterator[EncodedDocument]:
+    def _documents(self, info: SegmentInfo, codec: core.Codec | None) -> Iterator[EncodedDocument]:
         try:
             segment = Segment(self._txn, info, codec, self._dim)
         except CorruptionError:
@@ -176,7 +193,7 @@ class Salvager:
         number = int(segment.directory.numbers[row])
         checksum = int(segment.directory.checksums[row])
         key = self._key(segment, row, number)
-        if key is None or envelope.checksum(record) != checksum:
+        if key is None or self._newest[key] != number or envelope.checksum(record) != checksum:
             return None
         text, metadata = self._stored(segment, row)
         return EncodedDocument(

@@ -154,9 +154,7 @@ class Search:
         if only_float16 and not self._state.has_float16:
             return np.empty(0, core.PLACE)
         parts = [np.empty(0, core.PLACE)]
-        for i, (info, mask) in enumerate(
-            zip(self._state.manifest.segments, allowed, strict=True)
-        ):
+        for i, (info, mask) in enumerate(zip(self._state.manifest.segments, allowed, strict=True)):
             if only_float16 and info.generation != FLOAT16:
                 continue
             rows = np.arange(info.n_documents) if mask is None else np.nonzero(mask)[0]

@@ -221,9 +221,7 @@ class Segment:
                 stored = self.block(txn, block)
             yield self.encoded(txn, row, stored[row - int(blocks[block])])
 
-    def encoded(
-        self, txn: ReadTransaction, row: int, stored: documents.Stored
-    ) -> EncodedDocument:
+    def encoded(self, txn: ReadTransaction, row: int, stored: documents.Stored) -> EncodedDocument:
         """One document with all that a new segment needs to hold it."""
         self.view(txn)
         return EncodedDocument(

@@ -126,12 +126,10 @@ def open_state(
 ) -> State:
     """The state of a manifest, taking from a previous one what both have. Segments numbered
     `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
-    known: dict[int, tuple[Segment, Live | None, int]] = {}
+    known: dict[int, tuple[Segment | None, Live | None, int]] = {}
     codecs: dict[int, core.Codec] = {}
     if previous is not None:
-        triples = zip(
-            previous.manifest.segments, previous.segments, previous.live, strict=True
-        )
+        triples = zip(previous.manifest.segments, previous.segments, previous.live, strict=True)
         for info, segment, live in triples:
             known[info.id] = segment, live, info.n_deleted
             if segment.codec is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from mvdb import core
 from mvdb.errors import CorruptionError
 from mvdb.index import building, generations, id_table, layout, manifest, merging
-from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
+from mvdb.index.manifest import FLOAT16, SegmentInfo
 from mvdb.index.pending import Batch, Pending, PendingDocument
 from mvdb.index.segment_writer import SegmentWriter
 from mvdb.index.state import TOMBSTONES, State, open_state, store_live
@@ -237,9 +237,7 @@ class IndexWriter:
         if old.generation != FLOAT16:
             generations.delete(self._txn, old.generation)
         residual = sum(info.residual_sum for info in infos) / n_tokens
-        self._manifest = replace(
-            self._manifest.with_segments(infos), trained_residual=residual
-        )
+        self._manifest = replace(self._manifest.with_segments(infos), trained_residual=residual)
 
     # ---- merging ----
 
@@ -287,4 +285,3 @@ class IndexWriter:
         if self._pending is not None:
             self._pending.close()
             self._pending = None
-

@@ -48,7 +48,7 @@ def run(folder: Path, kills: int, seed: int) -> Counter[str]:
 
 def _special(folder: Path, seed: int, counts: Counter[str]) -> None:
     rng = np.random.default_rng([seed, 4])
-    rounds.creation_round(folder, seed, rng, 0.04)
+    rounds.creation_round(folder, seed, rng, 0.006)
     (folder / f"created-{seed}.mvdb").unlink()
     model = rounds.sample_model(120)
     path = folder / f"filled-{seed}.mvdb"

@@ -45,7 +45,7 @@ def test_a_killed_creation_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
     """P4: also, nothing lies around after the next compaction."""
     rng = np.random.default_rng(SEED)
     print(f"seed {SEED}")
-    there = [rounds.creation_round(tmp_path, i, rng, 0.04) for i in range(SHORT_ROUNDS)]
+    there = [rounds.creation_round(tmp_path, i, rng, 0.006) for i in range(SHORT_ROUNDS)]
     print(f"{sum(there)} of {len(there)} files were there")
 
 

@@ -66,6 +66,8 @@ def next_step(config: Config, sequence: int, state: State) -> tuple[Step, State]
     after = dict(state)
     names = [name for name in state if name != CLOCK]
     roll = rng.random()
+    if config.limit > 1000 and len(state) < 1000 and roll > 0.5:
+        roll = 1.0  # soon across the threshold
     if roll < 0.08:
         return Step("optimize"), after
     if roll < 0.14:
