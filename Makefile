@@ -31,9 +31,9 @@ demo: $(VENV)/.demo
 	$(BIN)/mvdb demo
 
 test: $(VENV)/.test
+	$(MAKE) lint
 	$(MAKE) -C csrc/test test
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
-	$(MAKE) lint
 
 lint: $(VENV)/.test
 	$(BIN)/mypy

@@ -72,7 +72,8 @@ def select_instruction_set(name: str) -> bool:
 
 
 def normalise(rows: Floats) -> tuple[Floats, Bytes]:
-    """Unit-length copies of `rows` (n, dim) and what each was: ROW_UNIT, ROW_ZERO, ROW_NOT_FINITE."""
+    """Unit-length copies of `rows` (n, dim) and what each was: ROW_UNIT, ROW_ZERO or
+    ROW_NOT_FINITE."""
     out = np.empty_like(rows)
     state = np.empty(len(rows), np.uint8)
     lib.mv_normalise(

@@ -79,8 +79,8 @@ def open(
     made_by = text_encoder.identity
     if made_by is not None and dim is not None and dim != made_by.dim:
         raise DimensionMismatch(
-            f"encoder {made_by.name!r} gives vectors of dim {made_by.dim}, dim={dim} was asked for; "
-            "leave dim out, or give another encoder"
+            f"encoder {made_by.name!r} gives vectors of dim {made_by.dim}, dim={dim} was asked "
+            "for; leave dim out, or give another encoder"
         )
     if made_by is not None:
         dim = made_by.dim
@@ -110,9 +110,9 @@ def open(
 class Database(Readable):
     """An open database; made by `mvdb.open`.
 
-    A context manager. Safe to use from many threads: any number of readers and one writer at a time,
-    which readers never wait for. Other processes may have the same file open. After `os.fork()` the
-    child must open the file anew."""
+    A context manager. Safe to use from many threads: any number of readers and one writer at a
+    time, which readers never wait for. Other processes may have the same file open. After
+    `os.fork()` the child must open the file anew."""
 
     def __init__(
         self,
@@ -239,8 +239,8 @@ class Database(Readable):
             ids: one id or a sequence; str of 1..500 UTF-8 bytes or 64-bit int. 1 is not "1".
             embeddings: for one id a matrix (n, dim); else a sequence of matrices, a 3-D array, or a
                 tuple (flat, lengths) with flat (sum(lengths), dim). Anything with __array__ or
-                DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are brought to unit
-                length; zero rows are dropped as padding. None: the texts are encoded.
+                DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are brought to
+                unit length; zero rows are dropped as padding. None: the texts are encoded.
             texts: stored, and returned with hits.
             metadata: a JSON object per document, to be filtered on.
 
@@ -289,7 +289,8 @@ class Database(Readable):
             commit_every: documents per transaction.
             progress: called after each commit with the number of documents inserted so far.
 
-        Returns the number of documents inserted. Raises as `insert` does, except for ids that exist.
+        Returns the number of documents inserted. Raises as `insert` does, except for ids that
+        exist, and InvalidInputError for a batch that is none.
         """
         if commit_every < 1:
             raise InvalidInputError(f"commit_every: at least 1, not {commit_every}")
@@ -390,8 +391,8 @@ def _insert_new(txn: Transaction, batch: Any) -> int:
         batch = dict(zip(_BATCH, batch, strict=False))
     if not isinstance(batch, Mapping) or "ids" not in batch or not set(batch) <= set(_BATCH):
         raise InvalidInputError(
-            f"batches: each is a mapping with ids and any of {', '.join(_BATCH[1:])}, or a tuple of "
-            "these in this order"
+            f"batches: each is a mapping with ids and any of {', '.join(_BATCH[1:])}, or a tuple "
+            "of these in this order"
         )
     names = id_keys.as_list(batch["ids"])
     if not id_keys.is_single(batch["ids"]):

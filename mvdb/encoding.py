@@ -1,4 +1,4 @@
-"""Texts to vectors: the database's encoder, and the check that it is the one the vectors came from."""
+"""Texts to vectors: the database's encoder, and the check that the vectors came from it."""
 
 from __future__ import annotations
 

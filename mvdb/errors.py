@@ -1,4 +1,4 @@
-"""The exceptions of mvdb. Each inherits the builtin that fits, so ``except ValueError`` still works."""
+"""The exceptions of mvdb. Each inherits the builtin that fits: ``except ValueError`` works."""
 
 from __future__ import annotations
 

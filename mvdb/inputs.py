@@ -30,11 +30,11 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
     """`value` as a floating-point array without a copy where that is possible.
 
     Raises InvalidInputError for object arrays, ragged lists and dtypes that are not floating."""
-    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor
-        value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype):
-            value = value.float()
     try:
+        if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor
+            value = value.detach().cpu()
+            if "bfloat16" in str(value.dtype):
+                value = value.float()
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             array = np.from_dlpack(value)
         else:
@@ -85,10 +85,10 @@ def as_query(value: Any, dim: int) -> core.Floats:
     if (state == core.ROW_NOT_FINITE).any():
         row = int(np.argmax(state == core.ROW_NOT_FINITE))
         raise InvalidInputError(f"query: row {row} has a value that is not finite (NaN or Inf)")
-    rows = rows[state == core.ROW_UNIT]
-    if len(rows) == 0:
+    kept: core.Floats = rows[state == core.ROW_UNIT]
+    if len(kept) == 0:
         raise InvalidInputError("query: all rows are zero")
-    return rows
+    return kept
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,9 @@ class Readable(ABC):
         with self._reading() as (_, state):
             return state.manifest.live_documents
 
+    def __bool__(self) -> bool:
+        return True  # `if db:` asks whether there is one, not whether it holds documents
+
     def __contains__(self, id: object) -> bool:
         try:
             key = id_keys.encode(id)  # type: ignore[arg-type]

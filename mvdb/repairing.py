@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from mvdb import encoding, settings
-from mvdb.index.salvaging import Salvager, as_transaction, copy_meta
+from mvdb.index.salvaging import Salvager, Tally, as_transaction, copy_meta
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.storage.salvage import SalvagedFile
 
@@ -39,15 +39,19 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
     if os.path.exists(dst):
         raise FileExistsError(f"{os.fspath(dst)}: exists already; repair writes a new file")
     with SalvagedFile(src) as file:
-        stored = settings.load(as_transaction(file))
-        salvager = Salvager(file, stored.dim)
-
-        def initialise(txn: WriteTransaction) -> None:
-            settings.store(txn, stored)
-            copy_meta(file, txn, encoding.KEY)
-            salvager.copy_to(txn)
-
-        Environment.open(os.fspath(dst), initialise=initialise).close()
-        tally = salvager.tally
-        del salvager
+        tally = _copy(file, dst)
     return Repair(tally.recovered, tally.lost, tally.texts_lost)
+
+
+def _copy(file: SalvagedFile, dst: str | os.PathLike[str]) -> Tally:
+    """On return nothing refers to the file any more, so that it can be closed."""
+    stored = settings.load(as_transaction(file))
+    salvager = Salvager(file, stored.dim)
+
+    def initialise(txn: WriteTransaction) -> None:
+        settings.store(txn, stored)
+        copy_meta(file, txn, encoding.KEY)
+        salvager.copy_to(txn)
+
+    Environment.open(os.fspath(dst), initialise=initialise).close()
+    return salvager.tally

@@ -30,8 +30,8 @@ class Transaction(Readable):
 
     Made by `Database.transaction()` and used as a context manager by one thread: leaving the block
     commits, an exception rolls back. `search`, `get` and the other reading methods see the
-    transaction's own writes. A write that fails dooms the whole transaction, even when its exception
-    is caught inside the block: the commit then raises, and nothing is kept."""
+    transaction's own writes. A write that fails dooms the whole transaction, even when its
+    exception is caught inside the block: the commit then raises, and nothing is kept."""
 
     def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
         self.dim = database.dim

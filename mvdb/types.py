@@ -26,8 +26,8 @@ class Hit:
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
-    They are read from the database as it is then, also when the snapshot or transaction that gave the
-    hit has ended, and are None when the document was deleted or replaced between the search and
+    They are read from the database as it is then, also when the snapshot or transaction that gave
+    the hit has ended, and are None when the document was deleted or replaced between the search and
     their first use; use them inside a `snapshot()` where that matters."""
 
     __slots__ = ("_fetch", "_stored", "id", "score")

@@ -1,4 +1,4 @@
-"""Maintenance: optimize, compact, backup, verify, repair keep every document, and say what they did."""
+"""Maintenance: optimize, compact, backup, verify and repair keep every document, and say so."""
 
 from __future__ import annotations
 

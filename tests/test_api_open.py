@@ -129,7 +129,7 @@ def test_a_missing_file_is_not_made_unless_asked(path: Path, options: dict[str, 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="folder.*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"folder.*nowhere"):
         mvdb.open(tmp_path / "nowhere" / "a.mvdb", dim=4)
 
 
@@ -294,7 +294,7 @@ def test_a_transaction_does_not_commit_through_a_closed_database(path: Path) -> 
 
 
 def test_the_block_closes_also_after_an_exception(path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), mvdb.open(path, dim=DIM) as db:
+    with pytest.raises(ZeroDivisionError), mvdb.open(path, dim=DIM) as db:  # noqa: PT012
         fill(db, 1)
         raise ZeroDivisionError
     with pytest.raises(mvdb.ClosedError):

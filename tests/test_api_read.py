@@ -1,4 +1,4 @@
-"""Reading: searches against an independent brute force, and what hits, snapshots and numbers promise."""
+"""Reading: searches against an independent brute force, hits, snapshots and numbers."""
 
 from __future__ import annotations
 

@@ -347,7 +347,7 @@ def test_delete_counts_what_was_there(db: mvdb.Database) -> None:
 def test_a_transaction_is_all_or_nothing(db: mvdb.Database) -> None:
     fill(db, 3)
     before = content(db.path)
-    with pytest.raises(ZeroDivisionError), db.transaction() as txn:
+    with pytest.raises(ZeroDivisionError), db.transaction() as txn:  # noqa: PT012
         txn.insert("a", matrix(10))
         txn.upsert(0, matrix(11))
         txn.delete(1)
@@ -378,7 +378,7 @@ def test_a_transaction_sees_its_own_writes(db: mvdb.Database) -> None:
 def test_a_caught_failure_still_rolls_back(db: mvdb.Database) -> None:
     fill(db, 1)
     before = content(db.path)
-    with pytest.raises(mvdb.Error, match="earlier write"), db.transaction() as txn:
+    with pytest.raises(mvdb.Error, match="earlier write"), db.transaction() as txn:  # noqa: PT012
         txn.insert("a", matrix(1))
         with pytest.raises(mvdb.DuplicateIdError):
             txn.insert(0, matrix(1))

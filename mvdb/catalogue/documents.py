@@ -4,7 +4,8 @@ A block holds consecutive documents of a segment, about `BLOCK_BYTES` before com
 enough that one hit's text costs little, large enough for zstd to find what documents share.
 
 Block: raw size u32, then a zstd frame of: for each document a text length u32 (0xFFFFFFFF: no
-text), a metadata length u32 (the same), then for each document its text (UTF-8) and metadata (JSON).
+text), a metadata length u32 (the same), then for each document its text (UTF-8) and metadata
+(JSON).
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def as_list(value: Id | Sequence[Id]) -> list[Id]:
 
 
 def is_single(value: object) -> bool:
-    """Whether one id alone was given. Bytes count as one (which `encode` refuses), not as a sequence
-    of small integers."""
+    """Whether one id alone was given. Bytes count as one (which `encode` refuses), not as a
+    sequence of small integers."""
     if isinstance(value, (str, int, bytes, bytearray)) or not hasattr(value, "__iter__"):
         return True
     return getattr(value, "ndim", 1) == 0

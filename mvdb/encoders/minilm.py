@@ -167,7 +167,7 @@ class MiniLMEncoder:
 
     def _autocast(self, is_query: bool) -> torch.autocast:
         fast = self._precision == "bfloat16" or (
-            self._precision == "auto" and not is_query and _has_fast_bfloat16(self._device)
+            self._precision == "auto" and not is_query and has_fast_bfloat16(self._device)
         )
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=fast)
 
@@ -310,7 +310,7 @@ def _batches(windows: list[_Window]) -> Iterator[list[int]]:
         first += count
 
 
-def _has_fast_bfloat16(device: torch.device) -> bool:
+def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether the CPU multiplies bfloat16 natively; emulated it is slower than float32."""
     if device.type != "cpu":
         return False

@@ -1,7 +1,7 @@
 """How a segment lies in the file: keys of its parts and the layout of its directory.
 
-A segment is an immutable set of documents, cut into chunks of consecutive documents. Its parts, each
-value sealed in an envelope, stand in the table `segments` under (segment, part, index).
+A segment is an immutable set of documents, cut into chunks of consecutive documents. Its parts,
+each value sealed in an envelope, stand in the table `segments` under (segment, part, index).
 """
 
 from __future__ import annotations

@@ -112,10 +112,20 @@ def unpack(body: memoryview) -> Manifest:
     if len(body) < _HEADER.size:
         raise CorruptionError("manifest: too short")
     *counters, count = _HEADER.unpack_from(body)
+    sequence, next_segment, next_document, n_ids, trained_tokens, generation, residual = counters
     if len(body) != _HEADER.size + count * _SEGMENT.size:
         raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
     segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
-    manifest = Manifest(*counters, segments)
+    manifest = Manifest(
+        sequence,
+        next_segment,
+        next_document,
+        n_ids,
+        trained_tokens,
+        generation,
+        residual,
+        segments,
+    )
     _check(manifest)
     return manifest
 

@@ -1,6 +1,7 @@
 """Copying what verifies of a damaged database into a new one.
 
-Documents are copied as they are stored, codes and residuals, so that nothing is lost by encoding anew.
+Documents are copied as they are stored, codes and residuals, so that nothing is lost by encoding
+anew.
 A document is recovered when its record, its id and, for quantised segments, its codes and centroids
 verify; a damaged block of texts costs the texts only.
 """

@@ -105,8 +105,8 @@ class Search:
         return self._rank(places, k, None)
 
     def _search(self, allowed: Sequence[Live | None], wanted: int, k: int) -> Places:
-        """Ranks by codes, then scores the best until the rest cannot matter; those that may be among
-        the best k."""
+        """Ranks by codes, then scores the best until the rest cannot matter; those that may be
+        among the best k."""
         begin = time.perf_counter()
         segments = self._state.segment_list(self._txn)
         bitmaps = [

@@ -126,7 +126,7 @@ def open_state(
 ) -> State:
     """The state of a manifest, taking from a previous one what both have. Segments numbered
     `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
-    known: dict[int, tuple[Segment | None, Live | None, int]] = {}
+    known: dict[int, tuple[Segment, Live | None, int]] = {}
     codecs: dict[int, core.Codec] = {}
     if previous is not None:
         triples = zip(previous.manifest.segments, previous.segments, previous.live, strict=True)
@@ -138,10 +138,12 @@ def open_state(
     segments: list[Segment] = []
     lives: list[Live | None] = []
     for info in current.segments:
-        segment, live, n_deleted = known.get(info.id, (None, None, -1))
-        if segment is None:
+        if info.id in known:
+            segment, live, n_deleted = known[info.id]
+        else:
             volatile = volatile_from is not None and info.id >= volatile_from
             segment = Segment(txn, info, codec_of(info.generation), dim, volatile=volatile)
+            live, n_deleted = None, -1
         segments.append(segment)
         # Deletions only ever grow, so the same number of them is the same set.
         lives.append(live if n_deleted == info.n_deleted else load_live(txn, info))

@@ -109,16 +109,24 @@ def backup(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def repair(arguments: argparse.Namespace, console: Console) -> int:
-    with _Change(arguments.source, console) as change:
-        mvdb.repair(arguments.source, arguments.destination)
-    change.report(arguments.destination)
+    outcome = mvdb.repair(arguments.source, arguments.destination)
+    value = {
+        "file": str(arguments.destination),
+        "recovered": outcome.recovered,
+        "lost": outcome.lost,
+        "texts_lost": outcome.texts_lost,
+    }
+    text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
+    text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
+    text += f", {outcome.lost:,} lost"
+    console.summary(value, text)
     return 0
 
 
 def delete(arguments: argparse.Namespace, console: Console) -> int:
     ids: list[str | int] = list(dict.fromkeys(arguments.ids))
     if arguments.integers:
-        ids = [int(id) for id in ids]
+        ids = list(dict.fromkeys(map(_integer, arguments.ids)))
     with mvdb.open(arguments.file, create=False) as db:
         deleted = db.delete(ids)
     missing = len(ids) - deleted
@@ -126,6 +134,13 @@ def delete(arguments: argparse.Namespace, console: Console) -> int:
     value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
     console.summary(value, text)
     return 0
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an integer") from None
 
 
 class _Change:
