@@ -2,8 +2,8 @@
 
 Nearest centroid plus residual; each dimension of a residual is one of 2^bits buckets, cut at the
 quantiles i / 2^bits of all residual values of a sample and represented by the quantiles
-(i + 1/2) / 2^bits; what is reconstructed is brought to unit length (ColBERTv2, arXiv 2112.01488 §3.3;
-PLAID, arXiv 2205.09707 §2; the same arithmetic as in their ``ResidualCodec``).
+(i + 1/2) / 2^bits; what is reconstructed is brought to unit length (ColBERTv2, arXiv 2112.01488
+§3.3; PLAID, arXiv 2205.09707 §2; the same arithmetic as in their ``ResidualCodec``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class ColbertV2Codec:
     weights: Floats
 
     @classmethod
-    def fit(cls, centroids: Floats, vectors: Floats, codes: NDArray[np.integer], bits: int) -> ColbertV2Codec:
+    def fit(
+        cls, centroids: Floats, vectors: Floats, codes: NDArray[np.integer], bits: int
+    ) -> ColbertV2Codec:
         """Buckets for the residuals of unit vectors (n, dim) to the centroids `codes` (n,)."""
         chosen = slice(None)
         if len(vectors) > _SAMPLE:

@@ -3,18 +3,19 @@
     python -m bench.fidelity                            # everything
     python -m bench.fidelity nfcorpus --bits 2 --centroids 8192
 
-Every document is scored with what is reconstructed from the stored bytes and compared with exact MaxSim
-of the original vectors. Both codecs have the same centroids and the same codes.
+Every document is scored with what is reconstructed from the stored bytes and compared with exact
+MaxSim of the original vectors. Both codecs have the same centroids and the same codes.
 
-- *overlap@10*: share of the exact ten best among the ten best found; *nDCG@10* against the judgements.
+- *overlap@10*: share of the exact ten best among the ten best found; *nDCG@10*: linear gain.
 - *error²*: mean squared distance of a unit vector and its reconstruction.
-- *score error*: root mean square, over all pairs of query and document, of MaxSim's error; *relative*: to
-  that of ColBERTv2's codec at the same bits.
+- *score error*: root mean square, over all pairs of query and document, of MaxSim's error;
+  *relative*: to that of ColBERTv2's codec at the same bits.
 
-Cases: collections encoded with the default encoder (`bench.vectors`), with mvdb's own number of centroids
-and with --centroids; and real ColBERTv2 vectors: ``nanofiqa35`` (exact, with foreign centroids: those of
-the lotte index) and ``lotte500`` (there the 2-bit reconstructions of a PLAID index are taken for exact;
-with the index's own centroids ColBERTv2's codec would meet its own output again, so others are trained).
+Cases: collections encoded with the default encoder (`bench.vectors`), with mvdb's own number of
+centroids and with --centroids; and real ColBERTv2 vectors: ``nanofiqa35`` (exact, with foreign
+centroids: those of the lotte index) and ``lotte500`` (there the 2-bit reconstructions of a PLAID
+index are taken for exact; with that index's centroids ColBERTv2's codec would meet its own output
+again, so others are trained).
 """
 
 from __future__ import annotations
@@ -29,17 +30,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.collections import data_folder, load_collection
 from bench.colbertv2_codec import ColbertV2Codec
+from bench.collections import data_folder, load_collection
 from bench.metrics import ndcg_at, overlap_at
 from bench.tables import Report, parser
+from bench.truth import K, all_scores, best_ten
 from bench.vectors import load_vectors
 from mvdb import core
 from mvdb.index import training
 
-K = 10
 SEED = 1
-BLOCK_ROWS = 4096
 COLBERT_CASES = ("nanofiqa35", "lotte500")
 
 
@@ -123,23 +123,6 @@ def colbert_case(name: str) -> Case:
     return Case(name, flat, lengths, queries, spec, [], [], {})
 
 
-def all_scores(case: Case, flat: core.Floats) -> core.Floats:
-    """MaxSim of every query with every document (queries, documents), all queries in one product."""
-    tokens = np.concatenate(case.queries).T
-    query_starts = np.cumsum([0, *map(len, case.queries)])[:-1]
-    starts = np.cumsum([0, *case.lengths.tolist()])
-    table = np.empty((len(case.queries), len(case.lengths)), np.float32)
-    first = 0
-    while first < len(case.lengths):
-        wanted = int(np.searchsorted(starts, starts[first] + BLOCK_ROWS, side="right")) - 1
-        last = max(first + 1, wanted)
-        similarity = flat[starts[first] : starts[last]] @ tokens
-        best = np.maximum.reduceat(similarity, starts[first:last] - starts[first], axis=0)
-        table[:, first:last] = np.add.reduceat(best, query_starts, axis=1).T
-        first = last
-    return table
-
-
 def rebuild(codec: core.Codec, case: Case) -> tuple[NDArray[np.uint32], core.Floats]:
     """Centroid numbers (n,) and reconstructed vectors (n, dim), through encoded bytes."""
     codes, records, _ = codec.encode(case.flat, case.lengths.astype(np.uint32))
@@ -172,18 +155,13 @@ def plain_centroids(spec: core.CodecSpec) -> core.Floats:
     return core.normalise(rows)[0]
 
 
-def top(table: core.Floats) -> list[list[int]]:
-    """The ten best documents of each row of a table of scores."""
-    return np.argsort(-table, axis=1, kind="stable")[:, :K].tolist()
-
-
 class Judge:
     """Exact scores of a case, and how reconstructed vectors compare with them."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._scores = all_scores(case, case.flat)
-        self._best = top(self._scores)
+        self._scores = all_scores(case.queries, case.flat, case.lengths)
+        self._best = best_ten(self._scores)
 
     def exact(self) -> dict[str, Any]:
         """The row of the original vectors."""
@@ -191,8 +169,8 @@ class Judge:
 
     def row(self, codec: str, bits: int, size: float, vectors: core.Floats) -> dict[str, Any]:
         """What reconstructed vectors (n, dim) are worth."""
-        scores = all_scores(self._case, vectors)
-        best = top(scores)
+        scores = all_scores(self._case.queries, vectors, self._case.lengths)
+        best = best_ten(scores)
         return self._row(codec, bits, size, best) | {
             "overlap@10": overlap_at(K, best, self._best),
             "error²": _mean_square(vectors, self._case.flat),

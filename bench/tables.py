@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:
-    """A heading and a Markdown table; the columns are the keys of the rows in order of appearance."""
+    """A heading and a Markdown table; columns are the keys of the rows in order of appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     lines = [columns, ["---"] * len(columns), *cells]
@@ -21,7 +21,7 @@ def markdown(title: str, rows: Sequence[Row]) -> str:
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, int) and not isinstance(value, bool):

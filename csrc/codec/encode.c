@@ -62,7 +62,8 @@ static void choose_codes(const mv_codec *codec, token *t) {
   for (size_t d = 0; d < codec->dim; d++) {
     t->levels[d] = (float)((int)levels->bytes[t->codes[d]] - levels->zero);
   }
-  /* No level is zero, but what padding decodes to is never seen: it must not count in the scales. */
+  /* No level is zero, but what padding decodes to is never seen: it must not count in the scales.
+   */
   for (size_t d = codec->dim; d < n; d++) t->levels[d] = 0.0f;
 }
 
@@ -90,11 +91,12 @@ static void choose_scales(const mv_codec *codec, token *t) {
   t->b = b * stretch;
 }
 
-static float residual_norm(const mv_codec *codec, const token *t) {
+/* Length of vector - a * centroid. */
+static float residual_norm(const mv_codec *codec, const token *t, float a) {
   float sums[PARTIAL_SUMS] = {0};
   for (size_t d = 0; d < codec->padded; d += PARTIAL_SUMS) {
     for (size_t j = 0; j < PARTIAL_SUMS; j++) {
-      float r = t->vector[d + j] - t->centroid[d + j];
+      float r = t->vector[d + j] - a * t->centroid[d + j];
       sums[j] += r * r;
     }
   }
@@ -103,16 +105,16 @@ static float residual_norm(const mv_codec *codec, const token *t) {
   return sqrtf(sum);
 }
 
-/* The scales that a codec with unlimited tables would use; returns the residual's length. */
-static float fit(const mv_codec *codec, token *t) {
-  float norm = residual_norm(codec, t);
-  t->a = 1.0f;
-  t->b = norm / (sqrtf((float)codec->dim) * codec->levels->sigma);
+/* The scales that a codec with unlimited tables would use, starting from the vector's projection on
+ * its centroid. */
+static void fit(const mv_codec *codec, token *t) {
+  float cc = dot(t->centroid, t->centroid, codec->padded);
+  t->a = cc > 0.0f ? dot(t->vector, t->centroid, codec->padded) / cc : 1.0f;
+  t->b = residual_norm(codec, t, t->a) / (sqrtf((float)codec->dim) * codec->levels->sigma);
   for (int i = 0; i < REFINEMENTS; i++) {
     choose_codes(codec, t);
     choose_scales(codec, t);
   }
-  return norm;
 }
 
 static uint8_t nearest_scale(const float *scales, float x) {
@@ -219,7 +221,7 @@ mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, f
 
 /* Encodes one token into place i of a document's record of n tokens; returns the residual norm. */
 static float encode_token(const mv_codec *codec, token *t, size_t i, size_t n, uint8_t *record) {
-  float norm = fit(codec, t);
+  fit(codec, t);
   uint8_t a = nearest_scale(codec->a_scales, t->a);
   uint8_t b = nearest_scale(codec->b_scales, t->b);
   t->a = codec->a_scales[a];
@@ -228,7 +230,7 @@ static float encode_token(const mv_codec *codec, token *t, size_t i, size_t n, u
   record[i] = a;
   record[n + i] = b;
   pack(t->codes, codec->padded, codec->bits, record + 2 * n + i * codec->packed_bytes);
-  return norm;
+  return residual_norm(codec, t, 1.0f);
 }
 
 mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,

@@ -131,7 +131,12 @@ def _mutated(body: bytes, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-KINDS: dict[str, Callable[[Path, int], None]] = {"mutate": mutate}
+def detonate(path: Path, seed: int) -> None:
+    """The bomb of that number in `by_hand`."""
+    reseal(path, list(by_hand().values())[seed])
+
+
+KINDS: dict[str, Callable[[Path, int], None]] = {"mutate": mutate, "bomb": detonate}
 
 
 # -- bombs made by hand ----------------------------------------------------------------------------

@@ -55,12 +55,13 @@ def break_pages(specimen: Specimen, seed: int) -> bytes:
 
 
 def stale_page(specimen: Specimen, seed: int) -> bytes:
-    """A page as it was some commits ago: a lost write."""
+    """A page as it was some commits ago: a lost write. Not a meta page: when that write is lost the
+    commit has not happened, and nothing can tell that from a crash before it."""
     rng = np.random.default_rng([seed, 13])
     data = bytearray(specimen.intact)
     differing = [
         at
-        for at in range(0, min(len(data), len(specimen.older)), PAGE)
+        for at in range(2 * PAGE, min(len(data), len(specimen.older)), PAGE)
         if data[at : at + PAGE] != specimen.older[at : at + PAGE]
     ]
     at = differing[int(rng.integers(len(differing)))]

@@ -55,8 +55,8 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
         "contains": lambda: [name in db for name in ids],
         "search": lambda: _hits(db.search(query, 10)),
         "coarse": lambda: _hits(db.search(other, 5, candidates=20)),
-        "exact": lambda: _hits(db.search(query, 200, exact=True)),
-        "filtered": lambda: _hits(db.search(query, 50, filter={"group": {"$lte": 1}})),
+        "exact": lambda: _hits(db.search(query, 15, exact=True)),
+        "filtered": lambda: _hits(db.search(query, 12, filter={"group": {"$lte": 1}})),
         "nested": lambda: _hits(
             db.search(
                 other,

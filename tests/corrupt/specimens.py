@@ -32,8 +32,6 @@ def make(name: str, folder: Path) -> Specimen:
     older = b""
     with lowered(
         train_documents=80 if name == "trained" else 10_000,
-        base_tokens=128,
-        fanout=4,
         chunk_bytes=12_000,
     ):
         for part in range(4):
