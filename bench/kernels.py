@@ -6,7 +6,7 @@
 Times are nanoseconds per document token of 128 dimensions for all query tokens together (the
 interaction: per code). The *bound* is that of the products alone, 4,096 multiply-adds a token for
 32 query tokens: at two dot-product instructions a cycle 32 cycles with AVX-512 VNNI, 64 with
-AVX-VNNI, 128 with NEON. The clock is measured by a chain of dependent instructions of known latency.
+AVX-VNNI, 128 with NEON. The clock is measured by a chain of dependent instructions.
 """
 
 from __future__ import annotations

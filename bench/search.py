@@ -11,7 +11,7 @@
 - *overlap@10*: with exact MaxSim of the original vectors; *nDCG@10*: linear gain.
 - *private MB*: memory of the searching process above an interpreter that has imported numpy and
   lmdb, its mapping of the file apart; *mapped MB*: resident part of that mapping.
-- *B/token*: the file's size after compact() per token: everything but texts, of which there are none.
+- *B/token*: the file's size after compact() per token: all there is, without texts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CENTROIDS_PER_ROOT = (8, 12, 18, 24, 36)
 
 
 def build(path: str, collection: str, bits: int, per_root: float | None = None) -> dict[str, Any]:
-    """Builds a database of a collection, in one insert, and compacts it. Runs in its own process."""
+    """Builds a database of a collection in one insert and compacts it. Runs in its own process."""
     import mvdb
     from mvdb.index import training
 
@@ -161,7 +161,7 @@ class Bench:
             path, built = self.build(b)
             found = self.search(path)
             rows.append({"bits": b, **_built(built), **found})
-            if curves:
+            if curves and b < 16:  # float16 is searched exactly
                 self.candidate_rows += [
                     {"bits": b, "candidates": c, **self.search(path, c)} for c in CANDIDATES
                 ]
@@ -198,13 +198,14 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("collections", nargs="*", default=["nfcorpus", "scifact"])
     options.add_argument("--bits", type=int, nargs="+", default=[2, 4])
     options.add_argument("--curves", action="store_true", help="vary candidates and centroids")
+    options.add_argument("--folder", help="where to make databases (default: a temporary folder)")
     options.add_argument("--passes", type=int, default=3, help="timed passes over the queries")
     options.add_argument("--rounds", type=int, default=1, help="searching processes")
     chosen = options.parse_args(arguments)
     report = Report()
     for collection in chosen.collections:
-        with tempfile.TemporaryDirectory(dir=".") as folder:
-            bench = Bench(collection, Path(folder).absolute(), chosen.passes, chosen.rounds)
+        with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+            bench = Bench(collection, Path(folder).resolve(), chosen.passes, chosen.rounds)
             n = len(bench.truth.vectors.doc_lengths)
             report.add(
                 f"{collection}: {n:,} documents", bench.main_table(chosen.bits, chosen.curves)

@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 def all_scores(
     queries: Sequence[Floats], flat: NDArray[Any], lengths: NDArray[np.integer]
 ) -> Floats:
-    """MaxSim of all queries with all documents (queries, documents), block by block of documents."""
+    """MaxSim (queries, documents) of all queries with all documents, in blocks of documents."""
     tokens = np.concatenate(queries).T
     query_starts = np.cumsum([0, *map(len, queries)])[:-1]
     starts = np.cumsum([0, *lengths.tolist()])

@@ -17,7 +17,7 @@ from mvdb.catalogue import columns, filters, metadata
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
 from mvdb.encoding import TextEncoder
-from mvdb.errors import InvalidInputError, NotFoundError
+from mvdb.errors import CorruptionError, InvalidInputError, NotFoundError
 from mvdb.index import id_table
 from mvdb.index.searching import Found, Options, Search
 from mvdb.index.state import Live, State
@@ -357,7 +357,10 @@ def _no_metadata(n_documents: int) -> columns.Columns:
 
 def _decoded(stored: tuple[bytes | None, bytes | None]) -> tuple[str | None, Metadata | None]:
     text, raw = stored
-    return (
-        None if text is None else text.decode("utf-8"),
-        None if raw is None else metadata.loads(raw),
-    )
+    try:
+        return (
+            None if text is None else text.decode("utf-8"),
+            None if raw is None else metadata.loads(raw),
+        )
+    except UnicodeDecodeError as error:
+        raise CorruptionError(f"a stored text is not UTF-8 ({error.reason})") from None

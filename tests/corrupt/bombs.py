@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import lmdb
@@ -14,7 +15,7 @@ import numpy as np
 import zstandard
 
 from mvdb.index import layout
-from mvdb.storage import envelope
+from mvdb.storage import cleanmark, envelope
 from mvdb.storage.format import ENVELOPE_HEADER, TABLES, Kind
 
 Change = Callable[[str, bytes, Kind, bytes], bytes | None]
@@ -136,7 +137,22 @@ def detonate(path: Path, seed: int) -> None:
     reseal(path, list(by_hand().values())[seed])
 
 
-KINDS: dict[str, Callable[[Path, int], None]] = {"mutate": mutate, "bomb": detonate}
+def rot(path: Path, seed: int) -> None:
+    """A bit flips while the file keeps its clean mark, as when the medium loses it."""
+    rng = np.random.default_rng([seed, 21])
+    with open(path, "r+b") as file:
+        at = int(rng.integers(path.stat().st_size))
+        if rng.random() < 0.5:
+            at = at // 4096 * 4096 + int(rng.integers(160))
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes((byte ^ 1 << int(rng.integers(8)),)))
+        file.flush()
+        assert cleanmark.mark(file.fileno())
+
+
+KINDS: dict[str, Callable[[Path, int], None]] = {"mutate": mutate, "bomb": detonate, "rot": rot}
 
 
 # -- bombs made by hand ----------------------------------------------------------------------------
@@ -185,6 +201,7 @@ def floats(at: int, *values: float) -> Callable[[bytes], bytes]:
     return lambda body: body[:at] + packed + body[at + len(packed) :]
 
 
+@cache
 def zeros_frame(size: int) -> bytes:
     """A zstd frame of so many zero bytes, that says so."""
     compressor = zstandard.ZstdCompressor(level=3).compressobj(size=size)
@@ -193,11 +210,11 @@ def zeros_frame(size: int) -> bytes:
     return b"".join(parts) + compressor.flush()
 
 
-def _block(stated: int, frame: bytes) -> Callable[[bytes], bytes]:
-    return lambda body: struct.pack("<I", stated & 0xFFFF_FFFF) + frame
+def _block(stated: int, size: int) -> Callable[[bytes], bytes]:
+    return lambda body: struct.pack("<I", stated) + zeros_frame(size)
 
 
-_HEADER_OF_MANIFEST = 52
+_HEADER_OF_MANIFEST = 56
 _BIG = 1 << 63
 _NAN = float("nan")
 _INF = float("inf")
@@ -219,8 +236,8 @@ def by_hand() -> dict[str, Change]:
         "format: empty": named(b"format", lambda body: b""),
         "format: version 2": named(b"format", u32(8, 2)),
         "manifest: empty": named(b"manifest", lambda body: b""),
-        "manifest: 2^32-1 segments": named(b"manifest", u32(48, 0xFFFF_FFFF)),
-        "manifest: no segments": named(b"manifest", lambda body: u32(48, 0)(body[:52])),
+        "manifest: 2^32-1 segments": named(b"manifest", u32(52, 0xFFFF_FFFF)),
+        "manifest: no segments": named(b"manifest", lambda body: u32(52, 0)(body[:56])),
         "manifest: 2^63 ids": named(b"manifest", u64(24, _BIG)),
         "manifest: generation 99": named(b"manifest", u32(first_segment + 8, 99)),
         "manifest: segment 2^63": named(b"manifest", u64(first_segment, _BIG)),
@@ -228,8 +245,10 @@ def by_hand() -> dict[str, Change]:
         "manifest: 2^63 tokens": named(b"manifest", u64(first_segment + 20, _BIG)),
         "manifest: 2^63 deleted tokens": named(b"manifest", u64(first_segment + 28, _BIG)),
         "manifest: all deleted": named(
-            b"manifest", lambda body: body[:68] + body[64:68] + body[72:]
+            b"manifest", lambda body: body[:72] + body[68:72] + body[76:]
         ),
+        "manifest: NaN residual": named(b"manifest", f64(first_segment + 36, _NAN)),
+        "manifest: infinite trained residual": named(b"manifest", f64(44, _INF)),
         "manifest: first 0": named(b"manifest", u64(first_segment + 44, 0)),
         "manifest: last 2^64-1": named(b"manifest", u64(first_segment + 52, (1 << 64) - 1)),
         "centroids: dim 0": replace_first(Kind.CENTROIDS, u32(0, 0), 0),
@@ -287,16 +306,16 @@ def by_hand() -> dict[str, Change]:
         "id: number 0": replace_first(Kind.ID, u64(0, 0)),
         "id: empty": replace_first(Kind.ID, lambda body: b""),
         "documents: frame of 512 MiB": replace_first(
-            Kind.DOCUMENTS, _block(1 << 29, zeros_frame(1 << 29))
+            Kind.DOCUMENTS, _block(1 << 29, 1 << 29)
         ),
         "documents: frame of 2 GiB": replace_first(
-            Kind.DOCUMENTS, _block(1 << 31, zeros_frame(1 << 31))
+            Kind.DOCUMENTS, _block(1 << 31, 1 << 31)
         ),
         "documents: frame says more": replace_first(
             Kind.DOCUMENTS, lambda body: u32(0, struct.unpack_from("<I", body)[0] - 1)(body)
         ),
         "documents: lies of 512 MiB": replace_first(
-            Kind.DOCUMENTS, _block(1000, zeros_frame(1 << 29))
+            Kind.DOCUMENTS, _block(1000, 1 << 29)
         ),
         "documents: no frame": replace_first(Kind.DOCUMENTS, lambda body: body[:4]),
         "documents: empty": replace_first(Kind.DOCUMENTS, lambda body: b""),

@@ -59,13 +59,14 @@ def stale_page(specimen: Specimen, seed: int) -> bytes:
     commit has not happened, and nothing can tell that from a crash before it."""
     rng = np.random.default_rng([seed, 13])
     data = bytearray(specimen.intact)
+    older = specimen.older[int(rng.integers(len(specimen.older)))]
     differing = [
         at
-        for at in range(2 * PAGE, min(len(data), len(specimen.older)), PAGE)
-        if data[at : at + PAGE] != specimen.older[at : at + PAGE]
+        for at in range(2 * PAGE, min(len(data), len(older)), PAGE)
+        if data[at : at + PAGE] != older[at : at + PAGE]
     ]
     at = differing[int(rng.integers(len(differing)))]
-    data[at : at + PAGE] = specimen.older[at : at + PAGE]
+    data[at : at + PAGE] = older[at : at + PAGE]
     return bytes(data)
 
 

@@ -21,9 +21,6 @@ ERROR = "error: "
 FOREIGN = "FOREIGN "
 """Begins the answer when something else than an error of mvdb was raised."""
 
-ALLOWED_FOREIGN = (MemoryError,)
-"""Where the address space is limited; the worker counts these."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -146,3 +143,15 @@ def judge(answers: Answers, expected: Answers) -> str:
             seen = "verify sees it" if answers["verify"] != expected["verify"] else "nothing sees it"
             return f"SILENT: another answer to {name} ({seen})"
     return "refused" if refused else "same"
+
+
+def judge_resealed(answers: Answers, expected: Answers) -> str:
+    """For a file whose checksums were made to fit its lies: "refused" (an error somewhere, or
+    `verify` sees it), "answered" (a plausible lie cannot be told from the truth), or the exception
+    that is not one of mvdb."""
+    for name, answer in answers.items():
+        if answer.startswith(FOREIGN):
+            return f"{name}: {answer}"
+    if any(answer.startswith(ERROR) for answer in answers.values()):
+        return "refused"
+    return "answered" if answers["verify"] == expected["verify"] else "refused"

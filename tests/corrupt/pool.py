@@ -86,11 +86,9 @@ class Examiner:
         else:
             path.write_bytes(damage.KINDS[case.kind](specimen, case.seed))
         answers = examine.examine(path, plan, readonly=case.seed % 2 == 0)
-        verdict = examine.judge(answers, self._expected[case.specimen])
         if resealed:
-            # The checksums were made to fit: a plausible lie cannot be told from the truth.
-            foreign = [f"{n}: {a}" for n, a in answers.items() if a.startswith(examine.FOREIGN)]
-            return foreign[0] if foreign else "refused" if verdict == "refused" else "answered"
+            return examine.judge_resealed(answers, self._expected[case.specimen])
+        verdict = examine.judge(answers, self._expected[case.specimen])
         if verdict == "same" and case.seed % 2:
             wrong = examine.write_on(path, plan)
             if wrong and not wrong.startswith(examine.ERROR):

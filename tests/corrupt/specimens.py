@@ -16,11 +16,12 @@ NAMES = ("trained", "untrained", "float16")
 
 @dataclass(frozen=True)
 class Specimen:
-    """An intact file and the same one as it was some commits earlier (for stale pages)."""
+    """An intact file, and the same one as it was one, two and three commits earlier (for stale
+    pages)."""
 
     name: str
     intact: bytes
-    older: bytes
+    older: tuple[bytes, ...]
     dim: int = DIM
 
 
@@ -29,34 +30,41 @@ def make(name: str, folder: Path) -> Specimen:
     time being), or `float16` (bits=16)."""
     path = folder / f"{name}.mvdb"
     bits = 16 if name == "float16" else 4
-    older = b""
+    older: list[bytes] = []
     with lowered(
         train_documents=80 if name == "trained" else 10_000,
         chunk_bytes=12_000,
     ):
         for part in range(4):
             with mvdb.open(path, dim=DIM, bits=bits) as db:
-                _write(db, part)
+                for write in (_insert, _replace, _single):
+                    write(db, part)
+                    if part == 3:
+                        older.append(path.read_bytes())
                 if part == 2:
                     db.compact()  # else most pages were free, and damage to them means nothing
-            if part == 2:
-                older = path.read_bytes()
-    return Specimen(name, path.read_bytes(), older)
+    return Specimen(name, path.read_bytes(), tuple(older[:-1]))
 
 
-def _write(db: mvdb.Database, part: int) -> None:
-    """A part of the history: inserts, replacements, deletions, and a commit of one document."""
+def _insert(db: mvdb.Database, part: int) -> None:
     names: list[str | int] = [part * 100 + i for i in range(24)]
     names += [f"schlüssel {part} {i}" for i in range(10)]
     entries = [make_entry(name, part, DIM, MAX_TOKENS) for name in names]
-    columns = {
-        "texts": [entry.text for entry in entries],
-        "metadata": [entry.metadata for entry in entries],
-    }
-    db.insert(names, [entry.vectors for entry in entries], **columns)
+    db.insert(
+        names,
+        [entry.vectors for entry in entries],
+        texts=[entry.text for entry in entries],
+        metadata=[entry.metadata for entry in entries],
+    )
+
+
+def _replace(db: mvdb.Database, part: int) -> None:
     with db.transaction() as txn:
         replaced = make_entry(part * 100, 50 + part, DIM, MAX_TOKENS)
         txn.upsert(part * 100, replaced.vectors, texts=replaced.text, metadata=replaced.metadata)
         txn.delete([part * 100 + 1, part * 100 - 90, f"schlüssel {part} 3"])
-    single = make_entry(f"single {part}", 1, DIM)
-    db.insert(f"single {part}", single.vectors, texts="one document alone")
+
+
+def _single(db: mvdb.Database, part: int) -> None:
+    entry = make_entry(f"single {part}", 1, DIM)
+    db.upsert([f"single {part}", 5], [entry.vectors, entry.vectors], texts=["alone", "again"])
