@@ -38,7 +38,10 @@ def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     """
     size = _regular_file_size(descriptor, path)
     page_size = _read_page_size(descriptor, path, size)
-    if not at_rest or cleanmark.is_marked(descriptor):
+    if not at_rest:
+        return True
+    _check_transaction_numbers(descriptor, path, page_size)
+    if cleanmark.is_marked(descriptor):
         return True
     _verify_structure(descriptor, path, size, page_size)
     return False
@@ -78,6 +81,23 @@ def _read_page_size(descriptor: int, path: str, size: int) -> int:
     if size < 2 * page_size:
         raise CorruptionError(f"{path}: truncated to {size} bytes, inside its first two pages")
     return page_size
+
+
+def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> None:
+    """LMDB reads the meta page with the higher transaction number, and nothing else protects these
+    numbers: one flipped bit could bring back the state before the last commit. But commits take
+    turns, the even ones on page 0, so the two numbers differ by exactly one."""
+    even, odd = (
+        _META.unpack(_pread(descriptor, _META.size, page * page_size + _PAGE_HEADER))[-1]
+        for page in (0, 1)
+    )
+    if even == odd == 0:
+        return  # made by LMDB, and nothing committed: not one of ours
+    if even % 2 or not odd % 2 or abs(even - odd) != 1:
+        raise CorruptionError(
+            f"{path}: the meta pages state the transactions {even} and {odd}, which do not follow "
+            "each other"
+        )
 
 
 def _find_magic(head: bytes) -> int | None:

@@ -129,7 +129,10 @@ class ReadTransaction:
 
     def cursor(self, table: str) -> Any:
         """A raw cursor of the table, for access patterns that `iterate` does not serve."""
-        return self._open().cursor(self._tables[table])
+        try:
+            return self._open().cursor(self._tables[table])
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
 
     def count(self, table: str) -> int:
         """Number of entries in the table (kept by LMDB: not counted anew)."""

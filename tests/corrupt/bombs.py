@@ -305,18 +305,12 @@ def by_hand() -> dict[str, Change]:
         "id: number 2^63": replace_first(Kind.ID, u64(0, _BIG)),
         "id: number 0": replace_first(Kind.ID, u64(0, 0)),
         "id: empty": replace_first(Kind.ID, lambda body: b""),
-        "documents: frame of 512 MiB": replace_first(
-            Kind.DOCUMENTS, _block(1 << 29, 1 << 29)
-        ),
-        "documents: frame of 2 GiB": replace_first(
-            Kind.DOCUMENTS, _block(1 << 31, 1 << 31)
-        ),
+        "documents: frame of 512 MiB": replace_first(Kind.DOCUMENTS, _block(1 << 29, 1 << 29)),
+        "documents: frame of 2 GiB": replace_first(Kind.DOCUMENTS, _block(1 << 31, 1 << 31)),
         "documents: frame says more": replace_first(
             Kind.DOCUMENTS, lambda body: u32(0, struct.unpack_from("<I", body)[0] - 1)(body)
         ),
-        "documents: lies of 512 MiB": replace_first(
-            Kind.DOCUMENTS, _block(1000, 1 << 29)
-        ),
+        "documents: lies of 512 MiB": replace_first(Kind.DOCUMENTS, _block(1000, 1 << 29)),
         "documents: no frame": replace_first(Kind.DOCUMENTS, lambda body: body[:4]),
         "documents: empty": replace_first(Kind.DOCUMENTS, lambda body: b""),
         "documents: unknown size": replace_first(Kind.DOCUMENTS, _without_size),
@@ -361,5 +355,3 @@ def _lengths(value: int, *, every: bool = False) -> Callable[[bytes], bytes]:
         return body[:4] + zstandard.ZstdCompressor().compress(bytes(raw))
 
     return make
-
-

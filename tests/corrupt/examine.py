@@ -126,7 +126,7 @@ def write_on(path: Path, plan: Plan) -> str:
 
 
 def judge(answers: Answers, expected: Answers) -> str:
-    """"same", "refused" (some answers were, the others are right), or what is wrong."""
+    """ "same", "refused" (some answers were, the others are right), or what is wrong."""
     if answers["open"].startswith(FOREIGN):
         return answers["open"]
     if answers["open"].startswith(ERROR):
@@ -140,7 +140,9 @@ def judge(answers: Answers, expected: Answers) -> str:
         elif name == "verify":
             refused = refused or answer != expected[name]
         elif answer != expected[name]:
-            seen = "verify sees it" if answers["verify"] != expected["verify"] else "nothing sees it"
+            seen = (
+                "verify sees it" if answers["verify"] != expected["verify"] else "nothing sees it"
+            )
             return f"SILENT: another answer to {name} ({seen})"
     return "refused" if refused else "same"
 

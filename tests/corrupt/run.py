@@ -50,7 +50,9 @@ def cases(kind: str, count: int, seed: int) -> Iterator[Case]:
 
 def show(outcome: Outcome, seconds: float) -> str:
     """What was counted, and the bad cases."""
-    lines = [f"{seconds:.0f} s: " + ", ".join(f"{k} {v}" for k, v in sorted(outcome.counts.items()))]
+    lines = [
+        f"{seconds:.0f} s: " + ", ".join(f"{k} {v}" for k, v in sorted(outcome.counts.items()))
+    ]
     lines += [f"{case.specimen},{case.kind},{case.seed}: {what}" for case, what in outcome.bad[:50]]
     return "\n".join(lines)
 

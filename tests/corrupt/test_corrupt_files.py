@@ -66,13 +66,13 @@ def _transaction_bits() -> list[tuple[int, int]]:
     return [(page * PAGE + 144 + i // 8, i % 8) for page in (0, 1) for i in range(64)]
 
 
-@pytest.mark.xfail(strict=True, reason="nothing protects the number that chooses the meta page")
 def test_a_flipped_transaction_number_does_not_bring_back_an_old_state(
     examiner: Examiner, tmp_path: Path
 ) -> None:
     """P5. LMDB takes the meta page with the higher transaction number; one bit of it, and the state
-    before the last commit is the newest. The two numbers differ by one and stand on the page of
-    their parity."""
+    before the last commit was the newest. Now the two numbers must follow each other. (In some
+    states one of these 128 bits makes another plausible pair; that cannot be told from a crash
+    before the last commit.)"""
     intact = examiner._specimens["trained"].intact
     ids = list(examiner._plans["trained"].ids)
     path = tmp_path / "flipped.mvdb"
@@ -83,9 +83,8 @@ def test_a_flipped_transaction_number_does_not_bring_back_an_old_state(
         path.write_bytes(data)
         try:
             with mvdb.open(path, readonly=True) as db:
-                if list(db.ids()) != ids or not db.verify().ok or len(db.get(5)[0].text) == 0:
-                    silent.append((at, bit))
-                if db.get(5)[0].text != "again":
+                document = db.get(5)[0]
+                if list(db.ids()) != ids or document is None or document.text != "again":
                     silent.append((at, bit))
         except mvdb.Error:
             pass

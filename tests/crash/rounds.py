@@ -165,9 +165,7 @@ class Rounds:
         text = None if clock is None else clock.text
         matching = [o for o in options if (str(o[CLOCK]) if CLOCK in o else None) == text]
         assert matching, f"clock {text}, possible are {[o.get(CLOCK) for o in options]}"
-        process, pipe = processes.start(
-            processes.check_here, self.path, self.config, matching[-1]
-        )
+        process, pipe = processes.start(processes.check_here, self.path, self.config, matching[-1])
         process.join(PATIENCE)
         assert processes.receive(pipe) == [(DONE, 0)], "a fresh process finds something else"
         self.counts["fresh process"] += 1

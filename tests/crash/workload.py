@@ -98,7 +98,9 @@ def _random_writes(
         version = sequence * 16 + i % 16
         some = [names[j] for j in {int(j) for j in rng.integers(0, len(names), 4)}] if names else []
         if kind == "insert" and len(state) < config.limit:
-            fresh: list[Id] = [sequence * 10_000 + 100 * i + j for j in range(int(rng.integers(1, 9)))]
+            fresh: list[Id] = [
+                sequence * 10_000 + 100 * i + j for j in range(int(rng.integers(1, 9)))
+            ]
             if rng.random() < 0.5:
                 fresh = [f"schlüssel {name}" for name in fresh]
             writes.append(("insert", fresh, version))

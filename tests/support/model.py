@@ -155,7 +155,9 @@ def check_search(db: Readable, model: Model, stored: Mapping[Id, Floats], seed: 
     check_hits(db.search(query, k), scores, k, len(query), complete=False)
     group = int(rng.integers(0, 4))
     fits = {
-        name: score for name, score in scores.items() if (model[name].metadata or {}).get("group") == group
+        name: score
+        for name, score in scores.items()
+        if (model[name].metadata or {}).get("group") == group
     }
     hits = db.search(query, k, filter={"group": group}, candidates=len(stored) + 1)
     check_hits(hits, fits, k, len(query))
