@@ -45,6 +45,7 @@ class Checker:
         self._deep = deep
         self._problems: list[str] = []
         self._blocks: Counter[str] = Counter()
+        self._parts: Counter[tuple[int, Part]] = Counter()
         self._documents = 0
         self._tokens = 0
 
@@ -91,6 +92,18 @@ class Checker:
         self._tokens += self._count_tokens(segment, live, info)
         segment.view(self._txn)
         self._blocks["codes"] += len(segment.directory.chunks) - 1 if codec else 0
+        directory = segment.directory
+        chunks = len(directory.chunks) - 1
+        self._parts += Counter(
+            {
+                (info.id, Part.DIRECTORY): 1,
+                (info.id, Part.CODES): chunks if codec else 0,
+                (info.id, Part.RECORDS): chunks,
+                (info.id, Part.IDS): 1,
+                (info.id, Part.DOCUMENTS): len(directory.blocks) - 1,
+                (info.id, Part.FIELDS): directory.n_fields,
+            }
+        )
         if self._deep:
             self._check_contents(segment)
 
@@ -134,19 +147,31 @@ class Checker:
         self._find_orphans(TOMBSTONES, lambda key: key in alive)
         used = {current.generation, *(info.generation for info in current.segments)}
         self._find_orphans(generations.TABLE, lambda key: int.from_bytes(key[:4], "big") in used)
-        self._check_parts(current)
+        self._check_parts()
 
     def _find_orphans(self, table: str, expected: Callable[[bytes], bool]) -> None:
         count = sum(1 for key, _ in self._txn.iterate(table) if not expected(bytes(key)))
         if count:
             self._problems.append(f"{table}: {count} values belong to nothing (orphans)")
 
-    def _check_parts(self, current: Manifest) -> None:
-        """Every value of the segments has a known part number."""
+    def _check_parts(self) -> None:
+        """Every value of the segments has a known part number, and there are as many of each as the
+        directories say. Of segments that could not be read nothing is known."""
         parts = {int(part) for part in Part}
-        for key, _ in self._txn.iterate(layout.TABLE):
-            if len(key) != 13 or bytes(key)[8] not in parts:
-                self._problems.append(f"segments: key {bytes(key).hex()} is none of ours")
+        found: Counter[tuple[int, Part]] = Counter()
+        for view, _ in self._txn.iterate(layout.TABLE):
+            key = bytes(view)
+            if len(key) != 13 or key[8] not in parts:
+                self._problems.append(f"segments: key {key.hex()} is none of ours")
+            else:
+                found[int.from_bytes(key[:8], "big"), Part(key[8])] += 1
+        readable = {segment for segment, _ in self._parts}
+        for segment, part in sorted(found | self._parts):
+            count, expected = found[segment, part], self._parts[segment, part]
+            if segment in readable and count != expected:
+                self._problems.append(
+                    f"segment {segment}: {count} values of {part.name.lower()}, {expected} expected"
+                )
 
 
 def _check_text(text: bytes | None, segment: int) -> None:

@@ -6,6 +6,7 @@ the same state. Layout in docs/format.md.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field, replace
 
@@ -131,6 +132,8 @@ def unpack(body: memoryview) -> Manifest:
 
 
 def _check(manifest: Manifest) -> None:
+    if not math.isfinite(manifest.trained_residual):
+        raise CorruptionError("manifest: a residual is not finite")
     previous_last = 0
     for info in manifest.segments:
         consistent = (
@@ -139,6 +142,7 @@ def _check(manifest: Manifest) -> None:
             and FLOAT16 <= info.generation <= manifest.generation
             and info.n_deleted <= info.n_documents <= info.last - info.first + 1
             and info.deleted_tokens <= info.n_tokens
+            and math.isfinite(info.residual_sum)
         )
         if not consistent:
             raise CorruptionError(f"manifest: segment {info.id} contradicts the other entries")

@@ -33,8 +33,7 @@ FULL_CODES: Final = frozenset(
 )
 """errno values that mean: no room, and nothing is broken."""
 
-_CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError)
-"""The last: liblmdb refuses everything in a transaction that has met one of the others."""
+_CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 _FORMAT: Final = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError)
 
 

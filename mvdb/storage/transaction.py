@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import lmdb
 
-from mvdb.errors import ClosedError, Error
+from mvdb.errors import ClosedError, CorruptionError, Error
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 
@@ -159,6 +159,11 @@ class ReadTransaction:
         return ClosedError(f"{self._owner.path}: the transaction has ended")
 
     def _failed(self, error: BaseException, doing: str) -> Exception:
+        if isinstance(error, lmdb.BadTxnError):
+            return CorruptionError(
+                f"{self._owner.path}: {doing}: this transaction has met damage before, and liblmdb "
+                "refuses to go on in it"
+            )
         return translate(error, doing, self._owner.path)
 
 

@@ -301,7 +301,7 @@ def by_hand() -> dict[str, Change]:
         "ids: empty": replace_first(Kind.IDS, lambda body: b""),
         "ids: offsets far": replace_first(Kind.IDS, u32(4, 0xFFFF_FFFF)),
         "ids: offsets descend": replace_first(Kind.IDS, u32(8, 0)),
-        "ids: no utf-8": replace_first(Kind.IDS, lambda body: body[:-4] + b"\xff" * 4),
+        "ids: no utf-8": replace_first(Kind.IDS, lambda body: body.replace(b"schl", b"\xff" * 4)),
         "id: number 2^63": replace_first(Kind.ID, u64(0, _BIG)),
         "id: number 0": replace_first(Kind.ID, u64(0, 0)),
         "id: empty": replace_first(Kind.ID, lambda body: b""),

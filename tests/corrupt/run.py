@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--pages", type=int, default=0)
     parser.add_argument("--stale", type=int, default=0)
     parser.add_argument("--mutations", type=int, default=0)
+    parser.add_argument("--rot", type=int, default=0, help="bits that flip under a clean mark")
     parser.add_argument("--case", help="repeat one case: specimen,kind,seed")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -83,6 +84,7 @@ def main() -> int:
         "pages": options.pages,
         "stale": options.stale,
         "mutate": options.mutations,
+        "rot": options.rot,
     }
     status = 0
     for kind, count in kinds.items():

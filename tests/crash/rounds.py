@@ -1,4 +1,5 @@
-"""Start a writer, kill it, look at the file: the rounds that the test and `tests.crash.run` share."""
+"""Start a writer, kill it, look at the file: the rounds that the test and `tests.crash.run`
+share."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Bad(AssertionError):
 def kill_after(
     process: BaseProcess, pipe: Connection, delay: float, *, from_ready: bool
 ) -> list[tuple[int, int]]:
-    """SIGKILL after `delay` seconds (from its word that it has begun, or from now); what it said."""
+    """SIGKILL `delay` seconds after its word that it has begun, or from now; what it said."""
     heard = []
     if from_ready:
         if not pipe.poll(PATIENCE):

@@ -80,7 +80,8 @@ def main() -> int:
             arguments = ("--kills", share, "--seed", options.seed + 1_000_000 * number)
             command = [sys.executable, "-m", "tests.crash.run", *map(str, arguments)]
             jobs.append(subprocess.Popen([*command, "--folder", str(inside)]))
-        return int(any([job.wait() for job in jobs]))
+        statuses = [job.wait() for job in jobs]
+        return int(any(statuses))
     begin = time.monotonic()
     try:
         counts = run(folder, options.kills, options.seed)

@@ -1,6 +1,6 @@
 """What a database should contain: a dict of documents, and the comparison of the two.
 
-Documents are made from (id, version, dim) alone, so that two processes agree on them without talking.
+Documents are made from (id, version, dim) alone: two processes agree on them without talking.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 WORDS = ("mvdb", "späte", "Interaktion", "late", "token", "vector", "検索", "segment", "", "list")
 MEAN_COSINE = {1: 0.3, 2: 0.75, 4: 0.97, 8: 0.998, 16: 0.9999}
-"""How close stored vectors come to the original ones, by bits: the mean over a document at least."""
+"""How close stored vectors come to the original ones, by bits: a document's mean at least."""
 SCORE_TOLERANCE = 3e-4
 """Of one query token's score: the precise stage against float arithmetic on `db.vectors`."""
 
