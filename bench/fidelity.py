@@ -66,11 +66,9 @@ def train(flat: core.Floats, n_centroids: int | None) -> core.CodecSpec:
     if n_centroids is not None:
         training.CENTROIDS_PER_ROOT = (n_centroids + 0.5) / math.sqrt(len(flat))
     try:
-        size = training.sample_size(len(flat))
-        chosen = np.random.default_rng(SEED).choice(len(flat), size, replace=False)
-        sample = np.ascontiguousarray(flat[np.sort(chosen)])
+        sample = training.draw([flat], len(flat), SEED)
         with ThreadPoolExecutor(os.cpu_count()) as executor:
-            return training.train(sample, len(flat), 4, SEED, executor)
+            return training.train(sample, 4, SEED, executor)
     finally:
         training.CENTROIDS_PER_ROOT = own
 

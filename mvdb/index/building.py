@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 
 from mvdb import core
-from mvdb.index import training
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.pending import BATCH_TOKENS, Batch, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, SegmentWriter
@@ -151,25 +150,3 @@ def stored_documents(
         for document in state.segments[index].live_documents(txn, state.live[index]):
             yield [document], 0.0
         yield [], info.residual_sum * share
-
-
-def train_on(
-    batches: Callable[[], Iterable[Batch]],
-    n_tokens: int,
-    bits: int,
-    seed: int,
-    executor: Executor,
-) -> core.CodecSpec:
-    """Trains on an even random sample of the tokens in `batches()`, n_tokens in all."""
-    wanted = training.sample_size(n_tokens)
-    chosen = np.random.default_rng(seed).choice(n_tokens, wanted, replace=False, shuffle=False)
-    chosen.sort()
-    parts = []
-    start = 0
-    for batch in batches():
-        end = start + len(batch.vectors)
-        inside = chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, end)]
-        parts.append(batch.vectors[inside - start])
-        start = end
-    sample, _ = core.normalise(np.concatenate(parts).astype(np.float32))
-    return training.train(sample, n_tokens, bits, seed, executor)

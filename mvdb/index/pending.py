@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mvdb import core
 
 MEMORY_BYTES = 32 << 20
-BATCH_TOKENS = 32_768
+BATCH_TOKENS = 16_384
 
 
 @dataclass(frozen=True)

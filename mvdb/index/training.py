@@ -9,9 +9,12 @@ centroids inside each group, so its cost is that of sqrt(K) comparisons a point,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvdb import core
 
@@ -41,15 +44,41 @@ def sample_size(n_tokens: int) -> int:
     return min(n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens))
 
 
-def train(
-    sample: core.Floats, n_tokens: int, bits: int, seed: int, executor: Executor
-) -> core.CodecSpec:
-    """A codec for `n_tokens` tokens from a sample of unit vectors (n, dim), n >= 1.
+@dataclass(frozen=True)
+class Sample:
+    """What training sees of a collection of `n_tokens`: int8 points (n, padded) of an even sample
+    of its tokens, n >= 1, and unit vectors (m, dim) of a small part of that."""
+
+    n_tokens: int
+    points: core.Points
+    vectors: core.Floats
+
+
+def draw(batches: Iterable[NDArray[np.float16]], n_tokens: int, seed: int) -> Sample:
+    """Draws a sample of `n_tokens` vectors that come in batches; keeps one batch in memory and the
+    points."""
+    rng = np.random.default_rng(seed)
+    wanted = sample_size(n_tokens)
+    chosen = np.sort(rng.choice(n_tokens, wanted, replace=False, shuffle=False))
+    kept = np.sort(rng.choice(wanted, min(wanted, SCALE_SAMPLE), replace=False, shuffle=False))
+    points, vectors = [], []
+    start = 0
+    for batch in batches:
+        first, last = np.searchsorted(chosen, [start, start + len(batch)])
+        rows, _ = core.normalise(batch[chosen[first:last] - start].astype(np.float32))
+        points.append(core.make_points(rows, ROTATION_SEED))
+        vectors.append(rows[kept[(kept >= first) & (kept < last)] - first])
+        start += len(batch)
+    return Sample(n_tokens, np.concatenate(points), np.concatenate(vectors))
+
+
+def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.CodecSpec:
+    """A codec for the collection that the sample was drawn from.
 
     Deterministic for the same sample and seed, whatever the number of threads."""
-    dim = sample.shape[1]
-    points = core.make_points(sample, ROTATION_SEED)
-    k = min(centroid_count(n_tokens), len(points))
+    dim = sample.vectors.shape[1]
+    points = sample.points
+    k = min(centroid_count(sample.n_tokens), len(points))
     group_rows = _train_groups(points, dim, max(1, math.isqrt(k)), seed)
     members = core.nearest(group_rows, dim, points)
     counts = np.bincount(members, minlength=len(group_rows))
@@ -74,7 +103,7 @@ def train(
         a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
         b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
     )
-    return _with_scales(spec, sample, seed)
+    return _with_scales(spec, sample.vectors)
 
 
 def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
@@ -97,13 +126,10 @@ def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[
     return [int(share) for share in shares]
 
 
-def _with_scales(spec: core.CodecSpec, sample: core.Floats, seed: int) -> core.CodecSpec:
+def _with_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
     """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
     extremes that all but a thousandth of the sample keeps."""
-    if len(sample) > SCALE_SAMPLE:
-        chosen = np.random.default_rng(seed).choice(len(sample), SCALE_SAMPLE, replace=False)
-        sample = np.ascontiguousarray(sample[np.sort(chosen)])
-    a, b = core.Codec(spec).fit_scales(sample)
+    a, b = core.Codec(spec).fit_scales(vectors)
     a_low, a_high = np.quantile(a, [0.0005, 0.9995])
     positive = b[b > 0]
     if len(positive):

@@ -14,7 +14,7 @@ import numpy as np
 
 from mvdb import core
 from mvdb.errors import CorruptionError
-from mvdb.index import building, generations, id_table, layout, manifest, merging
+from mvdb.index import building, generations, id_table, layout, manifest, merging, training
 from mvdb.index.manifest import FLOAT16, SegmentInfo
 from mvdb.index.pending import Batch, Pending, PendingDocument
 from mvdb.index.segment_writer import SegmentWriter
@@ -225,7 +225,10 @@ class IndexWriter:
 
         n_tokens = sum(len(batch.vectors) for batch in batches())
         executor = self._executor()
-        spec = building.train_on(batches, n_tokens, self._bits, TRAINING_SEED, executor)
+        vectors = (batch.vectors for batch in batches())
+        sample = training.draw(vectors, n_tokens, TRAINING_SEED)
+        spec = training.train(sample, self._bits, TRAINING_SEED, executor)
+        del sample  # the encoding that follows needs the memory
         old = self._manifest
         generation = old.generation + 1
         self._manifest = replace(old, generation=generation, trained_tokens=n_tokens)

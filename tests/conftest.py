@@ -1,0 +1,26 @@
+"""Settings for all tests: the Hypothesis profiles.
+
+``dev`` (default) is quick, ``ci`` is what every change has to pass, ``expensive`` is for nights:
+``python -m pytest tests/property --hypothesis-profile=expensive``. A failure prints the call that
+repeats it, and ``--hypothesis-seed`` repeats a whole run.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "dev",
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=100)
+settings.register_profile(
+    "expensive", settings.get_profile("dev"), max_examples=20_000, stateful_step_count=60
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")

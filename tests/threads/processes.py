@@ -1,0 +1,150 @@
+"""Reader and writer processes of the tests of concurrency, and the collection that they share.
+
+Every document of a state carries the same version, in its text, its metadata and its vectors, and
+each state has as many documents as its version says. So one answer shows whether it comes from one
+committed state, and from which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+import mvdb
+from mvdb import core
+from mvdb.reading import Readable
+from tests.support.model import Floats, unit
+from tests.support.thresholds import lowered
+
+DIM = 8
+BATCH = 24
+"""Documents of a state with an even version; an odd one has BATCH // 2."""
+
+
+def size_of(version: int) -> int:
+    """Documents of the state with this version."""
+    return BATCH if version % 2 == 0 else BATCH // 2
+
+
+def vectors_of(version: int, count: int) -> list[Floats]:
+    """Document vectors that tell the version: all of a state have one direction."""
+    direction = np.zeros((1, DIM), np.float32)
+    direction[0, version % DIM] = 1
+    return [np.repeat(direction, 1 + i % 3, axis=0) for i in range(count)]
+
+
+def write_version(db: mvdb.Database, version: int) -> None:
+    """One commit that replaces all documents, in several calls."""
+    count = size_of(version)
+    names = list(range(count))
+    half = count // 2
+    vectors = vectors_of(version, count)
+    texts = [str(version)] * count
+    fields = [{"version": version, "even": version % 2 == 0}] * count
+    with db.transaction() as txn:
+        txn.upsert(names[:half], vectors[:half], texts=texts[:half], metadata=fields[:half])
+        if version % 3 == 0:
+            txn.search(np.ones((1, DIM), np.float32), 1)
+        txn.upsert(names[half:], vectors[half:], texts=texts[half:], metadata=fields[half:])
+        txn.delete(list(range(count, BATCH)))
+
+
+def read_version(db: Readable, kind: int) -> int:
+    """Reads in one of several ways; the version seen. AssertionError if it is not one state."""
+    query = np.eye(DIM, dtype=np.float32)
+    if kind == 0:
+        hits = db.search(query, BATCH + 5)
+        # All have one direction, so all scores are equal, or two states are mixed.
+        scores = {round(hit.score, 3) for hit in hits}
+        assert len(scores) == 1, f"scores of two states: {scores}"
+        return -len(hits)
+    if kind == 1:
+        documents = [document for document in db.get(list(range(BATCH))) if document is not None]
+        versions = {document.text for document in documents}
+        assert len(versions) == 1, f"documents of two states: {versions}"
+        version = int(versions.pop() or -1)
+        assert len(documents) == size_of(version), f"{len(documents)} documents, {version}"
+        assert {(document.metadata or {})["version"] for document in documents} == {version}
+        return version
+    if kind == 2:
+        even, odd = (len(db.search(query, BATCH, filter={"even": flag})) for flag in (True, False))
+        # Two calls may see two states; each sees all of one or nothing.
+        assert even in (0, BATCH), f"half a state: {even}, {odd}"
+        assert odd in (0, BATCH // 2), f"half a state: {even}, {odd}"
+        return 0
+    if kind == 3:
+        with_one = db.search_batch([query, query[:3], query], BATCH, threads=2)
+        assert len({len(hits) for hits in with_one}) == 1, "a batch over two states"
+        return -len(with_one[0])
+    matrices = db.vectors(list(range(BATCH // 2)))
+    directions = {int(np.abs(matrix[0]).argmax()) for matrix in matrices}
+    assert len(directions) == 1, f"vectors of two states: {directions}"
+    return 0
+
+
+def read_snapshot(db: mvdb.Database) -> int:
+    """Every way of reading within one snapshot: one version, twice the same."""
+    with db.snapshot() as snapshot:
+        version = read_version(snapshot, 1)
+        for kind in (0, 2, 3, 4, 1):
+            seen = read_version(snapshot, kind)
+            assert seen in (0, version, -size_of(version)), (seen, version)
+        matrices = snapshot.vectors([0])
+        assert int(np.abs(matrices[0][0]).argmax()) == version % DIM
+        assert list(snapshot.ids()) == list(range(size_of(version)))
+        return version
+
+
+def read_for(pipe: Connection, path: str, seconds: float, readonly: bool) -> None:
+    """A reader process: reads for a time; sends the number of reads, or what was wrong."""
+    reads, last = 0, 0
+    end = time.monotonic() + seconds
+    try:
+        with mvdb.open(path, readonly=readonly) as db:
+            while time.monotonic() < end:
+                version = read_version(db, reads % 5) if reads % 7 else read_snapshot(db)
+                if version > 0:
+                    assert version >= last, f"version {version} after {last}"
+                    last = version
+                reads += 1
+        pipe.send((reads, last))
+    except BaseException as error:
+        pipe.send(f"{type(error).__name__}: {error}")
+
+
+def fingerprint(path: Path) -> dict[str, str]:
+    """What a fixed input becomes on these kernels and this number of threads: digests of centroids
+    and records, and of ids and bytes of the scores of many searches."""
+    rng = np.random.default_rng(12)
+    entries = [unit(rng.standard_normal((int(n), 24))) for n in rng.integers(1, 30, 500)]
+    result: dict[str, str] = {"isa": core.instruction_set()}
+    queries = [unit(rng.standard_normal((int(m), 24))) for m in rng.integers(1, 33, 25)]
+    for bits in (1, 2, 4, 8, 16):
+        with lowered(train_documents=300), mvdb.open(f"{path}-{bits}", dim=24, bits=bits) as db:
+            for at in range(0, len(entries), 100):
+                db.insert(list(range(at, at + 100)), entries[at : at + 100])
+            stored = hashlib.sha256(b"".join(v.tobytes() for v in db.vectors(list(range(500)))))
+            result[f"{bits} stored"] = stored.hexdigest()
+            found = hashlib.sha256()
+            for query in queries:
+                for options in ({}, {"candidates": 40}, {"exact": True}):
+                    hits = db.search(query, 10, **options)
+                    found.update(repr([hit.id for hit in hits]).encode())
+                    found.update(np.array([hit.score for hit in hits], np.float32).tobytes())
+            result[f"{bits} found"] = found.hexdigest()
+    return result
+
+
+def main() -> None:
+    """Prints the fingerprint: ``python -m tests.threads.processes FILE``."""
+    print(json.dumps(fingerprint(Path(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

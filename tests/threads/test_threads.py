@@ -1,0 +1,269 @@
+"""P7: readers in threads and processes never wait, and each answer comes from one committed state."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mvdb
+from tests.support.thresholds import lowered
+from tests.threads.processes import (
+    BATCH,
+    DIM,
+    read_for,
+    read_snapshot,
+    read_version,
+    write_version,
+)
+
+SECONDS = float(os.environ.get("MVDB_THREAD_SECONDS", "12"))
+READERS = 16
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> mvdb.Database:
+    with lowered(train_documents=200, base_tokens=16, fanout=3, chunk_bytes=300):
+        db = mvdb.open(tmp_path / "shared.mvdb", dim=DIM, bits=4, durability="relaxed")
+        rows = np.random.default_rng(1).standard_normal((900, DIM))
+        db.insert([f"training {i}" for i in range(300)], (rows, [3] * 300))
+        db.delete([f"training {i}" for i in range(300)])
+        write_version(db, 2)
+        yield db
+        db.close()
+
+
+class Crowd:
+    """Threads that loop until told to stop, and the first thing that went wrong in one."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.errors: list[str] = []
+        self.turns: dict[str, int] = {}
+        self.closed_seen = 0
+        self.closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def add(self, name: str, turn: Callable[[int], None]) -> None:
+        def loop() -> None:
+            while not self.stop.is_set():
+                try:
+                    turn(self.turns.get(name, 0))
+                except mvdb.ClosedError as error:
+                    if not self.closing.is_set():
+                        self.errors.append(f"{name}: too early: {error}")
+                    self.closed_seen += 1
+                    return
+                except BaseException as error:
+                    self.errors.append(f"{name}: {type(error).__name__}: {error}")
+                    self.stop.set()
+                    return
+                self.turns[name] = self.turns.get(name, 0) + 1
+
+        self._threads.append(threading.Thread(target=loop, name=name, daemon=True))
+
+    def run(self, seconds: float) -> None:
+        for thread in self._threads:
+            thread.start()
+        self.stop.wait(seconds)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), f"{thread.name} hangs"
+
+
+def test_sixteen_readers_a_writer_and_a_closer(db: mvdb.Database) -> None:
+    """Every answer is of one committed state; a reader never goes back; after `close` there is
+    ClosedError and nothing else."""
+    crowd = Crowd()
+
+    def writer(turn: int) -> None:
+        write_version(db, turn + 3)
+        if turn % 50 == 49:
+            db.optimize()
+
+    def reader(number: int) -> Callable[[int], None]:
+        last = 0
+
+        def turn(count: int) -> None:
+            nonlocal last
+            version = read_snapshot(db) if count % 6 == 5 else read_version(db, (count + number) % 5)
+            if version > 0:
+                assert version >= last, f"version {version} after {last}"
+                last = version
+
+        return turn
+
+    crowd.add("writer", writer)
+    for number in range(READERS):
+        crowd.add(f"reader {number}", reader(number))
+    crowd.run(SECONDS)
+    crowd.closing.set()
+    db.close()
+    crowd.join()
+    print({name: count for name, count in sorted(crowd.turns.items())})
+    assert not crowd.errors, crowd.errors
+    assert crowd.closed_seen == READERS + 1
+    assert min(crowd.turns.values()) > 10, "somebody starved"
+    with mvdb.open(db.path) as again:
+        report = again.verify()
+        assert report.ok, report.problems
+        read_snapshot(again)
+
+
+def test_a_reader_does_not_wait_for_a_writer(db: mvdb.Database) -> None:
+    """P7: searches, snapshots and verification go on while a transaction stays open."""
+    with db.transaction() as txn:
+        txn.upsert(list(range(5)), [np.ones((2, DIM), np.float32)] * 5)
+        txn.search(np.ones((1, DIM), np.float32), 3)  # flushed, not committed
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(read_snapshot(db)))
+        thread.start()
+        thread.join(20)
+        assert answers == [2]
+        with pytest.raises(mvdb.BusyError):
+            db.transaction(timeout=0.05)
+
+
+def test_closing_amid_searches_of_many_handles(tmp_path: Path) -> None:
+    """Handles come and go in threads while others search and write: only ClosedError, and only on
+    the handle that was closed."""
+    path = tmp_path / "handles.mvdb"
+    with mvdb.open(path, dim=DIM, durability="relaxed") as first:
+        write_version(first, 2)
+    crowd = Crowd()
+
+    def visit(turn: int) -> None:
+        handle = mvdb.open(path, readonly=turn % 2 == 0, durability="relaxed")
+        closer = threading.Timer(0.002 * (turn % 5), handle.close)
+        closer.start()
+        try:
+            while True:
+                read_version(handle, 0)
+        except mvdb.ClosedError:
+            pass
+        finally:
+            closer.join()
+            handle.close()
+
+    def write(turn: int) -> None:
+        with mvdb.open(path, durability="relaxed") as handle:
+            write_version(handle, turn + 3)
+
+    for number in range(4):
+        crowd.add(f"visitor {number}", visit)
+    crowd.add("writer", write)
+    crowd.run(SECONDS / 4)
+    crowd.stop.set()
+    crowd.join()
+    print(crowd.turns)
+    assert not crowd.errors, crowd.errors
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forkserver")
+def test_reader_processes_while_one_writes(db: mvdb.Database) -> None:
+    """P7 across processes: four readers, two of them read-only handles."""
+    context = multiprocessing.get_context("forkserver")
+    seconds = SECONDS / 3
+    readers = []
+    for number in range(4):
+        pipe, theirs = context.Pipe()
+        process = context.Process(
+            target=read_for, args=(theirs, str(db.path), seconds, number % 2 == 0), daemon=True
+        )
+        process.start()
+        readers.append((process, pipe))
+    version = 3
+    while any(process.is_alive() for process, _ in readers) and version < 100_000:
+        write_version(db, version)
+        version += 1
+        if all(pipe.poll() for _, pipe in readers):
+            break
+    results = [pipe.recv() for _, pipe in readers]
+    for process, _ in readers:
+        process.join(30)
+    print(f"{version} versions, (reads, last version): {results}")
+    for result in results:
+        assert not isinstance(result, str), result
+        assert result[0] > 5
+    assert max(result[1] for result in results) > 3, "no reader saw a new version"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_must_reopen(db: mvdb.Database) -> None:
+    """The parent's handle raises ClosedError in the child, for reading and writing, also an open
+    snapshot and transaction; the child can open the file anew; the parent is not disturbed."""
+    snapshot = db.snapshot()
+    txn = db.transaction()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for attempt in (
+                lambda: db.search(np.ones((1, DIM), np.float32)),
+                lambda: len(db),
+                lambda: db.insert("x", np.ones((1, DIM), np.float32)),
+                lambda: txn.insert("x", np.ones((1, DIM), np.float32)),
+                lambda: db.snapshot(),
+                lambda: db.verify(),
+            ):
+                try:
+                    attempt()
+                except mvdb.ClosedError:
+                    continue
+                os._exit(2)
+            with mvdb.open(db.path, readonly=True) as again:
+                read_snapshot(again)
+            db.close()
+            code = 0
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 30
+    status = 0
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
+    txn.rollback()
+    read_version(snapshot, 1)
+    snapshot.close()
+    write_version(db, 4)
+    assert read_snapshot(db) == 4
+
+
+def test_batches_equal_single_searches(db: mvdb.Database) -> None:
+    """`search_batch` gives the hits of single calls, to the last bit of the scores, on any number
+    of threads."""
+    rng = np.random.default_rng(9)
+    names = [f"d{i}" for i in range(400)]
+    vectors = [rng.standard_normal((int(n), DIM)) for n in rng.integers(1, 20, 400)]
+    db.insert(names, vectors, metadata=[{"i": i} for i in range(400)])
+    queries = [rng.standard_normal((int(n), DIM)) for n in rng.integers(1, 12, 40)]
+    options: list[dict[str, object]] = [
+        {},
+        {"candidates": 15},
+        {"exact": True},
+        {"filter": {"i": {"$lt": 90}}},
+        {"ids": names[:77]},
+    ]
+    for option in options:
+        single = [[(h.id, h.score) for h in db.search(q, 7, **option)] for q in queries]
+        for threads in (1, 2, 7, 33):
+            batch = db.search_batch(queries, 7, threads=threads, **option)
+            assert [[(h.id, h.score) for h in hits] for hits in batch] == single, (option, threads)
