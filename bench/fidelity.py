@@ -87,7 +87,7 @@ def given_centroids(centroids: core.Floats, sample: core.Floats) -> core.CodecSp
         a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
         b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
     )
-    return training._with_scales(spec, sample, SEED)
+    return training.fit_scales(spec, sample[:: max(1, len(sample) // training.SCALE_SAMPLE)].copy())
 
 
 def collection_cases(name: str, centroids: Sequence[int | None]) -> Iterator[Case]:
@@ -220,7 +220,10 @@ def _with_bits(case: Case, bits: int) -> core.CodecSpec:
     """The case's codec for another number of bits: same centroids, tables of scales fitted anew."""
     chosen = np.random.default_rng(SEED).permutation(len(case.flat))[: training.SCALE_SAMPLE]
     sample = np.ascontiguousarray(case.flat[np.sort(chosen)])
-    return training._with_scales(replace(case.spec, bits=bits), sample, SEED)
+    return training.fit_scales(
+        replace(case.spec, bits=bits),
+        sample[:: max(1, len(sample) // training.SCALE_SAMPLE)].copy(),
+    )
 
 
 def cases(names: Sequence[str], centroids: Sequence[int | None]) -> Iterator[Case]:

@@ -103,7 +103,7 @@ def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.Code
         a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
         b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
     )
-    return _with_scales(spec, sample.vectors)
+    return fit_scales(spec, sample.vectors)
 
 
 def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
@@ -126,7 +126,7 @@ def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[
     return [int(share) for share in shares]
 
 
-def _with_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
+def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
     """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
     extremes that all but a thousandth of the sample keeps."""
     a, b = core.Codec(spec).fit_scales(vectors)
