@@ -205,8 +205,8 @@ class Codec:
 class SegmentView:
     """Addresses of a segment's parts, as the core reads them.
 
-    The caller guarantees that the buffers stay where they are while the view is used; arrays given
-    here are kept alive, buffers of the mapped file are not (a read transaction keeps those)."""
+    Arrays and buffers given here are kept alive. That does not keep a mapped file where it is: the
+    caller guarantees that (a read transaction does it)."""
 
     def __init__(
         self,
@@ -221,6 +221,7 @@ class SegmentView:
         self._codec = codec
         self._starts = starts
         self._chunk_documents = chunk_documents
+        self._buffers = (*codes, *records)
         self._codes = ffi.new("uint8_t *[]", [_address(part) for part in codes] or 1)
         self._records = ffi.new("uint8_t *[]", [_address(part) for part in records])
         self.struct = ffi.new("mv_segment *")

@@ -267,3 +267,22 @@ def test_batches_equal_single_searches(db: mvdb.Database) -> None:
         for threads in (1, 2, 7, 33):
             batch = db.search_batch(queries, 7, threads=threads, **option)
             assert [[(h.id, h.score) for h in hits] for hits in batch] == single, (option, threads)
+
+
+def test_two_threads_may_open_a_segment_at_once(tmp_path: Path) -> None:
+    """A crash (SIGSEGV in scoring, about one run in four of the test with sixteen readers). Two
+    threads that both found a segment without a view made one each; the second replaced the list
+    that kept the first one's buffers (small values are copied from the map), while the first was
+    in use by the list of segments. A view keeps its buffers itself now. Here the threads' steps are
+    done one after the other."""
+    rng = np.random.default_rng(3)
+    query = rng.standard_normal((3, DIM))
+    with mvdb.open(tmp_path / "views.mvdb", dim=DIM, bits=16) as db:
+        db.insert(list(range(40)), (rng.standard_normal((40 * 16, DIM)), [16] * 40))
+        expected = [(hit.id, hit.score) for hit in db.search(query, 40)]
+        with db._reading() as (txn, state):
+            state.segments[0]._view = None
+            state.segments[0].view(txn)
+        noise = [b"\x7b" * size for size in range(100, 40 * 16 * DIM * 2 + 200) for _ in range(2)]
+        assert [(hit.id, hit.score) for hit in db.search(query, 40)] == expected
+        assert noise
