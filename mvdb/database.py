@@ -130,6 +130,7 @@ class Database(Readable):
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._transactions = 0
         with environment.read() as txn:
             stored = settings.load(txn)
             problem = encoder.mismatch(encoding.load(txn))
@@ -177,8 +178,7 @@ class Database(Readable):
             self._closed = True
         self._environment.close()
         self._cache.clear()
-        if self._executor is not None:
-            self._executor.shutdown()
+        self._release_executor()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -210,20 +210,41 @@ class Database(Readable):
         One writer at a time, across threads and processes: waits for the current one, at most
         `timeout` seconds (None: for ever), then raises BusyError."""
         self._check_writable()
-        txn = self._environment.write(timeout=timeout)
+        with self._lock:
+            self._transactions += 1
         try:
-            writer = IndexWriter(
-                txn,
-                self._cache.state(txn),
-                dim=self.dim,
-                bits=self.bits,
-                folder=str(self.path.absolute().parent),
-                executor=self._build_executor,
-            )
-            return Transaction(self, txn, writer)
+            txn = self._environment.write(timeout=timeout)
+            try:
+                writer = IndexWriter(
+                    txn,
+                    self._cache.state(txn),
+                    dim=self.dim,
+                    bits=self.bits,
+                    folder=str(self.path.absolute().parent),
+                    executor=self._build_executor,
+                )
+                return Transaction(self, txn, writer)
+            except BaseException:
+                txn.abort()
+                raise
         except BaseException:
-            txn.abort()
+            self._transaction_ended()
             raise
+
+    def _transaction_ended(self) -> None:
+        with self._lock:
+            self._transactions -= 1
+        self._release_executor()
+
+    def _release_executor(self) -> None:
+        """Ends the threads that build segments, once the database is closed and no transaction
+        needs them any more: one that is open when another thread calls `close` may finish."""
+        with self._lock:
+            if not self._closed or self._transactions:
+                return
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()
 
     def insert(
         self,

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import mvdb
+from mvdb.index import building
 from tests.support.thresholds import lowered
 from tests.threads.processes import (
     BATCH,
@@ -286,3 +288,32 @@ def test_two_threads_may_open_a_segment_at_once(tmp_path: Path) -> None:
         noise = [b"\x7b" * size for size in range(100, 40 * 16 * DIM * 2 + 200) for _ in range(2)]
         assert [(hit.id, hit.score) for hit in db.search(query, 40)] == expected
         assert noise
+
+
+def test_a_commit_under_way_finishes_when_the_database_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close` in another thread ended the pool that builds segments, and the commit under way
+    raised "RuntimeError: cannot schedule new futures after shutdown". Here the call comes from the
+    middle of the commit."""
+    path = tmp_path / "late.mvdb"
+    db = mvdb.open(path, dim=DIM)
+    db.insert("early", np.ones((1, DIM), np.float32))  # the pool is there
+    encode = building.encode
+
+    def close_and_encode(*arguments: Any) -> Any:
+        closer = threading.Thread(target=db.close)
+        closer.start()
+        closer.join(0.2)
+        return encode(*arguments)
+
+    monkeypatch.setattr(building, "encode", close_and_encode)
+    db.insert("late", np.ones((1, DIM), np.float32))
+    with pytest.raises(mvdb.ClosedError):
+        db.transaction()
+    monkeypatch.undo()
+    with mvdb.open(path) as again:
+        assert list(again.ids()) == ["early", "late"]
+        assert again.verify().ok
+    assert os.listdir(tmp_path) == [path.name]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mvdb_")]
