@@ -15,7 +15,8 @@ import pytest
 
 import mvdb
 from tests.crash import processes, rounds
-from tests.support.model import check_content
+from tests.crash.workload import make_config
+from tests.support.model import check_content, make_entry
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and forkserver are POSIX")
 
@@ -31,7 +32,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
     file = 0
     while counts["kills"] < KILLS:
         seed = SEED + file
-        print(f"seed {seed}: {rounds.make_config(seed)}")
+        print(f"seed {seed}: {make_config(seed)}")
         rounds.Rounds(tmp_path, seed, counts).run(
             min(rounds.KILLS_PER_FILE, KILLS - counts["kills"])
         )
@@ -52,7 +53,7 @@ def test_a_killed_creation_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     path = tmp_path / "filled.mvdb"
-    with rounds.mvdb.open(path, dim=3, bits=4) as db:
+    with mvdb.open(path, dim=3, bits=4) as db:
         rounds.fill(db, rounds.sample_model(160))
     return path
 
@@ -84,12 +85,12 @@ def test_the_check_would_see_a_lost_document(tmp_path: Path) -> None:
     with mvdb.open(tmp_path / "a.mvdb", dim=3, bits=8) as db:
         rounds.fill(db, model)
         check_content(db, model, 8)
-        other = rounds.make_entry(7, 99, 3)
+        other = make_entry(7, 99, 3)
         for wrong in (
             {name: entry for name, entry in model.items() if name != 7},
             {**model, 21: model[0]},
             {**model, 7: other},
-            {**model, 7: rounds.make_entry(8, 1, 3)},
+            {**model, 7: make_entry(8, 1, 3)},
         ):
             with pytest.raises(AssertionError):
                 check_content(db, wrong, 8)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, strategies as st
+from hypothesis import assume
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import mvdb
@@ -64,9 +65,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         fanout=st.integers(2, 4),
         chunk=st.integers(200, 4000),
     )
-    def create(
-        self, dim: int, bits: int, train: int, flush: int, fanout: int, chunk: int
-    ) -> None:
+    def create(self, dim: int, bits: int, train: int, flush: int, fanout: int, chunk: int) -> None:
         self.dim, self.bits = dim, bits
         self.thresholds = lowered(
             train_documents=train,
@@ -142,9 +141,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         fail=st.booleans(),
         seed=seeds,
     )
-    def transaction(
-        self, steps: list[tuple[str, list[Id], int]], fail: bool, seed: int
-    ) -> None:
+    def transaction(self, steps: list[tuple[str, list[Id], int]], fail: bool, seed: int) -> None:
         """Several writes, reading their own, kept or rolled back together."""
         assert self.db is not None
         inside = dict(self.model)

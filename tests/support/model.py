@@ -45,7 +45,8 @@ def sort_key(name: Id) -> tuple[int, int, bytes]:
 def unit(rows: NDArray[Any]) -> Floats:
     """Rows of unit length."""
     lengths: NDArray[Any] = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / lengths).astype(np.float32)
+    result: Floats = (rows / lengths).astype(np.float32)
+    return result
 
 
 def make_entry(name: Id, version: int, dim: int, max_tokens: int = 5) -> Entry:

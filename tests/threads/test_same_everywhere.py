@@ -28,7 +28,9 @@ def fingerprint(path: Path, isa: str, cpus: int | None = None) -> dict[str, str]
     environment = {**os.environ, "MVDB_ISA": isa, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.threads.processes", str(path)]
     if cpus is not None:
-        affinity = f"import os, runpy, sys; os.cpu_count = lambda: {cpus}; sys.argv = sys.argv[1:]; "
+        affinity = (
+            f"import os, runpy, sys; os.cpu_count = lambda: {cpus}; sys.argv = sys.argv[1:]; "
+        )
         code = affinity + "runpy.run_module('tests.threads.processes', run_name='__main__')"
         command = [sys.executable, "-c", code, "x", str(path)]
     done = subprocess.run(
@@ -46,9 +48,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "neon"])
-def test_kernels_agree_to_the_last_bit(
-    isa: str, reference: dict[str, str], tmp_path: Path
-) -> None:
+def test_kernels_agree_to_the_last_bit(isa: str, reference: dict[str, str], tmp_path: Path) -> None:
     """Stored vectors, hits and the bytes of their scores, for every number of bits."""
     if isa not in available():
         pytest.skip(f"this processor has no {isa}")

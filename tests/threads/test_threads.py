@@ -1,4 +1,4 @@
-"""P7: readers in threads and processes never wait, and each answer comes from one committed state."""
+"""P7: readers in threads and processes never wait, and each answer is of one committed state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import mvdb
 from mvdb.index import building
 from tests.support.thresholds import lowered
 from tests.threads.processes import (
-    BATCH,
     DIM,
     read_for,
     read_snapshot,
@@ -32,7 +31,7 @@ READERS = 16
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> mvdb.Database:
+def db(tmp_path: Path) -> Iterator[mvdb.Database]:
     with lowered(train_documents=200, base_tokens=16, fanout=3, chunk_bytes=300):
         db = mvdb.open(tmp_path / "shared.mvdb", dim=DIM, bits=4, durability="relaxed")
         rows = np.random.default_rng(1).standard_normal((900, DIM))
@@ -98,7 +97,9 @@ def test_sixteen_readers_a_writer_and_a_closer(db: mvdb.Database) -> None:
 
         def turn(count: int) -> None:
             nonlocal last
-            version = read_snapshot(db) if count % 6 == 5 else read_version(db, (count + number) % 5)
+            version = (
+                read_snapshot(db) if count % 6 == 5 else read_version(db, (count + number) % 5)
+            )
             if version > 0:
                 assert version >= last, f"version {version} after {last}"
                 last = version
@@ -112,7 +113,7 @@ def test_sixteen_readers_a_writer_and_a_closer(db: mvdb.Database) -> None:
     crowd.closing.set()
     db.close()
     crowd.join()
-    print({name: count for name, count in sorted(crowd.turns.items())})
+    print(dict(sorted(crowd.turns.items())))
     assert not crowd.errors, crowd.errors
     assert crowd.closed_seen == READERS + 1
     assert min(crowd.turns.values()) > 10, "somebody starved"
@@ -257,7 +258,7 @@ def test_batches_equal_single_searches(db: mvdb.Database) -> None:
     vectors = [rng.standard_normal((int(n), DIM)) for n in rng.integers(1, 20, 400)]
     db.insert(names, vectors, metadata=[{"i": i} for i in range(400)])
     queries = [rng.standard_normal((int(n), DIM)) for n in rng.integers(1, 12, 40)]
-    options: list[dict[str, object]] = [
+    options: list[dict[str, Any]] = [
         {},
         {"candidates": 15},
         {"exact": True},
