@@ -6,8 +6,7 @@
 # Needs python3 (3.10 or newer), a C compiler and make. Variables:
 #   PYTHON  the interpreter that makes .venv
 #   TORCH   what pip installs as torch before the demo. On Linux the public index has it with CUDA,
-#           gigabytes of it; for the CPU alone:
-#           make demo TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+#           gigabytes of it; pip's --index-url may be given here to take a build for the CPU alone.
 
 PYTHON = python3
 TORCH = torch==2.13.0
