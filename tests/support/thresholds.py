@@ -19,7 +19,10 @@ def lowered(
     chunk_bytes: int | None = None,
 ) -> Iterator[None]:
     """Within the block this process trains at `train_documents` documents, flushes a transaction
-    at `flush_bytes` of pending data, and merges `fanout` segments of `base_tokens`."""
+    at `flush_bytes` of pending data, and merges `fanout` segments of `base_tokens`.
+
+    Thresholds belong to the process: blocks may be nested, but not overlap in several threads,
+    which would restore each other's values."""
     with mock.patch.multiple(writing, TRAIN_DOCUMENTS=train_documents):
         patches = []
         if flush_bytes is not None:
