@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 _SELF = Path("/proc/self")
@@ -25,6 +26,48 @@ def private_mb(file: str) -> tuple[float, float] | None:
         elif name == "Rss" and inside:
             mapped += int(rest.split()[0])
     return private * 1024 / 1e6, mapped * 1024 / 1e6
+
+
+def anonymous_mb() -> float | None:
+    """Anonymous memory of this process: all that is backed by no file."""
+    try:
+        lines = (_SELF / "smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    line = next(line for line in lines if line.startswith("Anonymous:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+class AnonymousPeak:
+    """A context manager that looks at the anonymous memory of this process every 20 ms."""
+
+    INTERVAL = 0.02
+
+    def __init__(self) -> None:
+        self.before = _status("RssAnon")
+        self.peak = self.before
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def above_mb(self) -> float | None:
+        """The greatest value seen above the one at the beginning."""
+        return None if self.peak is None or self.before is None else self.peak - self.before
+
+    def _watch(self) -> None:
+        while not self._done.wait(self.INTERVAL):
+            now = _status("RssAnon")
+            if now is None or self.peak is None:
+                return
+            self.peak = max(self.peak, now)
+
+    def __enter__(self) -> AnonymousPeak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
 
 
 def reset_peak() -> float | None:

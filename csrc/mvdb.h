@@ -84,6 +84,9 @@ void mv_codec_free(mv_codec *codec);
 /* Two-level assignment of points to centroids. codes: n numbers. */
 mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
 
+/* The squared distance of each point to the centroid it is assigned to, in squared int8 units. */
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances);
+
 /* The scales (a, b) that a codec without limits would give each vector: what the tables of scales
  * are fitted to. */
 mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b);
@@ -94,30 +97,75 @@ mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t 
                     size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum);
 
 /* Reconstructs a document: out [n_tokens][dim]. */
-mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, const uint8_t *record,
-                    size_t n_tokens, float *out);
+mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
+                    const uint8_t *record, size_t n_tokens, float *out);
 
 /* ---- segments ---- */
 
+enum {
+  MV_LISTS_BLOCK = 16, /* centroids whose lists lie together */
+  MV_LISTS_RUN = 64,   /* documents of a list that share a width */
+  MV_LISTS_SLACK = 8   /* bytes behind the last block of an extent that may be read */
+};
+
+/* A view of a segment's inverted lists: a stream of blocks (postings/lists.h), cut into extents
+ * between blocks. Centroids from n_lists on have none. */
+typedef struct mv_lists {
+  uint32_t n_lists;              /* at least 1 */
+  uint32_t n_extents;            /* at least 1 */
+  const uint32_t *block_starts;  /* [blocks + 1], bytes from the stream's begin */
+  const uint32_t *extent_blocks; /* [n_extents + 1], first block of each extent */
+  const uint8_t *const *extents; /* [n_extents] */
+} mv_lists;
+
 /* A view of an immutable set of documents, cut into chunks of consecutive documents. A document's
- * record is: bits 1..8: a-scale bytes, b-scale bytes, residual codes (each for all tokens);
- * bits 16: float16 rows. */
+ * record is: bits 1..8: its centroid codes, if they are inline, a-scale bytes, b-scale bytes,
+ * residual codes (each for all tokens); bits 16: float16 rows. */
 typedef struct mv_segment {
   const mv_codec *codec; /* NULL: float16 records, no codes */
   uint32_t dim;
   uint32_t n_documents;
   uint32_t n_chunks;
+  uint32_t code_bytes;             /* of a code: as many centroids as there were then */
+  uint32_t inline_codes;           /* 1: codes are in the records */
   const uint32_t *starts;          /* [n_documents + 1], first token of each document */
   const uint32_t *chunk_documents; /* [n_chunks + 1], first document of each chunk */
-  const uint8_t *const *codes;     /* [n_chunks] */
+  const uint8_t *const *codes;     /* [n_chunks], unless inline */
   const uint8_t *const *records;   /* [n_chunks] */
+  const mv_lists *lists;           /* NULL: none */
 } mv_segment;
 
 /* Checks numbers and sizes (bytes of each chunk's codes and records) against each other. */
 mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                            const size_t *records_sizes);
+/* The same for lists: extent_sizes[n_extents] in bytes. */
+mv_status mv_lists_check(const mv_lists *lists, const size_t *extent_sizes);
 /* Checks that n codes lie inside the codec's centroids. */
-mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t n);
+mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n);
+/* The same for the inline codes of n documents. */
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
+
+/* The direction of the mean of each document's centroids as a point: points [n_documents][padded].
+ * Of a checked segment with a codec. */
+mv_status mv_document_points(const mv_segment *segment, int8_t *points);
+
+/* ---- making of lists ---- */
+
+/* Of documents given by their codes, how many have each of n_lists codes; a code outside is
+ * corrupt. */
+mv_status mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                         uint32_t n_documents, uint32_t n_lists, uint32_t *counts);
+/* Which documents have the codes first .. last - 1: documents, one list behind the other. counts:
+ * of all lists. */
+mv_status mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                           uint32_t n_documents, uint32_t first, uint32_t last,
+                           const uint32_t *counts, uint32_t *documents);
+/* Most bytes that the lists of these counts pack to. */
+size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists);
+/* Packs lists, the first of which begins a block: out has room for mv_lists_bound bytes;
+ * block_sizes[blocks], *size their sum. */
+mv_status mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_lists,
+                        uint8_t *out, uint32_t *block_sizes, size_t *size);
 
 /* ---- search ---- */
 
@@ -136,11 +184,61 @@ typedef struct mv_place {
 
 /* Ranks documents by the interaction of the query with their centroid codes alone (PLAID's
  * centroid interaction, arXiv 2205.09707 §4) and returns the best `limit` of them, best first, ties
- * by place. allowed[s] is a bitmap over the documents of segment s (bit i of byte i / 8 = document
- * i), or NULL for all. Segments without a codec are passed over. */
+ * by place. chosen[s]: whether segment s takes part; segments without a codec never do. allowed[s]
+ * is a bitmap over the documents of segment s (bit i of byte i / 8 = document i), or NULL for all.
+ */
 mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *const *allowed, size_t limit, mv_place *places, float *scores,
-                    size_t *count);
+                    const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
+                    mv_place *places, float *scores, size_t *count);
+
+/* The same scores for n places of segments with a codec. */
+mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
+                      const mv_place *places, size_t n, float *scores);
+
+/* A list to be read for a query token, and what it adds to the score of its documents. */
+typedef struct mv_probe {
+  uint32_t list;
+  uint16_t token; /* lane of the block */
+  uint16_t rank;  /* 0: the token's best list */
+  float gain;     /* score of the centroid less that of the token's last list, which documents in
+                     none of its lists are taken to have (WARP's imputation, arXiv 2501.17788) */
+} mv_probe;
+
+/* The best `nprobe` lists of each token of a block of the query, by rank, then token; probes has
+ * room for MV_PROBE_TOKENS * nprobe. *base: the score of a document that is in no list. */
+enum { MV_PROBE_TOKENS = 32 };
+mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
+                         mv_probe *probes, size_t *count, float *base);
+
+/* Gathering: mv_gather_start, then for each block mv_gather_block and mv_gather as often as wanted,
+ * probes of a token in the order of their ranks; mv_gather_best at any time.
+ *
+ * mv_gather adds the gains of probes to the documents in their lists, each token once a document,
+ * for the chosen segments; documents that are not allowed are left out. *postings: how many were
+ * read. mv_gather_best: the best `limit` documents found so far, best first, ties by place; scores
+ * are gains alone. */
+mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *chosen);
+void mv_gather_block(mv_query *query);
+mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
+                    size_t n, uint64_t *postings);
+mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
+                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
+                         size_t *count);
+
+/* ---- prefetching ---- */
+
+enum { MV_FETCH_HINT = 0, MV_FETCH_TOUCH = 1 };
+
+/* Asks the system to read mapped ranges that will be needed: MV_FETCH_HINT returns at once
+ * (madvise, PrefetchVirtualMemory), MV_FETCH_TOUCH when a byte of each page has been read. Ranges
+ * that touch are one read. *reads and *bytes are added to. */
+mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
+                           size_t n, int how, uint64_t *reads, uint64_t *bytes);
+/* The same for the blocks of lists, ascending. */
+mv_status mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
+                         uint64_t *reads, uint64_t *bytes);
 
 enum {
   MV_SCORE_FAST = 0,   /* int8 query */

@@ -29,7 +29,7 @@ from mvdb.errors import (
 from mvdb.repairing import Repair, repair
 from mvdb.snapshot import Snapshot
 from mvdb.transaction import Transaction
-from mvdb.types import Document, Explanation, Hit, Profile, Report, Stats
+from mvdb.types import Document, Explanation, Hit, InsertProgress, Profile, Report, Stats
 
 if TYPE_CHECKING:
     from mvdb import encoders as encoders
@@ -58,6 +58,7 @@ __all__ = [
     "FilterError",
     "FormatError",
     "Hit",
+    "InsertProgress",
     "InvalidInputError",
     "NotFoundError",
     "Profile",

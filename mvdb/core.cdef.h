@@ -11,6 +11,11 @@
 #define MV_ROW_NOT_FINITE 2
 #define MV_SCORE_FAST 0
 #define MV_SCORE_PRECISE 1
+#define MV_LISTS_BLOCK ...
+#define MV_LISTS_SLACK ...
+#define MV_PROBE_TOKENS ...
+#define MV_FETCH_HINT 0
+#define MV_FETCH_TOUCH 1
 
 typedef ... mv_codec;
 typedef ... mv_query;
@@ -28,16 +33,34 @@ typedef struct mv_codec_spec {
   const float *b_scales;
 } mv_codec_spec;
 
+typedef struct mv_lists {
+  uint32_t n_lists;
+  uint32_t n_extents;
+  const uint32_t *block_starts;
+  const uint32_t *extent_blocks;
+  const uint8_t *const *extents;
+} mv_lists;
+
 typedef struct mv_segment {
   const mv_codec *codec;
   uint32_t dim;
   uint32_t n_documents;
   uint32_t n_chunks;
+  uint32_t code_bytes;
+  uint32_t inline_codes;
   const uint32_t *starts;
   const uint32_t *chunk_documents;
   const uint8_t *const *codes;
   const uint8_t *const *records;
+  const mv_lists *lists;
 } mv_segment;
+
+typedef struct mv_probe {
+  uint32_t list;
+  uint16_t token;
+  uint16_t rank;
+  float gain;
+} mv_probe;
 
 typedef struct mv_place {
   uint32_t segment;
@@ -61,22 +84,53 @@ int mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_t *poi
 int mv_codec_new(const mv_codec_spec *spec, mv_codec **out);
 void mv_codec_free(mv_codec *codec);
 int mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
+int mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances);
 int mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b);
 int mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,
               size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum);
-int mv_decode(const mv_codec *codec, const uint8_t *codes, const uint8_t *record, size_t n_tokens,
-              float *out);
+int mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
+              const uint8_t *record, size_t n_tokens, float *out);
 
 int mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                      const size_t *records_sizes);
-int mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t n);
+int mv_lists_check(const mv_lists *lists, const size_t *extent_sizes);
+int mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n);
+int mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
+
+int mv_document_points(const mv_segment *segment, int8_t *points);
+
+int mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                   uint32_t n_documents, uint32_t n_lists, uint32_t *counts);
+int mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                     uint32_t n_documents, uint32_t first, uint32_t last, const uint32_t *counts,
+                     uint32_t *documents);
+size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists);
+int mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_lists,
+                  uint8_t *out, uint32_t *block_sizes, size_t *size);
 
 int mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
 int mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim, uint64_t seed);
 int mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
-              const uint8_t *const *allowed, size_t limit, mv_place *places, float *scores,
-              size_t *count);
+              const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
+              mv_place *places, float *scores, size_t *count);
+int mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
+                const mv_place *places, size_t n, float *scores);
+int mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
+                   mv_probe *probes, size_t *count, float *base);
+int mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen);
+void mv_gather_block(mv_query *query);
+int mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
+              const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
+              size_t n, uint64_t *postings);
+int mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
+                   const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
+                   size_t *count);
+int mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
+                     size_t n, int how, uint64_t *reads, uint64_t *bytes);
+int mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
+                   uint64_t *reads, uint64_t *bytes);
 int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, float *matrix);

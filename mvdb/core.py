@@ -30,6 +30,17 @@ ROW_NOT_FINITE: int = lib.MV_ROW_NOT_FINITE
 PLACE = np.dtype([("segment", np.uint32), ("document", np.uint32)])
 """A document of a list of segments (``mv_place``)."""
 
+PROBE = np.dtype(
+    [("list", np.uint32), ("token", np.uint16), ("rank", np.uint16), ("gain", np.float32)]
+)
+"""A list to be read for a query token (``mv_probe``)."""
+
+LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
+LISTS_SLACK: int = lib.MV_LISTS_SLACK
+PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
+FETCH_HINT: int = lib.MV_FETCH_HINT
+FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
+
 
 def _check(status: int, what: str) -> None:
     """Turns a status of the core into an exception; the only place that does."""
@@ -173,6 +184,17 @@ class Codec:
         )  # fmt: skip
         return a, b
 
+    def squared_distances(self, points: Points) -> Floats:
+        """Squared distance of each point (n, padded) to its centroid, in squared int8 units."""
+        out = np.empty(len(points), np.float32)
+        _check(
+            lib.mv_distances(
+                self.handle, _pointer("int8_t[]", points), len(points), _pointer("float[]", out)
+            ),
+            "measuring residuals",
+        )
+        return out
+
     def encode(self, vectors: Floats, lengths: Numbers) -> tuple[Bytes, Bytes, float]:
         """Codes, records and the sum of residual norms of documents given as (flat, lengths)."""
         n = len(vectors)
@@ -189,12 +211,14 @@ class Codec:
         )  # fmt: skip
         return codes, records, float(residual_sum[0])
 
-    def decode(self, codes: memoryview, record: memoryview, n_tokens: int) -> Floats:
+    def decode(
+        self, codes: memoryview, code_bytes: int, record: memoryview, n_tokens: int
+    ) -> Floats:
         """Reconstructed vectors (n_tokens, dim) of one document."""
         out = np.empty((n_tokens, self.dim), np.float32)
         _check(
             lib.mv_decode(
-                self.handle, ffi.from_buffer("uint8_t[]", codes),
+                self.handle, ffi.from_buffer("uint8_t[]", codes), code_bytes,
                 ffi.from_buffer("uint8_t[]", record), n_tokens, _pointer("float[]", out),
             ),
             "decoding",
@@ -202,20 +226,100 @@ class Codec:
         return out
 
 
+def count_lists(codes: Bytes, code_bytes: int, starts: Numbers, n_lists: int) -> Numbers:
+    """How many documents have each code, of documents given as (codes, starts (n + 1,))."""
+    counts = np.empty(n_lists, np.uint32)
+    _check(
+        lib.mv_lists_count(
+            _pointer("uint8_t[]", codes), code_bytes, _pointer("uint32_t[]", starts),
+            len(starts) - 1, n_lists, _pointer("uint32_t[]", counts),
+        ),
+        "counting postings",
+    )  # fmt: skip
+    return counts
+
+
+def pack_lists(
+    codes: Bytes, code_bytes: int, starts: Numbers, counts: Numbers, first: int, last: int
+) -> tuple[Bytes, Numbers]:
+    """The packed lists first .. last - 1 (`first` begins a block), as bytes and block sizes."""
+    documents = np.empty(max(1, int(counts[first:last].sum(dtype=np.int64))), np.uint32)
+    _check(
+        lib.mv_lists_collect(
+            _pointer("uint8_t[]", codes), code_bytes, _pointer("uint32_t[]", starts),
+            len(starts) - 1, first, last, _pointer("uint32_t[]", counts),
+            _pointer("uint32_t[]", documents),
+        ),
+        "collecting postings",
+    )  # fmt: skip
+    part = np.ascontiguousarray(counts[first:last])
+    out = np.empty(lib.mv_lists_bound(_pointer("uint32_t[]", part), len(part)), np.uint8)
+    sizes = np.empty(-(-len(part) // LISTS_BLOCK), np.uint32)
+    size = ffi.new("size_t *")
+    _check(
+        lib.mv_lists_pack(
+            _pointer("uint32_t[]", part), _pointer("uint32_t[]", documents), len(part),
+            _pointer("uint8_t[]", out), _pointer("uint32_t[]", sizes), size,
+        ),
+        "packing lists",
+    )  # fmt: skip
+    return out[: size[0]], sizes
+
+
+class ListsView:
+    """Addresses of a segment's inverted lists, as the core reads them; kept alive here, but not in
+    place (see `SegmentView`).
+
+    block_starts: uint32 (blocks + 1,), bytes. extent_blocks: uint32 (extents + 1,)."""
+
+    def __init__(
+        self,
+        n_lists: int,
+        block_starts: Numbers,
+        extent_blocks: Numbers,
+        extents: Sequence[memoryview],
+    ) -> None:
+        self.n_lists = n_lists
+        self._keep = (block_starts, extent_blocks, tuple(extents))
+        self._extents = ffi.new("uint8_t *[]", [_address(part) for part in extents])
+        self.struct = ffi.new("mv_lists *")
+        self.struct.n_lists = n_lists
+        self.struct.n_extents = len(extents)
+        self.struct.block_starts = _pointer("uint32_t[]", block_starts)
+        self.struct.extent_blocks = _pointer("uint32_t[]", extent_blocks)
+        self.struct.extents = self._extents
+        sizes = ffi.new("size_t[]", [len(part) for part in extents])
+        _check(lib.mv_lists_check(self.struct, sizes), "a segment's lists")
+
+    def fetch(self, blocks: Numbers, how: int) -> tuple[int, int]:
+        """Asks for blocks (ascending); how many reads that were, and their bytes."""
+        reads = ffi.new("uint64_t[2]")
+        _check(
+            lib.mv_fetch_lists(
+                self.struct, _pointer("uint32_t[]", blocks), len(blocks), how, reads, reads + 1
+            ),
+            "prefetching lists",
+        )
+        return int(reads[0]), int(reads[1])
+
+
 class SegmentView:
     """Addresses of a segment's parts, as the core reads them.
 
-    Arrays and buffers given here are kept alive. That does not keep a mapped file where it is: the
-    caller guarantees that (a read transaction does it)."""
+    A codec without `codes` means that the records begin with them. Arrays and buffers given here
+    are kept alive. That does not keep a mapped file where it is: the caller guarantees that (a read
+    transaction does it)."""
 
     def __init__(
         self,
         codec: Codec | None,
+        code_bytes: int,
         dim: int,
         starts: Numbers,
         chunk_documents: Numbers,
         codes: Sequence[memoryview],
         records: Sequence[memoryview],
+        lists: ListsView | None = None,
     ) -> None:
         n_chunks = len(chunk_documents) - 1
         self._codec = codec
@@ -224,15 +328,19 @@ class SegmentView:
         self._buffers = (*codes, *records)
         self._codes = ffi.new("uint8_t *[]", [_address(part) for part in codes] or 1)
         self._records = ffi.new("uint8_t *[]", [_address(part) for part in records])
+        self.lists = lists
         self.struct = ffi.new("mv_segment *")
         self.struct.codec = codec.handle if codec is not None else ffi.NULL
         self.struct.dim = dim
         self.struct.n_documents = len(starts) - 1
         self.struct.n_chunks = n_chunks
+        self.struct.code_bytes = code_bytes
+        self.struct.inline_codes = codec is not None and not codes
         self.struct.starts = _pointer("uint32_t[]", starts)
         self.struct.chunk_documents = _pointer("uint32_t[]", chunk_documents)
         self.struct.codes = self._codes
         self.struct.records = self._records
+        self.struct.lists = lists.struct if lists is not None else ffi.NULL
         codes_sizes = [len(part) for part in codes] or [0] * n_chunks
         records_sizes = [len(part) for part in records]
         if len(codes_sizes) != n_chunks or len(records_sizes) != n_chunks:
@@ -244,16 +352,33 @@ class SegmentView:
             "a segment's directory",
         )
 
+    def check_documents(self, documents: Numbers) -> None:
+        """Raises CorruptionError unless the inline codes of these documents lie inside the codec's
+        centroids."""
+        _check(
+            lib.mv_documents_check(self.struct, _pointer("uint32_t[]", documents), len(documents)),
+            "centroid codes",
+        )
+
+    def document_points(self) -> Points:
+        """The direction of the mean of each document's centroids, as points (n, padded)."""
+        shape = (self.struct.n_documents, padded_dim(self.struct.dim))
+        points = np.empty(shape, np.int8)
+        _check(
+            lib.mv_document_points(self.struct, _pointer("int8_t[]", points)), "points of documents"
+        )
+        return points
+
 
 def _address(buffer: memoryview) -> Any:
     return ffi.cast("uint8_t *", ffi.from_buffer(buffer))
 
 
-def check_codes(codec: Codec, codes: memoryview) -> None:
+def check_codes(codec: Codec, code_bytes: int, codes: memoryview) -> None:
     """Raises CorruptionError unless every code lies inside the codec's centroids."""
-    n = len(codes) // codec.code_bytes
+    n = len(codes) // code_bytes
     _check(
-        lib.mv_codes_check(codec.handle, ffi.from_buffer("uint8_t[]", codes), n),
+        lib.mv_codes_check(codec.handle, ffi.from_buffer("uint8_t[]", codes), code_bytes, n),
         "centroid codes",
     )
 
@@ -267,6 +392,37 @@ class SegmentList:
         self.array = ffi.new("mv_segment[]", self.n)
         for i, view in enumerate(views):
             self.array[i] = view.struct[0]
+
+    def fetch(self, places: NDArray[Any], how: int) -> tuple[int, int]:
+        """Asks for the records of `places` (dtype PLACE, in order); how many reads that were, and
+        their bytes."""
+        reads = ffi.new("uint64_t[2]")
+        _check(
+            lib.mv_fetch_records(
+                self.array, self.n, ffi.from_buffer("mv_place[]", places), len(places), how,
+                reads, reads + 1,
+            ),
+            "prefetching records",
+        )  # fmt: skip
+        return int(reads[0]), int(reads[1])
+
+
+class Bitmaps:
+    """For each segment of a list which documents are allowed: a mask (n,) of bool, or None for all
+    of them."""
+
+    def __init__(self, masks: Sequence[NDArray[np.bool_] | None]) -> None:
+        self._keep = [
+            None if mask is None else np.packbits(mask, bitorder="little") for mask in masks
+        ]
+        self.array = ffi.new(
+            "uint8_t *[]",
+            [
+                ffi.NULL if bits is None else ffi.cast("uint8_t *", ffi.from_buffer(bits))
+                for bits in self._keep
+            ]
+            or 1,
+        )
 
 
 class Query:
@@ -287,28 +443,100 @@ class Query:
             "loading a query",
         )
 
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of PROBE_TOKENS tokens."""
+        return -(-self.m // PROBE_TOKENS)
+
     def coarse(
-        self, segments: SegmentList, allowed: Sequence[Bytes | None], limit: int
+        self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, limit: int
     ) -> tuple[NDArray[Any], Floats]:
         """The best `limit` places (dtype PLACE) by centroid interaction, and their scores.
 
-        `allowed`: for each segment a bitmap (little bit order) or None for all."""
+        `chosen`: for each segment 1 when it takes part."""
         places = np.empty(limit, PLACE)
         scores = np.empty(limit, np.float32)
         count = ffi.new("size_t *")
-        bitmaps = ffi.new(
-            "uint8_t *[]",
-            [ffi.NULL if a is None else ffi.cast("uint8_t *", ffi.from_buffer(a)) for a in allowed]
-            or 1,
-        )
         _check(
             lib.mv_coarse(
-                self._handle, segments.array, segments.n, bitmaps, limit,
-                ffi.from_buffer("mv_place[]", places), _pointer("float[]", scores), count,
+                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen),
+                allowed.array, limit, ffi.from_buffer("mv_place[]", places),
+                _pointer("float[]", scores), count,
             ),
             "the coarse stage",
         )  # fmt: skip
         return places[: count[0]], scores[: count[0]]
+
+    def interact(self, segments: SegmentList, places: NDArray[Any]) -> Floats:
+        """The scores by centroid interaction of `places` (dtype PLACE)."""
+        scores = np.empty(len(places), np.float32)
+        _check(
+            lib.mv_interact(
+                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
+                len(places), _pointer("float[]", scores),
+            ),
+            "the coarse stage",
+        )  # fmt: skip
+        return scores
+
+    def probe(self, codec: Codec, block: int, nprobe: int) -> tuple[NDArray[Any], float]:
+        """The `nprobe` best lists of each token of a block, as dtype PROBE by rank, then token; and
+        the score of a document in none of them."""
+        probes = np.empty(PROBE_TOKENS * nprobe, PROBE)
+        count = ffi.new("size_t *")
+        base = ffi.new("float *")
+        _check(
+            lib.mv_probe_lists(
+                self._handle, codec.handle, block, nprobe,
+                ffi.from_buffer("mv_probe[]", probes), count, base,
+            ),
+            "probing",
+        )  # fmt: skip
+        return probes[: count[0]], float(base[0])
+
+    def gather_start(self, segments: SegmentList, chosen: Bytes) -> None:
+        """Forgets what was gathered; the `chosen` segments have lists."""
+        _check(
+            lib.mv_gather_start(
+                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen)
+            ),
+            "gathering",
+        )
+
+    def gather_block(self) -> None:
+        """What follows are lists of another block of the query."""
+        lib.mv_gather_block(self._handle)
+
+    def gather(
+        self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, probes: NDArray[Any]
+    ) -> int:
+        """Adds the gains of `probes` (dtype PROBE) to the documents in their lists; how many
+        postings that were."""
+        postings = ffi.new("uint64_t *")
+        _check(
+            lib.mv_gather(
+                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen),
+                allowed.array, ffi.from_buffer("mv_probe[]", probes), len(probes), postings,
+            ),
+            "inverted lists",
+        )  # fmt: skip
+        return int(postings[0])
+
+    def gather_best(
+        self, segments: SegmentList, chosen: Bytes, limit: int
+    ) -> tuple[NDArray[Any], Floats]:
+        """The best `limit` places gathered so far, and their gains."""
+        places = np.empty(limit, PLACE)
+        gains = np.empty(limit, np.float32)
+        count = ffi.new("size_t *")
+        _check(
+            lib.mv_gather_best(
+                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen), limit,
+                ffi.from_buffer("mv_place[]", places), _pointer("float[]", gains), count,
+            ),
+            "gathering",
+        )  # fmt: skip
+        return places[: count[0]], gains[: count[0]]
 
     def score(self, segments: SegmentList, places: NDArray[Any], *, precise: bool) -> Floats:
         """MaxSim of the stored vectors of `places` (dtype PLACE)."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mvdb import encoding, inputs, settings
-from mvdb.catalogue import ids as id_keys
+from mvdb import encoding, settings, streaming
 from mvdb.catalogue.ids import Id
 from mvdb.encoding import TextEncoder
 from mvdb.errors import ClosedError, DimensionMismatch, InvalidInputError, ReadOnlyError
-from mvdb.index import checking, generations, layout, manifest
+from mvdb.index import checking, generations, layout, manifest, prefetching
 from mvdb.index.manifest import Manifest
+from mvdb.index.prefetching import Prefetcher
 from mvdb.index.state import State, StateCache
 from mvdb.index.writing import IndexWriter
 from mvdb.querypool import QueryPool
@@ -26,13 +26,11 @@ from mvdb.reading import Readable
 from mvdb.snapshot import Snapshot
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
-from mvdb.types import Report, Stats
+from mvdb.types import InsertProgress, Report, Stats
 
 Progress = Callable[[str], None]
 
 BUILD_THREADS = 8
-_BATCH = ("ids", "embeddings", "texts", "metadata")
-_END = object()
 
 
 def open(
@@ -46,6 +44,7 @@ def open(
     durability: str = "full",
     map_size: int | None = None,
     allow_encoder_mismatch: bool = False,
+    prefetch: str = "hint",
 ) -> Database:
     """Opens the database in the file `path`, creating it when it is not there.
 
@@ -63,6 +62,8 @@ def open(
             the system may lose the last commits, never the consistency.
         map_size: bytes of address space to reserve at least; grows by itself.
         allow_encoder_mismatch: use `encoder` though the vectors in the file come from another one.
+        prefetch: how searches ask for what they will need from the file: "hint" tells the system,
+            "read" has threads read it (where hints are ignored), "off" leaves it to page faults.
 
     Raises:
         FileNotFoundError: no such file, and create is False or readonly True.
@@ -73,6 +74,8 @@ def open(
     """
     if durability not in ("full", "relaxed"):
         raise InvalidInputError(f'durability: "full" or "relaxed", not {durability!r}')
+    if prefetch not in prefetching.MODES:
+        raise InvalidInputError(f'prefetch: "hint", "read" or "off", not {prefetch!r}')
     if map_size is not None and (not isinstance(map_size, int) or map_size <= 0):
         raise InvalidInputError(f"map_size: bytes, a whole number above 0, not {map_size!r}")
     text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
@@ -101,7 +104,7 @@ def open(
         map_size=map_size,
     )
     try:
-        return Database(environment, dim, text_encoder, readonly=readonly)
+        return Database(environment, dim, text_encoder, readonly=readonly, prefetch=prefetch)
     except BaseException:
         environment.close()
         raise
@@ -121,12 +124,14 @@ class Database(Readable):
         encoder: TextEncoder,
         *,
         readonly: bool,
+        prefetch: str,
     ) -> None:
         self._environment = environment
         self._path = Path(environment.path)
         self._encoder = encoder
         self._readonly = readonly
         self._queries = QueryPool()
+        self._prefetcher = Prefetcher(prefetch)
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -178,6 +183,7 @@ class Database(Readable):
             self._closed = True
         self._environment.close()
         self._cache.clear()
+        self._prefetcher.close()
         self._release_executor()
 
     def _check_open(self) -> None:
@@ -294,10 +300,11 @@ class Database(Readable):
 
     def insert_batches(
         self,
-        batches: Iterable[Any],
+        batches: Any,
         *,
         commit_every: int = 10_000,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[InsertProgress], object] | None = None,
+        total: int | None = None,
     ) -> int:
         """Streams documents in, never holding more than a batch and a transaction's buffers.
 
@@ -305,32 +312,26 @@ class Database(Readable):
         after an interruption goes on where the last commit stood.
 
         Args:
-            batches: yields mappings with the arguments of `insert` (`ids`, `embeddings`, `texts`,
-                `metadata`), or tuples of them in this order.
-            commit_every: documents per transaction.
-            progress: called after each commit with the number of documents inserted so far.
+            batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
+                `embeddings`, `texts`, `metadata`), tuples of them in this order, or Arrow data. Or
+                Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, or
+                anything with `__arrow_c_stream__`, such as a data frame. Or the path of a
+                .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
+            commit_every: documents per transaction, at most; a batch with more is divided.
+            progress: called after each commit, and now and then while documents are skipped.
+            total: documents expected, for the progress; taken from the file, the Arrow data or the
+                list of batches where they tell.
 
         Returns the number of documents inserted. Raises as `insert` does, except for ids that
-        exist, and InvalidInputError for a batch that is none.
+        exist, InvalidInputError for a batch, column or file that is none, and ImportError when
+        Arrow data is given and pyarrow is not installed. What was committed stays.
         """
-        if commit_every < 1:
-            raise InvalidInputError(f"commit_every: at least 1, not {commit_every}")
-        total = 0
-        source = iter(batches)
-        exhausted = False
-        while not exhausted:
-            count = 0
-            with self.transaction() as txn:
-                while count < commit_every:
-                    batch = next(source, _END)
-                    if batch is _END:
-                        exhausted = True
-                        break
-                    count += _insert_new(txn, batch)
-            total += count
-            if progress is not None and count:
-                progress(total)
-        return total
+        self._check_writable()
+        encodes = self._encoder.identity is not None
+        target = streaming.Target(self.transaction, self.dim, encodes)
+        return streaming.insert_batches(
+            target, batches, commit_every=commit_every, progress=progress, total=total
+        )
 
     # ---- snapshots and numbers ----
 
@@ -352,14 +353,13 @@ class Database(Readable):
             encoder = encoding.load(txn)
             sizes = _part_sizes(txn)
         stored = sum(info.n_tokens for info in current.segments)
-        codecs = [segment.codec for segment in state.segments if segment.codec is not None]
         return Stats(
             documents=current.live_documents,
             tokens=current.live_tokens,
             dim=self.dim,
             bits=self.bits,
             segments=len(current.segments),
-            centroids=codecs[-1].n_centroids if codecs else 0,
+            centroids=0 if state.family is None else state.family.codec.n_centroids,
             trained_tokens=current.trained_tokens,
             deleted_share=1 - current.live_tokens / stored if stored else 0.0,
             drift=_drift(current),
@@ -404,31 +404,6 @@ class Database(Readable):
         self._check_open()
         with self._environment.read() as txn:
             return checking.Checker(txn, self.dim, deep=deep).run()
-
-
-def _insert_new(txn: Transaction, batch: Any) -> int:
-    """Inserts those documents of a batch whose ids are new; returns how many."""
-    if isinstance(batch, tuple) and len(batch) <= len(_BATCH):
-        batch = dict(zip(_BATCH, batch, strict=False))
-    if not isinstance(batch, Mapping) or "ids" not in batch or not set(batch) <= set(_BATCH):
-        raise InvalidInputError(
-            f"batches: each is a mapping with ids and any of {', '.join(_BATCH[1:])}, or a tuple "
-            "of these in this order"
-        )
-    names = id_keys.as_list(batch["ids"])
-    if not id_keys.is_single(batch["ids"]):
-        batch = {**batch, "ids": names}  # a generator has been used up
-    new = [i for i, name in enumerate(names) if name not in txn]
-    if len(new) < len(names):
-        batch = {key: inputs.select(value, new) for key, value in batch.items()}
-    if new:
-        txn.insert(
-            batch["ids"],
-            batch.get("embeddings"),
-            texts=batch.get("texts"),
-            metadata=batch.get("metadata"),
-        )
-    return len(new)
 
 
 def _part_sizes(txn: ReadTransaction) -> dict[str, int]:

@@ -289,17 +289,37 @@ def as_metadata(value: Any, count: int) -> list[bytes | None]:
     return encoded
 
 
-def select(value: Any, chosen: Sequence[int]) -> Any:
-    """Some documents of an argument of insert (ids, embeddings, texts or metadata of several)."""
-    if value is None:
-        return None
-    if isinstance(value, (str, int, Mapping)):
-        return [value][slice(len(chosen))]
-    if _is_flat_pair(value):
-        flat = value[0]
-        ends = np.cumsum(_check_lengths(value[1], len(flat)))
-        starts = np.concatenate([[0], ends])
-        return [flat[int(starts[i]) : int(ends[i])] for i in chosen]
-    if not hasattr(value, "__getitem__"):
-        value = list(value)
-    return [value[i] for i in chosen]
+class PerDocument:
+    """An argument of insert for several documents, of which some can be taken."""
+
+    def __init__(self, what: str, value: Any, count: int, dim: int) -> None:
+        """what: the argument's name. Raises InvalidInputError when it is not for `count` documents,
+        which taking some of them would hide."""
+        self._starts: NDArray[np.int64] | None = None
+        found = count
+        if value is None:
+            self._values: Any = None
+        elif what == "embeddings" and _is_flat_pair(value):
+            self._values = as_matrix(value[0], dim, what)
+            self._lengths = _check_lengths(value[1], len(self._values))
+            self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
+            found = len(self._lengths)
+        else:
+            listed = _as_sequence(value, count) if what == "embeddings" else _listed(what, value)
+            self._values = listed
+            found = len(listed)
+        if found != count:
+            raise InvalidInputError(f"{what} of {found} documents for {count} ids")
+
+    def take(self, chosen: Sequence[int]) -> Any:
+        """The argument for these documents (at least one, ascending), without copies of vectors."""
+        if self._values is None:
+            return None
+        first, last = chosen[0], chosen[-1] + 1
+        together = last - first == len(chosen)
+        if self._starts is None:
+            return self._values[first:last] if together else [self._values[i] for i in chosen]
+        if together:
+            rows = self._values[int(self._starts[first]) : int(self._starts[last])]
+            return rows, self._lengths[first:last]
+        return [self._values[int(self._starts[i]) : int(self._starts[i + 1])] for i in chosen]

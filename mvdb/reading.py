@@ -19,8 +19,9 @@ from mvdb.catalogue.ids import Id
 from mvdb.encoding import TextEncoder
 from mvdb.errors import CorruptionError, InvalidInputError, NotFoundError
 from mvdb.index import id_table
+from mvdb.index.prefetching import Prefetcher
 from mvdb.index.searching import Found, Options, Search
-from mvdb.index.state import Live, State
+from mvdb.index.state import Allowed, Live, State
 from mvdb.index.training import ROTATION_SEED
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
@@ -37,6 +38,7 @@ class Readable(ABC):
 
     dim: int
     _queries: QueryPool
+    _prefetcher: Prefetcher
     _encoder: TextEncoder
 
     @abstractmethod
@@ -65,10 +67,11 @@ class Readable(ABC):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: lists probed per query token, where the collection has lists.
-            candidates: documents whose stored vectors are scored, at most, after the ranking by
-                centroid codes; default max(512, 32 k, 5 sqrt(documents)). Scoring stops earlier
-                when the rest cannot matter.
+            nprobe: inverted lists read per query token, where the collection has lists and they
+                are worth it; default 32.
+            candidates: documents that go on from the lists to the ranking by centroid codes and,
+                at most, to the scoring of their stored vectors; default max(512, 32 k,
+                3 sqrt(documents)). Scoring stops earlier when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 
@@ -158,11 +161,14 @@ class Readable(ABC):
         limit = len(keys) if k is None else _positive("k", k)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            places = [place for key in keys if (place := _locate(txn, state, key))]
-            array = np.array(places, dtype=core.PLACE) if places else np.empty(0, core.PLACE)
+            located = [place for key in keys if (place := _locate(txn, state, key))]
+            places = np.array(
+                [(s, state.segments[s].slot(row)) for s, row in located], dtype=core.PLACE
+            )
             with self._queries.use() as query_object:
                 query_object.load(vectors, ROTATION_SEED)
-                found = Search(state, txn, query_object, None).rank(array, limit) if places else []
+                search = Search(state, txn, query_object, self._prefetcher, None)
+                found = search.rank(places, limit) if located else []
         return self._hits(state, found)
 
     def explain(self, query: Any, id: Id) -> Explanation:
@@ -173,11 +179,12 @@ class Readable(ABC):
         with self._reading() as (txn, state), self._queries.use() as query_object:
             place = self._existing_place(txn, state, id)
             segment = state.segments[place[0]]
-            segment.check_records(txn, np.array([place[1]]))
+            slot = segment.slot(place[1])
+            segment.check_records(txn, np.array([slot], np.uint32))
             query_object.load(vectors, ROTATION_SEED)
-            scores = query_object.explain(segment.view(txn), place[1], segment.n_tokens(place[1]))
+            scores = query_object.explain(segment.view(txn), slot, segment.n_tokens(place[1]))
             # By the core, as a search does it: the sum in another order would differ in rounding.
-            places = np.array([place], core.PLACE)
+            places = np.array([(place[0], slot)], core.PLACE)
             score = query_object.score(state.segment_list(txn), places, precise=True)[0]
         return Explanation(scores, scores.argmax(axis=1), float(score))
 
@@ -252,7 +259,7 @@ class Readable(ABC):
         txn: ReadTransaction,
         state: State,
         vectors: core.Floats,
-        allowed: list[Live | None] | None,
+        allowed: Allowed | None,
         options: Options,
         profile: Profile | None,
     ) -> list[Found]:
@@ -260,7 +267,7 @@ class Readable(ABC):
             return []
         with self._queries.use() as query:
             query.load(vectors, ROTATION_SEED)
-            return Search(state, txn, query, profile).run(allowed, options)
+            return Search(state, txn, query, self._prefetcher, profile).run(allowed, options)
 
     def _allowed(
         self,
@@ -268,9 +275,10 @@ class Readable(ABC):
         state: State,
         filter: Filter | None,
         ids: Id | Sequence[Id] | None,
-    ) -> list[Live | None] | None:
-        """For each segment a mask of the documents that qualify, or None for all; None instead of
-        the list when no document qualifies."""
+    ) -> Allowed | None:
+        """The documents that qualify; None when there are none."""
+        if filter is None and ids is None:
+            return state.everything
         allowed = list(state.live)
         if filter is not None:
             node = filters.parse(filter)
@@ -287,9 +295,8 @@ class Readable(ABC):
                     masks[place[0]][place[1]] = True
             for i, mask in enumerate(masks):
                 _restrict(allowed, i, mask)
-        if all(mask is not None and not mask.any() for mask in allowed):
-            return None
-        return allowed
+        result = Allowed(state.segments, allowed)
+        return result if result.total else None
 
     def _place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int] | None:
         return _locate(txn, state, id_keys.encode(id))
@@ -336,7 +343,7 @@ def _options(
         or math.isnan(min_score)
     ):
         raise InvalidInputError(f"min_score: a number is needed, not {min_score!r}")
-    return Options(_positive("k", k), candidates, exact, min_score)
+    return Options(_positive("k", k), nprobe, candidates, exact, min_score)
 
 
 def _positive(name: str, value: int) -> int:

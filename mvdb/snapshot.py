@@ -27,6 +27,7 @@ class Snapshot(Readable):
         self.dim = database.dim
         self._database = database
         self._queries = database._queries
+        self._prefetcher = database._prefetcher
         self._encoder = database._encoder
         self._txn = txn
         self._state = state

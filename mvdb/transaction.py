@@ -36,6 +36,7 @@ class Transaction(Readable):
     def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
         self.dim = database.dim
         self._queries = database._queries
+        self._prefetcher = database._prefetcher
         self._encoder = database._encoder
         self._database = database
         self._txn = txn

@@ -79,6 +79,44 @@ class Explanation:
     score: float
 
 
+class InsertProgress(int):
+    """How far `insert_batches` is: the number of documents inserted so far, with more to it.
+
+    Attributes:
+        skipped: documents that were in the database already.
+        total: documents expected, those skipped included, or None when that is not known.
+        seconds: since the call.
+        documents_per_second: inserted ones; the time it took to pass over others does not count."""
+
+    def __new__(
+        cls,
+        inserted: int = 0,
+        *,
+        skipped: int = 0,
+        total: int | None = None,
+        seconds: float = 0.0,
+        documents_per_second: float = 0.0,
+    ) -> InsertProgress:
+        self = super().__new__(cls, inserted)
+        self.skipped = skipped
+        self.total = total
+        self.seconds = seconds
+        self.documents_per_second = documents_per_second
+        return self
+
+    skipped: int
+    total: int | None
+    seconds: float
+    documents_per_second: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate for the rest, as if it were all new; None without a total or a rate."""
+        if self.total is None or not self.documents_per_second:
+            return None
+        return max(0, self.total - self.skipped - self) / self.documents_per_second
+
+
 @dataclass
 class Profile:
     """What one search did and what it cost.
@@ -86,16 +124,21 @@ class Profile:
     Attributes:
         hits: the result.
         stages: seconds by stage name.
+        plan: "lists", "interaction" (all codes are looked at) or "exact" (everything is scored).
+        costs: estimated seconds of the plans there were, by name.
         lists: inverted lists read (0: the collection was ranked by its codes without lists).
         postings: centroid codes or postings read by the coarse stage.
         candidates: documents whose residuals were scored.
-        reads: record ranges that were read.
+        reads: ranges of the file that the system was asked for ahead of use.
         bytes_read: their bytes.
-        prefetched: ranges asked for before they were needed.
-        prefetch_hit_rate: share of the ranges needed that had been asked for before."""
+        prefetched: records asked for while lists were still being gathered.
+        prefetch_hit_rate: share of the records needed that had been asked for so early.
+        wasted_bytes: bytes of records asked for early and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
+    plan: str = ""
+    costs: dict[str, float] = field(default_factory=dict)
     lists: int = 0
     postings: int = 0
     candidates: int = 0
@@ -103,6 +146,7 @@ class Profile:
     bytes_read: int = 0
     prefetched: int = 0
     prefetch_hit_rate: float = 0.0
+    wasted_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -147,3 +147,21 @@ mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint3
   space_free(&space);
   return status;
 }
+
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances) {
+  uint32_t *codes = mv_alloc(n, sizeof(uint32_t));
+  if (codes == NULL) return MV_ERROR_MEMORY;
+  mv_status status = mv_assign(codec, points, n, codes);
+  for (size_t i = 0; status == MV_OK && i < n; i++) {
+    const uint8_t *row = codec->rows + (size_t)codes[i] * codec->padded;
+    const int8_t *point = points + i * codec->padded;
+    int32_t sum = 0;
+    for (size_t d = 0; d < codec->padded; d++) {
+      int32_t gap = (int32_t)row[d] - 128 - point[d];
+      sum += gap * gap;
+    }
+    distances[i] = (float)sum;
+  }
+  mv_free(codes);
+  return status;
+}

@@ -260,8 +260,8 @@ mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t 
   return MV_OK;
 }
 
-mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, const uint8_t *record,
-                    size_t n_tokens, float *out) {
+mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
+                    const uint8_t *record, size_t n_tokens, float *out) {
   float *row = mv_alloc(codec->padded, sizeof(float));
   if (row == NULL) return MV_ERROR_MEMORY;
   const mv_levels *levels = codec->levels;
@@ -271,7 +271,7 @@ mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, const uint8_t *
     float a = codec->a_scales[record[i]];
     float b = codec->b_scales[record[n_tokens + i]];
     const uint8_t *packed = record + 2 * n_tokens + i * codec->packed_bytes;
-    load_centroid(codec, mv_code_read(codes, i, codec->code_bytes), row);
+    load_centroid(codec, mv_code_read(codes, i, code_bytes), row);
     for (size_t d = 0; d < codec->padded; d++) {
       unsigned plane = (unsigned)(d / codec->packed_bytes);
       unsigned code = (unsigned)packed[d % codec->packed_bytes] >> (plane * bits) & mask;

@@ -36,6 +36,7 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 }
 
 #include "lanes.h"
+#include "lanes_above.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"
 #include "lanes_unpack.h"
@@ -51,6 +52,7 @@ const mv_kernels mv_kernels_avx2 = {
     .argmax = argmax,
     .narrow16 = narrow16,
     .narrow8 = narrow8,
+    .above = above,
 };
 
 #if defined(__clang__)

@@ -77,6 +77,7 @@ MV_INLINE void widen_f16(const uint8_t *in, float *out) {
 }
 
 #include "lanes.h"
+#include "lanes_above.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"
 
@@ -164,6 +165,7 @@ const mv_kernels mv_kernels_avx512 = {
     .argmax = argmax,
     .narrow16 = narrow16,
     .narrow8 = narrow8,
+    .above = above,
 };
 
 #if defined(__clang__)

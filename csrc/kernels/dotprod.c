@@ -18,6 +18,7 @@
 MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) { return vdotq_s32(sum, row, query); }
 
 #include "lanes.h"
+#include "lanes_above.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"
 #include "lanes_unpack.h"
@@ -33,6 +34,7 @@ const mv_kernels mv_kernels_dotprod = {
     .argmax = argmax,
     .narrow16 = narrow16,
     .narrow8 = narrow8,
+    .above = above,
 };
 
 #if defined(__clang__)

@@ -85,6 +85,10 @@ typedef struct mv_kernels {
    * in 0..255. */
   void (*narrow8)(const int16_t *in, size_t n, size_t lanes, const int16_t *low, const float *scale,
                   uint8_t *out);
+
+  /* The first row t < n of a table [n][lanes] with table[t * lanes + l] > least[l] for a lane l; n
+   * when there is none. */
+  size_t (*above)(const int16_t *table, size_t n, size_t lanes, const int16_t *least);
 } mv_kernels;
 
 extern const mv_kernels mv_kernels_scalar;

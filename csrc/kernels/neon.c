@@ -13,6 +13,7 @@ MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) {
 }
 
 #include "lanes.h"
+#include "lanes_above.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"
 #include "lanes_unpack.h"
@@ -28,6 +29,7 @@ const mv_kernels mv_kernels_neon = {
     .argmax = argmax,
     .narrow16 = narrow16,
     .narrow8 = narrow8,
+    .above = above,
 };
 
 #else

@@ -140,6 +140,15 @@ static void narrow8(const int16_t *in, size_t n, size_t lanes, const int16_t *lo
   }
 }
 
+static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      if (table[t * lanes + l] > least[l]) return t;
+    }
+  }
+  return n;
+}
+
 const mv_kernels mv_kernels_scalar = {
     .name = "scalar",
     .dot7 = dot,
@@ -151,4 +160,5 @@ const mv_kernels mv_kernels_scalar = {
     .argmax = argmax,
     .narrow16 = narrow16,
     .narrow8 = narrow8,
+    .above = above,
 };

@@ -1,8 +1,17 @@
-/* The coarse stage: centroid interaction over the codes of every allowed document. */
+/* Centroid interaction: documents ranked by their codes alone. */
 #include <string.h>
 
 #include "query.h"
+#include "segment.h"
 #include "topk.h"
+
+enum { AHEAD = 4 /* documents whose codes are asked for before they are needed */ };
+
+#if defined(__GNUC__)
+static void load_ahead(const void *p) { __builtin_prefetch(p); }
+#else
+static void load_ahead(const void *p) { (void)p; }
+#endif
 
 static size_t count_documents(const mv_segment *segments, size_t n_segments) {
   size_t n = 0;
@@ -10,34 +19,33 @@ static size_t count_documents(const mv_segment *segments, size_t n_segments) {
   return n;
 }
 
-static int is_allowed(const uint8_t *bitmap, uint32_t document) {
-  return bitmap == NULL || (bitmap[document / 8] >> (document % 8) & 1) != 0;
+static float interaction(const mv_query *query, const mv_block *block,
+                         const mv_document *document) {
+  uint8_t best[MV_LANES_MAX];
+  mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
+                             query->table8.data, block->lanes, best);
+  uint32_t sum = 0;
+  for (size_t l = 0; l < block->lanes; l++) sum += best[l];
+  return query->coarse_offset + query->coarse_step * (float)sum;
+}
+
+static int takes_part(const mv_segment *segments, const uint8_t *chosen, size_t s) {
+  return segments[s].codec != NULL && chosen[s];
 }
 
 /* Adds a block's scores of one segment's documents to scores[]. */
 static void add_segment(const mv_query *query, const mv_segment *segment, const mv_block *block,
                         const uint8_t *allowed, float *scores) {
-  const mv_kernels *kernels = mv_kernels_get();
-  size_t code_bytes = segment->codec->code_bytes;
-  for (uint32_t c = 0; c < segment->n_chunks; c++) {
-    uint32_t chunk_start = segment->starts[segment->chunk_documents[c]];
-    for (uint32_t i = segment->chunk_documents[c]; i < segment->chunk_documents[c + 1]; i++) {
-      if (!is_allowed(allowed, i)) continue;
-      const uint8_t *codes =
-          segment->codes[c] + (size_t)(segment->starts[i] - chunk_start) * code_bytes;
-      uint8_t best[MV_LANES_MAX];
-      kernels->interact(codes, segment->starts[i + 1] - segment->starts[i], code_bytes,
-                        query->table8.data, block->lanes, best);
-      uint32_t sum = 0;
-      for (size_t l = 0; l < block->lanes; l++) sum += best[l];
-      scores[i] += query->coarse_offset + query->coarse_step * (float)sum;
-    }
+  for (uint32_t i = 0; i < segment->n_documents; i++) {
+    if (!mv_is_allowed(allowed, i)) continue;
+    mv_document document = mv_document_find(segment, i);
+    scores[i] += interaction(query, block, &document);
   }
 }
 
 mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *const *allowed, size_t limit, mv_place *places, float *scores,
-                    size_t *count) {
+                    const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
+                    mv_place *places, float *scores, size_t *count) {
   if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
   size_t n = count_documents(segments, n_segments);
   float *sums = mv_buffer_reserve(&query->sums, n, sizeof(float));
@@ -48,7 +56,7 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
     mv_query_block(query, index, &block);
     float *segment_sums = sums;
     for (size_t s = 0; s < n_segments; s++) {
-      if (segments[s].codec != NULL) {
+      if (takes_part(segments, chosen, s)) {
         mv_status status = mv_query_tables(query, segments[s].codec, index);
         if (status != MV_OK) return status;
         add_segment(query, &segments[s], &block, allowed[s], segment_sums);
@@ -58,12 +66,52 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
   }
   mv_topk top = {places, scores, limit, 0};
   for (size_t s = 0; s < n_segments; s++) {
-    for (uint32_t i = 0; segments[s].codec != NULL && i < segments[s].n_documents; i++) {
-      if (is_allowed(allowed[s], i)) mv_topk_offer(&top, (mv_place){(uint32_t)s, i}, sums[i]);
+    for (uint32_t i = 0; takes_part(segments, chosen, s) && i < segments[s].n_documents; i++) {
+      if (mv_is_allowed(allowed[s], i)) mv_topk_offer(&top, (mv_place){(uint32_t)s, i}, sums[i]);
     }
     sums += segments[s].n_documents;
   }
   mv_topk_sort(&top);
   *count = top.count;
+  return MV_OK;
+}
+
+/* Adds a block's scores of the places whose segment has this codec. */
+static void add_places(const mv_query *query, const mv_segment *segments, const mv_codec *codec,
+                       const mv_block *block, const mv_place *places, size_t n, float *scores) {
+  for (size_t i = 0; i < n; i++) {
+    if (i + AHEAD < n) {
+      const mv_place *next = &places[i + AHEAD];
+      mv_document later = mv_document_find(&segments[next->segment], next->document);
+      size_t bytes = later.n_tokens * later.code_bytes;
+      for (size_t at = 0; later.codes != NULL && at < bytes; at += 64) load_ahead(later.codes + at);
+    }
+    const mv_segment *segment = &segments[places[i].segment];
+    if (segment->codec != codec) continue;
+    mv_document document = mv_document_find(segment, places[i].document);
+    scores[i] += interaction(query, block, &document);
+  }
+}
+
+mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
+                      const mv_place *places, size_t n, float *scores) {
+  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
+  for (size_t i = 0; i < n; i++) {
+    if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
+    const mv_segment *segment = &segments[places[i].segment];
+    if (segment->codec == NULL || places[i].document >= segment->n_documents)
+      return MV_ERROR_ARGUMENT;
+    scores[i] = 0.0f;
+  }
+  for (size_t index = 0; index < mv_query_blocks(query); index++) {
+    mv_block block;
+    mv_query_block(query, index, &block);
+    for (size_t s = 0; s < n_segments; s++) {
+      if (segments[s].codec == NULL || mv_codec_seen(segments, s)) continue;
+      mv_status status = mv_query_tables(query, segments[s].codec, index);
+      if (status != MV_OK) return status;
+      add_places(query, segments, segments[s].codec, &block, places, n, scores);
+    }
+  }
   return MV_OK;
 }

@@ -25,6 +25,8 @@ void mv_query_free(mv_query *query) {
   mv_buffer_free(&query->dots);
   mv_buffer_free(&query->lanes);
   mv_buffer_free(&query->sums);
+  mv_buffer_free(&query->found);
+  mv_buffer_free(&query->order);
   mv_free(query);
 }
 
@@ -65,6 +67,13 @@ int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_se
     if (segments[s].dim != query->dim) return 0;
   }
   return 1;
+}
+
+int mv_codec_seen(const mv_segment *segments, size_t s) {
+  for (size_t earlier = 0; earlier < s; earlier++) {
+    if (segments[earlier].codec == segments[s].codec) return 1;
+  }
+  return 0;
 }
 
 float mv_largest(const float *x, size_t n) {

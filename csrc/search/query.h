@@ -25,6 +25,12 @@ typedef struct mv_block {
   float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
 } mv_block;
 
+/* What gathering knows of a document. */
+typedef struct mv_found {
+  uint32_t sum;    /* of gains, and 1 */
+  uint32_t tokens; /* bit l: a list of token l of this block had it */
+} mv_found;
+
 struct mv_query {
   size_t m;
   size_t dim;
@@ -47,6 +53,10 @@ struct mv_query {
   mv_buffer dots;  /* int32 [MV_TILE or rows of a probe][lanes] */
   mv_buffer lanes; /* float queries of a float16 block, [dim][lanes] */
   mv_buffer sums;  /* float, coarse scores of all documents */
+  /* Gathering. found is all zero but for the documents in order. */
+  mv_buffer found; /* mv_found, documents of the chosen segments one behind the other */
+  mv_buffer order; /* uint32, those that were found */
+  size_t n_found;
 };
 
 size_t mv_query_blocks(const mv_query *query);
@@ -54,6 +64,9 @@ void mv_query_block(const mv_query *query, size_t index, mv_block *block);
 
 /* Whether the segments have the query's dimension. */
 int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments);
+
+/* Whether an earlier segment has the codec of segment s. */
+int mv_codec_seen(const mv_segment *segments, size_t s);
 
 /* The greatest absolute value of n floats. */
 float mv_largest(const float *x, size_t n);

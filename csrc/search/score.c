@@ -3,43 +3,12 @@
 #include <string.h>
 
 #include "query.h"
-
-/* One document as the loops below see it. */
-typedef struct document {
-  const uint8_t *codes;
-  const uint8_t *record;
-  size_t n_tokens;
-} document;
-
-static uint32_t chunk_of(const mv_segment *segment, uint32_t number) {
-  uint32_t low = 0, high = segment->n_chunks;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (segment->chunk_documents[middle] <= number) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
-static document find_document(const mv_segment *segment, uint32_t number) {
-  uint32_t chunk = chunk_of(segment, number);
-  size_t offset = segment->starts[number] - segment->starts[segment->chunk_documents[chunk]];
-  const mv_codec *codec = segment->codec;
-  document found;
-  found.n_tokens = segment->starts[number + 1] - segment->starts[number];
-  found.codes = codec != NULL ? segment->codes[chunk] + offset * codec->code_bytes : NULL;
-  found.record = segment->records[chunk] +
-                 offset * (codec != NULL ? codec->token_bytes : mv_token_bytes(segment->dim, 16));
-  return found;
-}
+#include "segment.h"
 
 /* Residual levels of up to MV_TILE tokens, one byte a dimension: unpacked into the query's scratch,
  * or where they lie when a level is a byte already. */
-static const uint8_t *tile_levels(const mv_query *query, const mv_codec *codec, const document *doc,
-                                  size_t first, size_t n) {
+static const uint8_t *tile_levels(const mv_query *query, const mv_codec *codec,
+                                  const mv_document *doc, size_t first, size_t n) {
   const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
   if (codec->bits == 8) return packed;
   mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes,
@@ -57,7 +26,7 @@ static void tile_dots(const mv_codec *codec, const uint8_t *levels, size_t n, co
   }
 }
 
-static void tile_scales(const mv_codec *codec, const document *doc, size_t first, size_t n,
+static void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first, size_t n,
                         float *a, float *b) {
   for (size_t i = 0; i < n; i++) {
     a[i] = codec->a_scales[doc->record[first + i]];
@@ -66,7 +35,7 @@ static void tile_scales(const mv_codec *codec, const document *doc, size_t first
 }
 
 static float score_fast(const mv_query *query, const mv_codec *codec, const mv_block *block,
-                        const document *doc) {
+                        const mv_document *doc) {
   float best[MV_LANES_MAX], a[MV_TILE], b[MV_TILE];
   int32_t bias[MV_LANES_MAX];
   for (size_t l = 0; l < block->lanes; l++) {
@@ -79,7 +48,7 @@ static float score_fast(const mv_query *query, const mv_codec *codec, const mv_b
     tile_dots(codec, levels, n, block->packed, block->lanes, bias, query->dots.data);
     tile_scales(codec, doc, first, n, a, b);
     mv_kernels_get()->maxsim(query->dots.data, n, block->lanes, a, b,
-                             doc->codes + first * codec->code_bytes, codec->code_bytes,
+                             doc->codes + first * doc->code_bytes, doc->code_bytes,
                              query->table16.data, query->unit, best);
   }
   float score = 0.0f;
@@ -154,7 +123,7 @@ static void add_joined(const int32_t *dots, size_t n, const precise_block *block
 
 /* Scores of up to MV_TILE tokens with a precise block: out [n][HALF]. */
 static void tile_precise(const mv_query *query, const mv_codec *codec, const precise_block *block,
-                         const document *doc, size_t first, size_t n, double *out) {
+                         const mv_document *doc, size_t first, size_t n, double *out) {
   float a[MV_TILE], b[MV_TILE];
   int32_t *dots = query->dots.data;
   uint8_t *rows = query->rows.data;
@@ -164,7 +133,7 @@ static void tile_precise(const mv_query *query, const mv_codec *codec, const pre
             block->level_bias, dots);
   add_joined(dots, n, block, b, 1.0, out);
   for (size_t i = 0; i < n; i++) {
-    size_t code = mv_code_read(doc->codes, first + i, codec->code_bytes);
+    size_t code = mv_code_read(doc->codes, first + i, doc->code_bytes);
     memcpy(rows + i * codec->padded, codec->rows + code * codec->padded, codec->padded);
   }
   mv_kernels_get()->dot8(rows, codec->padded, n, codec->padded, query->lanes.data, MV_LANES_MAX,
@@ -173,7 +142,7 @@ static void tile_precise(const mv_query *query, const mv_codec *codec, const pre
 }
 
 static double score_precise(const mv_query *query, const mv_codec *codec,
-                            const precise_block *block, const document *doc) {
+                            const precise_block *block, const mv_document *doc) {
   double best[HALF], tile[MV_TILE * HALF];
   for (size_t l = 0; l < HALF; l++) best[l] = -DBL_MAX;
   for (size_t first = 0; first < doc->n_tokens; first += MV_TILE) {
@@ -205,7 +174,7 @@ static mv_status load_plain(mv_query *query, const mv_block *block) {
   return MV_OK;
 }
 
-static float score_float16(const mv_query *query, const mv_block *block, const document *doc) {
+static float score_float16(const mv_query *query, const mv_block *block, const mv_document *doc) {
   float best[MV_LANES_MAX];
   for (size_t l = 0; l < block->lanes; l++) best[l] = -FLT_MAX;
   mv_kernels_get()->maxsim_f16(doc->record, doc->n_tokens, query->dim, query->lanes.data,
@@ -237,7 +206,7 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
     for (size_t i = 0; i < n; i++) {
       const mv_segment *segment = &segments[places[i].segment];
       if (segment->codec != codec) continue;
-      document doc = find_document(segment, places[i].document);
+      mv_document doc = mv_document_find(segment, places[i].document);
       if (precise) {
         scores[i] += (float)score_precise(query, codec, &exact, &doc);
       } else if (codec != NULL) {
@@ -250,13 +219,6 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
   return MV_OK;
 }
 
-static int codec_seen(const mv_segment *segments, size_t s) {
-  for (size_t earlier = 0; earlier < s; earlier++) {
-    if (segments[earlier].codec == segments[s].codec) return 1;
-  }
-  return 0;
-}
-
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores) {
   if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
@@ -266,14 +228,14 @@ mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segment
     scores[i] = 0.0f;
   }
   for (size_t s = 0; s < n_segments; s++) {
-    if (codec_seen(segments, s)) continue;
+    if (mv_codec_seen(segments, s)) continue;
     mv_status status = score_codec(query, segments, segments[s].codec, places, n, mode, scores);
     if (status != MV_OK) return status;
   }
   return MV_OK;
 }
 
-static mv_status explain_codec(mv_query *query, const mv_codec *codec, const document *doc,
+static mv_status explain_codec(mv_query *query, const mv_codec *codec, const mv_document *doc,
                                float *matrix) {
   double tile[MV_TILE * HALF];
   for (size_t start = 0; start < query->m; start += HALF) {
@@ -292,14 +254,14 @@ static mv_status explain_codec(mv_query *query, const mv_codec *codec, const doc
   return MV_OK;
 }
 
-static mv_status explain_float16(mv_query *query, const document *doc, float *matrix) {
+static mv_status explain_float16(mv_query *query, const mv_document *doc, float *matrix) {
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     mv_block block;
     mv_query_block(query, index, &block);
     mv_status status = load_plain(query, &block);
     if (status != MV_OK) return status;
     for (size_t i = 0; i < doc->n_tokens; i++) {
-      document token = {NULL, doc->record + i * mv_token_bytes(query->dim, 16), 1};
+      mv_document token = {NULL, doc->record + i * mv_token_bytes(query->dim, 16), 1, 0};
       float best[MV_LANES_MAX];
       for (size_t l = 0; l < block.lanes; l++) best[l] = -FLT_MAX;
       mv_kernels_get()->maxsim_f16(token.record, 1, query->dim, query->lanes.data, block.lanes,
@@ -314,7 +276,7 @@ static mv_status explain_float16(mv_query *query, const document *doc, float *ma
 
 mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t number, float *matrix) {
   if (number >= segment->n_documents || segment->dim != query->dim) return MV_ERROR_ARGUMENT;
-  document doc = find_document(segment, number);
+  mv_document doc = mv_document_find(segment, number);
   return segment->codec != NULL ? explain_codec(query, segment->codec, &doc, matrix)
                                 : explain_float16(query, &doc, matrix);
 }

@@ -1,7 +1,42 @@
 /* Validation of a segment's view: afterwards the other functions index without checks. */
-#include <stdint.h>
+#include "segment.h"
 
-#include "../codec/codec.h"
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../base/alloc.h"
+
+static uint32_t chunk_of(const mv_segment *segment, uint32_t number) {
+  uint32_t low = 0, high = segment->n_chunks;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (segment->chunk_documents[middle] <= number) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+mv_document mv_document_find(const mv_segment *segment, uint32_t number) {
+  uint32_t chunk = chunk_of(segment, number);
+  size_t offset = segment->starts[number] - segment->starts[segment->chunk_documents[chunk]];
+  const mv_codec *codec = segment->codec;
+  mv_document found;
+  found.n_tokens = segment->starts[number + 1] - segment->starts[number];
+  found.record = segment->records[chunk] + offset * mv_stored_bytes(segment);
+  found.codes = NULL;
+  found.code_bytes = segment->code_bytes;
+  if (codec != NULL && segment->inline_codes) {
+    found.codes = found.record;
+    found.record += found.n_tokens * segment->code_bytes;
+  } else if (codec != NULL) {
+    found.codes = segment->codes[chunk] + offset * segment->code_bytes;
+  }
+  return found;
+}
 
 static mv_status check_document_order(const mv_segment *segment) {
   if (segment->n_documents == UINT32_MAX || segment->n_chunks == UINT32_MAX)
@@ -24,9 +59,13 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
   if (segment->codec != NULL && segment->codec->dim != segment->dim) return MV_ERROR_CORRUPT;
   mv_status status = check_document_order(segment);
   if (status != MV_OK) return status;
-  size_t token_bytes =
-      segment->codec != NULL ? segment->codec->token_bytes : mv_token_bytes(segment->dim, 16);
-  size_t code_bytes = segment->codec != NULL ? segment->codec->code_bytes : 0;
+  if (segment->codec == NULL && (segment->inline_codes || segment->lists != NULL))
+    return MV_ERROR_CORRUPT;
+  if (segment->codec != NULL && segment->code_bytes != 2 && segment->code_bytes != 3)
+    return MV_ERROR_CORRUPT;
+  size_t token_bytes = mv_stored_bytes(segment);
+  int apart = segment->codec != NULL && !segment->inline_codes;
+  size_t code_bytes = apart ? segment->code_bytes : 0;
   for (uint32_t c = 0; c < segment->n_chunks; c++) {
     size_t tokens = (size_t)segment->starts[segment->chunk_documents[c + 1]] -
                     segment->starts[segment->chunk_documents[c]];
@@ -36,11 +75,70 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
   return MV_OK;
 }
 
-mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t n) {
+mv_status mv_lists_check(const mv_lists *lists, const size_t *extent_sizes) {
+  if (lists->n_lists < 1 || lists->n_lists > MV_MAX_CENTROIDS || lists->n_extents < 1)
+    return MV_ERROR_CORRUPT;
+  uint32_t blocks = (lists->n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
+  if (lists->block_starts[0] != 0) return MV_ERROR_CORRUPT;
+  for (uint32_t b = 0; b < blocks; b++) {
+    if (lists->block_starts[b + 1] <= lists->block_starts[b]) return MV_ERROR_CORRUPT;
+  }
+  const uint32_t *extents = lists->extent_blocks;
+  if (extents[0] != 0 || extents[lists->n_extents] != blocks) return MV_ERROR_CORRUPT;
+  for (uint32_t e = 0; e < lists->n_extents; e++) {
+    if (extents[e + 1] <= extents[e] || extents[e + 1] > blocks) return MV_ERROR_CORRUPT;
+    size_t size = lists->block_starts[extents[e + 1]] - lists->block_starts[extents[e]];
+    if (extent_sizes[e] != size + MV_LISTS_SLACK) return MV_ERROR_CORRUPT;
+  }
+  return MV_OK;
+}
+
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (documents[i] >= segment->n_documents) return MV_ERROR_ARGUMENT;
+    mv_document document = mv_document_find(segment, documents[i]);
+    mv_status status =
+        mv_codes_check(segment->codec, document.codes, document.code_bytes, document.n_tokens);
+    if (status != MV_OK) return status;
+  }
+  return MV_OK;
+}
+
+mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n) {
   uint32_t greatest = 0;
   for (size_t i = 0; i < n; i++) {
-    uint32_t code = mv_code_read(codes, i, codec->code_bytes);
+    uint32_t code = mv_code_read(codes, i, code_bytes);
     greatest = code > greatest ? code : greatest;
   }
   return greatest < codec->n_centroids ? MV_OK : MV_ERROR_CORRUPT;
+}
+
+/* The point of a sum of centroid rows. */
+static void quantise_sum(const mv_codec *codec, const int32_t *sum, float *mean, int8_t *point) {
+  double square = 0.0;
+  for (size_t d = 0; d < codec->padded; d++) square += (double)sum[d] * (double)sum[d];
+  float inverse = square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+  for (size_t d = 0; d < codec->padded; d++) mean[d] = (float)sum[d] * inverse;
+  mv_point_quantise(codec->dim, codec->padded, mean, point);
+}
+
+mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
+  const mv_codec *codec = segment->codec;
+  if (codec == NULL) return MV_ERROR_ARGUMENT;
+  int32_t *sum = mv_alloc(codec->padded, sizeof(int32_t));
+  float *mean = mv_alloc(codec->padded, sizeof(float));
+  mv_status status = sum != NULL && mean != NULL ? MV_OK : MV_ERROR_MEMORY;
+  for (uint32_t i = 0; status == MV_OK && i < segment->n_documents; i++) {
+    mv_document document = mv_document_find(segment, i);
+    memset(sum, 0, codec->padded * sizeof(int32_t));
+    for (size_t t = 0; t < document.n_tokens; t++) {
+      const uint8_t *row =
+          codec->rows + mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
+      for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;
+    }
+    quantise_sum(codec, sum, mean, points + i * codec->padded);
+  }
+  mv_free(sum);
+  mv_free(mean);
+  return status;
 }

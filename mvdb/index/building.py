@@ -12,16 +12,18 @@ import numpy as np
 
 from mvdb import core
 from mvdb.index.manifest import SegmentInfo
+from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import BATCH_TOKENS, Batch, PendingDocument
-from mvdb.index.segment_writer import EncodedDocument, SegmentWriter
+from mvdb.index.segment_writer import EncodedDocument, Sealed, SegmentWriter
 from mvdb.index.state import State
-from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction
 
-MAX_SEGMENT_TOKENS = 1 << 31
+MAX_SEGMENT_TOKENS = 1 << 27
+"""Tokens of a segment: about 4.5 GB at 2 bits and 128 dimensions."""
 WINDOW = 4
 """Batches in flight while encoding: bounds memory."""
 
+Writer = SegmentWriter | OrderedWriter
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -82,7 +84,6 @@ def _cut(batch: Batch, codes: core.Bytes, records: core.Bytes) -> list[EncodedDo
                 n_tokens=document.n_tokens,
                 codes=all_codes[at * code_bytes : end * code_bytes],
                 record=record,
-                checksum=envelope.checksum(record),
                 text=document.text,
                 metadata=document.metadata,
             )
@@ -92,61 +93,59 @@ def _cut(batch: Batch, codes: core.Bytes, records: core.Bytes) -> list[EncodedDo
 
 
 def write_segments(
-    parts: Iterable[tuple[list[EncodedDocument], float]], new_writer: Callable[[], SegmentWriter]
+    parts: Iterable[tuple[list[EncodedDocument], float]],
+    new_writer: Callable[[], Writer],
+    store: Callable[[list[Sealed]], None],
 ) -> list[SegmentInfo]:
-    """Writes encoded documents as one segment, or several when they exceed what one can number."""
+    """Writes encoded documents as one segment, or several when they exceed what one may hold."""
     infos: list[SegmentInfo] = []
-    writer: SegmentWriter | None = None
+    writer: Writer | None = None
     residual_sum = 0.0
     for documents, part_sum in parts:
         for document in documents:
             if writer is not None and writer.n_tokens + document.n_tokens > MAX_SEGMENT_TOKENS:
-                infos.append(writer.finish(residual_sum))
+                infos.append(finish(writer, residual_sum, store))
                 writer, residual_sum = None, 0.0
             if writer is None:
                 writer = new_writer()
             writer.add(document)
+        if writer is not None:
+            store(writer.take())
         residual_sum += part_sum
     if writer is not None:
-        infos.append(writer.finish(residual_sum))
+        infos.append(finish(writer, residual_sum, store))
     return infos
+
+
+def finish(
+    writer: Writer, residual_sum: float, store: Callable[[list[Sealed]], None]
+) -> SegmentInfo:
+    """Writes what is left of a segment."""
+    for _ in writer.finish_steps():
+        store(writer.take())
+    store(writer.take())
+    writer.close()
+    return writer.info(residual_sum)
 
 
 def stored_batches(state: State, txn: ReadTransaction, indexes: Iterable[int]) -> Iterator[Batch]:
     """Live documents of some segments with their vectors, reconstructed and rounded to float16."""
     group: list[PendingDocument] = []
-    rows: list[core.Floats] = []
+    vectors: list[core.Floats] = []
     size = 0
     for index in indexes:
-        segment = state.segments[index]
-        numbers = segment.directory.numbers
-        for document in segment.live_documents(txn, state.live[index]):
-            vectors = segment.vectors(txn, int(np.searchsorted(numbers, document.number)))
-            if group and size + len(vectors) > BATCH_TOKENS:
-                yield Batch(group, np.concatenate(rows).astype(np.float16))
-                group, rows, size = [], [], 0
-            group.append(
-                PendingDocument(
-                    document.number,
-                    document.key,
-                    document.n_tokens,
-                    document.text,
-                    document.metadata,
-                )
-            )
-            rows.append(vectors)
-            size += len(vectors)
+        segment, live = state.segments[index], state.live[index]
+        everything = np.arange(len(segment), dtype=np.uint32)
+        rows = everything if live is None else everything[live]
+        for row, (text, metadata) in segment.rows_stored(txn, rows):
+            matrix = segment.vectors(txn, row)
+            if group and size + len(matrix) > BATCH_TOKENS:
+                yield Batch(group, np.concatenate(vectors).astype(np.float16))
+                group, vectors, size = [], [], 0
+            number = int(segment.directory.numbers[row])
+            key = segment.key(txn, row)
+            group.append(PendingDocument(number, key, len(matrix), text, metadata))
+            vectors.append(matrix)
+            size += len(matrix)
     if group:
-        yield Batch(group, np.concatenate(rows).astype(np.float16))
-
-
-def stored_documents(
-    state: State, txn: ReadTransaction, indexes: Iterable[int]
-) -> Iterator[tuple[list[EncodedDocument], float]]:
-    """Live documents of some segments as they are stored, for merging without re-encoding."""
-    for index in indexes:
-        info = state.manifest.segments[index]
-        share = info.live_documents / info.n_documents
-        for document in state.segments[index].live_documents(txn, state.live[index]):
-            yield [document], 0.0
-        yield [], info.residual_sum * share
+        yield Batch(group, np.concatenate(vectors).astype(np.float16))

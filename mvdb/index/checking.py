@@ -14,7 +14,7 @@ from mvdb.index import generations, id_table, layout, manifest
 from mvdb.index.layout import Part
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 from mvdb.index.segments import Segment
-from mvdb.index.state import TOMBSTONES, Live, load_live
+from mvdb.index.state import TOMBSTONES, Live, load_live, open_segment
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Report
 
@@ -48,6 +48,7 @@ class Checker:
         self._parts: Counter[tuple[int, Part]] = Counter()
         self._documents = 0
         self._tokens = 0
+        self._current_sizes: generations.Extended = {}
 
     def run(self) -> Report:
         """Checks everything and goes on behind each fault."""
@@ -67,6 +68,9 @@ class Checker:
 
     def _check(self, current: Manifest) -> None:
         known: dict[bytes, int] = {}
+        if current.generation != FLOAT16:
+            with self._noting("generation"):
+                self._current_sizes = generations.load(self._txn, current.generation).sizes()
         for info in current.segments:
             with self._noting("segments"):
                 self._check_segment(info, known)
@@ -75,12 +79,18 @@ class Checker:
         with self._noting("tables"):
             self._check_orphans(current)
 
+    def _family(self, generation: int) -> generations.Family:
+        """The family that a segment's generation belongs to: the current one, or one of its own."""
+        if generation in self._current_sizes:
+            return generations.load(self._txn, max(self._current_sizes))
+        return generations.load(self._txn, generation)
+
     def _check_segment(self, info: SegmentInfo, known: dict[bytes, int]) -> None:
-        codec = None
+        family = None
         if info.generation != FLOAT16:
-            codec = generations.load(self._txn, info.generation)
+            family = self._family(info.generation)
             self._blocks["centroids"] += 1
-        segment = Segment(self._txn, info, codec, self._dim)
+        segment = open_segment(self._txn, info, family, self._dim)
         live = load_live(self._txn, info)
         numbers = segment.directory.numbers
         if int(numbers[0]) != info.first or int(numbers[-1]) != info.last:
@@ -91,24 +101,29 @@ class Checker:
         self._documents += info.live_documents
         self._tokens += self._count_tokens(segment, live, info)
         segment.view(self._txn)
-        self._blocks["codes"] += len(segment.directory.chunks) - 1 if codec else 0
         directory = segment.directory
         chunks = len(directory.chunks) - 1
+        codes = chunks if family and not segment.has_inline_codes(self._txn) else 0
+        self._blocks["codes"] += codes
+        extents = 0 if segment.lists is None else segment.lists.n_extents
         self._parts += Counter(
             {
                 (info.id, Part.DIRECTORY): 1,
-                (info.id, Part.CODES): chunks if codec else 0,
+                (info.id, Part.CODES): codes,
                 (info.id, Part.RECORDS): chunks,
                 (info.id, Part.IDS): 1,
                 (info.id, Part.DOCUMENTS): len(directory.blocks) - 1,
                 (info.id, Part.FIELDS): directory.n_fields,
+                (info.id, Part.LIST_DIRECTORY): 0 if segment.lists is None else 1,
+                (info.id, Part.LISTS): extents,
+                (info.id, Part.ORDER): 0 if segment.order is None else 1,
             }
         )
         if self._deep:
             self._check_contents(segment)
 
     def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
-        lengths = np.diff(segment.directory.starts)
+        lengths = segment.lengths()
         tokens = int(lengths.sum() if live is None else lengths[live].sum())
         if tokens != info.live_tokens:
             raise CorruptionError(
@@ -117,9 +132,11 @@ class Checker:
         return tokens
 
     def _check_contents(self, segment: Segment) -> None:
-        for row in range(len(segment)):
+        for slot in range(len(segment)):
             with self._noting("records"):
-                segment.check_records(self._txn, np.array([row]))
+                segment.check_records(self._txn, np.array([slot], np.uint32))
+        with self._noting("lists"):
+            segment.check_lists()
         for index in range(len(segment.directory.blocks) - 1):
             with self._noting("documents"):
                 for text, _ in segment.block(self._txn, index):
@@ -146,6 +163,7 @@ class Checker:
         self._find_orphans(layout.TABLE, lambda key: key[:8] in alive)
         self._find_orphans(TOMBSTONES, lambda key: key in alive)
         used = {current.generation, *(info.generation for info in current.segments)}
+        used -= set(self._current_sizes) - {current.generation}
         self._find_orphans(generations.TABLE, lambda key: int.from_bytes(key[:4], "big") in used)
         self._check_parts()
 

@@ -1,12 +1,16 @@
 """Centroid generations: the trained tables of a codec, as stored and as used.
 
-Table `centroids`, key (generation, part, index): part 0 is the head, the others are runs of bytes
-cut into extents.
+Table `centroids`, key (generation, part, index): part 0 is the head, part 5 the generations that
+this one extends, the others are runs of bytes cut into extents.
+
+A generation extends another by adding centroids behind its own: what was encoded with the old one
+is valid with the new one, but for the bytes of a code. Only the newest generation is stored.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +24,11 @@ TABLE = "centroids"
 EXTENT_BYTES = (1 << 20) - 4096
 
 _HEAD = struct.Struct("<IIQII")  # dim, bits, seed, centroids, groups
-_ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES = 1, 2, 3, 4
+_ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
+_EXTENDED_ENTRY = struct.Struct("<II")  # generation, its centroids
+
+Extended = dict[int, int]
+"""Generations that one extends, and how many centroids each had."""
 
 
 def _key(generation: int, part: int, index: int = 0) -> bytes:
@@ -39,8 +47,11 @@ def _get(txn: ReadTransaction, key: bytes) -> memoryview:
     return envelope.unseal(Kind.CENTROIDS, key, value, where)
 
 
-def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec) -> None:
-    """Writes the tables of a generation."""
+def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec, extends: Extended) -> None:
+    """Writes the tables of a generation and which ones it extends."""
+    if extends:
+        entries = [_EXTENDED_ENTRY.pack(*entry) for entry in sorted(extends.items())]
+        _put(txn, _key(generation, _EXTENDED), b"".join(entries))
     head = _HEAD.pack(spec.dim, spec.bits, spec.seed, len(spec.rows), len(spec.group_rows))
     _put(txn, _key(generation, 0), head)
     runs = {
@@ -65,8 +76,46 @@ def _run_sizes(dim: int, n_rows: int, n_groups: int) -> dict[int, int]:
     }
 
 
-def load(txn: ReadTransaction, generation: int) -> core.Codec:
-    """The codec of a generation; CorruptionError when a part is missing or does not fit."""
+@dataclass(frozen=True)
+class Family:
+    """A generation's codec, its tables, and the generations that it extends."""
+
+    generation: int
+    codec: core.Codec
+    extends: Extended
+
+    def code_bytes(self, generation: int) -> int:
+        """Bytes of a code in segments of a generation; KeyError when it is none of the family."""
+        return core.code_bytes(self.sizes()[generation])
+
+    def sizes(self) -> Extended:
+        """Centroids of each generation of the family."""
+        return {**self.extends, self.generation: self.codec.n_centroids}
+
+
+def load(txn: ReadTransaction, generation: int) -> Family:
+    """A generation; CorruptionError when a part is missing or does not fit."""
+    spec = load_spec(txn, generation)
+    return Family(generation, core.Codec(spec), _extended(txn, generation, len(spec.rows)))
+
+
+def _extended(txn: ReadTransaction, generation: int, n_centroids: int) -> Extended:
+    key = _key(generation, _EXTENDED)
+    if txn.get(TABLE, key) is None:
+        return {}
+    body = _get(txn, key)
+    where = f"centroids of generation {generation}"
+    if len(body) % _EXTENDED_ENTRY.size:
+        raise CorruptionError(f"{where}: a list of {len(body)} bytes")
+    result = dict(_EXTENDED_ENTRY.iter_unpack(body))
+    for older, size in result.items():
+        if not 0 < older < generation or not 0 < size <= n_centroids:
+            raise CorruptionError(f"{where}: extends generation {older} of {size} centroids")
+    return result
+
+
+def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
+    """The tables of a generation; CorruptionError when a part is missing or does not fit."""
     where = f"centroids of generation {generation}"
     head = _get(txn, _key(generation, 0))
     if len(head) != _HEAD.size:
@@ -86,17 +135,15 @@ def load(txn: ReadTransaction, generation: int) -> core.Codec:
         return memoryview(data)
 
     scales = np.frombuffer(run(_SCALES), "<f4").astype(np.float32)
-    return core.Codec(
-        core.CodecSpec(
-            dim=dim,
-            bits=bits,
-            seed=seed,
-            rows=np.frombuffer(run(_ROWS), np.uint8).reshape(n_rows, padded),
-            group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(n_groups, padded),
-            group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(np.uint32),
-            a_scales=scales[: core.SCALES].copy(),
-            b_scales=scales[core.SCALES :].copy(),
-        )
+    return core.CodecSpec(
+        dim=dim,
+        bits=bits,
+        seed=seed,
+        rows=np.frombuffer(run(_ROWS), np.uint8).reshape(n_rows, padded),
+        group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(n_groups, padded),
+        group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(np.uint32),
+        a_scales=scales[: core.SCALES].copy(),
+        b_scales=scales[core.SCALES :].copy(),
     )
 
 
@@ -104,6 +151,9 @@ def copy(source: ReadTransaction, target: WriteTransaction, generation: int) -> 
     """Copies the tables of a generation, which `load` has accepted, into another file."""
     dim, _, _, n_rows, n_groups = _HEAD.unpack(_get(source, _key(generation, 0)))
     _put(target, _key(generation, 0), bytes(_get(source, _key(generation, 0))))
+    extended = _key(generation, _EXTENDED)
+    if source.get(TABLE, extended) is not None:
+        _put(target, extended, bytes(_get(source, extended)))
     for part, size in _run_sizes(dim, n_rows, n_groups).items():
         for index in range(-(-size // EXTENT_BYTES)):
             key = _key(generation, part, index)

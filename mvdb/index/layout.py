@@ -1,7 +1,11 @@
 """How a segment lies in the file: keys of its parts and the layout of its directory.
 
-A segment is an immutable set of documents, cut into chunks of consecutive documents. Its parts,
-each value sealed in an envelope, stand in the table `segments` under (segment, part, index).
+A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
+the table `segments` under (segment, part, index).
+
+Ids, texts and metadata are in the order of the document numbers; a document's place there is its
+*row*. Records and lists are in an order of their own, in which documents that are alike lie
+together (order.py); a document's place there is its *slot*. Slots are cut into chunks.
 """
 
 from __future__ import annotations
@@ -27,11 +31,14 @@ class Part(IntEnum):
     """Parts of a segment; the numbers are in keys on disk."""
 
     DIRECTORY = 1  # index 0: what Directory holds
-    CODES = 2  # per chunk: centroid codes, document-major
+    CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
     RECORDS = 3  # per chunk: records, document-major
     IDS = 4  # index 0: external ids
     DOCUMENTS = 5  # per block: texts and metadata
     FIELDS = 6  # column index of the metadata; 0 is its own directory
+    LIST_DIRECTORY = 7  # index 0: where the blocks of lists are, and their checksums
+    LISTS = 8  # per extent: blocks of inverted lists
+    ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
 
 
 KINDS = {
@@ -41,6 +48,9 @@ KINDS = {
     Part.IDS: Kind.IDS,
     Part.DOCUMENTS: Kind.DOCUMENTS,
     Part.FIELDS: Kind.FIELDS,
+    Part.LIST_DIRECTORY: Kind.LIST_DIRECTORY,
+    Part.LISTS: Kind.LISTS,
+    Part.ORDER: Kind.ORDER,
 }
 
 
@@ -58,10 +68,10 @@ def part_key(segment: int, part: Part, index: int = 0) -> bytes:
 class Directory:
     """Where things are in a segment of n documents, c chunks and b document blocks.
 
-    numbers: uint64 (n,), ascending document numbers. checksums: uint64 (n,), XXH3-64 of each
-    document's record. starts: uint32 (n + 1,), first token of each document. chunks: uint32
-    (c + 1,), first document of each chunk. blocks: uint32 (b + 1,), first document of each block;
-    b = 0 when no document has a text or metadata. n_fields: values of the part FIELDS."""
+    numbers: uint64 (n,), ascending document numbers, by row. checksums: uint64 (n,), XXH3-64 of
+    the record in each slot. starts: uint32 (n + 1,), first token of each slot. chunks: uint32
+    (c + 1,), first slot of each chunk. blocks: uint32 (b + 1,), first row of each block; b = 0
+    when no document has a text or metadata. n_fields: values of the part FIELDS."""
 
     numbers: NDArray[np.uint64]
     checksums: NDArray[np.uint64]

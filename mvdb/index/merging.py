@@ -14,6 +14,8 @@ FANOUT = 8
 BASE_TOKENS = 4096
 COMMIT_TOKENS = 1 << 20
 """Most tokens that one commit copies for merging; larger merges wait for `optimize`."""
+LISTED_TOKENS = 1 << 20
+"""Segments from this size on have inverted lists; the codes of smaller ones are all looked at."""
 DELETED_SHARE = 0.5
 """A segment with a larger share of deleted tokens is rewritten alone."""
 

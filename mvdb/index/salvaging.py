@@ -22,7 +22,7 @@ from mvdb.index.layout import Part
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 from mvdb.index.segment_writer import EncodedDocument, SegmentWriter
 from mvdb.index.segments import Segment
-from mvdb.index.state import Live
+from mvdb.index.state import Live, open_segment
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -97,7 +97,7 @@ class Salvager:
             newest[key] = max(number, newest.get(key, 0))
         for info in self.manifest.segments:
             try:
-                segment = Segment(self._txn, info, None, self._dim)
+                segment = Segment(self._txn, info, None, 0, self._dim)
             except CorruptionError:
                 continue
             for row, number in enumerate(segment.directory.numbers.tolist()):
@@ -110,39 +110,53 @@ class Salvager:
         """Writes everything that verifies into a new, empty database."""
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
         infos: list[SegmentInfo] = []
-        copied: set[int] = set()
+        families: dict[int, generations.Family | None] = {}
+        newest = self._family(txn, result.generation, families)
         for info in self.manifest.segments:
-            codec = self._codec(txn, info.generation, copied)
+            family = self._family(txn, info.generation, families)
             writer: SegmentWriter | None = None
             before = self.tally.recovered
-            if codec is not None or info.generation == FLOAT16:
-                for document in self._documents(info, codec):
-                    writer = writer or SegmentWriter(txn, info.id, info.generation)
+            if family is not None or info.generation == FLOAT16:
+                for document in self._documents(info, family):
+                    # Codes stay as wide as they were: the segment keeps its generation.
+                    writer = writer or SegmentWriter(info.id, info.generation)
                     writer.add(document)
+                    _store(txn, writer)
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
             recovered = self.tally.recovered - before
             self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
-                infos.append(writer.finish(info.residual_sum * recovered / info.n_documents))
-        if self._codec(txn, result.generation, copied) is None:
+                for _ in writer.finish_steps():
+                    _store(txn, writer)
+                _store(txn, writer)
+                infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
+        if newest is None:
             # Without its centroids the file begins untrained, like a new one.
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
 
-    def _codec(self, txn: WriteTransaction, generation: int, copied: set[int]) -> core.Codec | None:
-        """The codec of a generation, whose tables are copied once; None when they are damaged."""
-        if generation == FLOAT16:
+    def _family(
+        self,
+        txn: WriteTransaction,
+        generation: int,
+        known: dict[int, generations.Family | None],
+    ) -> generations.Family | None:
+        """The family of a generation, whose tables are copied once; None when they are damaged."""
+        for family in known.values():
+            if family is not None and generation in family.sizes():
+                return family
+        if generation == FLOAT16 or generation in known:
             return None
+        known[generation] = None
         try:
-            codec = generations.load(self._txn, generation)
+            family = generations.load(self._txn, generation)
         except CorruptionError:
             return None
-        if generation not in copied:
-            generations.copy(self._txn, txn, generation)
-            copied.add(generation)
-        return codec
+        generations.copy(self._txn, txn, generation)
+        known[generation] = family
+        return family
 
     def _live(self, info: SegmentInfo) -> Live | None:
         """Which documents are live; damaged tombstones bring deleted documents back."""
@@ -156,54 +170,79 @@ class Salvager:
                     return ~deleted.astype(bool)
         return None
 
-    def _documents(self, info: SegmentInfo, codec: core.Codec | None) -> Iterator[EncodedDocument]:
+    def _documents(
+        self, info: SegmentInfo, family: generations.Family | None
+    ) -> Iterator[EncodedDocument]:
         try:
-            segment = Segment(self._txn, info, codec, self._dim)
+            segment = open_segment(self._txn, info, family, self._dim)
+            inline = segment.has_inline_codes(self._txn)
         except CorruptionError:
             return
         live = self._live(info)
         starts, chunks = segment.directory.starts, segment.directory.chunks
-        for chunk in range(len(chunks) - 1):
+        parts: tuple[memoryview, memoryview] | None = None
+        opened = -1
+        # By row: what comes out is in the order of the document numbers.
+        for row in range(len(segment)):
+            slot = segment.slot(row)
+            chunk = int(np.searchsorted(chunks, slot, side="right")) - 1
+            if chunk != opened:
+                parts, opened = self._chunk(segment, chunk, inline=inline), chunk
+            if parts is None or (live is not None and not live[row]):
+                continue
             first = int(starts[chunks[chunk]])
-            parts = self._chunk(segment, chunk, codec)
-            for row in range(int(chunks[chunk]), int(chunks[chunk + 1])):
-                if parts is None or (live is not None and not live[row]):
-                    continue
-                document = self._document(segment, row, int(starts[row]) - first, *parts)
-                if document is not None:
-                    yield document
+            document = self._document(segment, row, slot, first, *parts)
+            if document is not None:
+                yield document
 
     def _chunk(
-        self, segment: Segment, chunk: int, codec: core.Codec | None
+        self, segment: Segment, chunk: int, *, inline: bool
     ) -> tuple[memoryview, memoryview] | None:
+        """Codes, where they lie apart, and records."""
         try:
             records = segment.part(self._txn, Part.RECORDS, chunk)
-            if codec is None:
+            if segment.codec is None or inline:
                 return memoryview(b""), records
             codes = segment.part(self._txn, Part.CODES, chunk)
-            core.check_codes(codec, codes)
+            core.check_codes(segment.codec, segment.code_bytes, codes)
             return codes, records
         except CorruptionError:
             return None
 
     def _document(
-        self, segment: Segment, row: int, offset: int, codes: memoryview, records: memoryview
+        self,
+        segment: Segment,
+        row: int,
+        slot: int,
+        first: int,
+        codes: memoryview,
+        records: memoryview,
     ) -> EncodedDocument | None:
-        n = segment.n_tokens(row)
-        record = records[offset * segment.token_bytes : (offset + n) * segment.token_bytes]
+        """A document if it verifies; `first` is the first token of the chunk."""
+        offset, n = int(segment.directory.starts[slot]) - first, segment.n_tokens(row)
+        inline = segment.code_bytes if segment.codec is not None and not codes else 0
+        size = segment.token_bytes + inline
+        record = records[offset * size : (offset + n) * size]
         number = int(segment.directory.numbers[row])
-        checksum = int(segment.directory.checksums[row])
+        checksum = int(segment.directory.checksums[slot])
         key = self._key(segment, row, number)
         if key is None or self._newest[key] != number or envelope.checksum(record) != checksum:
             return None
+        if inline and segment.codec is not None:
+            codes, record = record[: n * inline], record[n * inline :]
+            try:
+                core.check_codes(segment.codec, inline, codes)
+            except CorruptionError:
+                return None
+        else:
+            codes = codes[offset * segment.code_bytes : (offset + n) * segment.code_bytes]
         text, metadata = self._stored(segment, row)
         return EncodedDocument(
             number=number,
             key=key,
             n_tokens=n,
-            codes=codes[offset * segment.code_bytes : (offset + n) * segment.code_bytes],
+            codes=codes,
             record=record,
-            checksum=checksum,
             text=text,
             metadata=metadata,
         )
@@ -220,6 +259,11 @@ class Salvager:
         except CorruptionError:
             self.tally.texts_lost += 1
             return None, None
+
+
+def _store(txn: WriteTransaction, writer: SegmentWriter) -> None:
+    for key, value in writer.take():
+        txn.put(layout.TABLE, key, value)
 
 
 def copy_meta(file: SalvagedFile, txn: WriteTransaction, key: bytes) -> None:

@@ -1,18 +1,21 @@
-"""Writing of segments: documents in, sealed parts out (layout.py says how they lie)."""
+"""Making of segments: documents in, sealed parts out (layout.py says how they lie)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import mmap
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from mvdb import core
 from mvdb.catalogue import columns, documents, metadata
+from mvdb.index import lists
 from mvdb.index.layout import (
     CHUNK_BYTES,
     KINDS,
-    TABLE,
     Directory,
     Part,
     pack_directory,
@@ -20,9 +23,28 @@ from mvdb.index.layout import (
 )
 from mvdb.index.manifest import SegmentInfo
 from mvdb.storage import envelope
-from mvdb.storage.environment import WriteTransaction
 
 Bytes = bytes | memoryview
+Sealed = tuple[bytes, bytes]
+"""Key and value of a part."""
+
+SPOOL_MEMORY = 32 << 20
+"""What waits for the end of a segment does so in memory up to this, then in a file."""
+
+
+def temporary(folder: str) -> IO[bytes]:
+    """A file without a name, in memory while it is small."""
+    return tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY, dir=folder)
+
+
+def contents(file: IO[bytes]) -> memoryview:
+    """What has been written to a temporary file; mapped where it is a real one. It must not be
+    written or closed while the view is in use."""
+    file.seek(0)
+    if getattr(file, "_rolled", True):
+        file.flush()
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return memoryview(file.read())
 
 
 @dataclass(frozen=True)
@@ -34,56 +56,76 @@ class EncodedDocument:
     n_tokens: int
     codes: Bytes
     record: Bytes
-    checksum: int
     text: bytes | None
     metadata: bytes | None
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a segment needs to get inverted lists: its codec, and where temporary files may lie."""
+
+    codec: core.Codec
+    folder: str
+
+
 class SegmentWriter:
-    """Collects documents in ascending order of their numbers and writes one segment.
+    """Collects the documents of one segment; its parts come out as they fill.
 
-    Chunks and blocks go to the transaction as they fill; what stays in memory until `finish` is the
-    directory, the ids and the metadata (for their column index)."""
+    Rows are added in ascending order of document numbers, slots in the order in which they are to
+    lie. With a `listing` the codes go into the records and lists are made of them; what stays in
+    memory is the directory, the ids, the metadata (for their column index) and what `take` has not
+    taken; codes wait for the lists in a temporary file when they are many."""
 
-    def __init__(self, txn: WriteTransaction, segment: int, generation: int) -> None:
-        self._txn = txn
-        self._segment = segment
+    def __init__(self, segment: int, generation: int, listing: Listing | None = None) -> None:
+        self.segment = segment
         self._generation = generation
+        self._listing = listing
+        self._ready: list[Sealed] = []
         self._numbers: list[int] = []
         self._checksums: list[int] = []
         self._starts: list[int] = [0]
         self._keys: list[bytes] = []
         self._metadata: list[Mapping[str, Any] | None] = []
-        self._chunk_documents: list[int] = [0]
+        self._chunk_slots: list[int] = [0]
         self._codes: list[Bytes] = []
         self._records: list[Bytes] = []
-        self._record_bytes = 0
-        self._block_documents: list[int] = [0]
+        self._chunk_bytes = 0
+        self._block_rows: list[int] = [0]
         self._block: list[documents.Stored] = []
         self._block_bytes = 0
+        self._all_codes = None if listing is None else temporary(listing.folder)
 
-    def __len__(self) -> int:
-        return len(self._numbers)
+    @property
+    def listed(self) -> bool:
+        """Whether the segment gets inverted lists."""
+        return self._listing is not None
 
     @property
     def n_tokens(self) -> int:
         """Tokens added so far."""
         return self._starts[-1]
 
-    def add(self, document: EncodedDocument) -> None:
-        """Appends a document."""
-        if self._records and self._record_bytes + len(document.record) > CHUNK_BYTES:
-            self._end_chunk()
-        self._numbers.append(document.number)
-        self._checksums.append(document.checksum)
-        self._starts.append(self._starts[-1] + document.n_tokens)
-        self._keys.append(document.key)
-        self._codes.append(document.codes)
-        self._records.append(document.record)
-        self._record_bytes += len(document.record)
-        self._add_stored(document.text, document.metadata)
+    def close(self) -> None:
+        """Gives temporary files back."""
+        if self._all_codes is not None:
+            self._all_codes.close()
 
-    def _add_stored(self, text: bytes | None, raw_metadata: bytes | None) -> None:
+    def take(self) -> list[Sealed]:
+        """Parts that are ready to be stored, each once."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def add(self, document: EncodedDocument) -> None:
+        """Appends a document, as a row and as a slot."""
+        self.add_row(document.number, document.key, document.text, document.metadata)
+        self.add_slot(document.codes, document.record, document.n_tokens)
+
+    def add_row(
+        self, number: int, key: bytes, text: bytes | None, raw_metadata: bytes | None
+    ) -> None:
+        """Appends a document's id, text and metadata."""
+        self._numbers.append(number)
+        self._keys.append(key)
         size = len(text or b"") + len(raw_metadata or b"")
         if self._block and self._block_bytes + size > documents.BLOCK_BYTES:
             self._end_block()
@@ -91,22 +133,36 @@ class SegmentWriter:
         self._block.append((text, raw_metadata))
         self._block_bytes += size
 
+    def add_slot(self, codes: Bytes, record: Bytes, n_tokens: int) -> None:
+        """Appends a document's codes and residuals."""
+        if self._all_codes is not None:
+            self._all_codes.write(codes)
+            record = b"".join((codes, record))
+        if self._records and self._chunk_bytes + len(record) > CHUNK_BYTES:
+            self._end_chunk()
+        self._checksums.append(envelope.checksum(record))
+        self._starts.append(self._starts[-1] + n_tokens)
+        if self._all_codes is None:
+            self._codes.append(codes)
+        self._records.append(record)
+        self._chunk_bytes += len(record)
+
     def _put(self, part: Part, index: int, body: Bytes) -> None:
-        key = part_key(self._segment, part, index)
-        self._txn.put(TABLE, key, envelope.seal(KINDS[part], key, body))
+        key = part_key(self.segment, part, index)
+        self._ready.append((key, envelope.seal(KINDS[part], key, body)))
 
     def _end_chunk(self) -> None:
-        index = len(self._chunk_documents) - 1
+        index = len(self._chunk_slots) - 1
         codes = b"".join(self._codes)
         if codes:
             self._put(Part.CODES, index, codes)
         self._put(Part.RECORDS, index, b"".join(self._records))
-        self._chunk_documents.append(len(self._numbers))
-        self._codes, self._records, self._record_bytes = [], [], 0
+        self._chunk_slots.append(len(self._checksums))
+        self._codes, self._records, self._chunk_bytes = [], [], 0
 
     def _end_block(self) -> None:
-        self._put(Part.DOCUMENTS, len(self._block_documents) - 1, documents.pack(self._block))
-        self._block_documents.append(self._block_documents[-1] + len(self._block))
+        self._put(Part.DOCUMENTS, len(self._block_rows) - 1, documents.pack(self._block))
+        self._block_rows.append(self._block_rows[-1] + len(self._block))
         self._block, self._block_bytes = [], 0
 
     def _write_fields(self) -> int:
@@ -117,27 +173,49 @@ class SegmentWriter:
             self._put(Part.FIELDS, index, blob)
         return len(blobs)
 
-    def finish(self, residual_sum: float) -> SegmentInfo:
-        """Writes what is left and returns the manifest's entry. At least one document was added."""
+    def _make_lists(self) -> Iterator[None]:
+        """Makes the lists, a step for each extent."""
+        assert self._all_codes is not None and self._listing is not None
+        codes = np.frombuffer(contents(self._all_codes), np.uint8)
+        starts = np.array(self._starts, np.uint32)
+        codec = self._listing.codec
+        builder = lists.Builder(codes, codec.code_bytes, starts, codec.n_centroids)
+        for index, extent in enumerate(builder.extents()):
+            self._put(Part.LISTS, index, extent)
+            yield
+        self._put(Part.LIST_DIRECTORY, 0, builder.directory())
+
+    def finish_steps(self, order: core.Numbers | None = None) -> Iterator[None]:
+        """Makes the parts that are left, a step at a time. At least one document was added.
+
+        order: uint32 (n,), the row in each slot; None: slots are in the order of the rows."""
         self._end_chunk()
-        nothing_stored = len(self._block_documents) == 1 and all(
+        nothing_stored = len(self._block_rows) == 1 and all(
             text is None and raw is None for text, raw in self._block
         )
         if not nothing_stored:
             self._end_block()
         offsets = np.cumsum([0, *map(len, self._keys)]).astype("<u4")
         self._put(Part.IDS, 0, offsets.tobytes() + b"".join(self._keys))
+        if order is not None:
+            self._put(Part.ORDER, 0, order.astype("<u4").tobytes())
         directory = Directory(
             numbers=np.array(self._numbers, np.uint64),
             checksums=np.array(self._checksums, np.uint64),
             starts=np.array(self._starts, np.uint32),
-            chunks=np.array(self._chunk_documents, np.uint32),
-            blocks=np.array(self._block_documents, np.uint32),
+            chunks=np.array(self._chunk_slots, np.uint32),
+            blocks=np.array(self._block_rows, np.uint32),
             n_fields=self._write_fields(),
         )
         self._put(Part.DIRECTORY, 0, pack_directory(directory))
+        yield
+        if self._all_codes is not None:
+            yield from self._make_lists()
+
+    def info(self, residual_sum: float) -> SegmentInfo:
+        """The manifest's entry."""
         return SegmentInfo(
-            id=self._segment,
+            id=self.segment,
             generation=self._generation,
             n_documents=len(self._numbers),
             n_deleted=0,

@@ -7,6 +7,7 @@ are copied, because LMDB moves small values when it rewrites the page they share
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator
 
@@ -25,8 +26,8 @@ from mvdb.index.layout import (
     part_key,
     unpack_directory,
 )
+from mvdb.index.lists import Lists
 from mvdb.index.manifest import SegmentInfo
-from mvdb.index.segment_writer import EncodedDocument
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction
 
@@ -39,13 +40,15 @@ class Segment:
 
     Methods that take a transaction need one that sees this segment; the views they keep are valid
     in every such transaction of the same environment until its map moves. A `volatile` segment was
-    written by the open transaction itself: everything of it is copied."""
+    written by the open transaction itself: everything of it is copied. `code_bytes` are those of the
+    codec that the segment was encoded with; `codec` may extend that one."""
 
     def __init__(
         self,
         txn: ReadTransaction,
         info: SegmentInfo,
         codec: core.Codec | None,
+        code_bytes: int,
         dim: int,
         *,
         volatile: bool = False,
@@ -55,22 +58,65 @@ class Segment:
         self.dim = dim
         self._copy_below = sys.maxsize if volatile else LARGEST_PAGE
         self.token_bytes = codec.token_bytes if codec else core.token_bytes(dim, 16)
-        self.code_bytes = codec.code_bytes if codec else 0
+        self.code_bytes = code_bytes
         self.directory: Directory = unpack_directory(
             self.part(txn, Part.DIRECTORY), self._where(Part.DIRECTORY)
         )
         if len(self) != info.n_documents or int(self.directory.starts[-1]) != info.n_tokens:
             raise CorruptionError(f"segment {self.id}: directory and manifest disagree")
+        self.order = self._load_order(txn)
+        """The row in each slot, uint32 (n,); None: slots are in the order of the rows."""
+        self._slots: core.Numbers | None = None
         self._ids: tuple[NDArray[np.uint32], memoryview] | None = None
         self._view: core.SegmentView | None = None
         self._codes: list[memoryview] = []
         self._records: list[memoryview] = []
-        self._checked = np.zeros(len(self), bool)
+        self.lists: Lists | None = None
+        """The inverted lists, if there are any; known once `view` has been called."""
+        self._checked = np.zeros(len(self), bool)  # by slot
         self.is_checked = False
         """Whether the records of all documents have been verified."""
 
     def __len__(self) -> int:
         return len(self.directory.numbers)
+
+    def extended(self, codec: core.Codec) -> Segment:
+        """The same segment under a codec that extends its own."""
+        other = copy.copy(self)
+        other.codec, other._view = codec, None
+        return other
+
+    def _load_order(self, txn: ReadTransaction) -> core.Numbers | None:
+        if txn.get(TABLE, part_key(self.id, Part.ORDER)) is None:
+            return None
+        body = self.part(txn, Part.ORDER)
+        if len(body) != 4 * len(self):
+            raise CorruptionError(f"{self._where(Part.ORDER)}: {len(body)} bytes")
+        order = np.frombuffer(body, "<u4").astype(np.uint32)
+        seen = np.zeros(len(self), bool)
+        seen[order[order < len(self)]] = True
+        if not seen.all():
+            raise CorruptionError(f"{self._where(Part.ORDER)}: not an order of its documents")
+        return order
+
+    def slots(self, rows: NDArray[np.integer]) -> core.Numbers:
+        """The slots of documents given by their rows."""
+        if self.order is None:
+            return rows.astype(np.uint32, copy=False)
+        if self._slots is None:
+            slots = np.empty(len(self), np.uint32)
+            slots[self.order] = np.arange(len(self), dtype=np.uint32)
+            self._slots = slots
+        found: core.Numbers = self._slots[rows]
+        return found
+
+    def slot(self, row: int) -> int:
+        """The slot of a document given by its row."""
+        return row if self.order is None else int(self.slots(np.array([row]))[0])
+
+    def row(self, slot: int) -> int:
+        """The row of the document in a slot."""
+        return slot if self.order is None else int(self.order[slot])
 
     def _where(self, part: Part, index: int = 0) -> str:
         return f"segment {self.id}, {part.name.lower()} {index}"
@@ -92,70 +138,136 @@ class Segment:
     # ---- vectors ----
 
     def view(self, txn: ReadTransaction) -> core.SegmentView:
-        """The segment as the core reads it. Codes are verified here, records by `check_records`."""
+        """The segment as the core reads it, in slots. Codes that lie apart are verified here, records
+        by `check_records`, lists by `Lists.check`."""
         if self._view is None:
             chunks = range(len(self.directory.chunks) - 1)
             records = [self.part(txn, Part.RECORDS, index) for index in chunks]
-            codes = [self.part(txn, Part.CODES, index) for index in chunks] if self.codec else []
+            codes = self._codes_apart(txn)
+            lists = self._open_lists(txn)
             view = core.SegmentView(
-                self.codec, self.dim, self.directory.starts, self.directory.chunks, codes, records
+                self.codec,
+                self.code_bytes,
+                self.dim,
+                self.directory.starts,
+                self.directory.chunks,
+                codes,
+                records,
+                None if lists is None else lists.view,
             )
             if self.codec is not None:
                 for part in codes:
-                    core.check_codes(self.codec, part)
-            self._records, self._codes, self._view = records, codes, view
+                    core.check_codes(self.codec, self.code_bytes, part)
+            self.lists, self._records, self._codes, self._view = lists, records, codes, view
         return self._view
 
-    def check_records(self, txn: ReadTransaction, rows: NDArray[np.integer]) -> None:
-        """Verifies the records of documents `rows` that have not been verified since opening."""
-        unchecked = rows[~self._checked[rows]]
+    def has_inline_codes(self, txn: ReadTransaction) -> bool:
+        """Whether records begin with their codes: where codes have no part of their own."""
+        return self.codec is not None and (txn.get(TABLE, part_key(self.id, Part.CODES)) is None)
+
+    def _codes_apart(self, txn: ReadTransaction) -> list[memoryview]:
+        if self.codec is None or self.has_inline_codes(txn):
+            return []
+        chunks = range(len(self.directory.chunks) - 1)
+        return [self.part(txn, Part.CODES, index) for index in chunks]
+
+    def _open_lists(self, txn: ReadTransaction) -> Lists | None:
+        if txn.get(TABLE, part_key(self.id, Part.LIST_DIRECTORY)) is None:
+            return None
+        return Lists(
+            self.part(txn, Part.LIST_DIRECTORY),
+            lambda index: self.part(txn, Part.LISTS, index),
+            self._where(Part.LISTS),
+        )
+
+    @property
+    def _inline_bytes(self) -> int:
+        """Bytes of codes in front of a token's share of a record. `view` has been called."""
+        return self.code_bytes if self.codec is not None and not self._codes else 0
+
+    def is_unchecked(self, slots: core.Numbers) -> NDArray[np.bool_]:
+        """For each slot whether its record has not been verified since opening."""
+        unchecked: NDArray[np.bool_] = ~self._checked[slots]
+        return unchecked
+
+    def check_records(self, txn: ReadTransaction, slots: core.Numbers) -> None:
+        """Verifies the records in slots that have not been verified since opening."""
+        unchecked = slots[self.is_unchecked(slots)]
         if len(unchecked) == 0:
             return
-        self.view(txn)
-        for row in unchecked.tolist():
-            self._record(row)
+        view = self.view(txn)
+        directory = self.directory
+        size = self.token_bytes + self._inline_bytes
+        chunks = np.searchsorted(directory.chunks, unchecked, side="right") - 1
+        origins = directory.starts[directory.chunks[chunks]].astype(np.int64)
+        firsts = (directory.starts[unchecked] - origins) * size
+        lasts = (directory.starts[unchecked + 1] - origins) * size
+        stored = directory.checksums[unchecked]
+        records = self._records
+        places = zip(chunks.tolist(), firsts.tolist(), lasts.tolist(), stored.tolist(), strict=True)
+        checksum = envelope.checksum
+        for at, (chunk, first, last, expected) in enumerate(places):
+            if checksum(records[chunk][first:last]) != expected:
+                number = int(directory.numbers[self.row(int(unchecked[at]))])
+                raise CorruptionError(
+                    f"segment {self.id}: the vectors of document number {number} are damaged "
+                    "(checksum mismatch)"
+                )
+        if self._inline_bytes:
+            view.check_documents(unchecked)
+        self._checked[unchecked] = True
         self.is_checked = bool(self._checked.all())
 
-    def _place(self, row: int) -> tuple[int, int, int]:
-        """Chunk of a document, its first token counted from the chunk's, and its tokens."""
+    def check_lists(self) -> None:
+        """Verifies all inverted lists. `view` has been called."""
+        if self.lists is not None:
+            self.lists.check_all()
+
+    def _stored(self, slot: int) -> tuple[memoryview, memoryview]:
+        """Codes and record in a slot. `view` has been called."""
         directory = self.directory
-        chunk = int(np.searchsorted(directory.chunks, row, side="right")) - 1
-        start = int(directory.starts[row])
+        chunk = int(np.searchsorted(directory.chunks, slot, side="right")) - 1
+        start = int(directory.starts[slot])
         offset = start - int(directory.starts[directory.chunks[chunk]])
-        return chunk, offset, int(directory.starts[row + 1]) - start
-
-    def _record(self, row: int) -> memoryview:
-        """A document's record, verified. `view` has been called."""
-        chunk, offset, n_tokens = self._place(row)
-        size = self.token_bytes
-        record = self._records[chunk][offset * size : (offset + n_tokens) * size]
-        if not self._checked[row]:
-            if envelope.checksum(record) != int(self.directory.checksums[row]):
-                raise CorruptionError(
-                    f"segment {self.id}: the vectors of document number "
-                    f"{int(self.directory.numbers[row])} are damaged (checksum mismatch)"
-                )
-            self._checked[row] = True
-        return record
-
-    def _document_codes(self, row: int) -> memoryview:
+        n = int(directory.starts[slot + 1]) - start
+        size = self.token_bytes + self._inline_bytes
+        record = self._records[chunk][offset * size : (offset + n) * size]
+        if self._inline_bytes:
+            return record[: n * self.code_bytes], record[n * self.code_bytes :]
         if self.codec is None:
-            return memoryview(b"")
-        chunk, offset, n_tokens = self._place(row)
-        size = self.code_bytes
-        return self._codes[chunk][offset * size : (offset + n_tokens) * size]
+            return memoryview(b""), record
+        codes = self._codes[chunk][offset * self.code_bytes : (offset + n) * self.code_bytes]
+        return codes, record
+
+    def stored_vectors(self, txn: ReadTransaction, slot: int) -> tuple[memoryview, memoryview, int]:
+        """Codes, record and number of tokens in a slot that `check_records` has verified."""
+        self.view(txn)
+        codes, record = self._stored(slot)
+        return codes, record, int(self.directory.starts[slot + 1] - self.directory.starts[slot])
+
+    def record_bytes(self, slot: int) -> int:
+        """Bytes of the record in a slot. `view` has been called."""
+        n = int(self.directory.starts[slot + 1]) - int(self.directory.starts[slot])
+        return n * (self.token_bytes + self._inline_bytes)
 
     def n_tokens(self, row: int) -> int:
         """Tokens of a document."""
-        return int(self.directory.starts[row + 1]) - int(self.directory.starts[row])
+        slot = self.slot(row)
+        return int(self.directory.starts[slot + 1]) - int(self.directory.starts[slot])
+
+    def lengths(self) -> core.Numbers:
+        """Tokens of each document, by row."""
+        lengths = np.diff(self.directory.starts)
+        return lengths if self.order is None else lengths[self.slots(np.arange(len(self)))]
 
     def vectors(self, txn: ReadTransaction, row: int) -> core.Floats:
         """Reconstructed vectors (n_tokens, dim) of a document."""
-        self.view(txn)
-        record = self._record(row)
+        slot = self.slot(row)
+        self.check_records(txn, np.array([slot], np.uint32))
+        codes, record = self._stored(slot)
         if self.codec is None:
             return np.frombuffer(record, "<f2").astype(np.float32).reshape(-1, self.dim)
-        return self.codec.decode(self._document_codes(row), record, self.n_tokens(row))
+        return self.codec.decode(codes, self.code_bytes, record, self.n_tokens(row))
 
     # ---- ids, texts, metadata ----
 
@@ -201,36 +313,26 @@ class Segment:
             return None
         return Columns(lambda index: self.part(txn, Part.FIELDS, index), len(self))
 
-    # ---- everything, for merging and checking ----
+    # ---- everything, for merging ----
 
-    def live_documents(
-        self, txn: ReadTransaction, live: NDArray[np.bool_] | None
-    ) -> Iterator[EncodedDocument]:
-        """Live documents in order, with all that a new segment needs to hold them."""
+    def rows_stored(
+        self, txn: ReadTransaction, rows: core.Numbers
+    ) -> Iterator[tuple[int, documents.Stored]]:
+        """These rows (ascending), each with its text and metadata."""
         blocks = self.directory.blocks
         block = -1
         stored: list[documents.Stored] = []
-        for row in range(len(self)):
-            if live is not None and not live[row]:
-                continue
+        for row in rows.tolist():
             if len(blocks) == 1:
-                yield self.encoded(txn, row, (None, None))
+                yield row, (None, None)
                 continue
             if block < 0 or row >= blocks[block + 1]:
                 block = int(np.searchsorted(blocks, row, side="right")) - 1
                 stored = self.block(txn, block)
-            yield self.encoded(txn, row, stored[row - int(blocks[block])])
+            yield row, stored[row - int(blocks[block])]
 
-    def encoded(self, txn: ReadTransaction, row: int, stored: documents.Stored) -> EncodedDocument:
-        """One document with all that a new segment needs to hold it."""
-        self.view(txn)
-        return EncodedDocument(
-            number=int(self.directory.numbers[row]),
-            key=self.key(txn, row),
-            n_tokens=self.n_tokens(row),
-            codes=self._document_codes(row),
-            record=self._record(row),
-            checksum=int(self.directory.checksums[row]),
-            text=stored[0],
-            metadata=stored[1],
-        )
+    def points(self, txn: ReadTransaction) -> core.Points:
+        """The mean of the centroids of each slot's tokens, as int8 points (n, padded)."""
+        everything = np.arange(len(self), dtype=np.uint32)
+        self.check_records(txn, everything)
+        return self.view(txn).document_points()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,26 +50,69 @@ def store_live(txn: WriteTransaction, segment: int, live: Live) -> None:
     txn.put(TOMBSTONES, key, envelope.seal(Kind.TOMBSTONES, key, body))
 
 
+class Allowed:
+    """Which documents of a state a search may return.
+
+    masks: per segment, by slot, or None for all. counts: documents allowed, per segment."""
+
+    def __init__(self, segments: Sequence[Segment], rows: Sequence[Live | None]) -> None:
+        """`rows`: per segment a mask by row, or None for all."""
+        self.masks: list[Live | None] = []
+        for segment, mask in zip(segments, rows, strict=True):
+            in_order = mask is None or segment.order is None
+            self.masks.append(mask if in_order else mask[segment.order])  # type: ignore[index]
+        self.counts = [
+            len(segment) if mask is None else int(np.count_nonzero(mask))
+            for segment, mask in zip(segments, self.masks, strict=True)
+        ]
+        self.bitmaps = core.Bitmaps(self.masks)
+
+    @property
+    def total(self) -> int:
+        """Documents allowed."""
+        return sum(self.counts)
+
+
 class State:
     """The segments of one manifest, opened. Immutable, shared by threads."""
 
     def __init__(
-        self, manifest: Manifest, segments: list[Segment], live: list[Live | None]
+        self,
+        manifest: Manifest,
+        segments: list[Segment],
+        live: list[Live | None],
+        families: list[generations.Family],
     ) -> None:
+        """families: those of the current generation and of all segments."""
         self.manifest = manifest
+        self.families = families
         self.segments = segments
         self.live = live
         self.has_float16 = any(info.generation == FLOAT16 for info in manifest.segments)
         self._firsts = [info.first for info in manifest.segments]
         self._lock = threading.Lock()
         self._list: core.SegmentList | None = None
+        self._everything: Allowed | None = None
+
+    @property
+    def everything(self) -> Allowed:
+        """All live documents."""
+        if self._everything is None:
+            self._everything = Allowed(self.segments, self.live)
+        return self._everything
 
     def segment_list(self, txn: ReadTransaction) -> core.SegmentList:
         """The segments as the core reads them."""
         if self._list is None:
             with self._lock:
-                self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
+                if self._list is None:
+                    self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
         return self._list
+
+    @property
+    def family(self) -> generations.Family | None:
+        """The family of the current generation; None before training."""
+        return self.families[0] if self.manifest.generation != FLOAT16 else None
 
     def locate(self, number: int) -> tuple[int, int] | None:
         """Segment index and row of a live document number; None when there is none."""
@@ -127,37 +170,54 @@ def open_state(
     """The state of a manifest, taking from a previous one what both have. Segments numbered
     `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
     known: dict[int, tuple[Segment, Live | None, int]] = {}
-    codecs: dict[int, core.Codec] = {}
+    families: list[generations.Family] = []
     if previous is not None:
         triples = zip(previous.manifest.segments, previous.segments, previous.live, strict=True)
-        for info, segment, live in triples:
-            known[info.id] = segment, live, info.n_deleted
-            if segment.codec is not None:
-                codecs[info.generation] = segment.codec
-    codec_of = _codec_opener(txn, codecs)
+        known = {info.id: (segment, live, info.n_deleted) for info, segment, live in triples}
+        families = [family for family in previous.families if current.generation in family.sizes()]
+    if current.generation != FLOAT16 and not families:
+        families = [generations.load(txn, current.generation)]
     segments: list[Segment] = []
     lives: list[Live | None] = []
     for info in current.segments:
+        family = _family(txn, families, info.generation)
         if info.id in known:
             segment, live, n_deleted = known[info.id]
+            if family is not None and segment.codec is not family.codec:
+                segment = segment.extended(family.codec)
         else:
             volatile = volatile_from is not None and info.id >= volatile_from
-            segment = Segment(txn, info, codec_of(info.generation), dim, volatile=volatile)
+            segment = open_segment(txn, info, family, dim, volatile=volatile)
             live, n_deleted = None, -1
         segments.append(segment)
         # Deletions only ever grow, so the same number of them is the same set.
         lives.append(live if n_deleted == info.n_deleted else load_live(txn, info))
-    return State(current, segments, lives)
+    return State(current, segments, lives, families)
 
 
-def _codec_opener(
-    txn: ReadTransaction, codecs: dict[int, core.Codec]
-) -> Callable[[int], core.Codec | None]:
-    def codec_of(generation: int) -> core.Codec | None:
-        if generation == FLOAT16:
-            return None
-        if generation not in codecs:
-            codecs[generation] = generations.load(txn, generation)
-        return codecs[generation]
+def open_segment(
+    txn: ReadTransaction,
+    info: SegmentInfo,
+    family: generations.Family | None,
+    dim: int,
+    *,
+    volatile: bool = False,
+) -> Segment:
+    """A segment whose generation belongs to the family; None: it has float16 vectors."""
+    if family is None:
+        return Segment(txn, info, None, 0, dim, volatile=volatile)
+    code_bytes = family.code_bytes(info.generation)
+    return Segment(txn, info, family.codec, code_bytes, dim, volatile=volatile)
 
-    return codec_of
+
+def _family(
+    txn: ReadTransaction, families: list[generations.Family], generation: int
+) -> generations.Family | None:
+    """The family of a generation, loaded and added to the list when it is not there."""
+    if generation == FLOAT16:
+        return None
+    for family in families:
+        if generation in family.sizes():
+            return family
+    families.append(generations.load(txn, generation))
+    return families[-1]

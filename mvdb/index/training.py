@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ CENTROIDS_PER_ROOT = 18
 MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
+MAX_SAMPLE = 3 << 20
+"""Points of a sample at most: 400 MB at 128 dimensions."""
 GROUP_SAMPLE = 256
 """Points per group when the groups are trained."""
 GROUP_ITERATIONS = 8
@@ -41,7 +43,7 @@ def centroid_count(n_tokens: int) -> int:
 
 def sample_size(n_tokens: int) -> int:
     """Tokens that training wants to see of a collection of so many."""
-    return min(n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens))
+    return min(n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens), MAX_SAMPLE)
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,55 @@ def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.Code
 
     Deterministic for the same sample and seed, whatever the number of threads."""
     dim = sample.vectors.shape[1]
-    points = sample.points
-    k = min(centroid_count(sample.n_tokens), len(points))
+    k = min(centroid_count(sample.n_tokens), len(sample.points))
+    rows, group_rows, group_starts = _two_levels(sample.points, dim, k, seed, executor)
+    spec = core.CodecSpec(
+        dim=dim,
+        bits=bits,
+        seed=ROTATION_SEED,
+        rows=rows,
+        group_rows=group_rows,
+        group_starts=group_starts,
+        a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
+        b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
+    )
+    return fit_scales(spec, sample.vectors)
+
+
+def extend(
+    spec: core.CodecSpec, sample: core.Points, n_tokens: int, seed: int, executor: Executor
+) -> core.CodecSpec:
+    """The codec with as many more centroids as a collection of `n_tokens` should have, where they
+    are missed most, by an even sample of its tokens.
+
+    The centroids there were keep their numbers and the scales stay, so what the old codec has
+    encoded is encoded for the new one too. Points are drawn with the square of their distance to
+    their centroid, as k-means++ does, and clustered. Deterministic."""
+    wanted = centroid_count(n_tokens) - len(spec.rows)
+    if wanted < 1:
+        return spec
+    distances = core.Codec(spec).squared_distances(sample)
+    total = distances.sum()
+    n = min(len(sample), SAMPLE_PER_CENTROID * wanted, int(np.count_nonzero(distances)))
+    if n < wanted:
+        return spec
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(len(sample), n, replace=False, shuffle=False, p=distances / total))
+    rows, group_rows, group_starts = _two_levels(sample[chosen], spec.dim, wanted, seed, executor)
+    return replace(
+        spec,
+        rows=np.concatenate([spec.rows, rows]),
+        group_rows=np.concatenate([spec.group_rows, group_rows]),
+        group_starts=np.concatenate(
+            [spec.group_starts, group_starts[1:] + np.uint32(len(spec.rows))]
+        ),
+    )
+
+
+def _two_levels(
+    points: core.Points, dim: int, k: int, seed: int, executor: Executor
+) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
+    """k centroids by group, the groups' means, and the first centroid of each group."""
     group_rows = _train_groups(points, dim, max(1, math.isqrt(k)), seed)
     members = core.nearest(group_rows, dim, points)
     counts = np.bincount(members, minlength=len(group_rows))
@@ -93,17 +142,7 @@ def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.Code
     filled = [group for group in range(len(group_rows)) if shares[group] > 0]
     rows = list(executor.map(train_group, filled))
     starts = np.cumsum([0, *(len(part) for part in rows)]).astype(np.uint32)
-    spec = core.CodecSpec(
-        dim=dim,
-        bits=bits,
-        seed=ROTATION_SEED,
-        rows=np.concatenate(rows),
-        group_rows=np.ascontiguousarray(group_rows[filled]),
-        group_starts=starts,
-        a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
-        b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
-    )
-    return fit_scales(spec, sample.vectors)
+    return np.concatenate(rows), np.ascontiguousarray(group_rows[filled]), starts
 
 
 def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:

@@ -6,18 +6,30 @@ its changes of the manifest are in memory until `finish`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 
 from mvdb import core
 from mvdb.errors import CorruptionError
-from mvdb.index import building, generations, id_table, layout, manifest, merging, training
+from mvdb.index import (
+    building,
+    extending,
+    generations,
+    id_table,
+    layout,
+    manifest,
+    merging,
+    training,
+)
 from mvdb.index.manifest import FLOAT16, SegmentInfo
+from mvdb.index.merge import Merge
+from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import Batch, Pending, PendingDocument
-from mvdb.index.segment_writer import SegmentWriter
+from mvdb.index.segment_writer import EncodedDocument, Listing, Sealed, SegmentWriter
 from mvdb.index.state import TOMBSTONES, State, open_state, store_live
 from mvdb.storage.environment import WriteTransaction
 
@@ -27,8 +39,6 @@ FLUSH_BYTES = 64 << 20
 """Pending vectors (as float16) and texts of a trained database are flushed beyond this."""
 UNTRAINED_FLUSH_TOKENS = 4_000_000
 """Before training a transaction collects up to this many tokens, to train on all of them."""
-RETRAIN_GROWTH = 16.0
-"""optimize() trains anew when there are this many times the tokens of the last training."""
 TRAINING_SEED = 1
 
 
@@ -56,6 +66,7 @@ class IndexWriter:
         self._deleted: dict[int, list[int]] = {}  # segment id -> rows
         self._state: State | None = base
         self._lookup = base
+        self._own_family: generations.Family | None = None  # made by this transaction
 
     @property
     def next_document(self) -> int:
@@ -166,8 +177,7 @@ class IndexWriter:
             infos[i] = replace(
                 info,
                 n_deleted=info.n_deleted + len(rows),
-                deleted_tokens=info.deleted_tokens
-                + sum(state.segments[i].n_tokens(row) for row in rows),
+                deleted_tokens=info.deleted_tokens + int(state.segments[i].lengths()[rows].sum()),
             )
         self._manifest = self._manifest.with_segments(infos)
         self._deleted = {}
@@ -193,23 +203,54 @@ class IndexWriter:
             self._train(pending)
             return
         parts = building.encode(pending.batches(), self._codec(), self._executor())
-        generation = self._manifest.generation
-        infos = building.write_segments(parts, lambda: self._new_writer(generation))
+        infos = self._write(parts, pending.n_tokens)
         self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
+        if n_tokens - self._base.manifest.live_tokens >= self._base.manifest.live_tokens and (
+            self.extension_due()
+        ):  # this transaction alone doubled the collection: it should not wait for the next
+            self._extend_now()
 
-    def _codec(self) -> core.Codec | None:
+    def _family(self) -> generations.Family | None:
+        """The family of the current generation; None before training."""
         generation = self._manifest.generation
         if generation == FLOAT16:
             return None
-        for info, segment in zip(self._base.manifest.segments, self._base.segments, strict=True):
-            if info.generation == generation:
-                return segment.codec
-        return generations.load(self._txn, generation)
+        if self._base.family is not None and self._base.manifest.generation == generation:
+            return self._base.family
+        if self._own_family is None or self._own_family.generation != generation:
+            self._own_family = generations.load(self._txn, generation)
+        return self._own_family
 
-    def _new_writer(self, generation: int) -> SegmentWriter:
+    def _codec(self) -> core.Codec | None:
+        family = self._family()
+        return None if family is None else family.codec
+
+    def _write(
+        self, parts: Iterable[tuple[list[EncodedDocument], float]], n_tokens: int
+    ) -> list[SegmentInfo]:
+        """Writes about so many tokens of encoded documents of the current generation."""
+        return building.write_segments(parts, lambda: self._new_writer(n_tokens), self._store)
+
+    def _store(self, parts: list[Sealed]) -> None:
+        for key, value in parts:
+            self._txn.put(layout.TABLE, key, value)
+
+    def _new_writer(self, n_tokens: int) -> building.Writer:
+        """For documents in the order of their numbers."""
+        number, listing = self._new_segment(n_tokens)
+        if listing is not None:
+            return OrderedWriter(number, self._manifest.generation, listing)
+        return SegmentWriter(number, self._manifest.generation)
+
+    def _new_segment(self, n_tokens: int) -> tuple[int, Listing | None]:
+        """The number of a new segment of about so many tokens, and what it needs if it is to have
+        lists."""
         number = self._manifest.next_segment
         self._manifest = replace(self._manifest, next_segment=number + 1)
-        return SegmentWriter(self._txn, number, generation)
+        codec = self._codec()
+        if codec is None or n_tokens < merging.LISTED_TOKENS:
+            return number, None
+        return number, Listing(codec, self._folder)
 
     # ---- training ----
 
@@ -232,9 +273,9 @@ class IndexWriter:
         old = self._manifest
         generation = old.generation + 1
         self._manifest = replace(old, generation=generation, trained_tokens=n_tokens)
-        generations.store(self._txn, generation, spec)
+        generations.store(self._txn, generation, spec, {})
         parts = building.encode(batches(), core.Codec(spec), executor)
-        infos = building.write_segments(parts, lambda: self._new_writer(generation))
+        infos = self._write(parts, n_tokens)
         for info in old.segments:
             self._remove_segment(info)
         if old.generation != FLOAT16:
@@ -242,19 +283,45 @@ class IndexWriter:
         residual = sum(info.residual_sum for info in infos) / n_tokens
         self._manifest = replace(self._manifest.with_segments(infos), trained_residual=residual)
 
+    def extension_due(self) -> bool:
+        """Whether the collection has outgrown its centroids."""
+        return extending.is_due(self._manifest)
+
+    def extend(self, spec: core.CodecSpec) -> None:
+        """Puts a codec that extends the current one in its place."""
+        family = self._family()
+        assert family is not None
+        generation = self._manifest.generation + 1
+        generations.store(self._txn, generation, spec, family.sizes())
+        generations.delete(self._txn, family.generation)
+        self._manifest = replace(
+            self._manifest, generation=generation, trained_tokens=self._manifest.live_tokens
+        )
+        self._state = None
+
+    def _extend_now(self) -> None:
+        state = self.state()
+        spec = extending.extended(state, self._txn, self._executor())
+        self.extend(spec)
+
     # ---- merging ----
 
     def _merge(self, indexes: Sequence[int]) -> None:
         """Rewrites neighbouring segments as one, without their deleted documents."""
         state = self._open_state()
         old = [self._manifest.segments[i] for i in indexes]
-        generation = old[0].generation
-        parts = building.stored_documents(state, self._txn, indexes)
-        infos = building.write_segments(parts, lambda: self._new_writer(generation))
+        number, listing = self._new_segment(sum(info.live_tokens for info in old))
+        codec = self._codec()
+        writer = SegmentWriter(number, self._manifest.generation, listing)
+        code_bytes = 0 if codec is None else codec.code_bytes
+        merge = Merge(old, writer, code_bytes, lambda: nullcontext((self._txn, state)))
+        for parts in merge.steps():
+            self._store(parts)
+        writer.close()
         for info in old:
             self._remove_segment(info)
         kept = [info for i, info in enumerate(self._manifest.segments) if i not in set(indexes)]
-        self._manifest = self._manifest.with_segments([*kept, *infos])
+        self._manifest = self._manifest.with_segments([*kept, merge.info()])
 
     def optimize(self, progress: Callable[[str], None]) -> None:
         """Trains where due, merges all segments and drops deleted documents."""
@@ -263,13 +330,15 @@ class IndexWriter:
         untrained = self._is_trainable() and (
             current.live_documents >= TRAIN_DOCUMENTS or current.live_tokens >= TRAIN_TOKENS
         )
-        outgrown = current.generation != 0 and (
-            current.live_tokens >= RETRAIN_GROWTH * current.trained_tokens
-        )
-        if (untrained or outgrown) and current.live_tokens > 0:
+        if untrained and current.live_tokens > 0:
             progress("training")
             self._train(None)
-        elif len(current.segments) > 1 or any(info.n_deleted for info in current.segments):
+            return
+        if self.extension_due():
+            progress("training")
+            self._extend_now()
+        current = self._manifest
+        if len(current.segments) > 1 or any(info.n_deleted for info in current.segments):
             progress("merging")
             self._merge(range(len(current.segments)))
 

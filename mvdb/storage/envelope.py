@@ -3,8 +3,9 @@
 Layout (16 bytes, little-endian, frozen in `format`): version u8, kind u8, flags u16 (0), body
 length u32, XXH3-64 u64. The hash covers the key, the first 8 header bytes and the body, so a value
 that was flipped, cut, or filed under another key is found before anything is computed from it. The
-exception is ``Kind.RECORDS``: an extent holds many documents and a query reads few of them, so its
-hash covers key and header only, and each document's own checksum is in the segment's directory.
+exceptions are ``Kind.RECORDS`` and ``Kind.LISTS``: an extent holds many documents or lists and a
+query reads few of them, so its hash covers key and header only, and the checksums of what it holds
+are in the segment's directories.
 
 Functions are pure and thread-safe. Sizes are bytes.
 """
@@ -24,6 +25,7 @@ from mvdb.storage.format import (
     Kind,
 )
 
+_CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS)
 _HEADER_BYTES = ENVELOPE_HEADER.size
 _HASH_OFFSET = ENVELOPE_HASHED
 
@@ -36,7 +38,7 @@ def checksum(data: Buffer, seed: int = 0) -> int:
 def _hash(kind: int, key: Buffer, header: Buffer, body: Buffer) -> int:
     digest = xxhash.xxh3_64(key)
     digest.update(header)
-    if kind != Kind.RECORDS:
+    if kind not in _CHECKED_INSIDE:
         digest.update(body)
     return int(digest.intdigest())
 
@@ -81,19 +83,19 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
 def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value`` after checking the header but not the body's hash.
 
-    For ``Kind.RECORDS`` this is all the envelope can prove (the hash of key and header is checked);
-    for other kinds use it only on a body that `unseal` has accepted before. Same errors as
-    `unseal`.
+    For ``Kind.RECORDS`` and ``Kind.LISTS`` this is all the envelope can prove (the hash of key and
+    header is checked); for other kinds use it only on a body that `unseal` has accepted before.
+    Same errors as `unseal`.
     """
     view = memoryview(value).cast("B")
-    if kind != Kind.RECORDS and len(view) >= _HEADER_BYTES:
+    if kind not in _CHECKED_INSIDE and len(view) >= _HEADER_BYTES:
         version, found_kind, flags, length, _ = ENVELOPE_HEADER.unpack_from(view)
         if (version, found_kind, flags) == (ENVELOPE_VERSION, kind, 0):
             body = view[_HEADER_BYTES:]
             if len(body) == length:
                 return body
-    # Records, or something is wrong: the full check proves the one and finds the words for the
-    # other.
+    # Checked inside, or something is wrong: the full check proves the one and finds the words for
+    # the other.
     return unseal(kind, key, view, where)
 
 

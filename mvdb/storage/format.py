@@ -55,6 +55,9 @@ class Kind(IntEnum):
     DOCUMENTS = 9
     FIELDS = 10
     TOMBSTONES = 11
+    LIST_DIRECTORY = 12
+    LISTS = 13
+    ORDER = 14
 
 
 _U8 = struct.Struct("<B")

@@ -63,8 +63,12 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert run(tmp_path, str(script)).strip()
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "howto-updates.md", "howto-filters.md"])
+@pytest.mark.parametrize(
+    "page", ["tutorial.md", "howto-updates.md", "howto-streaming.md", "howto-filters.md"]
+)
 def test_blocks_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:
+    if page == "howto-streaming.md":
+        pytest.importorskip("pyarrow", reason="the extra arrow is not installed")
     blocks = python_blocks(DOCS / page)
     assert blocks
     script = tmp_path / "page.py"

@@ -1,0 +1,162 @@
+/* Making of inverted lists from codes, in two passes: count, then collect and pack. */
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "../kernels/code.h"
+#include "lists.h"
+
+/* Calls of `visit` for each distinct (document, code) pair, documents ascending: the last document
+ * seen with each code is remembered. */
+typedef struct visitor {
+  uint32_t *last; /* [n_lists], document + 1 */
+} visitor;
+
+static int is_new(visitor *v, size_t code, uint32_t document) {
+  if (v->last[code] == document + 1) return 0;
+  v->last[code] = document + 1;
+  return 1;
+}
+
+static mv_status visitor_init(visitor *v, size_t n_lists) {
+  v->last = mv_alloc(n_lists, sizeof(uint32_t));
+  if (v->last == NULL) return MV_ERROR_MEMORY;
+  memset(v->last, 0, n_lists * sizeof(uint32_t));
+  return MV_OK;
+}
+
+mv_status mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                         uint32_t n_documents, uint32_t n_lists, uint32_t *counts) {
+  visitor v;
+  mv_status status = visitor_init(&v, n_lists);
+  if (status != MV_OK) return status;
+  memset(counts, 0, (size_t)n_lists * sizeof(uint32_t));
+  for (uint32_t i = 0; i < n_documents && status == MV_OK; i++) {
+    for (size_t t = starts[i]; t < starts[i + 1]; t++) {
+      size_t code = mv_code_at(codes, t, code_bytes);
+      if (code >= n_lists) {
+        status = MV_ERROR_CORRUPT;
+        break;
+      }
+      if (is_new(&v, code, i)) counts[code]++;
+    }
+  }
+  mv_free(v.last);
+  return status;
+}
+
+mv_status mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                           uint32_t n_documents, uint32_t first, uint32_t last,
+                           const uint32_t *counts, uint32_t *documents) {
+  uint32_t n_lists = last - first;
+  visitor v;
+  mv_status status = visitor_init(&v, n_lists);
+  size_t *ends = mv_alloc(n_lists, sizeof(size_t));
+  if (status == MV_OK && ends == NULL) status = MV_ERROR_MEMORY;
+  if (status == MV_OK) {
+    size_t total = 0;
+    for (uint32_t c = 0; c < n_lists; c++) {
+      ends[c] = total;
+      total += counts[first + c];
+    }
+    for (uint32_t i = 0; i < n_documents; i++) {
+      for (size_t t = starts[i]; t < starts[i + 1]; t++) {
+        size_t code = mv_code_at(codes, t, code_bytes) - first; /* wraps below first */
+        if (code < n_lists && is_new(&v, code, i)) documents[ends[code]++] = i;
+      }
+    }
+  }
+  mv_free(v.last);
+  mv_free(ends);
+  return status;
+}
+
+static unsigned width_of(uint32_t value) {
+  unsigned width = 0;
+  for (; value != 0; value >>= 1) width++;
+  return width;
+}
+
+static uint8_t *write_varint(uint8_t *at, uint32_t value) {
+  for (; value >= 128; value >>= 7) *at++ = (uint8_t)(value | 128);
+  *at++ = (uint8_t)value;
+  return at;
+}
+
+/* Writes n gaps of `width` bits; the caller has room for the bytes and they are zero. */
+static void write_bits(uint8_t *out, const uint32_t *gaps, size_t n, unsigned width) {
+  for (size_t i = 0; i < n; i++) {
+    size_t bit = i * width;
+    uint64_t value = (uint64_t)gaps[i] << (bit & 7);
+    for (uint8_t *p = out + bit / 8; value != 0; value >>= 8) *p++ |= (uint8_t)value;
+  }
+}
+
+static size_t write_body(uint8_t *out, const uint32_t *documents, uint32_t n) {
+  uint8_t *at = out;
+  uint32_t next = 0; /* one behind the last document */
+  for (uint32_t first = 0; first < n; first += MV_LISTS_RUN) {
+    uint32_t gaps[MV_LISTS_RUN], all = 0;
+    uint32_t count = n - first < MV_LISTS_RUN ? n - first : MV_LISTS_RUN;
+    for (uint32_t i = 0; i < count; i++) {
+      gaps[i] = documents[first + i] - next;
+      next = documents[first + i] + 1;
+      all |= gaps[i];
+    }
+    unsigned width = width_of(all);
+    size_t bytes = ((size_t)count * width + 7) / 8;
+    *at++ = (uint8_t)width;
+    memset(at, 0, bytes);
+    write_bits(at, gaps, count, width);
+    at += bytes;
+  }
+  return (size_t)(at - out);
+}
+
+/* Two varints of at most five bytes a list, a width byte for each begun run, four bytes a gap. */
+static size_t lists_bound(size_t n_lists, size_t n_postings) {
+  return n_lists * 11 + n_postings / MV_LISTS_RUN + n_postings * 4;
+}
+
+size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists) {
+  size_t postings = 0;
+  for (uint32_t c = 0; c < n_lists; c++) postings += counts[c];
+  return lists_bound(n_lists, postings);
+}
+
+static uint32_t lists_in_block(uint32_t n_lists, uint32_t first) {
+  return n_lists - first < MV_LISTS_BLOCK ? n_lists - first : MV_LISTS_BLOCK;
+}
+
+static size_t largest_block(const uint32_t *counts, uint32_t n_lists) {
+  size_t largest = 0;
+  for (uint32_t first = 0; first < n_lists; first += MV_LISTS_BLOCK) {
+    size_t bound = mv_lists_bound(counts + first, lists_in_block(n_lists, first));
+    largest = bound > largest ? bound : largest;
+  }
+  return largest;
+}
+
+mv_status mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_lists,
+                        uint8_t *out, uint32_t *block_sizes, size_t *size) {
+  uint8_t *bodies = mv_alloc(largest_block(counts, n_lists), 1);
+  if (bodies == NULL) return MV_ERROR_MEMORY;
+  uint8_t *at = out;
+  for (uint32_t first = 0; first < n_lists; first += MV_LISTS_BLOCK) {
+    uint32_t n = lists_in_block(n_lists, first);
+    uint8_t *begin = at;
+    size_t bodies_size = 0;
+    for (uint32_t c = first; c < first + n; c++) {
+      size_t body = write_body(bodies + bodies_size, documents, counts[c]);
+      at = write_varint(at, counts[c]);
+      at = write_varint(at, (uint32_t)body);
+      documents += counts[c];
+      bodies_size += body;
+    }
+    memcpy(at, bodies, bodies_size);
+    at += bodies_size;
+    block_sizes[first / MV_LISTS_BLOCK] = (uint32_t)(at - begin);
+  }
+  mv_free(bodies);
+  *size = (size_t)(at - out);
+  return MV_OK;
+}

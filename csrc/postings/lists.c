@@ -1,0 +1,92 @@
+/* Reading of inverted lists: untrusted bytes, every length checked before use. */
+#include "lists.h"
+
+const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *size) {
+  uint32_t low = 0, high = lists->n_extents;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (lists->extent_blocks[middle] <= block) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  *size = lists->block_starts[block + 1] - lists->block_starts[block];
+  return lists->extents[low] +
+         (lists->block_starts[block] - lists->block_starts[lists->extent_blocks[low]]);
+}
+
+static int read_varint(const uint8_t **at, const uint8_t *end, uint32_t *value) {
+  uint32_t result = 0;
+  for (unsigned shift = 0; shift < 32; shift += 7) {
+    if (*at == end) return 0;
+    uint8_t byte = *(*at)++;
+    if (shift == 28 && byte > 15) return 0;
+    result |= (uint32_t)(byte & 127) << shift;
+    if (byte < 128) {
+      *value = result;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {
+  uint32_t block = centroid / MV_LISTS_BLOCK, wanted = centroid % MV_LISTS_BLOCK;
+  uint32_t inside = lists->n_lists - block * MV_LISTS_BLOCK;
+  if (inside > MV_LISTS_BLOCK) inside = MV_LISTS_BLOCK;
+  size_t size;
+  const uint8_t *at = mv_lists_block(lists, block, &size);
+  const uint8_t *end = at + size;
+  size_t skipped = 0;
+  uint32_t n = 0, bytes = 0;
+  for (uint32_t i = 0; i < inside; i++) {
+    uint32_t count, length;
+    if (!read_varint(&at, end, &count) || !read_varint(&at, end, &length)) return MV_ERROR_CORRUPT;
+    if (i < wanted) skipped += length;
+    if (i == wanted) {
+      n = count;
+      bytes = length;
+    }
+  }
+  if (skipped > (size_t)(end - at) || bytes > (size_t)(end - at) - skipped) return MV_ERROR_CORRUPT;
+  out->n = n;
+  out->body = at + skipped;
+  out->end = out->body + bytes;
+  return MV_OK;
+}
+
+static uint64_t read_u64(const uint8_t *p) {
+  uint64_t value = 0;
+  for (unsigned i = 0; i < 8; i++)
+    value |= (uint64_t)p[i] << (8 * i); /* one load where it can be */
+  return value;
+}
+
+mv_status mv_list_run(mv_list *list, uint32_t *last, uint32_t n_documents, uint32_t *documents,
+                      size_t *count) {
+  size_t n = list->n < MV_LISTS_RUN ? list->n : MV_LISTS_RUN;
+  if (list->body == list->end) return MV_ERROR_CORRUPT;
+  unsigned width = *list->body++;
+  if (width > 32) return MV_ERROR_CORRUPT;
+  size_t bytes = (n * width + 7) / 8;
+  if (bytes > (size_t)(list->end - list->body)) return MV_ERROR_CORRUPT;
+  uint64_t mask = ((uint64_t)1 << width) - 1;
+  for (size_t i = 0; i < n; i++) {
+    size_t bit = i * width;
+    documents[i] = (uint32_t)(read_u64(list->body + bit / 8) >> (bit & 7) & mask);
+  }
+  /* 64 gaps below 2^32: the sum does not overflow, and as it only grows its end bounds it all. */
+  uint64_t document = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
+  for (size_t i = 0; i < n; i++) {
+    document += documents[i];
+    documents[i] = (uint32_t)document;
+    document++;
+  }
+  if (document > n_documents) return MV_ERROR_CORRUPT;
+  *last = (uint32_t)(document - 1);
+  list->body += bytes;
+  list->n -= (uint32_t)n;
+  *count = n;
+  return MV_OK;
+}

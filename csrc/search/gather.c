@@ -1,0 +1,120 @@
+/* Documents found through lists, with what the lists say of their scores. */
+#include <string.h>
+
+#include "../postings/lists.h"
+#include "query.h"
+#include "segment.h"
+#include "topk.h"
+
+#define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
+
+static size_t listed_documents(const mv_segment *segments, size_t n_segments,
+                               const uint8_t *chosen) {
+  size_t n = 0;
+  for (size_t s = 0; s < n_segments; s++) n += chosen[s] ? segments[s].n_documents : 0;
+  return n;
+}
+
+mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *chosen) {
+  size_t n = listed_documents(segments, n_segments, chosen);
+  mv_found *found = query->found.data;
+  uint32_t *order = query->order.data;
+  for (size_t i = 0; i < query->n_found; i++) found[order[i]] = (mv_found){0, 0};
+  query->n_found = 0;
+  if (n > query->found.capacity / sizeof(mv_found)) {
+    found = mv_buffer_reserve(&query->found, n, sizeof(mv_found));
+    if (found == NULL) return MV_ERROR_MEMORY;
+    memset(found, 0, query->found.capacity);
+  }
+  if (mv_buffer_reserve(&query->order, n, sizeof(uint32_t)) == NULL) return MV_ERROR_MEMORY;
+  return MV_OK;
+}
+
+void mv_gather_block(mv_query *query) {
+  mv_found *found = query->found.data;
+  const uint32_t *order = query->order.data;
+  for (size_t i = 0; i < query->n_found; i++) found[order[i]].tokens = 0;
+}
+
+/* Adds a probe's gain to the documents of a run. */
+static void add_run(mv_query *query, size_t first, const uint8_t *allowed,
+                    const uint32_t *documents, size_t n, uint32_t token, uint32_t gain) {
+  mv_found *found = (mv_found *)query->found.data + first;
+  uint32_t *order = query->order.data;
+  for (size_t i = 0; i < n; i++) {
+    mv_found *one = &found[documents[i]];
+    if (one->tokens == 0) {
+      if (!mv_is_allowed(allowed, documents[i])) continue;
+      /* Found in an earlier block already when it has a sum: never zero once it is listed. */
+      if (one->sum == 0) {
+        order[query->n_found++] = (uint32_t)first + documents[i];
+        one->sum = 1;
+      }
+    }
+    uint32_t is_new = ~one->tokens & token;
+    one->tokens |= token;
+    one->sum += is_new != 0 ? gain : 0;
+  }
+}
+
+static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t first,
+                             const uint8_t *allowed, const mv_probe *probe, uint64_t *postings) {
+  mv_list list;
+  mv_status status = mv_list_find(segment->lists, probe->list, &list);
+  if (status != MV_OK) return status;
+  uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f);
+  uint32_t last = UINT32_MAX;
+  *postings += list.n;
+  while (list.n > 0) {
+    uint32_t documents[MV_LISTS_RUN];
+    size_t n;
+    status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
+    if (status != MV_OK) return status;
+    add_run(query, first, allowed, documents, n, (uint32_t)1 << probe->token, gain);
+  }
+  return MV_OK;
+}
+
+mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
+                    size_t n, uint64_t *postings) {
+  size_t first = 0;
+  for (size_t s = 0; s < n_segments; s++) {
+    if (!chosen[s]) continue;
+    for (size_t i = 0; i < n; i++) {
+      if (probes[i].token >= MV_LANES_MAX) return MV_ERROR_ARGUMENT;
+      if (probes[i].list >= segments[s].lists->n_lists) continue;
+      mv_status status = gather_list(query, &segments[s], first, allowed[s], &probes[i], postings);
+      if (status != MV_OK) return status;
+    }
+    first += segments[s].n_documents;
+  }
+  return MV_OK;
+}
+
+mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
+                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
+                         size_t *count) {
+  size_t *ends = mv_alloc(n_segments, sizeof(size_t));
+  if (ends == NULL) return MV_ERROR_MEMORY;
+  size_t end = 0;
+  for (size_t s = 0; s < n_segments; s++) {
+    end += chosen[s] ? segments[s].n_documents : 0;
+    ends[s] = end;
+  }
+  const mv_found *found = query->found.data;
+  const uint32_t *order = query->order.data;
+  mv_topk top = {places, scores, limit, 0};
+  for (size_t i = 0; i < query->n_found; i++) {
+    uint32_t s = 0;
+    while (order[i] >= ends[s]) s++;
+    size_t begin = s > 0 ? ends[s - 1] : 0;
+    float score = (float)(found[order[i]].sum - 1) / UNIT;
+    mv_topk_offer(&top, (mv_place){s, (uint32_t)(order[i] - begin)}, score);
+  }
+  mv_free(ends);
+  mv_topk_sort(&top);
+  *count = top.count;
+  return MV_OK;
+}

@@ -1,0 +1,28 @@
+/* Where a document of a segment lies. */
+#ifndef MV_SEARCH_SEGMENT_H
+#define MV_SEARCH_SEGMENT_H
+
+#include "../codec/codec.h"
+
+/* One document as the scoring loops see it. */
+typedef struct mv_document {
+  const uint8_t *codes;  /* NULL without a codec */
+  const uint8_t *record; /* behind inline codes */
+  size_t n_tokens;
+  size_t code_bytes;
+} mv_document;
+
+/* Bytes of a token in the records of a segment, inline codes included. */
+static inline size_t mv_stored_bytes(const mv_segment *segment) {
+  const mv_codec *codec = segment->codec;
+  if (codec == NULL) return mv_token_bytes(segment->dim, 16);
+  return codec->token_bytes + (segment->inline_codes ? segment->code_bytes : 0);
+}
+
+mv_document mv_document_find(const mv_segment *segment, uint32_t number);
+
+static inline int mv_is_allowed(const uint8_t *bitmap, uint32_t document) {
+  return bitmap == NULL || (bitmap[document / 8] >> (document % 8) & 1) != 0;
+}
+
+#endif

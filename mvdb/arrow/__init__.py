@@ -1,0 +1,1 @@
+"""Arrow data as batches of documents: tables, record batches, streams, datasets and their files."""
