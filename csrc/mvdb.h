@@ -191,9 +191,10 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
                     const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
                     mv_place *places, float *scores, size_t *count);
 
-/* The same scores for n places of segments with a codec. */
+/* The same scores for n places of segments with a codec; puts both into order, best first, ties by
+ * place. */
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                      const mv_place *places, size_t n, float *scores);
+                      mv_place *places, size_t n, float *scores);
 
 /* A list to be read for a query token, and what it adds to the score of its documents. */
 typedef struct mv_probe {
@@ -204,8 +205,9 @@ typedef struct mv_probe {
                      none of its lists are taken to have (WARP's imputation, arXiv 2501.17788) */
 } mv_probe;
 
-/* The best `nprobe` lists of each token of a block of the query, by rank, then token; probes has
- * room for MV_PROBE_TOKENS * nprobe. *base: the score of a document that is in no list. */
+/* The best `nprobe` lists of each token of a block of the query, by rank, then token, without those
+ * that add little beside the token's best one; probes has room for MV_PROBE_TOKENS * nprobe. *base:
+ * the score of a document that is in no list. */
 enum { MV_PROBE_TOKENS = 32 };
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
@@ -215,8 +217,8 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
  *
  * mv_gather adds the gains of probes to the documents in their lists, each token once a document,
  * for the chosen segments; documents that are not allowed are left out. *postings: how many were
- * read. mv_gather_best: the best `limit` documents found so far, best first, ties by place; scores
- * are gains alone. */
+ * read. mv_gather_best: the best `limit` documents found so far, in no order, of equal ones the
+ * first by place; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen);
 void mv_gather_block(mv_query *query);

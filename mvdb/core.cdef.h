@@ -115,7 +115,7 @@ int mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
               const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
               mv_place *places, float *scores, size_t *count);
 int mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                const mv_place *places, size_t n, float *scores);
+                mv_place *places, size_t n, float *scores);
 int mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                    mv_probe *probes, size_t *count, float *base);
 int mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,

@@ -468,7 +468,8 @@ class Query:
         return places[: count[0]], scores[: count[0]]
 
     def interact(self, segments: SegmentList, places: NDArray[Any]) -> Floats:
-        """The scores by centroid interaction of `places` (dtype PLACE)."""
+        """The scores by centroid interaction of `places` (dtype PLACE), both put into order, best
+        first."""
         scores = np.empty(len(places), np.float32)
         _check(
             lib.mv_interact(
@@ -525,7 +526,7 @@ class Query:
     def gather_best(
         self, segments: SegmentList, chosen: Bytes, limit: int
     ) -> tuple[NDArray[Any], Floats]:
-        """The best `limit` places gathered so far, and their gains."""
+        """The best `limit` places gathered so far, in no order, and their gains."""
         places = np.empty(limit, PLACE)
         gains = np.empty(limit, np.float32)
         count = ffi.new("size_t *")

@@ -21,6 +21,7 @@ from mvdb.index.manifest import Manifest
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.state import State, StateCache
 from mvdb.index.writing import IndexWriter
+from mvdb.maintenance import Maintenance
 from mvdb.querypool import QueryPool
 from mvdb.reading import Readable
 from mvdb.snapshot import Snapshot
@@ -45,6 +46,7 @@ def open(
     map_size: int | None = None,
     allow_encoder_mismatch: bool = False,
     prefetch: str = "hint",
+    background: bool = True,
 ) -> Database:
     """Opens the database in the file `path`, creating it when it is not there.
 
@@ -64,6 +66,8 @@ def open(
         allow_encoder_mismatch: use `encoder` though the vectors in the file come from another one.
         prefetch: how searches ask for what they will need from the file: "hint" tells the system,
             "read" has threads read it (where hints are ignored), "off" leaves it to page faults.
+        background: keep the index in order in a thread of its own after commits; False leaves all
+            but small merges to `optimize`.
 
     Raises:
         FileNotFoundError: no such file, and create is False or readonly True.
@@ -104,7 +108,14 @@ def open(
         map_size=map_size,
     )
     try:
-        return Database(environment, dim, text_encoder, readonly=readonly, prefetch=prefetch)
+        return Database(
+            environment,
+            dim,
+            text_encoder,
+            readonly=readonly,
+            prefetch=prefetch,
+            background=background,
+        )
     except BaseException:
         environment.close()
         raise
@@ -125,6 +136,7 @@ class Database(Readable):
         *,
         readonly: bool,
         prefetch: str,
+        background: bool,
     ) -> None:
         self._environment = environment
         self._path = Path(environment.path)
@@ -147,6 +159,13 @@ class Database(Readable):
         self.dim = stored.dim
         self.bits = stored.bits
         self._cache = StateCache(stored.dim)
+        self._maintenance = Maintenance(
+            environment,
+            self._cache,
+            self._new_writer,
+            self._build_executor,
+            in_background=background and not readonly,
+        )
         if problem is not None:
             warnings.warn(problem, stacklevel=3)
 
@@ -181,6 +200,7 @@ class Database(Readable):
             if self._closed:
                 return
             self._closed = True
+        self._maintenance.stop()
         self._environment.close()
         self._cache.clear()
         self._prefetcher.close()
@@ -219,17 +239,10 @@ class Database(Readable):
         with self._lock:
             self._transactions += 1
         try:
-            txn = self._environment.write(timeout=timeout)
+            with self._maintenance.before_writing():
+                txn = self._environment.write(timeout=timeout)
             try:
-                writer = IndexWriter(
-                    txn,
-                    self._cache.state(txn),
-                    dim=self.dim,
-                    bits=self.bits,
-                    folder=str(self.path.absolute().parent),
-                    executor=self._build_executor,
-                )
-                return Transaction(self, txn, writer)
+                return Transaction(self, txn, self._new_writer(txn))
             except BaseException:
                 txn.abort()
                 raise
@@ -237,9 +250,21 @@ class Database(Readable):
             self._transaction_ended()
             raise
 
-    def _transaction_ended(self) -> None:
+    def _new_writer(self, txn: WriteTransaction) -> IndexWriter:
+        return IndexWriter(
+            txn,
+            self._cache.state(txn),
+            dim=self.dim,
+            bits=self.bits,
+            folder=str(self.path.absolute().parent),
+            executor=self._build_executor,
+        )
+
+    def _transaction_ended(self, *, committed: bool = False) -> None:
         with self._lock:
             self._transactions -= 1
+        if committed:
+            self._maintenance.committed()
         self._release_executor()
 
     def _release_executor(self) -> None:
@@ -371,11 +396,12 @@ class Database(Readable):
     # ---- maintenance ----
 
     def optimize(self, progress: Progress | None = None) -> None:
-        """Trains centroids where due, merges segments and drops deleted documents' data.
+        """Trains centroids where due, merges segments and drops deleted documents' data, in steps
+        between which others may write; readers never wait.
 
         Never needed for correct results. `progress` is called with the name of each step."""
-        with self.transaction() as txn:
-            txn._writer.optimize(progress or (lambda step: None))
+        self._check_writable()
+        self._maintenance.optimize(progress or (lambda step: None))
 
     def compact(self, path: str | os.PathLike[str] | None = None) -> None:
         """Rewrites the database to the smallest file: in place, atomically, or to `path`.

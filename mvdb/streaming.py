@@ -14,7 +14,7 @@ from typing import Any
 from mvdb import inputs
 from mvdb.arrow import sources
 from mvdb.arrow.columns import Converter
-from mvdb.arrow.library import is_arrow, pyarrow
+from mvdb.arrow.library import is_arrow
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
 from mvdb.errors import InvalidInputError
@@ -122,7 +122,6 @@ def _open(target: Target, batches: Any, rows: int, *, counted: bool) -> tuple[St
         file = sources.ArrowFile(batches)
         return converter.all(file.record_batches(rows)), file.count() if counted else None
     if is_arrow(batches):
-        pyarrow()
         count = sources.count(batches) if counted else None
         return converter.all(sources.record_batches(batches, rows)), count
     if not isinstance(batches, Iterable):

@@ -217,4 +217,4 @@ class Transaction(Readable):
     def _end(self) -> None:
         self._finished = True
         self._writer.close()
-        self._database._transaction_ended()
+        self._database._transaction_ended(committed=self._committed)

@@ -516,9 +516,13 @@ def test_large_files_are_read_in_pieces(
     assert peak < 12 << 20, f"{peak >> 20} MiB"
 
 
-def test_a_batch_in_memory_is_converted_in_pieces() -> None:
-    pieces = list(sources.record_batches(table().to_batches()[0], 25))
-    assert [piece.num_rows for piece in pieces] == [25, 25, 10]
+def test_a_large_record_batch_is_converted_in_pieces(tmp_path: Path) -> None:
+    feather.write_feather(table(), tmp_path / "a.feather")
+    for pieces in (
+        sources.record_batches(table().to_batches()[0], 25),
+        sources.ArrowFile(tmp_path / "a.feather").record_batches(25),
+    ):
+        assert [piece.num_rows for piece in pieces] == [25, 25, 10]
 
 
 # ---- interruptions ----

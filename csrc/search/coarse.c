@@ -1,17 +1,12 @@
 /* Centroid interaction: documents ranked by their codes alone. */
 #include <string.h>
 
+#include "../base/ahead.h"
 #include "query.h"
 #include "segment.h"
 #include "topk.h"
 
-enum { AHEAD = 4 /* documents whose codes are asked for before they are needed */ };
-
-#if defined(__GNUC__)
-static void load_ahead(const void *p) { __builtin_prefetch(p); }
-#else
-static void load_ahead(const void *p) { (void)p; }
-#endif
+enum { AHEAD = 12 /* documents whose codes are asked for before they are needed */ };
 
 static size_t count_documents(const mv_segment *segments, size_t n_segments) {
   size_t n = 0;
@@ -76,25 +71,22 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
-/* Adds a block's scores of the places whose segment has this codec. */
-static void add_places(const mv_query *query, const mv_segment *segments, const mv_codec *codec,
-                       const mv_block *block, const mv_place *places, size_t n, float *scores) {
+/* Adds a block's scores of the documents whose segment has this codec. */
+static void add_documents(const mv_query *query, const mv_segment *segments, const mv_codec *codec,
+                          const mv_block *block, const mv_place *places,
+                          const mv_document *documents, size_t n, float *scores) {
   for (size_t i = 0; i < n; i++) {
     if (i + AHEAD < n) {
-      const mv_place *next = &places[i + AHEAD];
-      mv_document later = mv_document_find(&segments[next->segment], next->document);
-      size_t bytes = later.n_tokens * later.code_bytes;
-      for (size_t at = 0; later.codes != NULL && at < bytes; at += 64) load_ahead(later.codes + at);
+      const mv_document *later = &documents[i + AHEAD];
+      mv_load_range_ahead(later->codes, later->n_tokens * later->code_bytes);
     }
-    const mv_segment *segment = &segments[places[i].segment];
-    if (segment->codec != codec) continue;
-    mv_document document = mv_document_find(segment, places[i].document);
-    scores[i] += interaction(query, block, &document);
+    if (segments[places[i].segment].codec != codec) continue;
+    scores[i] += interaction(query, block, &documents[i]);
   }
 }
 
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                      const mv_place *places, size_t n, float *scores) {
+                      mv_place *places, size_t n, float *scores) {
   if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {
     if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
@@ -103,6 +95,11 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
       return MV_ERROR_ARGUMENT;
     scores[i] = 0.0f;
   }
+  mv_document *documents = mv_buffer_reserve(&query->documents, n, sizeof(mv_document));
+  if (documents == NULL && n > 0) return MV_ERROR_MEMORY;
+  for (size_t i = 0; i < n; i++) {
+    documents[i] = mv_document_find(&segments[places[i].segment], places[i].document);
+  }
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     mv_block block;
     mv_query_block(query, index, &block);
@@ -110,8 +107,9 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
       if (segments[s].codec == NULL || mv_codec_seen(segments, s)) continue;
       mv_status status = mv_query_tables(query, segments[s].codec, index);
       if (status != MV_OK) return status;
-      add_places(query, segments, segments[s].codec, &block, places, n, scores);
+      add_documents(query, segments, segments[s].codec, &block, places, documents, n, scores);
     }
   }
+  mv_topk_order(places, scores, n);
   return MV_OK;
 }

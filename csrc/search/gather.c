@@ -8,6 +8,8 @@
 
 #define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
 
+enum { RANGES = 2048 };
+
 static size_t listed_documents(const mv_segment *segments, size_t n_segments,
                                const uint8_t *chosen) {
   size_t n = 0;
@@ -93,28 +95,47 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
+/* The least sum that is among the `limit` greatest, or less: counted by ranges of sums, so that
+ * only those in one range too many have to be sorted out. */
+static uint32_t threshold(const uint32_t *sums, size_t n, size_t limit) {
+  uint32_t greatest = 0, counts[RANGES] = {0};
+  for (size_t i = 0; i < n; i++) greatest = sums[i] > greatest ? sums[i] : greatest;
+  unsigned shift = 0;
+  while (greatest >> shift >= RANGES) shift++;
+  for (size_t i = 0; i < n; i++) counts[sums[i] >> shift]++;
+  size_t kept = 0;
+  uint32_t range = RANGES;
+  while (range > 0 && kept < limit) kept += counts[--range];
+  return range << shift;
+}
+
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
   size_t *ends = mv_alloc(n_segments, sizeof(size_t));
-  if (ends == NULL) return MV_ERROR_MEMORY;
-  size_t end = 0;
-  for (size_t s = 0; s < n_segments; s++) {
-    end += chosen[s] ? segments[s].n_documents : 0;
-    ends[s] = end;
-  }
-  const mv_found *found = query->found.data;
-  const uint32_t *order = query->order.data;
+  uint32_t *sums = mv_buffer_reserve(&query->sums, query->n_found, sizeof(uint32_t));
   mv_topk top = {places, scores, limit, 0};
-  for (size_t i = 0; i < query->n_found; i++) {
-    uint32_t s = 0;
-    while (order[i] >= ends[s]) s++;
-    size_t begin = s > 0 ? ends[s - 1] : 0;
-    float score = (float)(found[order[i]].sum - 1) / UNIT;
-    mv_topk_offer(&top, (mv_place){s, (uint32_t)(order[i] - begin)}, score);
+  mv_status status =
+      ends != NULL && (sums != NULL || query->n_found == 0) ? MV_OK : MV_ERROR_MEMORY;
+  if (status == MV_OK && query->n_found > 0) {
+    size_t end = 0;
+    for (size_t s = 0; s < n_segments; s++) {
+      end += chosen[s] ? segments[s].n_documents : 0;
+      ends[s] = end;
+    }
+    const mv_found *found = query->found.data;
+    const uint32_t *order = query->order.data;
+    for (size_t i = 0; i < query->n_found; i++) sums[i] = found[order[i]].sum;
+    uint32_t least = threshold(sums, query->n_found, limit);
+    for (size_t i = 0; i < query->n_found; i++) {
+      if (sums[i] < least) continue;
+      uint32_t s = 0;
+      while (order[i] >= ends[s]) s++;
+      size_t begin = s > 0 ? ends[s - 1] : 0;
+      mv_topk_offer(&top, (mv_place){s, (uint32_t)(order[i] - begin)}, (float)(sums[i] - 1) / UNIT);
+    }
   }
   mv_free(ends);
-  mv_topk_sort(&top);
   *count = top.count;
-  return MV_OK;
+  return status;
 }

@@ -3,6 +3,13 @@
 
 #include "query.h"
 
+enum {
+  MANY_CENTROIDS = 1 << 15, /* from so many on tables are made for some groups only */
+  GROUPS_PROBED = 32        /* per query token, at least */
+};
+
+#define LEAST_GAIN 0.2f /* of a list, as a share of what the token's best one adds */
+
 /* The best lists of one token so far, best first; of equal scores the smaller number. */
 typedef struct ranking {
   int16_t *scores; /* [nprobe] */
@@ -20,14 +27,15 @@ static void offer(ranking *r, size_t nprobe, uint32_t list, int16_t score) {
   r->lists[at] = list;
 }
 
-/* Offers every centroid to every token; the kernel skips rows in which no token gains. */
-static void rank_centroids(const int16_t *table, size_t n, const mv_block *block, size_t nprobe,
-                           ranking *rankings) {
-  int16_t least[MV_LANES_MAX];
-  for (size_t l = 0; l < block->lanes; l++) least[l] = l < block->tokens ? INT16_MIN : INT16_MAX;
-  for (size_t at = 0; at < n; at++) {
-    at += mv_kernels_get()->above(table + at * block->lanes, n - at, block->lanes, least);
-    if (at == n) break;
+/* Offers centroids first .. last - 1 to every token; the kernel skips rows in which no token gains.
+ * least: what a token's list has to exceed. */
+static void rank_centroids(const int16_t *table, uint32_t first, uint32_t last,
+                           const mv_block *block, size_t nprobe, ranking *rankings,
+                           int16_t *least) {
+  const mv_kernels *kernels = mv_kernels_get();
+  for (size_t at = first; at < last; at++) {
+    at += kernels->above(table + at * block->lanes, last - at, block->lanes, least);
+    if (at == last) break;
     for (size_t l = 0; l < block->tokens; l++) {
       int16_t score = table[at * block->lanes + l];
       if (score <= least[l]) continue;
@@ -37,11 +45,48 @@ static void rank_centroids(const int16_t *table, size_t n, const mv_block *block
   }
 }
 
+static void rank_groups(const mv_query *query, const mv_codec *codec, const mv_block *block,
+                        size_t nprobe, ranking *rankings) {
+  int16_t least[MV_LANES_MAX];
+  const uint8_t *present = query->groups.data;
+  for (size_t l = 0; l < block->lanes; l++) least[l] = l < block->tokens ? INT16_MIN : INT16_MAX;
+  for (uint32_t g = 0; g < codec->n_groups; g++) {
+    if (!present[g]) continue;
+    rank_centroids(query->table16.data, codec->group_starts[g], codec->group_starts[g + 1], block,
+                   nprobe, rankings, least);
+  }
+}
+
+/* Writes the probes of all tokens, by rank, then token; how many. Lists that add little beside the
+ * token's best are left out, as SPANN does (arXiv 2111.08566). */
+static size_t write_probes(const ranking *rankings, const mv_query *query, const mv_block *block,
+                           size_t nprobe, mv_probe *probes, float *base) {
+  size_t count = 0;
+  *base = 0.0f;
+  for (size_t rank = 0; rank < nprobe; rank++) {
+    for (size_t l = 0; l < block->tokens; l++) {
+      const ranking *r = &rankings[l];
+      if (rank >= r->count) continue;
+      float real = query->unit[l] * block->scale[l];
+      int16_t least = r->scores[r->count - 1];
+      float gain = (float)(r->scores[rank] - least) * real;
+      float best = (float)(r->scores[0] - least) * real;
+      if (rank == 0) *base += (float)least * real;
+      if (rank > 0 && gain < LEAST_GAIN * best) continue;
+      probes[count++] = (mv_probe){r->lists[rank], (uint16_t)l, (uint16_t)rank, gain};
+    }
+  }
+  return count;
+}
+
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base) {
   if (index >= mv_query_blocks(query) || nprobe < 1 || nprobe > codec->n_centroids ||
       nprobe > UINT16_MAX) {
     return MV_ERROR_ARGUMENT;
+  }
+  if (codec->n_centroids >= MANY_CENTROIDS && query->groups_wanted == 0) {
+    query->groups_wanted = nprobe > GROUPS_PROBED ? nprobe : GROUPS_PROBED;
   }
   mv_status status = mv_query_tables(query, codec, index);
   if (status != MV_OK) return status;
@@ -54,19 +99,8 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
     for (size_t l = 0; l < block.tokens; l++) {
       rankings[l] = (ranking){scores + l * nprobe, lists + l * nprobe, 0};
     }
-    rank_centroids(query->table16.data, codec->n_centroids, &block, nprobe, rankings);
-    *base = 0.0f;
-    for (size_t l = 0; l < block.tokens; l++) {
-      float real = query->unit[l] * block.scale[l];
-      int16_t least = rankings[l].scores[nprobe - 1];
-      *base += (float)least * real;
-      for (size_t rank = 0; rank < nprobe; rank++) {
-        probes[rank * block.tokens + l] =
-            (mv_probe){rankings[l].lists[rank], (uint16_t)l, (uint16_t)rank,
-                       (float)(rankings[l].scores[rank] - least) * real};
-      }
-    }
-    *count = block.tokens * nprobe;
+    rank_groups(query, codec, &block, nprobe, rankings);
+    *count = write_probes(rankings, query, &block, nprobe, probes, base);
   } else {
     status = MV_ERROR_MEMORY;
   }

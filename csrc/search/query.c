@@ -1,9 +1,12 @@
 #include "query.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "../centroids/lanes.h"
+
+enum { ABSENT = -32768 /* below every int16 score */ };
 
 mv_status mv_query_new(mv_query **out) {
   mv_query *query = mv_alloc(1, sizeof(*query));
@@ -25,6 +28,8 @@ void mv_query_free(mv_query *query) {
   mv_buffer_free(&query->dots);
   mv_buffer_free(&query->lanes);
   mv_buffer_free(&query->sums);
+  mv_buffer_free(&query->documents);
+  mv_buffer_free(&query->groups);
   mv_buffer_free(&query->found);
   mv_buffer_free(&query->order);
   mv_free(query);
@@ -107,6 +112,7 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
   query->dim = dim;
   query->padded = mv_padded_dim(dim);
   query->tables_valid = 0;
+  query->groups_wanted = 0;
   size_t blocks = mv_query_blocks(query);
   if (mv_buffer_reserve(&query->rotated, m * query->padded, sizeof(float)) == NULL ||
       mv_buffer_reserve(&query->plain, m * dim, sizeof(float)) == NULL ||
@@ -131,8 +137,8 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
 
 /* Chooses the byte scale of the coarse table: one step for all lanes, so that their bytes may be
  * added, each lane measured from its own lowest score, so that none is cut off. */
-static void narrow_table(mv_query *query, const mv_block *block, size_t n, const int16_t *low,
-                         const int16_t *high) {
+static void choose_coarse_scale(mv_query *query, const mv_block *block, const int16_t *low,
+                                const int16_t *high) {
   float real[MV_LANES_MAX] = {0}; /* real score per unit of table16 */
   float range = 0.0f, offset = 0.0f;
   for (size_t l = 0; l < block->tokens; l++) {
@@ -142,45 +148,139 @@ static void narrow_table(mv_query *query, const mv_block *block, size_t n, const
     offset += (float)low[l] * real[l];
   }
   float step = range > 0.0f ? range / 255.0f : 1.0f;
-  float scale[MV_LANES_MAX];
-  for (size_t l = 0; l < block->lanes; l++) scale[l] = real[l] / step;
+  for (size_t l = 0; l < block->lanes; l++) query->coarse_scale[l] = real[l] / step;
   query->coarse_step = step;
   query->coarse_offset = offset;
-  mv_kernels_get()->narrow8(query->table16.data, n, block->lanes, low, scale, query->table8.data);
+}
+
+/* Marks the groups wanted of a block in marks[]: of each token those whose means score best. */
+static mv_status mark_groups(mv_query *query, const mv_codec *codec, const mv_block *block,
+                             uint8_t *marks) {
+  size_t n = codec->n_groups, wanted = query->groups_wanted;
+  if (wanted == 0 || wanted >= n) {
+    memset(marks, 1, n);
+    return MV_OK;
+  }
+  int32_t *dots = mv_alloc(n * block->lanes, sizeof(int32_t));
+  int32_t *best = mv_alloc(wanted, sizeof(int32_t));
+  mv_status status = dots != NULL && best != NULL ? MV_OK : MV_ERROR_MEMORY;
+  memset(marks, 0, n);
+  if (status == MV_OK) {
+    mv_kernels_get()->dot8(codec->group_rows, codec->padded, n, codec->padded, block->packed,
+                           block->lanes, block->row_bias, dots);
+    for (size_t l = 0; l < block->tokens; l++) {
+      size_t have = 0;
+      for (size_t g = 0; g < n; g++) {
+        int32_t value = dots[g * block->lanes + l];
+        if (have == wanted && value <= best[have - 1]) continue;
+        size_t at = have < wanted ? have++ : have - 1;
+        for (; at > 0 && best[at - 1] < value; at--) best[at] = best[at - 1];
+        best[at] = value;
+      }
+      for (size_t g = 0; g < n; g++) marks[g] |= dots[g * block->lanes + l] >= best[wanted - 1];
+    }
+  }
+  mv_free(dots);
+  mv_free(best);
+  return status;
+}
+
+/* Takes the rows of a group out of the tables. */
+static void clear_rows(mv_query *query, size_t first, size_t n, size_t lanes) {
+  int16_t *table = (int16_t *)query->table16.data + first * lanes;
+  for (size_t i = 0; i < n * lanes; i++) table[i] = ABSENT;
+  memset((uint8_t *)query->table8.data + first * lanes, 0, n * lanes);
+}
+
+/* Makes room for the tables and the marks of their groups. Rows of what is marked may hold
+ * anything, all others are absent. */
+static mv_status reserve_tables(mv_query *query, const mv_codec *codec, size_t lanes) {
+  int same = query->table_codec == codec && query->table_lanes == lanes;
+  query->tables_valid = 0;
+  query->table_codec = NULL;
+  size_t n = codec->n_centroids;
+  if (mv_buffer_reserve(&query->table16, n * lanes, sizeof(int16_t)) == NULL ||
+      mv_buffer_reserve(&query->table8, n * lanes, 1) == NULL ||
+      mv_buffer_reserve(&query->groups, codec->n_groups, 1) == NULL) {
+    return MV_ERROR_MEMORY;
+  }
+  if (!same) memset(query->groups.data, 1, codec->n_groups);
+  query->table_codec = codec;
+  query->table_lanes = lanes;
+  return MV_OK;
+}
+
+/* How dot products become int16: the factors of each lane. */
+static void lane_factors(mv_query *query, const mv_codec *codec, const mv_block *block,
+                         float *narrow) {
+  float row_unit = 1.0f / mv_point_scale(codec->dim);
+  for (size_t l = 0; l < block->lanes; l++) {
+    /* By Cauchy-Schwarz no dot product exceeds the product of the lengths. */
+    float limit = codec->row_norm * block->lengths[l];
+    narrow[l] = limit > 0.0f ? 32700.0f / limit : 0.0f;
+    query->unit[l] = limit > 0.0f ? row_unit * limit / 32700.0f : 0.0f;
+  }
+}
+
+/* The int16 scores of rows first .. last - 1. */
+static void score_rows(mv_query *query, const mv_codec *codec, const mv_block *block,
+                       const float *narrow, size_t first, size_t last, int16_t *low,
+                       int16_t *high) {
+  const mv_kernels *kernels = mv_kernels_get();
+  for (; first < last; first += MV_TILE) {
+    size_t rows = last - first < MV_TILE ? last - first : MV_TILE;
+    kernels->dot8(codec->rows + first * codec->padded, codec->padded, rows, codec->padded,
+                  block->packed, block->lanes, block->row_bias, query->dots.data);
+    kernels->narrow16(query->dots.data, rows, block->lanes, narrow,
+                      (int16_t *)query->table16.data + first * block->lanes, low, high);
+  }
 }
 
 mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index) {
   if (query->tables_valid && query->table_codec == codec && query->table_block == index) {
     return MV_OK;
   }
-  const mv_kernels *kernels = mv_kernels_get();
   mv_block block;
   mv_query_block(query, index, &block);
-  size_t n = codec->n_centroids;
-  query->tables_valid = 0;
-  int16_t *table = mv_buffer_reserve(&query->table16, n * block.lanes, sizeof(int16_t));
-  uint8_t *bytes = mv_buffer_reserve(&query->table8, n * block.lanes, 1);
-  if (table == NULL || bytes == NULL) return MV_ERROR_MEMORY;
-  float row_unit = 1.0f / mv_point_scale(codec->dim);
+  mv_status status = reserve_tables(query, codec, block.lanes);
+  uint8_t *marks = mv_alloc(codec->n_groups, 1);
+  if (status == MV_OK)
+    status = marks != NULL ? mark_groups(query, codec, &block, marks) : MV_ERROR_MEMORY;
+  if (status != MV_OK) {
+    mv_free(marks);
+    return status;
+  }
   float narrow[MV_LANES_MAX] = {0};
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
+  lane_factors(query, codec, &block, narrow);
   for (size_t l = 0; l < block.lanes; l++) {
-    /* By Cauchy-Schwarz no dot product exceeds the product of the lengths. */
-    float limit = codec->row_norm * block.lengths[l];
-    narrow[l] = limit > 0.0f ? 32700.0f / limit : 0.0f;
-    query->unit[l] = limit > 0.0f ? row_unit * limit / 32700.0f : 0.0f;
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
   }
-  for (size_t first = 0; first < n; first += MV_TILE) {
-    size_t rows = n - first < MV_TILE ? n - first : MV_TILE;
-    kernels->dot8(codec->rows + first * codec->padded, codec->padded, rows, codec->padded,
-                  block.packed, block.lanes, block.row_bias, query->dots.data);
-    kernels->narrow16(query->dots.data, rows, block.lanes, narrow, table + first * block.lanes, low,
-                      high);
+  uint8_t *present = query->groups.data;
+  int all = 1;
+  for (size_t g = 0; g < codec->n_groups; g++) {
+    size_t first = codec->group_starts[g], last = codec->group_starts[g + 1];
+    if (marks[g]) {
+      score_rows(query, codec, &block, narrow, first, last, low, high);
+    } else if (present[g]) {
+      clear_rows(query, first, last - first, block.lanes);
+    }
+    all &= marks[g];
+    present[g] = marks[g];
   }
-  narrow_table(query, &block, n, low, high);
-  query->table_codec = codec;
+  mv_free(marks);
+  choose_coarse_scale(query, &block, low, high);
+  for (size_t l = 0; l < block.lanes; l++) {
+    query->floor[l] = all ? -FLT_MAX : query->unit[l] * (float)low[l];
+  }
+  for (size_t g = 0; g < codec->n_groups; g++) {
+    size_t first = codec->group_starts[g] * block.lanes;
+    size_t rows = codec->group_starts[g + 1] - codec->group_starts[g];
+    if (!present[g]) continue;
+    mv_kernels_get()->narrow8((int16_t *)query->table16.data + first, rows, block.lanes, low,
+                              query->coarse_scale, (uint8_t *)query->table8.data + first);
+  }
   query->table_block = index;
   query->tables_valid = 1;
   return MV_OK;

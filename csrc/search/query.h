@@ -2,7 +2,11 @@
  *
  * Query tokens become lanes of the kernels, in blocks of at most MV_LANES_MAX tokens; a long query
  * is several blocks whose scores add up. For one block at a time the query holds two tables of
- * centroid scores, [n_centroids][lanes]: int16 for the fine score, bytes for the coarse one. */
+ * centroid scores, [n_centroids][lanes]: int16 for the fine score, bytes for the coarse one.
+ *
+ * When lists are probed in a large table, only the rows of the groups nearest to some query token
+ * are computed; the others hold ABSENT and 0. What they would have scored is worse than what most
+ * documents find elsewhere, so that a floor, the least score computed, stands for it. */
 #ifndef MV_SEARCH_QUERY_H
 #define MV_SEARCH_QUERY_H
 
@@ -42,17 +46,23 @@ struct mv_query {
   /* Tables of one block. */
   const mv_codec *table_codec;
   size_t table_block;
+  size_t table_lanes;
   int tables_valid;
+  size_t groups_wanted;      /* per query token; 0: rows of all groups are computed */
+  mv_buffer groups;          /* uint8 [n_groups]: 1 where the tables have the group's rows */
+  float floor[MV_LANES_MAX]; /* a token's score is taken to be no less, in integer units */
   mv_buffer table16;
   mv_buffer table8;
   float unit[MV_LANES_MAX]; /* table16 to centroid dot products in integer units of the lane */
-  float coarse_step;        /* real score per unit of table8 */
-  float coarse_offset;      /* real score of all-zero table8 entries, summed over lanes */
+  float coarse_scale[MV_LANES_MAX]; /* table8 units per unit of table16 */
+  float coarse_step;                /* real score per unit of table8 */
+  float coarse_offset;              /* real score of all-zero table8 entries, summed over lanes */
   /* Scratch of the scoring loops. */
-  mv_buffer rows;  /* uint8 [MV_TILE][padded] */
-  mv_buffer dots;  /* int32 [MV_TILE or rows of a probe][lanes] */
-  mv_buffer lanes; /* float queries of a float16 block, [dim][lanes] */
-  mv_buffer sums;  /* float, coarse scores of all documents */
+  mv_buffer rows;      /* uint8 [MV_TILE][padded] */
+  mv_buffer dots;      /* int32 [MV_TILE or rows of a probe][lanes] */
+  mv_buffer lanes;     /* float queries of a float16 block, [dim][lanes] */
+  mv_buffer sums;      /* float, coarse scores of all documents */
+  mv_buffer documents; /* mv_document, those of an interaction */
   /* Gathering. found is all zero but for the documents in order. */
   mv_buffer found; /* mv_found, documents of the chosen segments one behind the other */
   mv_buffer order; /* uint32, those that were found */

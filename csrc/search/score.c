@@ -2,6 +2,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "../base/ahead.h"
 #include "query.h"
 #include "segment.h"
 
@@ -34,6 +35,15 @@ static void tile_scales(const mv_codec *codec, const mv_document *doc, size_t fi
   }
 }
 
+/* The table is larger than the caches: its rows come while the dot products are computed. */
+static void load_table_ahead(const mv_query *query, size_t lanes, const mv_document *doc,
+                             size_t first, size_t n) {
+  const int16_t *table = query->table16.data;
+  for (size_t i = 0; i < n; i++) {
+    mv_load_ahead(table + mv_code_read(doc->codes, first + i, doc->code_bytes) * lanes);
+  }
+}
+
 static float score_fast(const mv_query *query, const mv_codec *codec, const mv_block *block,
                         const mv_document *doc) {
   float best[MV_LANES_MAX], a[MV_TILE], b[MV_TILE];
@@ -44,6 +54,7 @@ static float score_fast(const mv_query *query, const mv_codec *codec, const mv_b
   }
   for (size_t first = 0; first < doc->n_tokens; first += MV_TILE) {
     size_t n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
+    load_table_ahead(query, block->lanes, doc, first, n);
     const uint8_t *levels = tile_levels(query, codec, doc, first, n);
     tile_dots(codec, levels, n, block->packed, block->lanes, bias, query->dots.data);
     tile_scales(codec, doc, first, n, a, b);
@@ -52,7 +63,10 @@ static float score_fast(const mv_query *query, const mv_codec *codec, const mv_b
                              query->table16.data, query->unit, best);
   }
   float score = 0.0f;
-  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
+  for (size_t l = 0; l < block->tokens; l++) {
+    float value = best[l] > query->floor[l] ? best[l] : query->floor[l];
+    score += value * block->scale[l];
+  }
   return score;
 }
 
@@ -186,6 +200,17 @@ static float score_float16(const mv_query *query, const mv_block *block, const m
 
 /* ---- public functions ---- */
 
+/* Longer records are left to the processor, which by then has seen where they go. */
+enum { RECORD_AHEAD = 8192 };
+
+static void load_record_ahead(const mv_segment *segments, const mv_place *place) {
+  const mv_segment *segment = &segments[place->segment];
+  mv_document doc = mv_document_find(segment, place->document);
+  size_t bytes = doc.n_tokens * mv_stored_bytes(segment);
+  const uint8_t *from = segment->inline_codes ? doc.codes : doc.record;
+  mv_load_range_ahead(from, bytes < RECORD_AHEAD ? bytes : RECORD_AHEAD);
+}
+
 /* Scores the places whose segment has the given codec (NULL: float16), adding to scores. */
 static mv_status score_codec(mv_query *query, const mv_segment *segments, const mv_codec *codec,
                              const mv_place *places, size_t n, int mode, float *scores) {
@@ -207,6 +232,7 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
       const mv_segment *segment = &segments[places[i].segment];
       if (segment->codec != codec) continue;
       mv_document doc = mv_document_find(segment, places[i].document);
+      if (i + 1 < n) load_record_ahead(segments, &places[i + 1]);
       if (precise) {
         scores[i] += (float)score_precise(query, codec, &exact, &doc);
       } else if (codec != NULL) {

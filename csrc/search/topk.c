@@ -54,3 +54,9 @@ void mv_topk_sort(mv_topk *top) {
     sift_down(top, 0, left - 1);
   }
 }
+
+void mv_topk_order(mv_place *places, float *scores, size_t n) {
+  mv_topk all = {places, scores, n, n};
+  for (size_t at = n / 2; at-- > 0;) sift_down(&all, at, n);
+  mv_topk_sort(&all);
+}

@@ -14,5 +14,7 @@ typedef struct mv_topk {
 void mv_topk_offer(mv_topk *top, mv_place place, float score);
 /* Sorts the kept places best first, ties by place; the heap is used up. */
 void mv_topk_sort(mv_topk *top);
+/* Sorts n scored places best first, ties by place. */
+void mv_topk_order(mv_place *places, float *scores, size_t n);
 
 #endif

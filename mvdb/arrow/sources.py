@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ def record_batches(value: Any, rows: int) -> Generator[Any, None, None]:
         source = _from_stream(arrow, value)
     else:
         source = _from_dataset(value, rows)
+    yield from _slices(source, rows)
+
+
+def _slices(source: Iterable[Any], rows: int) -> Iterator[Any]:
+    """Batches of at most `rows` rows; an empty one passes, for its schema is to be checked."""
     for batch in source:
         for start in range(0, max(1, batch.num_rows), rows):
             yield batch.slice(start, rows)
@@ -92,8 +97,7 @@ class ArrowFile:
     SUFFIXES = (".parquet", ".arrow", ".feather")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raises InvalidInputError for another suffix or a directory, FileNotFoundError, and
-        ImportError without pyarrow."""
+        """Raises InvalidInputError for another suffix or a directory, and FileNotFoundError."""
         self.path = Path(path)
         if self.path.is_dir():
             raise InvalidInputError(f"{self.path}: a directory; give pyarrow.dataset.dataset(path)")
@@ -105,7 +109,6 @@ class ArrowFile:
         with self.path.open("rb") as file:
             self._magic = file.read(len(_IPC_MAGIC))
         self._is_parquet = self.path.suffix.lower() == ".parquet"
-        pyarrow()
 
     def count(self) -> int | None:
         """Rows of the file, from its footer; None for an IPC stream, which has none."""
@@ -122,10 +125,7 @@ class ArrowFile:
 
         Raises InvalidInputError for a file that is not what its suffix says."""
         with self._named():
-            source = self._parquet(rows) if self._is_parquet else self._ipc()
-            for batch in source:
-                for start in range(0, max(1, batch.num_rows), rows):
-                    yield batch.slice(start, rows)
+            yield from _slices(self._parquet(rows) if self._is_parquet else self._ipc(), rows)
 
     def _parquet(self, rows: int) -> Iterator[Any]:
         # Without pre_buffer and with a buffer columns are read as they are needed; otherwise a

@@ -12,14 +12,13 @@ import numpy as np
 
 from mvdb import core
 from mvdb.index.manifest import SegmentInfo
+from mvdb.index.merging import MAX_TOKENS
 from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import BATCH_TOKENS, Batch, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, Sealed, SegmentWriter
 from mvdb.index.state import State
 from mvdb.storage.environment import ReadTransaction
 
-MAX_SEGMENT_TOKENS = 1 << 27
-"""Tokens of a segment: about 4.5 GB at 2 bits and 128 dimensions."""
 WINDOW = 4
 """Batches in flight while encoding: bounds memory."""
 
@@ -103,7 +102,7 @@ def write_segments(
     residual_sum = 0.0
     for documents, part_sum in parts:
         for document in documents:
-            if writer is not None and writer.n_tokens + document.n_tokens > MAX_SEGMENT_TOKENS:
+            if writer is not None and writer.n_tokens + document.n_tokens > MAX_TOKENS:
                 infos.append(finish(writer, residual_sum, store))
                 writer, residual_sum = None, 0.0
             if writer is None:

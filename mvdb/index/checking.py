@@ -10,7 +10,7 @@ import numpy as np
 
 from mvdb.catalogue import ids as id_keys
 from mvdb.errors import CorruptionError, FormatError
-from mvdb.index import generations, id_table, layout, manifest
+from mvdb.index import generations, id_table, layout, manifest, unfinished
 from mvdb.index.layout import Part
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 from mvdb.index.segments import Segment
@@ -159,7 +159,8 @@ class Checker:
             )
 
     def _check_orphans(self, current: Manifest) -> None:
-        alive = {layout.segment_prefix(info.id) for info in current.segments}
+        numbers = {info.id for info in current.segments} | set(unfinished.load(self._txn))
+        alive = {layout.segment_prefix(number) for number in numbers}
         self._find_orphans(layout.TABLE, lambda key: key[:8] in alive)
         self._find_orphans(TOMBSTONES, lambda key: key in alive)
         used = {current.generation, *(info.generation for info in current.segments)}

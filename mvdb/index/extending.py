@@ -17,15 +17,15 @@ import numpy as np
 from mvdb import core
 from mvdb.index import generations, training
 from mvdb.index.manifest import FLOAT16, Manifest
+from mvdb.index.merge import Reading
 from mvdb.index.state import State
-from mvdb.storage.environment import ReadTransaction
 
 GROWTH = 3.0
 """More centroids are due when there are this many times the tokens of the last training."""
 AHEAD = 1.7
-"""They are made as many as this many times the tokens demand: for what comes until the next time."""
+"""So many times the tokens are provided for: for what comes until the next time."""
 SEED = 1
-BATCH_TOKENS = 65_536
+STEP_ROWS = 256
 
 
 def is_due(current: Manifest) -> bool:
@@ -35,29 +35,39 @@ def is_due(current: Manifest) -> bool:
     )
 
 
-def extended(state: State, txn: ReadTransaction, executor: Executor) -> core.CodecSpec:
+def extended(reading: Reading, executor: Executor) -> core.CodecSpec:
     """The current codec with the centroids that are due, trained on an even sample of what is
     stored."""
-    generation = state.manifest.generation
-    spec = generations.load_spec(txn, generation)
-    n_tokens = int(AHEAD * state.manifest.live_tokens)
-    points = np.concatenate(list(_sample(state, txn, training.sample_size(n_tokens))))
+    with reading() as (txn, state):
+        generation = state.manifest.generation
+        spec = generations.load_spec(txn, generation)
+        n_tokens = int(AHEAD * state.manifest.live_tokens)
+        drawn = _draw(state, training.sample_size(n_tokens))
+    points = np.concatenate([*_points(reading, drawn), np.empty((0, spec.rows.shape[1]), np.int8)])
     return training.extend(spec, points, n_tokens, SEED + generation, executor)
 
 
-def _sample(state: State, txn: ReadTransaction, wanted: int) -> Iterator[core.Points]:
-    """Points of about `wanted` stored tokens, of whole documents drawn evenly."""
+def _draw(state: State, wanted: int) -> list[tuple[int, core.Numbers]]:
+    """Rows drawn evenly, with about `wanted` tokens in all, by segment."""
     rng = np.random.default_rng(SEED)
     share = min(1.0, wanted / max(1, state.manifest.live_tokens))
-    rows: list[core.Floats] = []
-    size = 0
+    drawn = []
     for segment, live in zip(state.segments, state.live, strict=True):
         chosen = rng.random(len(segment)) < share
-        for row in np.nonzero(chosen if live is None else chosen & live)[0].tolist():
-            rows.append(segment.vectors(txn, row))
-            size += len(rows[-1])
-            if size >= BATCH_TOKENS:
-                yield core.make_points(np.concatenate(rows), training.ROTATION_SEED)
-                rows, size = [], 0
-    if rows:
-        yield core.make_points(np.concatenate(rows), training.ROTATION_SEED)
+        rows = np.nonzero(chosen if live is None else chosen & live)[0].astype(np.uint32)
+        drawn.append((segment.id, rows))
+    return drawn
+
+
+def _points(reading: Reading, drawn: list[tuple[int, core.Numbers]]) -> Iterator[core.Points]:
+    """The points of all tokens of these documents. A transaction is open for some of them at a
+    time; what another process merges away meanwhile is left out."""
+    for number, rows in drawn:
+        for first in range(0, len(rows), STEP_ROWS):
+            with reading() as (txn, state):
+                segment = next((one for one in state.segments if one.id == number), None)
+                if segment is None:
+                    break
+                step = rows[first : first + STEP_ROWS].tolist()
+                vectors = np.concatenate([segment.vectors(txn, row) for row in step])
+            yield core.make_points(vectors, training.ROTATION_SEED)

@@ -3,7 +3,8 @@
 For each query token the lists of its best centroids are read; a document gets the score of the best
 centroid whose list has it, or, where it is in none of the token's lists, that of the last one
 (WARP's imputation, arXiv 2501.17788). The best documents by this estimate go on to the interaction.
-Half way through, by rank, the records of the provisional best are asked for (ESPN, arXiv 2312.05417).
+Half way through, by rank, the records of the provisional best are asked for (ESPN,
+arXiv 2312.05417).
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Gatherer:
         self._result.postings += self._query.gather(self._views, chosen, bitmaps, probes)
 
     def _ask_early(self, chosen: core.Bytes, limit: int) -> None:
-        if not self._fetches.wants_records(self._state.segments):
+        if not self._fetches.wants_early:
             return
         places, _ = self._query.gather_best(self._views, chosen, int(limit * EARLY_RECORDS))
         self._fetches.records(self._state.segments, self._views, places, early=True)

@@ -1,8 +1,8 @@
 """One merge: neighbouring segments become one, without their deleted documents, in steps.
 
 Each step reads a bounded part of the old segments and yields finished parts of the new one, which
-the caller stores in a transaction of its own or in the one it has. Nothing refers to the new segment
-until the manifest does, so an interrupted merge costs only its work.
+the caller stores in a transaction of its own or in the one it has. Nothing refers to the new
+segment until the manifest does, so an interrupted merge costs only its work.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mvdb.storage.environment import ReadTransaction
 STEP_BYTES = 8 << 20
 """Bytes of parts that a step makes, about."""
 STEP_ROWS = 16_384
+BREATH_DOCUMENTS = 64
 
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 """A transaction and the state that it sees; segments of the merge are in it."""
@@ -37,11 +38,14 @@ class Merge:
         writer: SegmentWriter,
         code_bytes: int,
         reading: Reading,
+        breathe: Callable[[], None],
     ) -> None:
-        """code_bytes: of a code in the new segment."""
+        """code_bytes: of a code in the new segment. breathe: called every few documents, to let
+        other threads go on."""
         self.infos = list(infos)
         self.writer = writer
         self._code_bytes = code_bytes
+        self._breathe = breathe
         self._reading = reading
         self._live: dict[int, Live | None] = {}
         self._rows: list[core.Numbers] = []
@@ -71,15 +75,24 @@ class Merge:
         )
         return self.writer.info(residuals)
 
-    def deleted_since(self, state: State) -> Live | None:
-        """Which documents of the new segment are left of what a later state has left of the old
-        ones; None: all."""
+    def left_of(self, state: State) -> Live | None:
+        """Which documents of the new segment, by row, a later state has left of the old ones; None:
+        all. LookupError when one of these is gone."""
         parts = []
         for info, rows in zip(self.infos, self._rows, strict=True):
             _, live = _find(state, info.id)
             parts.append(np.ones(len(rows), bool) if live is None else live[rows])
         left = np.concatenate(parts)
         return None if bool(left.all()) else left
+
+    def lengths(self) -> core.Numbers:
+        """Tokens of the documents of the new segment, by row."""
+        by_slot = self.writer.lengths()
+        if self._order is None:
+            return by_slot
+        by_row = np.empty_like(by_slot)
+        by_row[self._order] = by_slot
+        return by_row
 
     def _copy_rows(self) -> Iterator[list[Sealed]]:
         for info, rows in zip(self.infos, self._rows, strict=True):
@@ -88,9 +101,11 @@ class Merge:
                     segment, _ = _find(state, info.id)
                     numbers = segment.directory.numbers
                     step = rows[first : first + STEP_ROWS]
-                    for row, stored in segment.rows_stored(txn, step):
+                    for i, (row, stored) in enumerate(segment.rows_stored(txn, step)):
                         key = segment.key(txn, row)
                         self.writer.add_row(int(numbers[row]), key, *stored)
+                        if i % BREATH_DOCUMENTS == 0:
+                            self._breathe()
                 yield self.writer.take()
 
     def _choose_order(self) -> core.Numbers | None:
@@ -124,7 +139,7 @@ class Merge:
         """Copies the first of these documents, about STEP_BYTES of them; how many."""
         copied = size = 0
         while copied < len(rows) and size < STEP_BYTES:
-            span = slice(copied, copied + 256)
+            span = slice(copied, copied + BREATH_DOCUMENTS)
             slots = np.empty(len(rows[span]), np.uint32)
             for i in np.unique(sources[span]).tolist():
                 mine = sources[span] == i
@@ -137,6 +152,7 @@ class Merge:
                 self.writer.add_slot(codes, record, n_tokens)
                 size += len(record)
             copied += len(slots)
+            self._breathe()
         return copied
 
 

@@ -8,12 +8,16 @@ segments stay ordered by document number.
 
 from __future__ import annotations
 
-from mvdb.index.manifest import Manifest, SegmentInfo
+from collections.abc import Callable
+
+from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 
 FANOUT = 8
 BASE_TOKENS = 4096
-COMMIT_TOKENS = 1 << 20
-"""Most tokens that one commit copies for merging; larger merges wait for `optimize`."""
+COMMIT_TOKENS = 1 << 18
+"""Most tokens that one commit copies for merging; larger merges are done in steps of their own."""
+MAX_TOKENS = 1 << 27
+"""Tokens of a segment at most: about 4.5 GB at 2 bits and 128 dimensions."""
 LISTED_TOKENS = 1 << 20
 """Segments from this size on have inverted lists; the codes of smaller ones are all looked at."""
 DELETED_SHARE = 0.5
@@ -28,14 +32,16 @@ def _level(info: SegmentInfo) -> int:
     return level
 
 
-def plan(manifest: Manifest) -> list[int] | None:
-    """Indexes of neighbouring segments to merge now, within the budget of a commit; None: nothing
-    is due."""
+Plan = Callable[[Manifest, "int | None"], "list[int] | None"]
+
+
+def plan(manifest: Manifest, budget: int | None) -> list[int] | None:
+    """Indexes of neighbouring segments to merge now, of at most `budget` tokens (None: as many as a
+    segment may have); None: nothing is due."""
     segments = manifest.segments
+    budget = MAX_TOKENS if budget is None else budget
     for i, info in enumerate(segments):
-        if info.deleted_tokens > DELETED_SHARE * info.n_tokens and (
-            info.live_tokens <= COMMIT_TOKENS
-        ):
+        if info.deleted_tokens > DELETED_SHARE * info.n_tokens and info.live_tokens <= budget:
             return [i]
     levels = [_level(info) for info in segments]
     for level in sorted(set(levels)):
@@ -44,15 +50,38 @@ def plan(manifest: Manifest) -> list[int] | None:
             extends = (
                 i < len(segments)
                 and levels[i] <= level
-                and (not run or segments[i].generation == segments[run[0]].generation)
+                and (not run or _is_quantised(segments[i]) == _is_quantised(segments[run[0]]))
             )
             if extends:
                 run.append(i)
                 continue
-            if len(run) >= FANOUT and _tokens(segments, run) <= COMMIT_TOKENS:
+            if len(run) >= FANOUT and _tokens(segments, run) <= budget:
                 return run
             run = [i] if i < len(segments) and levels[i] <= level else []
     return None
+
+
+def everything(manifest: Manifest, budget: int | None) -> list[int] | None:
+    """The same for the fewest segments: neighbours that fit into one, and whatever has deleted
+    documents."""
+    segments = manifest.segments
+    budget = MAX_TOKENS if budget is None else budget
+    first = 0
+    while first < len(segments):
+        last = first + 1
+        while last < len(segments) and (
+            _is_quantised(segments[last]) == _is_quantised(segments[first])
+            and _tokens(segments, list(range(first, last + 1))) <= budget
+        ):
+            last += 1
+        if last > first + 1 or segments[first].n_deleted:
+            return list(range(first, last))
+        first = last
+    return None
+
+
+def _is_quantised(info: SegmentInfo) -> bool:
+    return info.generation != FLOAT16
 
 
 def _tokens(segments: tuple[SegmentInfo, ...], run: list[int]) -> int:

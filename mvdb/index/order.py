@@ -1,8 +1,8 @@
 """In which order a segment's documents lie, so that what is read together lies together.
 
-A query reads documents that are alike. They are clustered by the mean of their tokens' centroids, in
-two levels, and lie cluster by cluster: fewer pages are touched per query, gaps in the inverted
-lists get smaller, and memory accesses more local (docs/engine.md has the figures).
+A query reads documents that are alike. They are clustered by the mean of their tokens' centroids,
+in two levels, and lie cluster by cluster: fewer pages are touched per query, and memory accesses
+are more local (docs/engine.md has the figures).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from mvdb.index.segment_writer import (
 
 
 class OrderedWriter:
-    """A `SegmentWriter` for documents that come in the order of their numbers: their vectors wait in
-    a temporary file until all are there and their order is known."""
+    """A `SegmentWriter` for documents that come in the order of their numbers: their vectors wait
+    in a temporary file until all are there and their order is known."""
 
     def __init__(self, segment: int, generation: int, listing: Listing) -> None:
         self._writer = SegmentWriter(segment, generation, listing)

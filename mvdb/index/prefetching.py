@@ -40,6 +40,8 @@ MODES = (HINT, READ, OFF)
 """By hints to the system (madvise, PrefetchVirtualMemory); by threads that touch the pages, where
 the system ignores hints; not at all."""
 READERS = 16
+EARLY_UNREAD = 0.05
+"""With a smaller share of unread records nothing is asked for before the lists are gathered."""
 MEMORY_QUERIES = 64
 """For so many queries after one that had to wait everything is asked for."""
 
@@ -50,6 +52,7 @@ class Prefetcher:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self._pressed = 0
+        self._unread = 1.0  # share of the records needed by recent queries that were not in memory
         self._readers: ThreadPoolExecutor | None = None
         if mode == READ:
             self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="mvdb-read")
@@ -68,14 +71,20 @@ class Prefetcher:
         """Whether the system is taken to evict pages of the file."""
         return self._pressed > 0
 
-    def note(self, waits: int) -> None:
-        """A query ended after so many waits."""
-        # Threads may lose each other's counts: it decides only whether to ask.
+    @property
+    def expects_reads(self) -> bool:
+        """Whether queries have been reading records that were not in memory: asking early pays."""
+        return self.is_pressed or self._unread > EARLY_UNREAD
+
+    def note(self, waits: int, unread: float) -> None:
+        """A query ended after so many waits; `unread`: share of its records that it asked for."""
+        # Threads may lose each other's counts: they decide only what is asked for when.
         self._pressed = MEMORY_QUERIES if waits else max(0, self._pressed - 1)
+        self._unread += (unread - self._unread) / 8
 
     def records(self, segments: core.SegmentList, places: NDArray[np.void]) -> tuple[int, int]:
         """Asks for the records of `places`; reads and bytes."""
-        places = np.sort(places, order=("segment", "document"))
+        places = places[np.argsort(_keys(places))]
         if self._readers is None:
             return segments.fetch(places, core.FETCH_HINT)
         parts = np.array_split(places, READERS)
@@ -107,6 +116,7 @@ class Fetches:
         self._prefetcher = prefetcher
         self._waits = _waits() if prefetcher.mode != OFF else 0
         self._asked: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._looked_at = 0
         self.reads = 0
         self.bytes = 0
         self.early = 0
@@ -122,16 +132,18 @@ class Fetches:
             return False
         return self._prefetcher.is_pressed or _waits() > self._waits
 
-    def wants_records(self, segments: Sequence[Segment]) -> bool:
-        """Whether any record may have to be asked for."""
+    @property
+    def wants_early(self) -> bool:
+        """Whether records should be asked for before it is known which are needed."""
         if self._prefetcher.mode == OFF:
             return False
-        return self.is_pressed or not all(segment.is_checked for segment in segments)
+        return self.is_pressed or self._prefetcher.expects_reads
 
     def end(self) -> None:
         """The query is answered."""
         if self._prefetcher.mode != OFF:
-            self._prefetcher.note(_waits() - self._waits)
+            unread = self.needed / self._looked_at if self._looked_at else 0.0
+            self._prefetcher.note(_waits() - self._waits, unread)
 
     def lists(self, segment: Segment, blocks: core.Numbers) -> None:
         """Asks for blocks of lists about to be gathered."""
@@ -149,12 +161,17 @@ class Fetches:
         places: NDArray[np.void],
         *,
         early: bool,
-    ) -> None:
-        """Asks for those records that may not be in memory and were not asked for by this query.
-        early: they are the provisional best; else they are needed."""
-        if self._prefetcher.mode == OFF or len(places) == 0:
-            return
+    ) -> bool:
+        """Asks for those records that may not be in memory and were not asked for by this query;
+        whether there are any that may not be. early: they are the provisional best; else they are
+        needed."""
+        if len(places) == 0:
+            return False
+        if self._prefetcher.mode == OFF:
+            return True
         wanted = places if self.is_pressed else _unread(segments, places)
+        if not early:
+            self._looked_at += len(places)
         keys = _keys(wanted)
         known = np.isin(keys, self._asked)
         if early:
@@ -162,10 +179,10 @@ class Fetches:
         else:
             self.needed += len(wanted)
             self.hits += int(known.sum())
-        if known.all():
-            return
-        self._asked = np.concatenate([self._asked, keys[~known]])
-        self._add(self._prefetcher.records(views, wanted[~known]))
+        if not known.all():
+            self._asked = np.concatenate([self._asked, keys[~known]])
+            self._add(self._prefetcher.records(views, wanted[~known]))
+        return len(wanted) > 0
 
     def _add(self, fetched: tuple[int, int]) -> None:
         self.reads += fetched[0]

@@ -35,7 +35,7 @@ CANDIDATES_PER_ROOT = 3
 """Candidates by default, at most, grow with the square root of the collection, as more documents
 crowd around the best ones (docs/engine.md shows the curves)."""
 FIRST_CANDIDATES = 64
-STOP_DEVIATIONS = 2.5
+STOP_DEVIATIONS = 3.0
 """The first candidates are scored whatever happens; of the others those whose coarse score, raised
 by the mean gap of the first ones and this many deviations, reaches the k-th best."""
 FAST_ERROR = 0.004
@@ -160,11 +160,7 @@ class Search:
             parts.append(self._query.coarse(self._views, looked_at, allowed.bitmaps, wanted))
             self._note("coarse", begin)
             self._note_codes(allowed, looked_at)
-        if len(parts) == 1:
-            return parts[0]
-        places = np.concatenate([places for places, _ in parts])
-        scores = np.concatenate([scores for _, scores in parts])
-        return _best(places, scores, wanted)
+        return _merged(parts, wanted)
 
     def _gather(
         self, allowed: Allowed, chosen: core.Bytes, nprobe: int, wanted: int
@@ -175,25 +171,19 @@ class Search:
         gathered = gatherer.run(chosen, nprobe, wanted)
         places = gathered.places
         self._note("gather", begin)
-        self._fetch(places)
+        step = CHUNK_RECORDS if self._fetch(places) else max(1, len(places))
         begin = time.perf_counter()
-        scores = np.empty(len(places), np.float32)
-        step = CHUNK_RECORDS if self._is_unread(places) else len(places)
-        for first in range(0, len(places), step or 1):
+        parts = []
+        for first in range(0, len(places), step):
             chunk = places[first : first + step]
             self._check(chunk)
-            scores[first : first + step] = self._query.interact(self._views, chunk)
+            parts.append((chunk, self._query.interact(self._views, chunk)))
         self._note("interact", begin)
         if self._profile is not None:
             self._profile.lists += gathered.lists
             self._profile.postings += gathered.postings
             self._note_vain(gathered.early, places)
-        return _best(places, scores, wanted)
-
-    def _is_unread(self, places: Places) -> bool:
-        return self._fetches.is_pressed or not all(
-            self._state.segments[i].is_checked for i in np.unique(places["segment"]).tolist()
-        )
+        return _merged(parts, wanted)
 
     def _check_inline(self, allowed: Allowed, chosen: core.Bytes) -> None:
         """Before all documents of segments whose codes are in their records are looked at: they are
@@ -280,10 +270,9 @@ class Search:
             )
         return np.concatenate(parts)
 
-    def _fetch(self, places: Places) -> None:
-        """Asks for records that are needed now."""
-        if self._fetches.wants_records(self._state.segments):
-            self._fetches.records(self._state.segments, self._views, places, early=False)
+    def _fetch(self, places: Places) -> bool:
+        """Asks for records that are needed now; whether some may still have to be read."""
+        return self._fetches.records(self._state.segments, self._views, places, early=False)
 
     def _check(self, places: Places) -> None:
         """Verifies the records that are about to be read and were not yet since opening."""
@@ -338,8 +327,12 @@ def _places(segment: int, slots: Iterable[int] | NDArray[np.integer]) -> Places:
     return places
 
 
-def _best(places: Places, scores: core.Floats, limit: int) -> tuple[Places, core.Floats]:
-    """The best `limit` of scored places, best first, ties by place."""
+def _merged(parts: list[tuple[Places, core.Floats]], limit: int) -> tuple[Places, core.Floats]:
+    """The best `limit` of several rankings, best first, ties by place."""
+    if len(parts) == 1:
+        return parts[0]
+    places = np.concatenate([np.empty(0, core.PLACE), *(places for places, _ in parts)])
+    scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in parts)])
     order = np.lexsort((places["document"], places["segment"], -scores))[:limit]
     return places[order], scores[order]
 

@@ -105,6 +105,11 @@ class SegmentWriter:
         """Tokens added so far."""
         return self._starts[-1]
 
+    def lengths(self) -> core.Numbers:
+        """Tokens of each slot."""
+        starts = np.array(self._starts, np.uint32)
+        return starts[1:] - starts[:-1]
+
     def close(self) -> None:
         """Gives temporary files back."""
         if self._all_codes is not None:
@@ -175,7 +180,8 @@ class SegmentWriter:
 
     def _make_lists(self) -> Iterator[None]:
         """Makes the lists, a step for each extent."""
-        assert self._all_codes is not None and self._listing is not None
+        assert self._all_codes is not None
+        assert self._listing is not None
         codes = np.frombuffer(contents(self._all_codes), np.uint8)
         starts = np.array(self._starts, np.uint32)
         codec = self._listing.codec

@@ -40,8 +40,8 @@ class Segment:
 
     Methods that take a transaction need one that sees this segment; the views they keep are valid
     in every such transaction of the same environment until its map moves. A `volatile` segment was
-    written by the open transaction itself: everything of it is copied. `code_bytes` are those of the
-    codec that the segment was encoded with; `codec` may extend that one."""
+    written by the open transaction itself: everything of it is copied. `code_bytes` are those of
+    the codec that the segment was encoded with; `codec` may extend that one."""
 
     def __init__(
         self,
@@ -138,8 +138,8 @@ class Segment:
     # ---- vectors ----
 
     def view(self, txn: ReadTransaction) -> core.SegmentView:
-        """The segment as the core reads it, in slots. Codes that lie apart are verified here, records
-        by `check_records`, lists by `Lists.check`."""
+        """The segment as the core reads it, in slots. Codes that lie apart are verified here,
+        records by `check_records`, lists by `Lists.check`."""
         if self._view is None:
             chunks = range(len(self.directory.chunks) - 1)
             records = [self.part(txn, Part.RECORDS, index) for index in chunks]

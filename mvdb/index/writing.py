@@ -55,7 +55,7 @@ class IndexWriter:
         folder: str,
         executor: Callable[[], Executor],
     ) -> None:
-        self._txn = txn
+        self.txn = txn
         self._base = base
         self._manifest = base.manifest
         self._dim = dim
@@ -86,7 +86,7 @@ class IndexWriter:
         first = self._manifest.next_document
         documents = []
         for i, key in enumerate(keys):
-            id_table.put(self._txn, key, first + i)
+            id_table.put(self.txn, key, first + i)
             documents.append(PendingDocument(first + i, key, int(lengths[i]), *stored[i]))
         if self._pending is None:
             self._pending = Pending(self._folder, self._dim)
@@ -114,10 +114,10 @@ class IndexWriter:
 
     def delete(self, key: bytes) -> bool:
         """Deletes the document with this id; False when there is none."""
-        number = id_table.get(self._txn, key)
+        number = id_table.get(self.txn, key)
         if number is None:
             return False
-        id_table.delete(self._txn, key)
+        id_table.delete(self.txn, key)
         self._manifest = replace(self._manifest, n_ids=self._manifest.n_ids - 1)
         if self._pending is None or not self._pending.drop(number):
             self._mark_deleted(number)
@@ -145,7 +145,7 @@ class IndexWriter:
 
     def _open_state(self) -> State:
         return open_state(
-            self._txn,
+            self.txn,
             self._manifest,
             self._dim,
             self._base,
@@ -173,7 +173,7 @@ class IndexWriter:
             before = state.live[i]
             live = np.ones(info.n_documents, bool) if before is None else before.copy()
             live[rows] = False
-            store_live(self._txn, info.id, live)
+            store_live(self.txn, info.id, live)
             infos[i] = replace(
                 info,
                 n_deleted=info.n_deleted + len(rows),
@@ -193,8 +193,8 @@ class IndexWriter:
         self._manifest = self._manifest.with_segments(kept)
 
     def _remove_segment(self, info: SegmentInfo) -> None:
-        self._txn.delete_prefix(layout.TABLE, layout.segment_prefix(info.id))
-        self._txn.delete(TOMBSTONES, layout.segment_prefix(info.id))
+        self.txn.delete_prefix(layout.TABLE, layout.segment_prefix(info.id))
+        self.txn.delete(TOMBSTONES, layout.segment_prefix(info.id))
 
     def _write_pending(self, pending: Pending) -> None:
         n_tokens = self._manifest.live_tokens + pending.n_tokens
@@ -206,7 +206,7 @@ class IndexWriter:
         infos = self._write(parts, pending.n_tokens)
         self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
         if n_tokens - self._base.manifest.live_tokens >= self._base.manifest.live_tokens and (
-            self.extension_due()
+            extending.is_due(self._manifest)
         ):  # this transaction alone doubled the collection: it should not wait for the next
             self._extend_now()
 
@@ -218,7 +218,7 @@ class IndexWriter:
         if self._base.family is not None and self._base.manifest.generation == generation:
             return self._base.family
         if self._own_family is None or self._own_family.generation != generation:
-            self._own_family = generations.load(self._txn, generation)
+            self._own_family = generations.load(self.txn, generation)
         return self._own_family
 
     def _codec(self) -> core.Codec | None:
@@ -229,11 +229,7 @@ class IndexWriter:
         self, parts: Iterable[tuple[list[EncodedDocument], float]], n_tokens: int
     ) -> list[SegmentInfo]:
         """Writes about so many tokens of encoded documents of the current generation."""
-        return building.write_segments(parts, lambda: self._new_writer(n_tokens), self._store)
-
-    def _store(self, parts: list[Sealed]) -> None:
-        for key, value in parts:
-            self._txn.put(layout.TABLE, key, value)
+        return building.write_segments(parts, lambda: self._new_writer(n_tokens), self.store)
 
     def _new_writer(self, n_tokens: int) -> building.Writer:
         """For documents in the order of their numbers."""
@@ -260,7 +256,7 @@ class IndexWriter:
         everything = range(len(state.segments))
 
         def batches() -> Iterator[Batch]:
-            yield from building.stored_batches(state, self._txn, everything)
+            yield from building.stored_batches(state, self.txn, everything)
             if pending is not None:
                 yield from pending.batches()
 
@@ -273,83 +269,110 @@ class IndexWriter:
         old = self._manifest
         generation = old.generation + 1
         self._manifest = replace(old, generation=generation, trained_tokens=n_tokens)
-        generations.store(self._txn, generation, spec, {})
+        generations.store(self.txn, generation, spec, {})
         parts = building.encode(batches(), core.Codec(spec), executor)
         infos = self._write(parts, n_tokens)
         for info in old.segments:
             self._remove_segment(info)
         if old.generation != FLOAT16:
-            generations.delete(self._txn, old.generation)
+            generations.delete(self.txn, old.generation)
         residual = sum(info.residual_sum for info in infos) / n_tokens
         self._manifest = replace(self._manifest.with_segments(infos), trained_residual=residual)
 
-    def extension_due(self) -> bool:
-        """Whether the collection has outgrown its centroids."""
-        return extending.is_due(self._manifest)
+    @property
+    def generation(self) -> int:
+        """The current generation of centroids."""
+        return self._manifest.generation
+
+    def training_due(self) -> bool:
+        """Whether there are no centroids and enough documents to train them on."""
+        return self._is_trainable() and (
+            self._manifest.live_documents >= TRAIN_DOCUMENTS
+            or self._manifest.live_tokens >= TRAIN_TOKENS
+        )
+
+    def train(self) -> None:
+        """Trains the first generation on what is stored."""
+        self._train(None)
 
     def extend(self, spec: core.CodecSpec) -> None:
         """Puts a codec that extends the current one in its place."""
         family = self._family()
         assert family is not None
         generation = self._manifest.generation + 1
-        generations.store(self._txn, generation, spec, family.sizes())
-        generations.delete(self._txn, family.generation)
+        generations.store(self.txn, generation, spec, family.sizes())
+        generations.delete(self.txn, family.generation)
         self._manifest = replace(
             self._manifest, generation=generation, trained_tokens=self._manifest.live_tokens
         )
         self._state = None
 
     def _extend_now(self) -> None:
-        state = self.state()
-        spec = extending.extended(state, self._txn, self._executor())
-        self.extend(spec)
+        state = self._open_state()
+        self.extend(extending.extended(lambda: nullcontext((self.txn, state)), self._executor()))
 
     # ---- merging ----
+
+    def new_segment(self, n_tokens: int) -> tuple[SegmentWriter, int]:
+        """A segment for a merge that leaves about so many tokens, and the bytes of its codes."""
+        number, listing = self._new_segment(n_tokens)
+        codec = self._codec()
+        writer = SegmentWriter(number, self._manifest.generation, listing)
+        return writer, 0 if codec is None else codec.code_bytes
+
+    def store(self, parts: list[Sealed]) -> None:
+        """Stores parts of a segment."""
+        for key, value in parts:
+            self.txn.put(layout.TABLE, key, value)
+
+    def publish(self, merge: Merge) -> bool:
+        """Puts the merged segment in the place of the old ones; False when these are gone."""
+        old = {info.id for info in merge.infos}
+        present = [info for info in self._manifest.segments if info.id in old]
+        if len(present) < len(old):
+            return False
+        state = self._open_state()
+        info = merge.info()
+        left = merge.left_of(state)
+        if left is not None:
+            store_live(self.txn, info.id, left)
+            deleted = ~left
+            info = replace(
+                info,
+                n_deleted=int(deleted.sum()),
+                deleted_tokens=int(merge.lengths()[deleted].sum()),
+            )
+        for one in present:
+            self._remove_segment(one)
+        kept = [one for one in self._manifest.segments if one.id not in old]
+        self._manifest = self._manifest.with_segments([*kept, info])
+        self._drop_empty_segments()
+        return True
 
     def _merge(self, indexes: Sequence[int]) -> None:
         """Rewrites neighbouring segments as one, without their deleted documents."""
         state = self._open_state()
         old = [self._manifest.segments[i] for i in indexes]
-        number, listing = self._new_segment(sum(info.live_tokens for info in old))
-        codec = self._codec()
-        writer = SegmentWriter(number, self._manifest.generation, listing)
-        code_bytes = 0 if codec is None else codec.code_bytes
-        merge = Merge(old, writer, code_bytes, lambda: nullcontext((self._txn, state)))
+        writer, code_bytes = self.new_segment(sum(info.live_tokens for info in old))
+        reading = nullcontext((self.txn, state))
+        merge = Merge(old, writer, code_bytes, lambda: reading, lambda: None)
         for parts in merge.steps():
-            self._store(parts)
+            self.store(parts)
         writer.close()
-        for info in old:
-            self._remove_segment(info)
-        kept = [info for i, info in enumerate(self._manifest.segments) if i not in set(indexes)]
-        self._manifest = self._manifest.with_segments([*kept, merge.info()])
-
-    def optimize(self, progress: Callable[[str], None]) -> None:
-        """Trains where due, merges all segments and drops deleted documents."""
-        self.flush()
-        current = self._manifest
-        untrained = self._is_trainable() and (
-            current.live_documents >= TRAIN_DOCUMENTS or current.live_tokens >= TRAIN_TOKENS
-        )
-        if untrained and current.live_tokens > 0:
-            progress("training")
-            self._train(None)
-            return
-        if self.extension_due():
-            progress("training")
-            self._extend_now()
-        current = self._manifest
-        if len(current.segments) > 1 or any(info.n_deleted for info in current.segments):
-            progress("merging")
-            self._merge(range(len(current.segments)))
+        self.publish(merge)
 
     def finish(self) -> bool:
         """Flushes, merges what is due and writes the manifest; False when nothing has changed."""
         self.flush()
-        while (run := merging.plan(self._manifest)) is not None:
+        while (run := merging.plan(self._manifest, merging.COMMIT_TOKENS)) is not None:
             self._merge(run)
+        return self.store_manifest()
+
+    def store_manifest(self) -> bool:
+        """Writes the manifest; False when nothing has changed."""
         if self._manifest == self._base.manifest:
             return False
-        manifest.store(self._txn, replace(self._manifest, sequence=self._manifest.sequence + 1))
+        manifest.store(self.txn, replace(self._manifest, sequence=self._manifest.sequence + 1))
         return True
 
     def close(self) -> None:

@@ -1,0 +1,21 @@
+/* Loading memory before it is needed. */
+#ifndef MV_BASE_AHEAD_H
+#define MV_BASE_AHEAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MV_CACHE_LINE = 64 };
+
+/* Starts loading the cache line at p; p need not be readable. */
+#if defined(__GNUC__)
+static inline void mv_load_ahead(const void *p) { __builtin_prefetch(p); }
+#else
+static inline void mv_load_ahead(const void *p) { (void)p; }
+#endif
+
+static inline void mv_load_range_ahead(const uint8_t *p, size_t size) {
+  for (size_t at = 0; at < size; at += MV_CACHE_LINE) mv_load_ahead(p + at);
+}
+
+#endif

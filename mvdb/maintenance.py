@@ -1,0 +1,198 @@
+"""Keeping the index in order while it is in use: merging of segments and more centroids.
+
+Work is done in steps, each a transaction of its own, in a background thread after commits or in
+`optimize()`. Between steps other writers go first; readers never wait. A crash between steps costs
+the work of one merge: what it had stored is listed as unfinished and removed later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from mvdb.errors import Error
+from mvdb.index import extending, merging, unfinished
+from mvdb.index.manifest import SegmentInfo
+from mvdb.index.merge import Merge
+from mvdb.index.state import State, StateCache
+from mvdb.index.writing import IndexWriter
+from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
+
+Progress = Callable[[str], None]
+
+BREATH_SECONDS = 0.0005
+"""The background thread lets others have the interpreter for so long, every few documents."""
+PATIENCE_SECONDS = 600.0
+"""An unfinished merge that is older than this belongs to a process that is gone."""
+
+
+class Maintenance:
+    """Maintenance of one database. Thread-safe."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        cache: StateCache,
+        new_writer: Callable[[WriteTransaction], IndexWriter],
+        executor: Callable[[], Executor],
+        *,
+        in_background: bool,
+    ) -> None:
+        self._environment = environment
+        self._cache = cache
+        self._new_writer = new_writer
+        self._executor = executor
+        self._in_background = in_background
+        self._thread: threading.Thread | None = None
+        self._working = threading.Lock()  # held by whoever does maintenance
+        self._turn = threading.Condition()
+        self._writers = 0  # that wait or write
+        self._in_step = False
+        self._stopping = False
+
+    # ---- the others ----
+
+    @contextmanager
+    def before_writing(self) -> Iterator[None]:
+        """While another writer begins: waits for the step under way and lets no other begin."""
+        with self._turn:
+            self._writers += 1
+            self._turn.wait_for(lambda: not self._in_step)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._writers -= 1
+                self._turn.notify_all()
+
+    def committed(self) -> None:
+        """After a commit: begins to work in the background if anything is due."""
+        if not self._in_background or self._stopping:
+            return
+        with self._turn:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if not self._is_due():
+                return
+            self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the background thread after its present step. What it was at is left unfinished."""
+        self._stopping = True
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    # ---- the work ----
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        with self._environment.read() as txn:
+            yield txn, self._cache.state(txn)
+
+    def _is_due(self) -> bool:
+        with self._reading() as (_, state):
+            manifest = state.manifest
+        return extending.is_due(manifest) or merging.plan(manifest, None) is not None
+
+    @contextmanager
+    def _step(self) -> Iterator[IndexWriter]:
+        """A transaction of a step, when no other writer of this process is waiting."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._writers == 0)
+            self._in_step = True
+        try:
+            with self._environment.write() as txn:
+                writer = self._new_writer(txn)
+                try:
+                    yield writer
+                    writer.store_manifest()
+                    txn.commit()
+                finally:
+                    writer.close()
+        finally:
+            with self._turn:
+                self._in_step = False
+                self._turn.notify_all()
+
+    def _run(self) -> None:
+        """What the background thread does."""
+        try:
+            with self._working:
+                while not self._stopping and self._do_one(merging.plan, _breathe):
+                    pass
+        except Error:
+            # The file takes no writes any more, is damaged or was closed: who uses it will be told
+            # by what they do themselves.
+            pass
+
+    def optimize(self, progress: Progress) -> None:
+        """Everything that can be done, down to the fewest segments, in the calling thread."""
+        with self._working:
+            with self._step() as writer:
+                unfinished.remove_all(writer.txn, 0.0)
+                if writer.training_due():
+                    progress("training")
+                    writer.train()
+            with self._reading() as (_, state):
+                due = extending.is_due(state.manifest)
+            if due:
+                progress("training")
+                self._extend()
+            while (run := self._runs(merging.everything)) is not None:
+                progress("merging")
+                if not self._merge(run, lambda: None):
+                    break
+
+    def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:
+        """One piece of work; False when nothing is due."""
+        with self._reading() as (_, state):
+            extend = extending.is_due(state.manifest)
+        if extend:
+            self._extend()
+            return True
+        run = self._runs(plan)
+        return run is not None and self._merge(run, breathe)
+
+    def _runs(self, plan: merging.Plan) -> list[SegmentInfo] | None:
+        with self._reading() as (_, state):
+            indexes = plan(state.manifest, None)
+            return None if indexes is None else [state.manifest.segments[i] for i in indexes]
+
+    def _extend(self) -> None:
+        with self._reading() as (_, state):
+            generation = state.manifest.generation
+        spec = extending.extended(self._reading, self._executor())
+        with self._step() as writer:
+            if writer.generation == generation:  # else another process was first
+                writer.extend(spec)
+
+    def _merge(self, infos: list[SegmentInfo], breathe: Callable[[], None]) -> bool:
+        """Merges segments; False when it was abandoned."""
+        with self._step() as writer:
+            unfinished.remove_all(writer.txn, PATIENCE_SECONDS)
+            segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
+            unfinished.add(writer.txn, segment.segment)
+        merge = Merge(infos, segment, code_bytes, self._reading, breathe)
+        try:
+            for parts in merge.steps():
+                if self._stopping:
+                    return False
+                if parts:
+                    with self._step() as writer:
+                        writer.store(parts)
+            with self._step() as writer:
+                return unfinished.take(writer.txn, segment.segment) and writer.publish(merge)
+        except LookupError:
+            return False  # another process merged these segments
+        finally:
+            segment.close()
+
+
+def _breathe() -> None:
+    # A waiting thread gets the interpreter only when it is really let go for a moment.
+    time.sleep(BREATH_SECONDS)
