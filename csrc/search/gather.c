@@ -1,6 +1,7 @@
 /* Documents found through lists, with what the lists say of their scores. */
 #include <string.h>
 
+#include "../base/ahead.h"
 #include "../postings/lists.h"
 #include "query.h"
 #include "segment.h"
@@ -44,6 +45,7 @@ static void add_run(mv_query *query, size_t first, const uint8_t *allowed,
                     const uint32_t *documents, size_t n, uint32_t token, uint32_t gain) {
   mv_found *found = (mv_found *)query->found.data + first;
   uint32_t *order = query->order.data;
+  for (size_t i = 0; i < n; i++) mv_load_ahead(&found[documents[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_found *one = &found[documents[i]];
     if (one->tokens == 0) {

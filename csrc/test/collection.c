@@ -44,8 +44,8 @@ static void put_codec(collection *out, uint32_t chunk, const float *vectors,
                  out->codes[chunk], out->records[chunk], &residuals) == MV_OK);
   for (uint32_t i = first; i < last; i++) {
     const size_t at = out->starts[i] - begin;
-    MUST(mv_decode(out->view.codec, codes + at * out->code_bytes, records + at * out->token_bytes,
-                   lengths[i], out->decoded + out->starts[i] * dim) == MV_OK);
+    MUST(mv_decode(out->view.codec, codes + at * out->code_bytes, out->code_bytes,
+                   records + at * out->token_bytes, lengths[i], out->decoded + out->starts[i] * dim) == MV_OK);
   }
 }
 
@@ -80,6 +80,7 @@ void collection_build(collection *out, const model *used, uint32_t dim, const fl
   out->view.codec = used != NULL ? used->codec : NULL;
   out->view.dim = dim;
   out->code_bytes = used != NULL ? mv_code_bytes(used->spec.n_centroids) : 0;
+  out->view.code_bytes = (uint32_t)out->code_bytes;
   out->token_bytes = mv_token_bytes(dim, used != NULL ? used->spec.bits : 16);
   out->decoded = room(out->n_tokens * dim, sizeof(float));
   for (uint32_t c = 0; c < n_chunks; c++) {

@@ -248,7 +248,7 @@ static void case_code_bytes(uint32_t n_centroids) {
   }
   CHECK(docs.codes_sizes[0] == N * (n_centroids > 65536 ? 3 : 2), "bytes");
   CHECK(greatest > n_centroids / 2, "the codes that were used reach %u only", greatest);
-  CHECK(mv_codes_check(used.codec, codes, N) == MV_OK, "codes inside");
+  CHECK(mv_codes_check(used.codec, codes, docs.code_bytes, N) == MV_OK, "codes inside");
   collection_free(&docs);
   model_free(&used);
   free(vectors);

@@ -156,10 +156,12 @@ typedef struct found {
   size_t count;
 } found;
 
+static const uint8_t everything[N_SEGMENTS] = {1, 1, 1, 1};
+
 static found coarse(mv_query *query, const world *w, const uint8_t *const *allowed, size_t limit) {
   const size_t most = limit < w->n_documents ? limit : w->n_documents;
   found out = {room(most, sizeof(mv_place)), room(most, sizeof(float)), 99};
-  CHECK(mv_coarse(query, w->views, N_SEGMENTS, allowed, limit, out.places, out.scores,
+  CHECK(mv_coarse(query, w->views, N_SEGMENTS, everything, allowed, limit, out.places, out.scores,
                   &out.count) == MV_OK,
         "limit %zu", limit);
   return out;
@@ -289,17 +291,17 @@ static void test_ties(void) {
   MUST(mv_query_new(&query) == MV_OK);
   MUST(mv_query_load(query, vector, 1, DIM, ROTATION_SEED) == MV_OK);
   for (size_t limit = 0; limit <= 2 * N; limit++) {
-    CHECK(mv_coarse(query, both, 2, allowed, limit, places, scores, &count) == MV_OK, "ties");
+    CHECK(mv_coarse(query, both, 2, everything, allowed, limit, places, scores, &count) == MV_OK, "ties");
     CHECK(count == limit, "%zu of %zu", count, limit);
     for (uint32_t i = 0; i < count; i++) {
       CHECK(places[i].segment == i / N && places[i].document == i % N, "rank %u", i);
     }
   }
-  CHECK(mv_coarse(query, both, 0, NULL, 5, places, scores, &count) == MV_OK, "no segments");
+  CHECK(mv_coarse(query, both, 0, NULL, NULL, 5, places, scores, &count) == MV_OK, "no segments");
   CHECK(count == 0, "%zu of no segments", count);
   float *wide = draw_rows(&seed, 1, 40);
   MUST(mv_query_load(query, wide, 1, 40, ROTATION_SEED) == MV_OK);
-  CHECK(mv_coarse(query, both, 2, allowed, 5, places, scores, &count) == MV_ERROR_ARGUMENT,
+  CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) == MV_ERROR_ARGUMENT,
         "a query of other dimensions");
   mv_query_free(query);
   collection_free(&docs);
@@ -325,7 +327,7 @@ static void test_long(void) {
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
   MUST(mv_query_load(query, queries, M, DIM, ROTATION_SEED) == MV_OK);
-  CHECK(mv_coarse(query, &w.parts[0].view, 1, allowed, 2, places, scores, &count) == MV_OK, "long");
+  CHECK(mv_coarse(query, &w.parts[0].view, 1, everything, allowed, 2, places, scores, &count) == MV_OK, "long");
   CHECK(count == 2 && places[0].document == 1, "the long document is the best");
   double *rotated = rotate(queries, M, DIM);
   for (size_t i = 0; i < 2; i++) {

@@ -104,12 +104,12 @@ static void test_codes(const mv_codec *codec) {
       memset(codes, 0, N * 2);
       codes[2 * at] = (uint8_t)(code & 255);
       codes[2 * at + 1] = (uint8_t)(code >> 8);
-      CHECK(mv_codes_check(codec, codes, N) == (code < CENTROIDS ? MV_OK : MV_ERROR_CORRUPT),
+      CHECK(mv_codes_check(codec, codes, 2, N) == (code < CENTROIDS ? MV_OK : MV_ERROR_CORRUPT),
             "code %u", code);
       free(codes);
     }
   }
-  CHECK(mv_codes_check(codec, NULL, 0) == MV_OK, "no codes");
+  CHECK(mv_codes_check(codec, NULL, 2, 0) == MV_OK, "no codes");
 }
 
 static void test_wide_codes(void) {
@@ -129,7 +129,7 @@ static void test_wide_codes(void) {
     uint8_t *codes = room(2, 3);
     memset(codes, 0, 6);
     for (size_t j = 0; j < 3; j++) codes[3 + j] = (uint8_t)(cases[i].code >> (8 * j) & 255);
-    CHECK(mv_codes_check(used.codec, codes, 2) == cases[i].status, "code %u", cases[i].code);
+    CHECK(mv_codes_check(used.codec, codes, 3, 2) == cases[i].status, "code %u", cases[i].code);
     free(codes);
   }
   model_free(&used);

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.errors import CorruptionError
@@ -94,11 +96,20 @@ class Builder:
         )
 
 
+class Extents(Protocol):
+    """The extents, as they are found in the file."""
+
+    bodies: list[memoryview]
+
+    def open(self, indexes: NDArray[np.integer]) -> None:
+        """Makes sure that these may be read."""
+
+
 class Lists:
     """The lists of one segment, as a search reads them."""
 
     def __init__(
-        self, directory: memoryview, open_extent: Callable[[int], memoryview], where: str
+        self, directory: memoryview, find_extents: Callable[[int], Extents], where: str
     ) -> None:
         self._where = where
         if len(directory) < _COUNTS.size:
@@ -115,14 +126,14 @@ class Lists:
         if at != len(directory) or n_blocks != -(-n_lists // core.LISTS_BLOCK) or not n_lists:
             raise CorruptionError(f"{where}: list directory of {len(directory)} bytes")
         self._checksums, self._starts, self._extent_blocks = arrays
-        self._extents = [open_extent(index) for index in range(n_extents)]
-        self.view = core.ListsView(n_lists, self._starts, self._extent_blocks, self._extents)
+        self._extents = find_extents(n_extents)
+        self.view = core.ListsView(n_lists, self._starts, self._extent_blocks, self._extents.bodies)
         self._checked = np.zeros(n_blocks, bool)
 
     @property
     def n_extents(self) -> int:
         """Extents that the blocks lie in."""
-        return len(self._extents)
+        return len(self._extents.bodies)
 
     def blocks(self, lists: core.Numbers) -> core.Numbers:
         """The blocks that hold these lists, each once, ascending."""
@@ -135,19 +146,27 @@ class Lists:
 
     def check(self, blocks: core.Numbers) -> None:
         """Verifies blocks that were not yet; CorruptionError when one is damaged."""
-        for block in self.unread(blocks).tolist():
-            if envelope.checksum(self._block(block)) != int(self._checksums[block]):
+        unread = self.unread(blocks)
+        if len(unread) == 0:
+            return
+        extents = np.searchsorted(self._extent_blocks, unread, side="right") - 1
+        self._extents.open(extents)
+        origins = self._starts[self._extent_blocks[extents]].astype(np.int64)
+        places = zip(
+            extents.tolist(),
+            (self._starts[unread] - origins).tolist(),
+            (self._starts[unread + 1] - origins).tolist(),
+            self._checksums[unread].tolist(),
+            strict=True,
+        )
+        bodies, checksum = self._extents.bodies, envelope.checksum
+        for at, (extent, first, last, expected) in enumerate(places):
+            if checksum(bodies[extent][first:last]) != expected:
                 raise CorruptionError(
-                    f"{self._where}: block {block} is damaged (checksum mismatch)"
+                    f"{self._where}: block {int(unread[at])} is damaged (checksum mismatch)"
                 )
-            self._checked[block] = True
+        self._checked[unread] = True
 
     def check_all(self) -> None:
         """Verifies every block."""
         self.check(np.arange(len(self._checked), dtype=np.uint32))
-
-    def _block(self, block: int) -> memoryview:
-        extent = int(np.searchsorted(self._extent_blocks, block, side="right")) - 1
-        begin = int(self._starts[self._extent_blocks[extent]])
-        first, last = int(self._starts[block]) - begin, int(self._starts[block + 1]) - begin
-        return self._extents[extent][first:last]

@@ -8,7 +8,7 @@ verify; a damaged block of texts costs the texts only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -42,6 +42,10 @@ class _Source:
         """As `ReadTransaction.get`."""
         kind = layout.KINDS[Part(key[8])] if table == layout.TABLE else _KINDS[table]
         return self._file.get(table, key, kind)
+
+    def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """As `ReadTransaction.values`."""
+        return [self.get(table, key) for key in keys]
 
 
 def as_transaction(file: SalvagedFile) -> ReadTransaction:

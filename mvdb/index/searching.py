@@ -221,8 +221,7 @@ class Search:
         if len(scores) == len(coarse):
             return len(coarse)
         gaps = scores - coarse[: len(scores)]
-        mean = float(gaps.sum()) / len(gaps)
-        deviation = math.sqrt(max(0.0, float(gaps @ gaps) / len(gaps) - mean * mean))
+        mean, deviation = float(gaps.mean()), float(gaps.std())
         reach = mean + STOP_DEVIATIONS * deviation
         return int(np.searchsorted(-coarse, reach - kth, side="right"))
 

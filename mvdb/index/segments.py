@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,40 @@ from mvdb.index.lists import Lists
 from mvdb.index.manifest import SegmentInfo
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction
+from mvdb.storage.format import Kind
 
 LARGEST_PAGE = 1 << 16
 """Values at least this long never share a page, whatever the page size."""
+
+
+class Extents:
+    """The values of a part whose contents have checksums of their own. They are not read when they
+    are found; the envelope of each is checked before its first use."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        keys: list[bytes],
+        values: list[memoryview],
+        where: Callable[[int], str],
+    ) -> None:
+        self._kind = kind
+        self._keys = keys
+        self._values = values
+        self._where = where
+        self._is_open = np.zeros(len(values), bool)
+        for index, value in enumerate(values):
+            if len(value) < envelope.HEADER_BYTES:
+                raise CorruptionError(f"{where(index)}: {len(value)} bytes")
+        self.bodies = [value[envelope.HEADER_BYTES :] for value in values]
+        """Not to be read before `open`."""
+
+    def open(self, indexes: NDArray[np.integer]) -> None:
+        """Checks the envelopes of these values, once each."""
+        for index in np.unique(indexes[~self._is_open[indexes]]).tolist():
+            key, value = self._keys[index], self._values[index]
+            envelope.unseal(self._kind, key, value, self._where(index))
+            self._is_open[index] = True
 
 
 class Segment:
@@ -70,7 +101,7 @@ class Segment:
         self._ids: tuple[NDArray[np.uint32], memoryview] | None = None
         self._view: core.SegmentView | None = None
         self._codes: list[memoryview] = []
-        self._records: list[memoryview] = []
+        self._records = Extents(Kind.RECORDS, [], [], str)
         self.lists: Lists | None = None
         """The inverted lists, if there are any; known once `view` has been called."""
         self._checked = np.zeros(len(self), bool)  # by slot
@@ -126,14 +157,23 @@ class Segment:
     ) -> memoryview:
         """The body of one value; CorruptionError when it is missing or damaged."""
         key = part_key(self.id, part, index)
-        value = txn.get(TABLE, key)
-        where = self._where(part, index)
+        value = self._held(txn.get(TABLE, key), self._where(part, index))
+        opener = envelope.peek if verified else envelope.unseal
+        return opener(KINDS[part], key, value, self._where(part, index))
+
+    def _held(self, value: memoryview | None, where: str) -> memoryview:
+        """A value that stays where it is: copied, if LMDB may move it."""
         if value is None:
             raise CorruptionError(f"{where}: missing")
-        if len(value) < self._copy_below:
-            value = memoryview(bytes(value))
-        opener = envelope.peek if verified else envelope.unseal
-        return opener(KINDS[part], key, value, where)
+        return memoryview(bytes(value)) if len(value) < self._copy_below else value
+
+    def _extents(self, txn: ReadTransaction, part: Part, count: int) -> Extents:
+        keys = [part_key(self.id, part, index) for index in range(count)]
+        values = [
+            self._held(value, self._where(part, index))
+            for index, value in enumerate(txn.values(TABLE, keys))
+        ]
+        return Extents(KINDS[part], keys, values, lambda index: self._where(part, index))
 
     # ---- vectors ----
 
@@ -142,7 +182,7 @@ class Segment:
         records by `check_records`, lists by `Lists.check`."""
         if self._view is None:
             chunks = range(len(self.directory.chunks) - 1)
-            records = [self.part(txn, Part.RECORDS, index) for index in chunks]
+            records = self._extents(txn, Part.RECORDS, len(chunks))
             codes = self._codes_apart(txn)
             lists = self._open_lists(txn)
             view = core.SegmentView(
@@ -152,7 +192,7 @@ class Segment:
                 self.directory.starts,
                 self.directory.chunks,
                 codes,
-                records,
+                records.bodies,
                 None if lists is None else lists.view,
             )
             if self.codec is not None:
@@ -176,7 +216,7 @@ class Segment:
             return None
         return Lists(
             self.part(txn, Part.LIST_DIRECTORY),
-            lambda index: self.part(txn, Part.LISTS, index),
+            lambda count: self._extents(txn, Part.LISTS, count),
             self._where(Part.LISTS),
         )
 
@@ -203,7 +243,8 @@ class Segment:
         firsts = (directory.starts[unchecked] - origins) * size
         lasts = (directory.starts[unchecked + 1] - origins) * size
         stored = directory.checksums[unchecked]
-        records = self._records
+        self._records.open(chunks)
+        records = self._records.bodies
         places = zip(chunks.tolist(), firsts.tolist(), lasts.tolist(), stored.tolist(), strict=True)
         checksum = envelope.checksum
         for at, (chunk, first, last, expected) in enumerate(places):
@@ -231,7 +272,7 @@ class Segment:
         offset = start - int(directory.starts[directory.chunks[chunk]])
         n = int(directory.starts[slot + 1]) - start
         size = self.token_bytes + self._inline_bytes
-        record = self._records[chunk][offset * size : (offset + n) * size]
+        record = self._records.bodies[chunk][offset * size : (offset + n) * size]
         if self._inline_bytes:
             return record[: n * self.code_bytes], record[n * self.code_bytes :]
         if self.codec is None:

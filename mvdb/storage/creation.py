@@ -48,6 +48,9 @@ class _NewFile:
     def failed_write(self, error: BaseException, doing: str) -> Exception:
         return translate(error, doing, self.path, written=self._temporary)
 
+    def pages(self) -> tuple[int, int]:
+        raise NotImplementedError("nothing is read while a file is created")
+
     def has_room(self, size: int) -> bool:
         return size <= _MAP_SIZES[-1] // 2
 

@@ -26,7 +26,7 @@ from mvdb.storage.format import (
 )
 
 _CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS)
-_HEADER_BYTES = ENVELOPE_HEADER.size
+HEADER_BYTES = ENVELOPE_HEADER.size
 _HASH_OFFSET = ENVELOPE_HASHED
 
 
@@ -64,12 +64,12 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     this library does not know.
     """
     view = memoryview(value).cast("B")
-    if len(view) < _HEADER_BYTES:
+    if len(view) < HEADER_BYTES:
         raise CorruptionError(
-            f"{where}: value has {len(view)} bytes, an envelope alone has {_HEADER_BYTES}"
+            f"{where}: value has {len(view)} bytes, an envelope alone has {HEADER_BYTES}"
         )
     version, found_kind, flags, length, stored = ENVELOPE_HEADER.unpack_from(view)
-    body = view[_HEADER_BYTES:]
+    body = view[HEADER_BYTES:]
     # The hash first: a damaged header must be called damage, not "a newer format".
     actual = _hash(found_kind, key, view[:_HASH_OFFSET], body)
     if actual != stored:
@@ -88,10 +88,10 @@ def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     Same errors as `unseal`.
     """
     view = memoryview(value).cast("B")
-    if kind not in _CHECKED_INSIDE and len(view) >= _HEADER_BYTES:
+    if kind not in _CHECKED_INSIDE and len(view) >= HEADER_BYTES:
         version, found_kind, flags, length, _ = ENVELOPE_HEADER.unpack_from(view)
         if (version, found_kind, flags) == (ENVELOPE_VERSION, kind, 0):
-            body = view[_HEADER_BYTES:]
+            body = view[HEADER_BYTES:]
             if len(body) == length:
                 return body
     # Checked inside, or something is wrong: the full check proves the one and finds the words for

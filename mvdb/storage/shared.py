@@ -385,6 +385,10 @@ class SharedEnvironment:
 
     # -- address space -------------------------------------------------------------------------
 
+    def pages(self) -> tuple[int, int]:
+        """Bytes of a page and the number of the last one."""
+        return self.environment.stat()["psize"], self.environment.info()["last_pgno"]
+
     def has_room(self, size: int) -> bool:
         """See `growth.has_room`."""
         return growth.has_room(self, size)

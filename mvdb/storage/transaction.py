@@ -8,13 +8,14 @@ write transaction, with the next write). Whoever keeps it longer copies it first
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 import lmdb
 
 from mvdb.errors import ClosedError, CorruptionError, Error
+from mvdb.storage import untouched
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 
@@ -35,6 +36,7 @@ class Owner(Protocol):
     def failed_write(self, error: BaseException, doing: str) -> Exception: ...
     def has_room(self, size: int) -> bool: ...
     def make_room(self, size: int) -> Any: ...
+    def pages(self) -> tuple[int, int]: ...
 
 
 class ReadTransaction:
@@ -91,6 +93,19 @@ class ReadTransaction:
         try:
             value: memoryview | None = txn.get(key, None, self._tables[table])
             return value
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """The same for several keys; large values are not read, but for the first."""
+        txn = self._txn
+        if txn is None:
+            raise self._closed()
+        if not untouched.SUPPORTED:
+            return [self.get(table, key) for key in keys]
+        try:
+            page_size, last_page = self._owner.pages()
+            return list(untouched.values(txn, self._tables[table], keys, page_size, last_page))
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
 
@@ -197,6 +212,11 @@ class WriteTransaction(ReadTransaction):
             self.commit()
         else:
             self.abort()
+
+    def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """The values under several keys. Pages that this transaction wrote are not in the map, so
+        all are read."""
+        return [self.get(table, key) for key in keys]
 
     def put(self, table: str, key: Buffer, value: Buffer) -> None:
         """Store ``value`` under ``key``, replacing what is there."""

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from mvdb.index import layout, merging, pending, segment_writer, writing
+from mvdb.index import (
+    building,
+    extending,
+    layout,
+    lists,
+    merge,
+    merging,
+    order,
+    pending,
+    planning,
+    searching,
+    segment_writer,
+    writing,
+)
 
 
 @contextmanager
@@ -17,28 +30,65 @@ def lowered(
     base_tokens: int | None = None,
     fanout: int | None = None,
     chunk_bytes: int | None = None,
+    listed_tokens: int | None = None,
+    cluster_documents: int | None = None,
+    extent_bytes: int | None = None,
+    commit_tokens: int | None = None,
+    max_tokens: int | None = None,
+    growth: float | None = None,
+    step_bytes: int | None = None,
 ) -> Iterator[None]:
     """Within the block this process trains at `train_documents` documents, flushes a transaction
-    at `flush_bytes` of pending data, and merges `fanout` segments of `base_tokens`.
+    at `flush_bytes` of pending data, and merges `fanout` segments of `base_tokens`: up to
+    `commit_tokens` of them within a commit, more in steps of `step_bytes`, to at most `max_tokens`.
+    Segments of `listed_tokens` get lists, in extents of `extent_bytes`, and lie in the order of
+    clusters of `cluster_documents`. Centroids are extended when tokens are `growth` times as many.
 
     Thresholds belong to the process: blocks may be nested, but not overlap in several threads,
-    which would restore each other's values."""
-    with mock.patch.multiple(writing, TRAIN_DOCUMENTS=train_documents):
-        patches = []
-        if flush_bytes is not None:
-            patches.append(mock.patch.object(writing, "FLUSH_BYTES", flush_bytes))
-            patches.append(mock.patch.object(pending, "MEMORY_BYTES", flush_bytes // 2))
-        if base_tokens is not None:
-            patches.append(mock.patch.object(merging, "BASE_TOKENS", base_tokens))
-        if fanout is not None:
-            patches.append(mock.patch.object(merging, "FANOUT", fanout))
-        if chunk_bytes is not None:
-            patches.append(mock.patch.object(layout, "CHUNK_BYTES", chunk_bytes))
-            patches.append(mock.patch.object(segment_writer, "CHUNK_BYTES", chunk_bytes))
-        for patch in patches:
-            patch.start()
-        try:
-            yield
-        finally:
-            for patch in patches:
-                patch.stop()
+    which would restore each other's values, nor end while a database is open that works in the
+    background."""
+    wanted: list[tuple[object, str, object]] = [
+        (writing, "TRAIN_DOCUMENTS", train_documents),
+        (writing, "FLUSH_BYTES", flush_bytes),
+        (pending, "MEMORY_BYTES", None if flush_bytes is None else flush_bytes // 2),
+        (merging, "BASE_TOKENS", base_tokens),
+        (merging, "FANOUT", fanout),
+        (layout, "CHUNK_BYTES", chunk_bytes),
+        (segment_writer, "CHUNK_BYTES", chunk_bytes),
+        (merging, "LISTED_TOKENS", listed_tokens),
+        (order, "CLUSTER_DOCUMENTS", cluster_documents),
+        (lists, "EXTENT_BYTES", extent_bytes),
+        (merging, "COMMIT_TOKENS", commit_tokens),
+        (merging, "MAX_TOKENS", max_tokens),
+        (building, "MAX_TOKENS", max_tokens),
+        (extending, "GROWTH", growth),
+        (merge, "STEP_BYTES", step_bytes),
+    ]
+    with _patched(wanted):
+        yield
+
+
+@contextmanager
+def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
+    """Within the block searches of this process take the lists wherever there are any and more than
+    `candidates` documents are allowed: these, or k if it is more, are looked at by default."""
+    wanted: list[tuple[object, str, object]] = [
+        (planning, "_READ_LIST", 0.0),
+        (planning, "_GATHER_POSTING", 0.0),
+        (planning, "_ENOUGH", 0.0),
+        (planning, "_INTERACT_CODE", 1e-30),
+        (searching, "MIN_CANDIDATES", candidates),
+        (searching, "CANDIDATES_PER_HIT", 1),
+        (searching, "CANDIDATES_PER_ROOT", 0),
+    ]
+    with _patched(wanted):
+        yield
+
+
+@contextmanager
+def _patched(wanted: list[tuple[object, str, object]]) -> Iterator[None]:
+    with ExitStack() as patches:
+        for module, name, value in wanted:
+            if value is not None:
+                patches.enter_context(mock.patch.object(module, name, value))
+        yield

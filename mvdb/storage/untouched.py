@@ -1,0 +1,65 @@
+"""Large values by their place in the mapped file, without reading them.
+
+``txn.get`` reads a value whole before it returns it, to fault its pages in outside the
+interpreter's lock. Of a value of a megabyte that holds hundreds of documents a query needs few, so
+here the address is taken from the B-tree instead: a leaf holds, behind the key, the number of the
+page on which a large value begins (liblmdb's ``MDB_node`` with ``F_BIGDATA``, part of its file
+format). The node is found through the address of the key, which a cursor gives without reading the
+value. Where the map begins follows from one value that is read in the ordinary way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+SUPPORTED = sys.byteorder == "little" and struct.calcsize("P") == 8
+
+_NODE = struct.Struct("<HHHH")  # data size, low and high half; flags; key size
+_PAGE_NUMBER = struct.Struct("<Q")
+_BIG_DATA = 1
+_PAGE_HEADER = 16
+
+
+def values(
+    txn: Any, table: Any, keys: Iterable[bytes], page_size: int, last_page: int
+) -> Iterator[memoryview | None]:
+    """The values under `keys`; of large ones nothing is read, but for the first.
+
+    txn: of py-lmdb, read-only, with buffers. page_size, last_page: of its environment."""
+    begin: int | None = None  # address of the map
+    with txn.cursor(table) as cursor:
+        for key in keys:
+            place = _place(cursor, key) if cursor.set_key(key) else None
+            if begin is None or place is None or not place[0] <= last_page:
+                value: memoryview | None = txn.get(key, None, table)
+                if value is not None and place is not None and place[1] == len(value):
+                    begin = _address(value) - _PAGE_HEADER - place[0] * page_size
+                yield value
+                continue
+            page, size = place
+            if _PAGE_HEADER + size > (last_page + 1 - page) * page_size:
+                yield txn.get(key, None, table)  # liblmdb finds the words for it
+                continue
+            address = begin + page * page_size + _PAGE_HEADER
+            array = (ctypes.c_char * size).from_address(address)
+            yield memoryview(array).cast("B").toreadonly()
+
+
+def _place(cursor: Any, key: bytes) -> tuple[int, int] | None:
+    """First page and size of the large value that the cursor is at; None when it is not large."""
+    address = _address(cursor.key())
+    low, high, flags, key_size = _NODE.unpack(ctypes.string_at(address - _NODE.size, _NODE.size))
+    if not flags & _BIG_DATA or key_size != len(key):
+        return None
+    (page,) = _PAGE_NUMBER.unpack(ctypes.string_at(address + key_size, _PAGE_NUMBER.size))
+    return page, low | high << 16
+
+
+def _address(view: memoryview) -> int:
+    return int(np.frombuffer(view, np.uint8).ctypes.data)

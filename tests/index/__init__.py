@@ -1,0 +1,1 @@
+"""Segments with lists, merging in steps, centroids that grow, maintenance: over small files."""

@@ -1,0 +1,169 @@
+"""Collections about topics, and what is in the files made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mvdb
+from mvdb import core
+from mvdb.index import layout, manifest, unfinished
+from mvdb.index.layout import Part
+from mvdb.index.state import State
+from mvdb.reading import Readable
+from mvdb.storage.environment import Environment, ReadTransaction
+from tests.support.model import Floats, Id, brute_force, check_hits, unit
+
+DIM = 16
+TOPICS = 12
+LISTED: dict[str, Any] = {
+    "train_documents": 100,
+    "listed_tokens": 300,
+    "cluster_documents": 8,
+    "extent_bytes": 300,
+    "chunk_bytes": 4000,
+}
+"""Thresholds under which some hundred documents make a segment with lists, an order, several
+extents and chunks."""
+
+
+def topic_of(name: int) -> int:
+    """The topic of a document."""
+    return name % TOPICS
+
+
+def around(topic: int, seed: int, tokens: int, spread: float = 0.25) -> Floats:
+    """Unit vectors near a topic's directions."""
+    directions = unit(np.random.default_rng([topic, 9]).standard_normal((4, DIM)))
+    rng = np.random.default_rng([topic, seed, tokens])
+    return unit(
+        directions[rng.integers(0, 4, tokens)] + spread * rng.standard_normal((tokens, DIM))
+    )
+
+
+def vectors_of(name: int, version: int = 0) -> Floats:
+    """The tokens of a document, two to seven."""
+    return around(topic_of(name), 1000 * version + name, 2 + name % 6)
+
+
+def query_for(topic: int, seed: int = 0, tokens: int = 5) -> Floats:
+    """A query about a topic."""
+    return around(topic, 1_000_000 + seed, tokens)
+
+
+def put(db: Any, names: Sequence[int], version: int = 0) -> None:
+    """Writes documents with their topics as metadata."""
+    db.upsert(
+        list(names),
+        [vectors_of(name, version) for name in names],
+        texts=[f"{name} version {version}" for name in names],
+        metadata=[{"topic": topic_of(name), "n": name, "version": version} for name in names],
+    )
+
+
+def fill(db: Any, count: int, *, first: int = 0, commits: int = 1) -> None:
+    """Documents first .. first + count - 1 in so many commits."""
+    for part in np.array_split(np.arange(first, first + count), commits):
+        put(db, part.tolist())
+
+
+def scores_of(db: Readable, query: Floats) -> dict[Id, float]:
+    """Brute force over what is stored."""
+    names = list(db.ids())
+    return brute_force(query, dict(zip(names, db.vectors(names), strict=True)))
+
+
+def pairs(hits: Sequence[mvdb.Hit]) -> list[tuple[Id, float]]:
+    """Hits as plain values."""
+    return [(hit.id, hit.score) for hit in hits]
+
+
+def check(db: Readable, versions: dict[int, int], seed: int = 0) -> None:
+    """That the database holds these versions of documents, and finds them by brute force's order
+    in every way of searching."""
+    assert list(db.ids()) == sorted(versions)
+    for document in db.get(sorted(versions)):
+        assert document is not None
+        assert isinstance(document.id, int)
+        version = versions[document.id]
+        assert document.text == f"{document.id} version {version}", (document, version)
+        assert document.n_tokens == len(vectors_of(document.id, version))
+    query = query_for(seed % TOPICS, seed)
+    scores = scores_of(db, query)
+    for name, score in scores.items():
+        assert isinstance(name, int)
+        original = brute_force(query, {name: vectors_of(name, versions[name])})[name]
+        assert abs(score - original) < 0.3 * len(query), (name, score, original)
+    check_hits(db.search(query, 10, exact=True), scores, 10, len(query))
+    everything = max(1, len(scores))
+    check_hits(db.search(query, 10, candidates=everything), scores, 10, len(query))
+    check_hits(db.search(query, 10), scores, 10, len(query), complete=False)
+
+
+def open_state(db: mvdb.Database) -> tuple[ReadTransaction, State]:
+    """A transaction, to be closed, and the state in it, whose views are open."""
+    txn = db._environment.read()
+    state = db._cache.state(txn)
+    if state.segments:
+        state.segment_list(txn)
+    return txn, state
+
+
+def listed(db: mvdb.Database) -> list[bool]:
+    """For each segment whether it has lists."""
+    txn, state = open_state(db)
+    with txn:
+        return [segment.lists is not None for segment in state.segments]
+
+
+def ordered(db: mvdb.Database) -> list[bool]:
+    """For each segment whether its documents lie in an order of their own."""
+    txn, state = open_state(db)
+    with txn:
+        return [segment.order is not None for segment in state.segments]
+
+
+def left_over(path: Path) -> tuple[set[int], set[int]]:
+    """Segments that are listed as unfinished, and those with values in the file that belong to no
+    state and are not listed either."""
+    with Environment.open(path, readonly=True) as environment, environment.read() as txn:
+        known = {info.id for info in manifest.load(txn).segments}
+        begun = set(unfinished.load(txn))
+        there = {
+            int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate(layout.TABLE)
+        }
+        return begun, there - known - begun
+
+
+def part_keys(txn: ReadTransaction, part: Part) -> list[bytes]:
+    """The keys of all values of a kind of part."""
+    return [bytes(key) for key, _ in txn.iterate(layout.TABLE) if key[8] == part]
+
+
+def codes_of(txn: ReadTransaction, state: State, index: int) -> list[set[int]]:
+    """The centroid codes of each slot of a segment, read one by one."""
+    segment = state.segments[index]
+    everything = np.arange(len(segment), dtype=np.uint32)
+    segment.check_records(txn, everything)
+    result = []
+    for slot in range(len(segment)):
+        codes, _, n = segment.stored_vectors(txn, slot)
+        width = segment.code_bytes
+        raw = bytes(codes)
+        assert len(raw) == n * width
+        result.append(
+            {int.from_bytes(raw[at : at + width], "little") for at in range(0, len(raw), width)}
+        )
+    return result
+
+
+def load_query(vectors: Floats) -> core.Query:
+    """A query for the core."""
+    from mvdb.index.training import ROTATION_SEED
+
+    query = core.Query()
+    query.load(np.ascontiguousarray(vectors, np.float32), ROTATION_SEED)
+    return query

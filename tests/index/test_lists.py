@@ -1,0 +1,134 @@
+"""Inverted lists: what is written is what is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mvdb
+from mvdb import core
+from mvdb.index.lists import Builder, Lists
+from mvdb.index.prefetching import Prefetcher
+from mvdb.index.state import State
+from mvdb.storage.environment import ReadTransaction
+from tests.index.files import (
+    DIM,
+    LISTED,
+    codes_of,
+    fill,
+    listed,
+    load_query,
+    open_state,
+    ordered,
+    query_for,
+)
+from tests.support.thresholds import lowered
+
+
+def found_by_lists(
+    txn: ReadTransaction, state: State, index: int, n_lists: int
+) -> dict[int, set[int]]:
+    """The slots in each list of one segment, read through the core, a list at a time."""
+    views = state.segment_list(txn)
+    chosen = np.zeros(len(state.segments), np.uint8)
+    chosen[index] = 1
+    query = load_query(query_for(0))
+    result = {}
+    lists = state.segments[index].lists
+    assert lists is not None
+    lists.check_all()
+    bitmaps = core.Bitmaps([None] * len(state.segments))
+    for number in range(n_lists):
+        probe = np.array([(number, 0, 0, 1.0)], core.PROBE)
+        query.gather_start(views, chosen)
+        postings = query.gather(views, chosen, bitmaps, probe)
+        places, _ = query.gather_best(views, chosen, 100_000)
+        slots = places["document"].tolist()
+        assert (places["segment"] == index).all()
+        assert postings == len(slots) == len(set(slots)), "a document twice in a list"
+        result[number] = set(slots)
+    return result
+
+
+def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
+    """Every list of every segment, written with and without steps, against the codes themselves."""
+    path = tmp_path / "a.mvdb"
+    with lowered(**LISTED), mvdb.open(path, dim=DIM, bits=2, background=False) as db:
+        fill(db, 400)
+        fill(db, 300, first=400)
+        db.delete(range(0, 50))
+        assert listed(db) == [True, True]
+        assert all(ordered(db))
+    with lowered(**LISTED), mvdb.open(path, background=False) as db:
+        for turn in range(2):
+            txn, state = open_state(db)
+            with txn:
+                assert state.family is not None
+                n_lists = state.family.codec.n_centroids
+                for index in range(len(state.segments)):
+                    expected: dict[int, set[int]] = {i: set() for i in range(n_lists)}
+                    for slot, codes in enumerate(codes_of(txn, state, index)):
+                        for code in codes:
+                            expected[code].add(slot)
+                    assert found_by_lists(txn, state, index, n_lists) == expected
+                    lists = state.segments[index].lists
+                    assert lists is not None
+                    assert lists.n_extents > 1
+            if turn == 0:
+                db.optimize()
+        assert listed(db) == [True]
+
+
+@pytest.mark.parametrize("code_bytes", [2, 3])
+@pytest.mark.parametrize("n_lists", [1, core.LISTS_BLOCK, 3 * core.LISTS_BLOCK + 1, 70_000])
+def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int) -> None:
+    """Empty lists, full ones, documents without tokens, codes of every width."""
+    n_lists = min(n_lists, 1 << 8 * code_bytes)
+    rng = np.random.default_rng([code_bytes, n_lists])
+    lengths = rng.integers(0, 6, 300)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32)
+    codes = rng.integers(0, n_lists, starts[-1])
+    codes[::3] = n_lists - 1  # a full list
+    packed = np.zeros((len(codes), code_bytes), np.uint8)
+    for byte in range(code_bytes):
+        packed[:, byte] = codes >> 8 * byte & 255
+    builder = Builder(packed.reshape(-1), code_bytes, starts, n_lists)
+    extents = list(builder.extents())
+    lists = Lists(memoryview(builder.directory()), lambda i: memoryview(extents[i]), "here")
+    lists.check_all()
+    counts = core.count_lists(packed.reshape(-1), code_bytes, starts, n_lists)
+    members: dict[int, set[int]] = {}
+    for document in range(len(lengths)):
+        for code in codes[starts[document] : starts[document + 1]].tolist():
+            members.setdefault(code, set()).add(document)
+    assert counts.tolist() == [len(members.get(i, ())) for i in range(n_lists)]
+    some = np.array(sorted(members), np.uint32)
+    blocks = lists.blocks(some)
+    assert set(blocks.tolist()) == {code // core.LISTS_BLOCK for code in members}
+    assert len(lists.unread(blocks)) == 0
+
+
+def test_a_prefetch_of_all_lists_reads_their_bytes(tmp_path: Path) -> None:
+    """`reads` and bytes are those of whole pages around the blocks; nothing is asked for twice."""
+    with lowered(**LISTED), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+        fill(db, 400)
+        txn, state = open_state(db)
+        with txn:
+            segment = state.segments[0]
+            assert segment.lists is not None
+            blocks = segment.lists.blocks(np.arange(segment.lists.view.n_lists, dtype=np.uint32))
+            for mode in ("hint", "read"):
+                prefetcher = Prefetcher(mode)
+                try:
+                    fetches = prefetcher.query()
+                    fetches.lists(segment, blocks)
+                    assert fetches.reads >= 1
+                    assert fetches.bytes % 4096 == 0
+                finally:
+                    prefetcher.close()
+            segment.lists.check_all()
+            again = Prefetcher("hint").query()
+            again.lists(segment, blocks)
+            assert (again.reads, again.bytes) == (0, 0)
