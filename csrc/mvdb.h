@@ -173,6 +173,8 @@ typedef struct mv_query mv_query;
 
 mv_status mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
+/* Bytes of scratch memory that a query holds. */
+size_t mv_query_bytes(const mv_query *query);
 /* Loads a query of m >= 1 unit token vectors; scratch memory of earlier queries is reused. */
 mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim, uint64_t seed);
 

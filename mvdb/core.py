@@ -444,6 +444,11 @@ class Query:
         )
 
     @property
+    def nbytes(self) -> int:
+        """Scratch memory held, in bytes."""
+        return int(lib.mv_query_bytes(self._handle))
+
+    @property
     def n_blocks(self) -> int:
         """Blocks of PROBE_TOKENS tokens."""
         return -(-self.m // PROBE_TOKENS)

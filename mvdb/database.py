@@ -16,7 +16,8 @@ from mvdb import encoding, settings, streaming
 from mvdb.catalogue.ids import Id
 from mvdb.encoding import TextEncoder
 from mvdb.errors import ClosedError, DimensionMismatch, InvalidInputError, ReadOnlyError
-from mvdb.index import checking, generations, layout, manifest, prefetching
+from mvdb.index import budget, checking, generations, layout, manifest, prefetching
+from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.state import State, StateCache
@@ -47,6 +48,7 @@ def open(
     allow_encoder_mismatch: bool = False,
     prefetch: str = "hint",
     background: bool = True,
+    memory: int | None = None,
 ) -> Database:
     """Opens the database in the file `path`, creating it when it is not there.
 
@@ -68,6 +70,9 @@ def open(
             "read" has threads read it (where hints are ignored), "off" leaves it to page faults.
         background: keep the index in order in a thread of its own after commits; False leaves all
             but small merges to `optimize`.
+        memory: bytes that the process's own tables may take, centroids apart: what queries keep,
+            and what building works in; at least 32 MiB, default 768 MiB. The file's pages in
+            memory are the system's and not counted.
 
     Raises:
         FileNotFoundError: no such file, and create is False or readonly True.
@@ -80,6 +85,10 @@ def open(
         raise InvalidInputError(f'durability: "full" or "relaxed", not {durability!r}')
     if prefetch not in prefetching.MODES:
         raise InvalidInputError(f'prefetch: "hint", "read" or "off", not {prefetch!r}')
+    if memory is not None and (
+        isinstance(memory, bool) or not isinstance(memory, int) or memory < budget.LEAST
+    ):
+        raise InvalidInputError(f"memory: bytes, at least {budget.LEAST}, not {memory!r}")
     if map_size is not None and (not isinstance(map_size, int) or map_size <= 0):
         raise InvalidInputError(f"map_size: bytes, a whole number above 0, not {map_size!r}")
     text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
@@ -115,6 +124,7 @@ def open(
             readonly=readonly,
             prefetch=prefetch,
             background=background,
+            memory=memory or budget.DEFAULT,
         )
     except BaseException:
         environment.close()
@@ -137,12 +147,14 @@ class Database(Readable):
         readonly: bool,
         prefetch: str,
         background: bool,
+        memory: int,
     ) -> None:
         self._environment = environment
         self._path = Path(environment.path)
         self._encoder = encoder
         self._readonly = readonly
-        self._queries = QueryPool()
+        self._budget = Budget(memory)
+        self._queries = QueryPool(self._budget.queries)
         self._prefetcher = Prefetcher(prefetch)
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -164,6 +176,7 @@ class Database(Readable):
             self._cache,
             self._new_writer,
             self._build_executor,
+            self._budget,
             in_background=background and not readonly,
         )
         if problem is not None:
@@ -258,6 +271,7 @@ class Database(Readable):
             bits=self.bits,
             folder=str(self.path.absolute().parent),
             executor=self._build_executor,
+            budget=self._budget,
         )
 
     def _transaction_ended(self, *, committed: bool = False) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from mvdb.errors import Error
 from mvdb.index import extending, merging, unfinished
+from mvdb.index.budget import Budget
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
 from mvdb.index.state import State, StateCache
@@ -38,6 +39,7 @@ class Maintenance:
         cache: StateCache,
         new_writer: Callable[[WriteTransaction], IndexWriter],
         executor: Callable[[], Executor],
+        budget: Budget,
         *,
         in_background: bool,
     ) -> None:
@@ -45,6 +47,7 @@ class Maintenance:
         self._cache = cache
         self._new_writer = new_writer
         self._executor = executor
+        self._budget = budget
         self._in_background = in_background
         self._thread: threading.Thread | None = None
         self._working = threading.Lock()  # held by whoever does maintenance
@@ -166,7 +169,7 @@ class Maintenance:
     def _extend(self) -> None:
         with self._reading() as (_, state):
             generation = state.manifest.generation
-        spec = extending.extended(self._reading, self._executor())
+        spec = extending.extended(self._reading, self._executor(), self._budget.sample)
         with self._step() as writer:
             if writer.generation == generation:  # else another process was first
                 writer.extend(spec)

@@ -9,10 +9,12 @@ from mvdb import core
 
 
 class QueryPool:
-    """Keeps as many query objects as calls have run at once. Safe from many threads: list.append
-    and list.pop are atomic."""
+    """Keeps the query objects of past calls for the next ones, as many as fit into `limit` bytes of
+    scratch memory, but at least one. Safe from many threads: list.append and list.pop are
+    atomic."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._free: list[core.Query] = []
 
     @contextmanager
@@ -25,4 +27,5 @@ class QueryPool:
         try:
             yield query
         finally:
-            self._free.append(query)
+            if not self._free or sum(one.nbytes for one in self._free) < self._limit:
+                self._free.append(query)

@@ -16,6 +16,14 @@ mv_status mv_query_new(mv_query **out) {
   return MV_OK;
 }
 
+size_t mv_query_bytes(const mv_query *query) {
+  return query->rotated.capacity + query->plain.capacity + query->packed.capacity +
+         query->scales.capacity + query->table16.capacity + query->table8.capacity +
+         query->rows.capacity + query->dots.capacity + query->lanes.capacity +
+         query->sums.capacity + query->documents.capacity + query->groups.capacity +
+         query->found.capacity + query->order.capacity;
+}
+
 void mv_query_free(mv_query *query) {
   if (query == NULL) return;
   mv_buffer_free(&query->rotated);

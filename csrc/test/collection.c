@@ -45,7 +45,8 @@ static void put_codec(collection *out, uint32_t chunk, const float *vectors,
   for (uint32_t i = first; i < last; i++) {
     const size_t at = out->starts[i] - begin;
     MUST(mv_decode(out->view.codec, codes + at * out->code_bytes, out->code_bytes,
-                   records + at * out->token_bytes, lengths[i], out->decoded + out->starts[i] * dim) == MV_OK);
+                   records + at * out->token_bytes, lengths[i],
+                   out->decoded + out->starts[i] * dim) == MV_OK);
   }
 }
 

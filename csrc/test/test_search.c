@@ -291,7 +291,8 @@ static void test_ties(void) {
   MUST(mv_query_new(&query) == MV_OK);
   MUST(mv_query_load(query, vector, 1, DIM, ROTATION_SEED) == MV_OK);
   for (size_t limit = 0; limit <= 2 * N; limit++) {
-    CHECK(mv_coarse(query, both, 2, everything, allowed, limit, places, scores, &count) == MV_OK, "ties");
+    CHECK(mv_coarse(query, both, 2, everything, allowed, limit, places, scores, &count) == MV_OK,
+          "ties");
     CHECK(count == limit, "%zu of %zu", count, limit);
     for (uint32_t i = 0; i < count; i++) {
       CHECK(places[i].segment == i / N && places[i].document == i % N, "rank %u", i);
@@ -301,7 +302,8 @@ static void test_ties(void) {
   CHECK(count == 0, "%zu of no segments", count);
   float *wide = draw_rows(&seed, 1, 40);
   MUST(mv_query_load(query, wide, 1, 40, ROTATION_SEED) == MV_OK);
-  CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) == MV_ERROR_ARGUMENT,
+  CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) ==
+            MV_ERROR_ARGUMENT,
         "a query of other dimensions");
   mv_query_free(query);
   collection_free(&docs);
@@ -327,7 +329,9 @@ static void test_long(void) {
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
   MUST(mv_query_load(query, queries, M, DIM, ROTATION_SEED) == MV_OK);
-  CHECK(mv_coarse(query, &w.parts[0].view, 1, everything, allowed, 2, places, scores, &count) == MV_OK, "long");
+  CHECK(mv_coarse(query, &w.parts[0].view, 1, everything, allowed, 2, places, scores, &count) ==
+            MV_OK,
+        "long");
   CHECK(count == 2 && places[0].document == 1, "the long document is the best");
   double *rotated = rotate(queries, M, DIM);
   for (size_t i = 0; i < 2; i++) {

@@ -35,14 +35,14 @@ def is_due(current: Manifest) -> bool:
     )
 
 
-def extended(reading: Reading, executor: Executor) -> core.CodecSpec:
+def extended(reading: Reading, executor: Executor, memory: int) -> core.CodecSpec:
     """The current codec with the centroids that are due, trained on an even sample of what is
-    stored."""
+    stored that takes at most `memory` bytes."""
     with reading() as (txn, state):
         generation = state.manifest.generation
         spec = generations.load_spec(txn, generation)
         n_tokens = int(AHEAD * state.manifest.live_tokens)
-        drawn = _draw(state, training.sample_size(n_tokens))
+        drawn = _draw(state, training.sample_size(n_tokens, spec.dim, memory))
     points = np.concatenate([*_points(reading, drawn), np.empty((0, spec.rows.shape[1]), np.int8)])
     return training.extend(spec, points, n_tokens, SEED + generation, executor)
 

@@ -20,20 +20,19 @@ from mvdb.storage import envelope
 
 EXTENT_BYTES = (1 << 20) - 4096
 """Blocks of an extent, at most (one block may exceed it): see `layout.CHUNK_BYTES`."""
-PASS_POSTINGS = 32 << 20
-"""Postings collected at a time while lists are made: 128 MiB."""
 
+_POSTING_BYTES = 10  # collected, packed at most, and begun with
 _COUNTS = struct.Struct("<III")  # lists, blocks, extents
 
 
-def _passes(counts: core.Numbers) -> Iterator[tuple[int, int]]:
-    """Ranges of lists, whole blocks, with at most PASS_POSTINGS postings or one block."""
+def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of lists, whole blocks, with at most so many postings or one block."""
     blocks = np.add.reduceat(
         counts, np.arange(0, len(counts), core.LISTS_BLOCK), dtype=np.int64
     ).tolist()
     first, total = 0, 0
     for i, size in enumerate(blocks):
-        if total and total + size > PASS_POSTINGS:
+        if total and total + size > most:
             yield first, i * core.LISTS_BLOCK
             first, total = i * core.LISTS_BLOCK, 0
         total += size
@@ -41,15 +40,21 @@ def _passes(counts: core.Numbers) -> Iterator[tuple[int, int]]:
 
 
 class Builder:
-    """Makes the lists of documents given by their codes."""
+    """Makes the lists of documents given by their codes, in about `memory` bytes."""
 
     def __init__(
-        self, codes: core.Bytes, code_bytes: int, starts: core.Numbers, n_lists: int
+        self,
+        codes: core.Bytes,
+        code_bytes: int,
+        starts: core.Numbers,
+        n_lists: int,
+        memory: int,
     ) -> None:
         self._codes = codes
         self._code_bytes = code_bytes
         self._starts = starts
         self._n_lists = n_lists
+        self._memory = memory
         self._sizes: list[int] = []
         self._checksums: list[int] = []
         self._extent_blocks = [0]
@@ -70,7 +75,7 @@ class Builder:
 
     def _blocks(self) -> Iterator[memoryview]:
         counts = core.count_lists(self._codes, self._code_bytes, self._starts, self._n_lists)
-        for first, last in _passes(counts):
+        for first, last in _passes(counts, self._memory // _POSTING_BYTES):
             packed, sizes = core.pack_lists(
                 self._codes, self._code_bytes, self._starts, counts, first, last
             )

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mvdb import core
 
-MEMORY_BYTES = 32 << 20
 BATCH_TOKENS = 16_384
 
 
@@ -40,9 +39,10 @@ class Batch:
 class Pending:
     """An append-only list of documents with their vectors."""
 
-    def __init__(self, folder: str, dim: int) -> None:
+    def __init__(self, folder: str, dim: int, memory: int) -> None:
+        """The vectors are kept in memory up to `memory` bytes."""
         self._dim = dim
-        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=folder)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(max_size=memory, dir=folder)  # noqa: SIM115
         self._documents: list[PendingDocument] = []
         self._dropped: set[int] = set()
         self.n_tokens = 0

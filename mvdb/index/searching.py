@@ -110,7 +110,11 @@ class Search:
             if not options.exact:
                 places = self._contenders(places, self._score(places), options.k)
         else:
-            ranked, coarse = self._coarse(allowed, plan, options.nprobe or NPROBE, wanted)
+            nprobe = options.nprobe or NPROBE
+            ranked, coarse = self._coarse(allowed, plan, nprobe, wanted)
+            if plan == planning.LISTS and len(ranked) < min(options.k, n_allowed):
+                # A filter may leave hardly any of those that are like the query.
+                ranked, coarse = self._coarse(allowed, planning.INTERACTION, nprobe, wanted)
             places = self._search(allowed, ranked, coarse, options.k)
         found = self._rank(places, options.k, options.min_score)
         self._fetches.end()

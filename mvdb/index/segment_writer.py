@@ -62,10 +62,12 @@ class EncodedDocument:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a segment needs to get inverted lists: its codec, and where temporary files may lie."""
+    """What a segment needs to get inverted lists: its codec, where temporary files may lie, and how
+    many bytes may be worked in."""
 
     codec: core.Codec
     folder: str
+    memory: int
 
 
 class SegmentWriter:
@@ -185,7 +187,9 @@ class SegmentWriter:
         codes = np.frombuffer(contents(self._all_codes), np.uint8)
         starts = np.array(self._starts, np.uint32)
         codec = self._listing.codec
-        builder = lists.Builder(codes, codec.code_bytes, starts, codec.n_centroids)
+        builder = lists.Builder(
+            codes, codec.code_bytes, starts, codec.n_centroids, self._listing.memory
+        )
         for index, extent in enumerate(builder.extents()):
             self._put(Part.LISTS, index, extent)
             yield

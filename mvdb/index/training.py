@@ -23,8 +23,6 @@ CENTROIDS_PER_ROOT = 18
 MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
-MAX_SAMPLE = 3 << 20
-"""Points of a sample at most: 400 MB at 128 dimensions."""
 GROUP_SAMPLE = 256
 """Points per group when the groups are trained."""
 GROUP_ITERATIONS = 8
@@ -41,9 +39,12 @@ def centroid_count(n_tokens: int) -> int:
     return int(min(wanted, limit, MAX_CENTROIDS)) or 1
 
 
-def sample_size(n_tokens: int) -> int:
-    """Tokens that training wants to see of a collection of so many."""
-    return min(n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens), MAX_SAMPLE)
+def sample_size(n_tokens: int, dim: int, memory: int) -> int:
+    """Tokens that training wants to see of a collection of so many, as points in `memory`
+    bytes."""
+    return min(
+        n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens), memory // core.padded_dim(dim)
+    )
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ class Sample:
     vectors: core.Floats
 
 
-def draw(batches: Iterable[NDArray[np.float16]], n_tokens: int, seed: int) -> Sample:
+def draw(
+    batches: Iterable[NDArray[np.float16]], n_tokens: int, seed: int, dim: int, memory: int
+) -> Sample:
     """Draws a sample of `n_tokens` vectors that come in batches; keeps one batch in memory and the
     points."""
     rng = np.random.default_rng(seed)
-    wanted = sample_size(n_tokens)
+    wanted = sample_size(n_tokens, dim, memory)
     chosen = np.sort(rng.choice(n_tokens, wanted, replace=False, shuffle=False))
     kept = np.sort(rng.choice(wanted, min(wanted, SCALE_SAMPLE), replace=False, shuffle=False))
     points, vectors = [], []

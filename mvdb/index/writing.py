@@ -25,6 +25,7 @@ from mvdb.index import (
     merging,
     training,
 )
+from mvdb.index.budget import Budget
 from mvdb.index.manifest import FLOAT16, SegmentInfo
 from mvdb.index.merge import Merge
 from mvdb.index.ordered_writer import OrderedWriter
@@ -35,8 +36,6 @@ from mvdb.storage.environment import WriteTransaction
 
 TRAIN_DOCUMENTS = 1000
 TRAIN_TOKENS = 100_000
-FLUSH_BYTES = 64 << 20
-"""Pending vectors (as float16) and texts of a trained database are flushed beyond this."""
 UNTRAINED_FLUSH_TOKENS = 4_000_000
 """Before training a transaction collects up to this many tokens, to train on all of them."""
 TRAINING_SEED = 1
@@ -54,6 +53,7 @@ class IndexWriter:
         bits: int,
         folder: str,
         executor: Callable[[], Executor],
+        budget: Budget,
     ) -> None:
         self.txn = txn
         self._base = base
@@ -62,6 +62,7 @@ class IndexWriter:
         self._bits = bits
         self._folder = folder
         self._executor = executor
+        self._budget = budget
         self._pending: Pending | None = None
         self._deleted: dict[int, list[int]] = {}  # segment id -> rows
         self._state: State | None = base
@@ -89,7 +90,7 @@ class IndexWriter:
             id_table.put(self.txn, key, first + i)
             documents.append(PendingDocument(first + i, key, int(lengths[i]), *stored[i]))
         if self._pending is None:
-            self._pending = Pending(self._folder, self._dim)
+            self._pending = Pending(self._folder, self._dim, self._budget.pending // 2)
         self._pending.append(documents, vectors)
         self._manifest = replace(
             self._manifest,
@@ -107,7 +108,7 @@ class IndexWriter:
                 pending.n_tokens > UNTRAINED_FLUSH_TOKENS
                 or pending.stored_bytes > UNTRAINED_FLUSH_TOKENS * 32
             )
-        return size + pending.stored_bytes > FLUSH_BYTES
+        return size + pending.stored_bytes > self._budget.pending
 
     def _is_trainable(self) -> bool:
         return self._manifest.generation == 0 and self._bits != 16
@@ -246,7 +247,7 @@ class IndexWriter:
         codec = self._codec()
         if codec is None or n_tokens < merging.LISTED_TOKENS:
             return number, None
-        return number, Listing(codec, self._folder)
+        return number, Listing(codec, self._folder, self._budget.postings)
 
     # ---- training ----
 
@@ -263,7 +264,7 @@ class IndexWriter:
         n_tokens = sum(len(batch.vectors) for batch in batches())
         executor = self._executor()
         vectors = (batch.vectors for batch in batches())
-        sample = training.draw(vectors, n_tokens, TRAINING_SEED)
+        sample = training.draw(vectors, n_tokens, TRAINING_SEED, self._dim, self._budget.sample)
         spec = training.train(sample, self._bits, TRAINING_SEED, executor)
         del sample  # the encoding that follows needs the memory
         old = self._manifest
@@ -309,7 +310,11 @@ class IndexWriter:
 
     def _extend_now(self) -> None:
         state = self._open_state()
-        self.extend(extending.extended(lambda: nullcontext((self.txn, state)), self._executor()))
+        self.extend(
+            extending.extended(
+                lambda: nullcontext((self.txn, state)), self._executor(), self._budget.sample
+            )
+        )
 
     # ---- merging ----
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import mvdb
 from mvdb import core
@@ -25,6 +26,16 @@ from tests.index.files import (
     query_for,
 )
 from tests.support.thresholds import lowered
+
+
+class InMemory:
+    """Extents that are not in a file."""
+
+    def __init__(self, extents: list[bytes]) -> None:
+        self.bodies = [memoryview(extent) for extent in extents]
+
+    def open(self, indexes: NDArray[np.integer]) -> None:
+        """They are."""
 
 
 def found_by_lists(
@@ -96,7 +107,8 @@ def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int) -> None:
         packed[:, byte] = codes >> 8 * byte & 255
     builder = Builder(packed.reshape(-1), code_bytes, starts, n_lists)
     extents = list(builder.extents())
-    lists = Lists(memoryview(builder.directory()), lambda i: memoryview(extents[i]), "here")
+    lists = Lists(memoryview(builder.directory()), lambda n: InMemory(extents[:n]), "here")
+    assert lists.n_extents == len(extents)
     lists.check_all()
     counts = core.count_lists(packed.reshape(-1), code_bytes, starts, n_lists)
     members: dict[int, set[int]] = {}

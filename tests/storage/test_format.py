@@ -41,6 +41,9 @@ def test_frozen_constants_are_what_files_hold() -> None:
         "DOCUMENTS": 9,
         "FIELDS": 10,
         "TOMBSTONES": 11,
+        "LIST_DIRECTORY": 12,
+        "LISTS": 13,
+        "ORDER": 14,
     }
 
 

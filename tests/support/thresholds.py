@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 from mvdb.index import (
+    budget,
     building,
     extending,
     layout,
@@ -14,7 +15,6 @@ from mvdb.index import (
     merge,
     merging,
     order,
-    pending,
     planning,
     searching,
     segment_writer,
@@ -49,8 +49,7 @@ def lowered(
     background."""
     wanted: list[tuple[object, str, object]] = [
         (writing, "TRAIN_DOCUMENTS", train_documents),
-        (writing, "FLUSH_BYTES", flush_bytes),
-        (pending, "MEMORY_BYTES", None if flush_bytes is None else flush_bytes // 2),
+        (budget.Budget, "pending", flush_bytes),
         (merging, "BASE_TOKENS", base_tokens),
         (merging, "FANOUT", fanout),
         (layout, "CHUNK_BYTES", chunk_bytes),
@@ -73,16 +72,20 @@ def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
     """Within the block searches of this process take the lists wherever there are any and more than
     `candidates` documents are allowed: these, or k if it is more, are looked at by default."""
     wanted: list[tuple[object, str, object]] = [
-        (planning, "_READ_LIST", 0.0),
-        (planning, "_GATHER_POSTING", 0.0),
         (planning, "_ENOUGH", 0.0),
-        (planning, "_INTERACT_CODE", 1e-30),
+        (planning, "choose", _lists_if_possible),
         (searching, "MIN_CANDIDATES", candidates),
         (searching, "CANDIDATES_PER_HIT", 1),
         (searching, "CANDIDATES_PER_ROOT", 0),
     ]
     with _patched(wanted):
         yield
+
+
+def _lists_if_possible(estimates: dict[str, float], n_allowed: int, wanted: int) -> str:
+    if n_allowed <= wanted:
+        return planning.EXACT
+    return planning.LISTS if planning.LISTS in estimates else planning.INTERACTION
 
 
 @contextmanager

@@ -1,0 +1,82 @@
+#include "packing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Cuts a stream of blocks into extents of about equally many, each with its slack. */
+static void cut(packing *out, const uint8_t *stream, uint32_t n_blocks, uint32_t n_extents) {
+  out->extent_blocks = room((size_t)n_extents + 1, sizeof(uint32_t));
+  out->extents = room(n_extents, sizeof *out->extents);
+  out->extent_sizes = room(n_extents, sizeof(size_t));
+  for (uint32_t e = 0; e <= n_extents; e++) {
+    out->extent_blocks[e] = (uint32_t)((uint64_t)n_blocks * e / n_extents);
+  }
+  for (uint32_t e = 0; e < n_extents; e++) {
+    const size_t begin = out->block_starts[out->extent_blocks[e]];
+    const size_t size = out->block_starts[out->extent_blocks[e + 1]] - begin;
+    out->extent_sizes[e] = size + MV_LISTS_SLACK;
+    out->extents[e] = room(out->extent_sizes[e], 1);
+    memcpy(out->extents[e], stream + begin, size);
+    memset(out->extents[e] + size, 0xa5, MV_LISTS_SLACK);
+  }
+}
+
+void packing_build(packing *out, const uint32_t *counts, const uint32_t *documents,
+                   uint32_t n_lists, uint32_t n_extents) {
+  const uint32_t n_blocks = (n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
+  uint8_t *stream = room(mv_lists_bound(counts, n_lists), 1);
+  uint32_t *sizes = room(n_blocks, sizeof *sizes);
+  size_t size;
+  MUST(mv_lists_pack(counts, documents, n_lists, stream, sizes, &size) == MV_OK);
+  MUST(size <= mv_lists_bound(counts, n_lists));
+  out->block_starts = room((size_t)n_blocks + 1, sizeof(uint32_t));
+  out->block_starts[0] = 0;
+  for (uint32_t b = 0; b < n_blocks; b++) {
+    out->block_starts[b + 1] = out->block_starts[b] + sizes[b];
+  }
+  MUST(out->block_starts[n_blocks] == size);
+  n_extents = n_extents < n_blocks ? n_extents : n_blocks;
+  cut(out, stream, n_blocks, n_extents);
+  out->view = (mv_lists){n_lists, n_extents, out->block_starts, out->extent_blocks,
+                         (const uint8_t *const *)out->extents};
+  MUST(mv_lists_check(&out->view, out->extent_sizes) == MV_OK);
+  free(stream);
+  free(sizes);
+}
+
+/* Collects in two parts, the border inside a block where there is more than one list. */
+void packing_of_codes(packing *out, const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
+                      uint32_t n_documents, uint32_t n_lists, uint32_t n_extents) {
+  const uint32_t border = n_lists / 2;
+  uint32_t *counts = room(n_lists, sizeof *counts);
+  MUST(mv_lists_count(codes, code_bytes, starts, n_documents, n_lists, counts) == MV_OK);
+  size_t total = 0, before = 0;
+  for (uint32_t c = 0; c < n_lists; c++) {
+    if (c == border) before = total;
+    total += counts[c];
+  }
+  uint32_t *documents = room(total, sizeof *documents);
+  MUST(mv_lists_collect(codes, code_bytes, starts, n_documents, 0, border, counts, documents) ==
+       MV_OK);
+  MUST(mv_lists_collect(codes, code_bytes, starts, n_documents, border, n_lists, counts,
+                        documents + before) == MV_OK);
+  packing_build(out, counts, documents, n_lists, n_extents);
+  free(counts);
+  free(documents);
+}
+
+void packing_free(packing *used) {
+  for (uint32_t e = 0; e < used->view.n_extents; e++) free(used->extents[e]);
+  free(used->block_starts);
+  free(used->extent_blocks);
+  free(used->extents);
+  free(used->extent_sizes);
+}
+
+uint8_t *codes_of(const uint32_t *numbers, size_t n, size_t code_bytes) {
+  uint8_t *codes = room(n, code_bytes);
+  for (size_t i = 0; i < n * code_bytes; i++) {
+    codes[i] = (uint8_t)(numbers[i / code_bytes] >> 8 * (i % code_bytes) & 255);
+  }
+  return codes;
+}

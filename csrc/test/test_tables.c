@@ -1,0 +1,332 @@
+/* The tables of centroid scores: those of a few groups against those of all, whatever was in them
+ * before. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "../base/random.h"
+#include "../search/query.h"
+#include "check.h"
+#include "collection.h"
+
+static uint64_t seed = 167;
+
+enum { DIM = 32, ABSENT = -32768 };
+
+static const uint8_t everything[] = {1};
+static const uint8_t *const unrestricted[] = {NULL};
+
+static mv_query *query_new(void) {
+  mv_query *query;
+  MUST(mv_query_new(&query) == MV_OK);
+  return query;
+}
+
+static void load(mv_query *query, const float *vectors, size_t m, size_t groups_wanted) {
+  MUST(mv_query_load(query, vectors, m, DIM, ROTATION_SEED) == MV_OK);
+  query->groups_wanted = groups_wanted;
+}
+
+/* ---- what must be in the tables ---- */
+
+/* Whether a group is among the best `wanted` of a token of the block, by whole numbers; groups as
+ * good as the last one are. */
+static int is_wanted(const model *used, const mv_block *block, uint32_t group, size_t wanted) {
+  const uint32_t n = used->spec.n_groups;
+  const size_t padded = mv_padded_dim(used->spec.dim);
+  for (size_t l = 0; l < block->tokens; l++) {
+    size_t better = 0;
+    int64_t mine = 0;
+    for (uint32_t i = 0; i <= n; i++) {
+      const uint32_t g = i == 0 ? group : i - 1; /* its own score first */
+      int64_t dot = 0;
+      for (size_t d = 0; d < padded; d++) {
+        dot += ((int)used->group_rows[g * padded + d] - 128) *
+               block->packed[d / 4 * block->lanes * 4 + l * 4 + d % 4];
+      }
+      if (i == 0) mine = dot;
+      better += dot > mine;
+    }
+    if (better < wanted) return 1;
+  }
+  return 0;
+}
+
+/* The bytes of a row, and its extremes. */
+static void check_row(const mv_query *query, const int16_t *row, const uint8_t *bytes,
+                      const int16_t *low, size_t tokens) {
+  for (size_t l = 0; l < tokens; l++) {
+    const float x = (float)(row[l] - low[l]) * query->coarse_scale[l];
+    CHECK(bytes[l] == (uint8_t)(x + 0.5f), "lane %zu: %d for %d", l, bytes[l], row[l]);
+  }
+}
+
+static void extremes(const mv_query *query, const model *used, size_t lane, int16_t *low,
+                     int16_t *high) {
+  const uint8_t *present = query->groups.data;
+  const int16_t *table = query->table16.data;
+  *low = INT16_MAX;
+  *high = INT16_MIN;
+  for (uint32_t g = 0; g < used->spec.n_groups; g++) {
+    for (uint32_t c = used->group_starts[g]; present[g] && c < used->group_starts[g + 1]; c++) {
+      const int16_t x = table[c * query->table_lanes + lane];
+      *low = x < *low ? x : *low;
+      *high = x > *high ? x : *high;
+    }
+  }
+}
+
+/* Scales, offset and floor follow from the extremes of what is present. */
+static void check_scales(const mv_query *query, const model *used, const mv_block *block,
+                         int16_t *low, int all) {
+  double widest = 0, offset = 0;
+  int16_t high[MV_LANES_MAX];
+  for (size_t l = 0; l < block->tokens; l++) {
+    const double real = (double)query->unit[l] * (double)block->scale[l];
+    extremes(query, used, l, &low[l], &high[l]);
+    widest = fmax(widest, real * (high[l] - low[l]));
+    offset += real * low[l];
+    const float least = all ? -FLT_MAX : query->unit[l] * (float)low[l];
+    CHECK(query->floor[l] == least, "floor %g", (double)query->floor[l]);
+  }
+  CHECK(fabs((double)query->coarse_step - widest / 255) < 1e-6, "step");
+  CHECK(fabs((double)query->coarse_offset - offset) < 1e-4, "offset");
+}
+
+static void check_tables(const mv_query *query, const model *used, size_t index, size_t wanted,
+                         const mv_query *full, const char *what) {
+  mv_block block;
+  int16_t low[MV_LANES_MAX] = {0};
+  const int16_t *table = query->table16.data, *all = full->table16.data;
+  const uint8_t *bytes = query->table8.data, *present = query->groups.data;
+  const int whole = wanted == 0 || wanted >= used->spec.n_groups;
+  mv_query_block(query, index, &block);
+  check_scales(query, used, &block, low, whole);
+  for (uint32_t g = 0; g < used->spec.n_groups; g++) {
+    CHECK(present[g] == (whole || is_wanted(used, &block, g, wanted)), "%s: group %u", what, g);
+    for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
+      const size_t at = c * block.lanes;
+      if (present[g]) {
+        CHECK(memcmp(table + at, all + at, block.lanes * 2) == 0, "%s: row %u", what, c);
+        check_row(query, table + at, bytes + at, low, block.tokens);
+        continue;
+      }
+      for (size_t l = 0; l < block.lanes; l++) {
+        CHECK(table[at + l] == ABSENT && bytes[at + l] == 0, "%s: row %u holds %d, %d", what, c,
+              table[at + l], bytes[at + l]);
+      }
+    }
+  }
+}
+
+/* The tables that a query has of a block now, against those of a query made for it. */
+static void check_block(mv_query *query, const model *used, const float *vectors, size_t m,
+                        size_t index, size_t wanted, const char *what) {
+  mv_query *full = query_new();
+  load(full, vectors, m, 0);
+  CHECK(mv_query_tables(query, used->codec, index) == MV_OK, "%s", what);
+  MUST(mv_query_tables(full, used->codec, index) == MV_OK);
+  check_tables(query, used, index, wanted, full, what);
+  if (wanted >= used->spec.n_groups) {
+    const size_t n = (size_t)used->spec.n_centroids * full->table_lanes;
+    CHECK(memcmp(query->table8.data, full->table8.data, n) == 0, "%s: all groups", what);
+    CHECK(memcmp(query->floor, full->floor, full->table_lanes * sizeof(float)) == 0, "%s", what);
+  }
+  mv_query_free(full);
+}
+
+/* ---- one after the other ---- */
+
+enum { N_MODELS = 3, SAMPLE = 400, LONGEST = 70 };
+
+typedef struct world {
+  float *vectors;
+  model models[N_MODELS];
+} world;
+
+static void world_build(world *w) {
+  static const uint32_t shapes[N_MODELS][2] = {{300, 30}, {120, 12}, {300, 9}};
+  w->vectors = draw_topics(&seed, SAMPLE, DIM, 40, 0.7);
+  for (size_t i = 0; i < N_MODELS; i++) {
+    model_train(&w->models[i], (model_shape){DIM, 2, shapes[i][0], shapes[i][1]}, w->vectors,
+                SAMPLE);
+  }
+}
+
+static void world_free(world *w) {
+  for (size_t i = 0; i < N_MODELS; i++) model_free(&w->models[i]);
+  free(w->vectors);
+}
+
+/* Codecs, numbers of lanes, queries, blocks and numbers of groups in any order leave no trace. */
+static void test_order(const world *w) {
+  static const size_t tokens[] = {1, 10, 16, 17, 32, 33, 45, LONGEST};
+  static const size_t wanted[] = {0, 1, 2, 5, 11, 12, 30, 1000};
+  mv_query *query = query_new();
+  for (int step = 0; step < 400; step++) {
+    const size_t m = tokens[mv_random_below(&seed, 8)];
+    const size_t groups = wanted[mv_random_below(&seed, 8)];
+    const float *vectors = w->vectors + mv_random_below(&seed, SAMPLE - LONGEST) * DIM;
+    load(query, vectors, m, groups);
+    for (int visit = 0; visit < 3; visit++) {
+      const model *used = &w->models[mv_random_below(&seed, N_MODELS)];
+      const size_t index = mv_random_below(&seed, mv_query_blocks(query));
+      check_block(query, used, vectors, m, index, groups, "any order");
+    }
+  }
+  mv_query_free(query);
+}
+
+/* ---- a codec where another one was ---- */
+
+static union {
+  struct mv_codec codec;
+  max_align_t aligned;
+} slot;
+static int slot_used;
+
+/* Every codec lies at the same address, one after the other. */
+static void *slot_hook(void *pointer, size_t size) {
+  if (pointer == &slot) {
+    slot_used = 0;
+    return NULL;
+  }
+  if (size == sizeof slot.codec && !slot_used) {
+    slot_used = 1;
+    return &slot;
+  }
+  if (size == 0) {
+    free(pointer);
+    return NULL;
+  }
+  return realloc(pointer, size);
+}
+
+/* Tables outlive the codec that they were made with: another one at its address is another one. */
+static void test_same_address(const world *w) {
+  mv_alloc_set_hook(slot_hook);
+  mv_query *query = query_new();
+  for (int step = 0; step < 30; step++) {
+    model now = w->models[step % N_MODELS];
+    const size_t groups = 1 + (size_t)step % 4;
+    const float *vectors = w->vectors + step * DIM;
+    MUST(mv_codec_new(&now.spec, &now.codec) == MV_OK);
+    MUST(now.codec == &slot.codec);
+    load(query, vectors, 7, groups);
+    check_block(query, &now, vectors, 7, 0, groups, "a codec at the address of another");
+    mv_codec_free(now.codec);
+  }
+  mv_query_free(query);
+  mv_alloc_set_hook(NULL);
+}
+
+/* ---- memory that runs out ---- */
+
+static long made, fail_at = -1;
+
+static void *failing_hook(void *pointer, size_t size) {
+  if (size == 0) {
+    free(pointer);
+    return NULL;
+  }
+  return made++ == fail_at ? NULL : realloc(pointer, size);
+}
+
+/* Tables that could not be made leave the query as it was, or without any. */
+static void test_failures(const world *w) {
+  mv_alloc_set_hook(failing_hook);
+  for (size_t first = 0; first < N_MODELS; first++) {
+    for (size_t then = 0; then < N_MODELS; then++) {
+      for (long at = 0;; at++) {
+        mv_query *query = query_new();
+        fail_at = -1;
+        load(query, w->vectors, 9, 2);
+        MUST(mv_query_tables(query, w->models[first].codec, 0) == MV_OK);
+        load(query, w->vectors + DIM, 20, 3);
+        made = 0;
+        fail_at = at;
+        const mv_status status = mv_query_tables(query, w->models[then].codec, 0);
+        const int failed = made > at;
+        fail_at = -1;
+        CHECK(status == (failed ? MV_ERROR_MEMORY : MV_OK), "allocation %ld", at);
+        check_block(query, &w->models[then], w->vectors + DIM, 20, 0, 3, "after a failure");
+        load(query, w->vectors, 9, 2);
+        check_block(query, &w->models[first], w->vectors, 9, 0, 2, "and back");
+        mv_query_free(query);
+        if (!failed) break;
+      }
+    }
+  }
+  mv_alloc_set_hook(NULL);
+}
+
+/* ---- scores from them ---- */
+
+/* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
+static int presence(const mv_query *query, const model *used, const collection *docs, uint32_t i) {
+  const int16_t *table = query->table16.data;
+  size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
+  for (uint32_t t = 0; t < n; t++) {
+    here += table[collection_code(docs, i, t) * query->table_lanes] != ABSENT;
+  }
+  CHECK(used->codec == query->table_codec, "the tables of another codec");
+  return here == n ? 1 : here == 0 ? 0 : -1;
+}
+
+/* Documents wholly in the groups that there are score as ever, but for the floor; a document wholly
+ * outside scores the least that there is in the coarse stage and no less than the floor in the fine
+ * one, never something like ABSENT. */
+static void test_scores(const world *w) {
+  enum { N = 200, M = 12 };
+  uint32_t lengths[N];
+  for (uint32_t i = 0; i < N; i++) lengths[i] = 1 + i % 2;
+  const model *used = &w->models[0];
+  collection docs;
+  collection_build(&docs, used, DIM, w->vectors, lengths, N, 3);
+  mv_query *query = query_new(), *full = query_new();
+  mv_place places[N], found[N];
+  float fast[N], whole[N], coarse[N];
+  size_t count, seen[3] = {0};
+  for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+  load(query, w->vectors, M, 1);
+  load(full, w->vectors, M, 0);
+  MUST(mv_score(query, &docs.view, 1, places, N, MV_SCORE_FAST, fast) == MV_OK);
+  MUST(mv_score(full, &docs.view, 1, places, N, MV_SCORE_FAST, whole) == MV_OK);
+  MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, N, found, coarse, &count) ==
+       MV_OK);
+  MUST(count == N);
+  mv_block block;
+  mv_query_block(query, 0, &block);
+  double floor = 0;
+  for (size_t l = 0; l < M; l++) floor += (double)query->floor[l] * (double)block.scale[l];
+  for (uint32_t i = 0; i < N; i++) {
+    const int present = presence(query, used, &docs, i);
+    seen[present + 1]++;
+    CHECK((double)fast[i] > floor - 1e-4, "document %u scores %g below %g", i, (double)fast[i],
+          floor);
+    if (present != 1) CHECK(fast[i] < whole[i] + 1.0f * M, "document %u", i);
+    if (present == 1) CHECK(fast[i] > whole[i] - 1e-5f, "document %u lost something", i);
+    if (floor < (double)coarse[0]) CHECK(coarse[i] > query->coarse_offset - 1e-5f, "rank %u", i);
+  }
+  for (uint32_t i = 0; i < N; i++) {
+    if (presence(query, used, &docs, found[i].document) == 0) {
+      CHECK(coarse[i] == query->coarse_offset, "document %u", found[i].document);
+    }
+  }
+  CHECK(seen[0] > 0 && seen[1] > 0 && seen[2] > 0, "%zu %zu %zu", seen[0], seen[1], seen[2]);
+  mv_query_free(query);
+  mv_query_free(full);
+  collection_free(&docs);
+}
+
+int main(void) {
+  world w;
+  world_build(&w);
+  test_order(&w);
+  test_same_address(&w);
+  test_failures(&w);
+  test_scores(&w);
+  world_free(&w);
+  return checks_report();
+}

@@ -1,0 +1,357 @@
+"""Merging in steps: what happens to the documents, and to others, between the steps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mvdb
+from mvdb.index import merging, unfinished
+from mvdb.index.manifest import SegmentInfo
+from mvdb.index.merge import Merge
+from tests.index.files import DIM, LISTED, check, fill, left_over, listed, open_state, put
+from tests.support.thresholds import lowered
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"train_documents": 50, "commit_tokens": 0, "step_bytes": 500, "chunk_bytes": 700}
+"""Thresholds under which commits do not merge, and merges take many steps."""
+
+
+class ByHand:
+    """A merge of all segments, a step at a time, as `Maintenance` does it."""
+
+    def __init__(self, db: mvdb.Database, infos: list[SegmentInfo] | None = None) -> None:
+        self._maintenance = db._maintenance
+        if infos is None:
+            infos = list(segments(db))
+        with self._maintenance._step() as writer:
+            self.segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
+            unfinished.add(writer.txn, self.segment.segment)
+        reading = self._maintenance._reading
+        self.merge = Merge(infos, self.segment, code_bytes, reading, lambda: None)
+        self._steps = self.merge.steps()
+
+    def step(self) -> bool:
+        """One step and its commit; False when there is none left."""
+        parts = next(self._steps, None)
+        if parts is None:
+            return False
+        with self._maintenance._step() as writer:
+            writer.store(parts)
+        return True
+
+    def publish(self) -> bool:
+        with self._maintenance._step() as writer:
+            done = unfinished.take(writer.txn, self.segment.segment)
+            done = done and writer.publish(self.merge)
+        self.segment.close()
+        return done
+
+
+def segments(db: mvdb.Database) -> tuple[SegmentInfo, ...]:
+    txn, state = open_state(db)
+    with txn:
+        return state.manifest.segments
+
+
+@pytest.fixture(params=[False, True], ids=["small", "listed"])
+def thresholds(request: pytest.FixtureRequest) -> Iterator[None]:
+    with lowered(**{**LISTED, **SMALL} if request.param else SMALL):
+        yield
+
+
+def make(path: Path, bits: int = 2) -> tuple[mvdb.Database, dict[int, int]]:
+    """300 documents in four segments, some deleted and replaced."""
+    db = mvdb.open(path, dim=DIM, bits=bits, background=False)
+    fill(db, 150)
+    fill(db, 150, first=150, commits=2)
+    db.delete(range(5, 300, 7))
+    put(db, range(0, 300, 10), version=1)
+    versions = dict.fromkeys((name for name in range(300) if name % 7 != 5), 0)
+    versions.update(dict.fromkeys(range(0, 300, 10), 1))
+    return db, versions
+
+
+def change(db: mvdb.Database, versions: dict[int, int], number: int) -> None:
+    """Deletes, replaces and adds, something else for each number."""
+    gone = [name for name in (3 * number, 3 * number + 1, 200 - number) if name in versions]
+    assert db.delete(gone) == len(gone)
+    for name in gone:
+        del versions[name]
+    replaced = [40 + number, 290 - 2 * number]
+    put(db, replaced, version=2 + number)
+    versions.update(dict.fromkeys(replaced, 2 + number))
+    put(db, [1000 + number])
+    versions[1000 + number] = 0
+
+
+def everything_merged(db: mvdb.Database) -> None:
+    db.optimize()
+    assert len(segments(db)) == (1 if len(db) else 0)
+    assert left_over(db.path) == (set(), set())
+    report = db.verify()
+    assert report.ok, report.problems
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_documents_change_between_steps(tmp_path: Path) -> None:
+    """A delete, two replacements and an insert before every step, the file read after every one."""
+    db, versions = make(tmp_path / "a.mvdb")
+    with db:
+        work = ByHand(db)
+        number = 0
+        while True:
+            if number < 40:
+                change(db, versions, number)
+            if not work.step():
+                break
+            number += 1
+            if number % 4 == 0:
+                check(db, versions, number)
+                report = db.verify()
+                assert report.ok, report.problems
+        assert number > 8, "not many steps"
+        assert left_over(db.path) == ({work.segment.segment}, set())
+        assert work.publish()
+        assert work.segment.segment in [info.id for info in segments(db)]
+        check(db, versions)
+        assert db.verify().ok
+        everything_merged(db)
+        check(db, versions)
+    with mvdb.open(tmp_path / "a.mvdb", background=False) as db:
+        check(db, versions)
+
+
+@pytest.mark.usefixtures("thresholds")
+@pytest.mark.parametrize("when", [0, 1, 5, -1])
+def test_all_documents_go_while_they_are_merged(tmp_path: Path, when: int) -> None:
+    db, versions = make(tmp_path / "a.mvdb")
+    with db:
+        work = ByHand(db)
+        try:
+            number = 0
+            while number != when and work.step():
+                number += 1
+            db.delete(list(versions))
+            if when == -1:
+                assert not work.publish()
+            else:
+                while work.step():
+                    pass
+                raise AssertionError("it did not give up")
+        except LookupError:
+            assert when >= 0
+        finally:
+            work.segment.close()
+        check(db, {})
+        assert db.verify().ok
+        put(db, [1])
+        everything_merged(db)
+        check(db, {1: 0})
+
+
+@pytest.mark.usefixtures("thresholds")
+@pytest.mark.parametrize("when", [0, 2, -1])
+def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when: int) -> None:
+    """Its documents are there once, its values removed at the latest by the next `optimize`."""
+    db, versions = make(tmp_path / "a.mvdb")
+    with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
+        infos = list(segments(db))
+        seen = [0]
+
+        def first() -> bool:
+            seen[0] += 1
+            return seen[0] == when + 1
+
+        original = Merge.steps
+
+        def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+            for parts in original(self):
+                yield parts
+                if first():
+                    with pytest.MonkeyPatch.context() as patch:
+                        patch.setattr(Merge, "steps", original)
+                        other.optimize()
+                        assert len(segments(other)) == 1
+            if when == -1:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Merge, "steps", original)
+                    other.optimize()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Merge, "steps", steps)
+            assert not db._maintenance._merge(infos, lambda: None)
+        for handle in (db, other):
+            check(handle, versions)
+            report = handle.verify()
+            assert report.ok, report.problems
+        assert left_over(db.path)[1] == set(), "values that belong to nothing"
+        everything_merged(db)
+        check(db, versions)
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_a_merge_whose_entry_was_removed_stores_nothing_more(tmp_path: Path) -> None:
+    """Another process took it for dead, though its segments are still there: every value it stored
+    after that was to stay in the file for ever."""
+    db, versions = make(tmp_path / "a.mvdb")
+    with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
+        original = Merge.steps
+
+        def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+            for number, parts in enumerate(original(self)):
+                yield parts
+                if number == 1:
+                    with other._maintenance._step() as writer:
+                        unfinished.remove_all(writer.txn, 0.0)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Merge, "steps", steps)
+            assert not db._maintenance._merge(list(segments(db)), lambda: None)
+        assert left_over(db.path) == (set(), set())
+        assert db.verify().ok
+        check(db, versions)
+
+
+def test_a_merge_that_goes_on_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step renews the entry: what is old has stopped."""
+    now = [1000.0]
+    monkeypatch.setattr(unfinished.time, "time", lambda: now[0])
+    with lowered(**SMALL):
+        db, versions = make(tmp_path / "a.mvdb")
+        with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
+            original = Merge.steps
+
+            def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+                for parts in original(self):
+                    now[0] += 400
+                    yield parts
+                    with other._maintenance._step() as writer:
+                        unfinished.remove_all(writer.txn, 600.0)
+
+            monkeypatch.setattr(Merge, "steps", steps)
+            assert db._maintenance._merge(list(segments(db)), lambda: None)
+            check(db, versions)
+            assert left_over(db.path) == (set(), set())
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_what_an_interrupted_merge_leaves_is_removed(tmp_path: Path) -> None:
+    db, versions = make(tmp_path / "a.mvdb")
+    with db:
+        work = ByHand(db)
+        for _ in range(4):
+            assert work.step()
+        work.segment.close()
+    begun, orphans = left_over(tmp_path / "a.mvdb")
+    assert begun == {work.segment.segment}
+    assert orphans == set()
+    with mvdb.open(tmp_path / "a.mvdb", background=False) as db:
+        assert db.verify().ok, "unfinished segments are no orphans"
+        check(db, versions)
+        # What is young may be at work in another process.
+        with db._maintenance._step() as writer:
+            unfinished.remove_all(writer.txn, 600.0)
+        assert left_over(db.path) == (begun, set())
+        everything_merged(db)
+        check(db, versions)
+
+
+def test_an_entry_from_the_future_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun while the clock was wrong."""
+    with lowered(**SMALL), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+        fill(db, 80)
+        monkeypatch.setattr(unfinished.time, "time", lambda: 1e12)
+        with db._maintenance._step() as writer:
+            unfinished.add(writer.txn, 77)
+        monkeypatch.undo()
+        assert left_over(db.path)[0] == {77}
+        with db._maintenance._step() as writer:
+            unfinished.remove_all(writer.txn, 600.0)
+        assert left_over(db.path)[0] == set()
+
+
+def moved_between_steps(path: str, large: str) -> None:
+    """Merges while the file is rewritten, and so mapped elsewhere, after every step; run in a
+    process of its own, as it dies when an address of the old map is used."""
+    thresholds = {"train_documents": 50, "commit_tokens": 0, "step_bytes": 150_000}
+    if large == "listed":
+        thresholds |= {"listed_tokens": 1000, "cluster_documents": 64}
+    with lowered(**thresholds), mvdb.open(path, dim=DIM, bits=8, background=False) as db:
+        fill(db, 1000)
+        fill(db, 5000, first=1000)
+        before = dict(zip(range(6000), db.vectors(range(6000)), strict=True))
+        work = ByHand(db)
+        steps = 0
+        while work.step():
+            db._environment.compact()
+            put(db, [10_000 + steps])
+            steps += 1
+        assert steps > 3, steps
+        assert work.publish()
+        report = db.verify()
+        assert report.ok, report.problems
+        for name, vectors in before.items():
+            assert (db.vectors(name)[0] == vectors).all(), name
+
+
+@pytest.mark.parametrize("kind", ["small", "listed"])
+def test_the_map_may_move_between_steps(tmp_path: Path, kind: str) -> None:
+    """Parts that wait for their chunk to fill were views into the map of an earlier transaction."""
+    code = "import sys; from tests.index import test_merge as t; t.moved_between_steps(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.mvdb"), kind],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_optimize_goes_down_to_the_fewest_segments(tmp_path: Path) -> None:
+    """Neighbours that fit into one segment are one afterwards; deleted documents are gone."""
+    db, versions = make(tmp_path / "a.mvdb")
+    with db:
+        tokens = db.stats().tokens
+        with lowered(**SMALL, max_tokens=tokens // 2):
+            db.optimize()
+            infos = segments(db)
+            assert 2 <= len(infos) <= 4
+            assert all(info.n_deleted == 0 and info.n_tokens <= tokens // 2 for info in infos)
+            assert all(
+                one.n_tokens + two.n_tokens > tokens // 2
+                for one, two in zip(infos, infos[1:], strict=False)
+            )
+            check(db, versions)
+        everything_merged(db)
+        check(db, versions)
+
+
+def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
+    """A commit merges what is small; the rest only `optimize` or the background thread."""
+    options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 200}
+    with lowered(**options), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+        fill(db, 60)
+        for part in range(30):
+            fill(db, 5, first=100 + 5 * part)
+        infos = segments(db)
+        assert max(info.n_tokens for info in infos[1:]) <= 200
+        assert merging.plan(open_state(db)[1].manifest, None) is not None
+        assert merging.plan(open_state(db)[1].manifest, 200) is None
+        versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
+        check(db, versions)
+        db.optimize()
+        assert len(segments(db)) == 1
+        check(db, versions)
+        assert not any(listed(db))

@@ -1,0 +1,74 @@
+"""Which plan a search takes, by its costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mvdb
+from mvdb.index import planning
+from tests.index.files import DIM, LISTED, fill, listed, query_for
+from tests.support.thresholds import lowered, searched_by_lists
+
+
+
+def part(
+    documents: int, *, lists: int = 4096, allowed: float = 1.0, has_lists: bool = True
+) -> planning.Part:
+    return planning.Part(
+        has_lists, lists if has_lists else 0, documents, 60 * documents, int(documents * allowed)
+    )
+
+
+def plan_for(parts: list[planning.Part], *, wanted: int = 512, nprobe: int = 32) -> str:
+    allowed = sum(one.allowed for one in parts)
+    return planning.choose(planning.costs(parts, 32, nprobe, wanted), allowed, wanted)
+
+
+def test_lists_are_taken_where_they_cost_less() -> None:
+    assert plan_for([part(1_000_000, lists=1 << 17)]) == planning.LISTS
+    assert plan_for([part(1_000_000, has_lists=False)]) == planning.INTERACTION
+    # So many lists of so few centroids are the whole collection, several times.
+    assert plan_for([part(1_000_000, lists=100)]) == planning.INTERACTION
+    assert plan_for([part(1_000_000, lists=1 << 17)], nprobe=1 << 14) == planning.INTERACTION
+    assert plan_for([part(500)]) == planning.EXACT
+    assert plan_for([]) == planning.EXACT
+
+
+def test_a_filter_decides_the_plan() -> None:
+    """One that leaves fewer documents than would be looked at: all are scored. One that leaves few
+    of a large collection: their codes are looked at. Lists only where they find enough."""
+    assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.0005)]) == planning.EXACT
+    assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.001)]) == planning.INTERACTION
+    assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.9)]) == planning.LISTS
+    costs = planning.costs([part(1_000_000, lists=1 << 17, allowed=0.001)], 32, 32, 512)
+    assert planning.LISTS not in costs
+    assert costs[planning.INTERACTION] < costs[planning.EXACT]
+
+
+def test_costs_grow_with_what_is_read() -> None:
+    one = planning.costs([part(1_000_000)], 32, 32, 512)
+    two = planning.costs([part(1_000_000), part(1_000_000)], 32, 32, 512)
+    half = planning.costs([part(1_000_000, allowed=0.5)], 32, 32, 512)
+    long = planning.costs([part(1_000_000)], 64, 32, 512)
+    for plan, cost in one.items():
+        assert two[plan] > cost
+        assert long[plan] > cost
+    for plan in (planning.EXACT, planning.INTERACTION):
+        assert half[plan] == pytest.approx(one[plan] / 2)
+
+
+def test_plans_of_a_small_file(tmp_path: Path) -> None:
+    """With the real constants a small file with lists is not searched through them."""
+    with lowered(**LISTED), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+        fill(db, 800)
+        assert listed(db) == [True]
+        profile = db.profile(query_for(1), 5)
+        assert profile.plan == planning.INTERACTION
+        assert set(profile.costs) >= {planning.EXACT, planning.INTERACTION}
+        assert db.profile(query_for(1), 5, candidates=800).plan == planning.EXACT
+        exact = db.profile(query_for(1), 5, exact=True)
+        assert (exact.plan, exact.costs) == (planning.EXACT, {})
+        with searched_by_lists():
+            assert db.profile(query_for(1), 5).plan == planning.LISTS
