@@ -30,8 +30,8 @@ class Budget:
 
     @property
     def sample(self) -> int:
-        """Points that centroids are trained on."""
-        return self.total // 2
+        """Points that centroids are trained on; drawing and sorting them takes as much again."""
+        return self.total // 4
 
     @property
     def postings(self) -> int:

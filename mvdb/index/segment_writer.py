@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -83,10 +84,12 @@ class SegmentWriter:
         self._generation = generation
         self._listing = listing
         self._ready: list[Sealed] = []
-        self._numbers: list[int] = []
-        self._checksums: list[int] = []
-        self._starts: list[int] = [0]
-        self._keys: list[bytes] = []
+        # Compact arrays: there may be millions of documents.
+        self._numbers = array("Q")
+        self._checksums = array("Q")
+        self._starts = array("L", [0])
+        self._keys = bytearray()
+        self._key_ends = array("L", [0])
         self._metadata: list[Mapping[str, Any] | None] = []
         self._chunk_slots: list[int] = [0]
         self._codes: list[Bytes] = []
@@ -132,7 +135,8 @@ class SegmentWriter:
     ) -> None:
         """Appends a document's id, text and metadata."""
         self._numbers.append(number)
-        self._keys.append(key)
+        self._keys += key
+        self._key_ends.append(len(self._keys))
         size = len(text or b"") + len(raw_metadata or b"")
         if self._block and self._block_bytes + size > documents.BLOCK_BYTES:
             self._end_block()
@@ -205,8 +209,8 @@ class SegmentWriter:
         )
         if not nothing_stored:
             self._end_block()
-        offsets = np.cumsum([0, *map(len, self._keys)]).astype("<u4")
-        self._put(Part.IDS, 0, offsets.tobytes() + b"".join(self._keys))
+        offsets = np.array(self._key_ends).astype("<u4")
+        self._put(Part.IDS, 0, offsets.tobytes() + self._keys)
         if order is not None:
             self._put(Part.ORDER, 0, order.astype("<u4").tobytes())
         directory = Directory(

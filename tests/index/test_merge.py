@@ -13,6 +13,7 @@ import mvdb
 from mvdb.index import merging, unfinished
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
+from mvdb.storage import growth
 from tests.index.files import DIM, LISTED, check, fill, left_over, listed, open_state, put
 from tests.support.thresholds import lowered
 
@@ -279,9 +280,17 @@ def test_an_entry_from_the_future_is_removed(
         assert left_over(db.path)[0] == set()
 
 
+def move_map(db: mvdb.Database) -> None:
+    """As when another process has let the file grow."""
+    shared = db._environment._shared
+    assert shared is not None
+    with shared.gate.shut(own=0, seconds=5):
+        growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20))
+
+
 def moved_between_steps(path: str, large: str) -> None:
-    """Merges while the file is rewritten, and so mapped elsewhere, after every step; run in a
-    process of its own, as it dies when an address of the old map is used."""
+    """Merges while the file is mapped elsewhere after every step; run in a process of its own, as
+    it dies when an address of the old map is used."""
     thresholds = {"train_documents": 50, "commit_tokens": 0, "step_bytes": 150_000}
     if large == "listed":
         thresholds |= {"listed_tokens": 1000, "cluster_documents": 64}
@@ -292,7 +301,7 @@ def moved_between_steps(path: str, large: str) -> None:
         work = ByHand(db)
         steps = 0
         while work.step():
-            db._environment.compact()
+            move_map(db)
             put(db, [10_000 + steps])
             steps += 1
         assert steps > 3, steps
