@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from mvdb.errors import Error
+from mvdb.errors import BusyError, ClosedError, Error
 from mvdb.index import extending, merging, unfinished
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import SegmentInfo
@@ -26,8 +26,10 @@ Progress = Callable[[str], None]
 
 BREATH_SECONDS = 0.0005
 """The background thread lets others have the interpreter for so long, every few documents."""
+ATTEMPT_SECONDS = 0.05
+"""A step waits so long at a time for another writer, and lets writers of this process try then."""
 PATIENCE_SECONDS = 600.0
-"""An unfinished merge that is older than this belongs to a process that is gone."""
+"""An unfinished merge that was not heard of for so long belongs to a process that is gone."""
 
 
 class Maintenance:
@@ -78,14 +80,19 @@ class Maintenance:
         with self._turn:
             if self._thread is not None and self._thread.is_alive():
                 return
-            if not self._is_due():
-                return
+            try:
+                if not self._is_due():
+                    return
+            except Error:
+                return  # the commit has succeeded, whatever comes after it
             self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
         """Ends the background thread after its present step. What it was at is left unfinished."""
-        self._stopping = True
+        with self._turn:
+            self._stopping = True
+            self._turn.notify_all()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -105,11 +112,9 @@ class Maintenance:
     @contextmanager
     def _step(self) -> Iterator[IndexWriter]:
         """A transaction of a step, when no other writer of this process is waiting."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._writers == 0)
-            self._in_step = True
+        txn = self._begin()
         try:
-            with self._environment.write() as txn:
+            with txn:
                 writer = self._new_writer(txn)
                 try:
                     yield writer
@@ -118,9 +123,27 @@ class Maintenance:
                 finally:
                     writer.close()
         finally:
+            self._end_step()
+
+    def _begin(self) -> WriteTransaction:
+        while True:
             with self._turn:
-                self._in_step = False
-                self._turn.notify_all()
+                self._turn.wait_for(lambda: self._writers == 0 or self._stopping)
+                if self._stopping:
+                    raise ClosedError("the database is being closed; open it again")
+                self._in_step = True
+            try:
+                return self._environment.write(timeout=ATTEMPT_SECONDS)
+            except BusyError:
+                self._end_step()  # nobody of this process waits for somebody else's transaction
+            except BaseException:
+                self._end_step()
+                raise
+
+    def _end_step(self) -> None:
+        with self._turn:
+            self._in_step = False
+            self._turn.notify_all()
 
     def _run(self) -> None:
         """What the background thread does."""
@@ -134,7 +157,10 @@ class Maintenance:
             pass
 
     def optimize(self, progress: Progress) -> None:
-        """Everything that can be done, down to the fewest segments, in the calling thread."""
+        """Everything that can be done, down to the fewest segments, in the calling thread.
+
+        Raises BusyError when this thread has a write transaction open."""
+        self._environment.refuse_if_writing()
         with self._working:
             with self._step() as writer:
                 unfinished.remove_all(writer.txn, 0.0)
@@ -185,15 +211,27 @@ class Maintenance:
             for parts in merge.steps():
                 if self._stopping:
                     return False
-                if parts:
-                    with self._step() as writer:
-                        writer.store(parts)
+                if not parts:
+                    continue
+                with self._step() as writer:
+                    if not unfinished.renew(writer.txn, segment.segment):
+                        return False  # another process has removed what was stored so far
+                    writer.store(parts)
             with self._step() as writer:
-                return unfinished.take(writer.txn, segment.segment) and writer.publish(merge)
+                return self._publish(writer, merge)
         except LookupError:
             return False  # another process merged these segments
         finally:
             segment.close()
+
+    @staticmethod
+    def _publish(writer: IndexWriter, merge: Merge) -> bool:
+        """The last step. If it fails the entry stays, for what was stored to be removed with it."""
+        segment = merge.writer.segment
+        done = segment in unfinished.load(writer.txn) and writer.publish(merge)
+        if done:
+            unfinished.finish(writer.txn, segment)
+        return done
 
 
 def _breathe() -> None:

@@ -388,19 +388,36 @@ def test_hits_of_a_rolled_back_transaction_get_nobody_elses_text(tmp_path: Path)
 
 
 def test_a_profile_says_what_a_search_did(db: mvdb.Database) -> None:
+    """`reads` are those asked of the system ahead of use: here earlier tests have read everything
+    already (see tests/index/test_prefetching.py), but not through a handle of its own."""
     query = matrix(990, 4)
+    with mvdb.open(db.path) as fresh:
+        first = fresh.profile(query, 5)
+        second = fresh.profile(query, 5)
     profile = db.profile(query, 5)
     expected = [(hit.id, hit.score) for hit in db.search(query, 5)]
-    assert [(hit.id, hit.score) for hit in profile.hits] == expected
-    assert profile.stages
-    assert all(seconds >= 0 for seconds in profile.stages.values())
-    assert 5 <= profile.candidates <= 2 * N
-    assert profile.bytes_read > 0
-    for name in ("lists", "postings", "reads", "prefetched"):
-        assert isinstance(getattr(profile, name), int)
-    assert 0 <= profile.prefetch_hit_rate <= 1
+    for one in (first, second, profile):
+        assert [(hit.id, hit.score) for hit in one.hits] == expected
+        assert one.stages
+        assert all(seconds >= 0 for seconds in one.stages.values())
+        assert 5 <= one.candidates <= 2 * N
+        assert one.plan == "exact"  # fewer documents than would be looked at anyway
+        assert 0 <= one.prefetch_hit_rate <= 1
+        for name in ("lists", "postings", "reads", "prefetched", "bytes_read", "wasted_bytes"):
+            assert isinstance(getattr(one, name), int)
+        assert (one.lists, one.prefetched, one.wasted_bytes) == (0, 0, 0)
+        assert set(one.costs) == {"exact", "interaction"}
+        assert min(one.costs.values()) >= 0
+    assert first.reads > 0
+    assert first.bytes_read >= first.reads
+    assert (second.reads, second.bytes_read) == (0, 0), "everything was read by the first query"
     few = db.profile(query, 5, candidates=20)
     assert few.candidates <= profile.candidates
+    assert few.plan == "interaction"
+    assert few.postings == 0 or db.stats().centroids
+    exact = db.profile(query, 5, exact=True)
+    assert (exact.plan, exact.costs) == ("exact", {})
+    assert [(hit.id, hit.score) for hit in exact.hits] == expected
 
 
 def test_stats_count_what_is_there(db: mvdb.Database) -> None:

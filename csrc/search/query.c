@@ -38,6 +38,7 @@ void mv_query_free(mv_query *query) {
   mv_buffer_free(&query->sums);
   mv_buffer_free(&query->documents);
   mv_buffer_free(&query->groups);
+  mv_buffer_free(&query->group_starts);
   mv_buffer_free(&query->found);
   mv_buffer_free(&query->order);
   mv_free(query);
@@ -200,21 +201,35 @@ static void clear_rows(mv_query *query, size_t first, size_t n, size_t lanes) {
   memset((uint8_t *)query->table8.data + first * lanes, 0, n * lanes);
 }
 
+/* Whether the marks of an earlier query's groups hold for a codec. Its address does not tell: it
+ * may be that of one freed since. */
+static int same_rows(const mv_query *query, const mv_codec *codec, size_t lanes) {
+  size_t bytes = ((size_t)codec->n_groups + 1) * sizeof(uint32_t);
+  return query->table_lanes == lanes && query->table_groups == codec->n_groups &&
+         memcmp(query->group_starts.data, codec->group_starts, bytes) == 0;
+}
+
 /* Makes room for the tables and the marks of their groups. Rows of what is marked may hold
  * anything, all others are absent. */
 static mv_status reserve_tables(mv_query *query, const mv_codec *codec, size_t lanes) {
-  int same = query->table_codec == codec && query->table_lanes == lanes;
+  int same = same_rows(query, codec, lanes);
   query->tables_valid = 0;
   query->table_codec = NULL;
-  size_t n = codec->n_centroids;
+  query->table_groups = 0;
+  size_t n = codec->n_centroids, borders = (size_t)codec->n_groups + 1;
   if (mv_buffer_reserve(&query->table16, n * lanes, sizeof(int16_t)) == NULL ||
       mv_buffer_reserve(&query->table8, n * lanes, 1) == NULL ||
-      mv_buffer_reserve(&query->groups, codec->n_groups, 1) == NULL) {
+      mv_buffer_reserve(&query->groups, codec->n_groups, 1) == NULL ||
+      mv_buffer_reserve(&query->group_starts, borders, sizeof(uint32_t)) == NULL) {
     return MV_ERROR_MEMORY;
   }
-  if (!same) memset(query->groups.data, 1, codec->n_groups);
+  if (!same) {
+    memset(query->groups.data, 1, codec->n_groups);
+    memcpy(query->group_starts.data, codec->group_starts, borders * sizeof(uint32_t));
+  }
   query->table_codec = codec;
   query->table_lanes = lanes;
+  query->table_groups = codec->n_groups;
   return MV_OK;
 }
 

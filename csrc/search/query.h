@@ -47,9 +47,11 @@ struct mv_query {
   const mv_codec *table_codec;
   size_t table_block;
   size_t table_lanes;
+  uint32_t table_groups; /* of the marks in groups; 0: there are none */
   int tables_valid;
   size_t groups_wanted;      /* per query token; 0: rows of all groups are computed */
   mv_buffer groups;          /* uint8 [n_groups]: 1 where the tables have the group's rows */
+  mv_buffer group_starts;    /* uint32 [n_groups + 1]: rows of these groups */
   float floor[MV_LANES_MAX]; /* a token's score is taken to be no less, in integer units */
   mv_buffer table16;
   mv_buffer table8;

@@ -100,6 +100,52 @@ void collection_build(collection *out, const model *used, uint32_t dim, const fl
   MUST(mv_segment_check(&out->view, out->codes_sizes, out->records_sizes) == MV_OK);
 }
 
+/* A copy of n items, an empty one being a block, too. */
+static void *copy_of(const void *from, size_t n, size_t size) {
+  void *copy = room(n, size);
+  if (n > 0) memcpy(copy, from, n * size);
+  return copy;
+}
+
+/* The records of a chunk, the codes of each document before its record. */
+static void put_inline(collection *out, const collection *from, uint32_t chunk) {
+  const size_t begin = from->starts[from->chunk_documents[chunk]];
+  uint8_t *at = out->records[chunk];
+  for (uint32_t i = from->chunk_documents[chunk]; i < from->chunk_documents[chunk + 1]; i++) {
+    const size_t first = from->starts[i] - begin, n = from->starts[i + 1] - from->starts[i];
+    memcpy(at, from->codes[chunk] + first * from->code_bytes, n * from->code_bytes);
+    at += n * from->code_bytes;
+    memcpy(at, from->records[chunk] + first * from->token_bytes, n * from->token_bytes);
+    at += n * from->token_bytes;
+  }
+}
+
+void collection_inline(collection *out, const collection *from) {
+  const uint32_t n_chunks = from->view.n_chunks;
+  *out = *from;
+  out->starts = copy_of(from->starts, (size_t)from->view.n_documents + 1, sizeof(uint32_t));
+  out->chunk_documents = copy_of(from->chunk_documents, (size_t)n_chunks + 1, sizeof(uint32_t));
+  out->decoded = copy_of(from->decoded, from->n_tokens * from->view.dim, sizeof(float));
+  out->codes = room(n_chunks, sizeof *out->codes);
+  out->records = room(n_chunks, sizeof *out->records);
+  out->codes_sizes = room(n_chunks, sizeof(size_t));
+  out->records_sizes = room(n_chunks, sizeof(size_t));
+  out->token_bytes = from->token_bytes + from->code_bytes;
+  for (uint32_t c = 0; c < n_chunks; c++) {
+    out->codes_sizes[c] = 0;
+    out->codes[c] = NULL;
+    out->records_sizes[c] = from->records_sizes[c] + from->codes_sizes[c];
+    out->records[c] = room(out->records_sizes[c], 1);
+    put_inline(out, from, c);
+  }
+  out->view.inline_codes = 1;
+  out->view.starts = out->starts;
+  out->view.chunk_documents = out->chunk_documents;
+  out->view.codes = NULL;
+  out->view.records = (const uint8_t *const *)out->records;
+  MUST(mv_segment_check(&out->view, out->codes_sizes, out->records_sizes) == MV_OK);
+}
+
 void collection_free(collection *from) {
   for (uint32_t c = 0; c < from->view.n_chunks; c++) {
     free(from->codes[c]);

@@ -23,7 +23,10 @@ void collection_build(collection *out, const model *used, uint32_t dim, const fl
                       const uint32_t *lengths, uint32_t n_documents, uint32_t n_chunks);
 void collection_free(collection *from);
 
-/* The centroid number of a token. */
+/* A copy whose codes are in its records, before each document's own. */
+void collection_inline(collection *out, const collection *from);
+
+/* The centroid number of a token; not of inline codes. */
 uint32_t collection_code(const collection *from, uint32_t document, uint32_t token);
 
 /* In double. */

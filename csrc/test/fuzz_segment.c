@@ -1,39 +1,17 @@
 /* Fuzz target: bytes become a codec and a segment, mostly of right shape, with whatever numbers.
- * What the checks accept, everything else must bear: search, scores, explanation, decoding, and
- * encoding with such a codec. All arrays are heap blocks of exact size.
+ * What the checks accept, everything else must bear: search, probes, scores, explanation, points,
+ * decoding, and encoding with such a codec. All arrays are heap blocks of exact size.
  *
  * With libFuzzer: make fuzz. Without: fuzz_main.c feeds random bytes. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- bytes, zeros at the end ---- */
-
-typedef struct input {
-  const uint8_t *data;
-  size_t left;
-} input;
-
-static uint32_t take(input *in, size_t bytes) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < bytes; i++) {
-    if (in->left == 0) break;
-    value |= (uint32_t)*in->data++ << (8 * i);
-    in->left--;
-  }
-  return value;
-}
-
-static uint32_t take_below(input *in, uint32_t bound) { return take(in, 4) % bound; }
-
-/* The true number, or now and then any. */
-static uint32_t take_near(input *in, uint32_t number) {
-  return take(in, 1) == 1 ? take(in, 4) : number;
-}
+/* ---- a codec ---- */
 
 static float take_float(input *in) {
   const uint32_t bits = take(in, 4);
@@ -41,19 +19,6 @@ static float take_float(input *in) {
   memcpy(&value, &bits, sizeof value);
   return value;
 }
-
-static uint8_t *take_block(input *in, size_t n) {
-  uint8_t *block = room(n, 1);
-  const size_t given = n < in->left ? n : in->left;
-  if (n == 0) return block;
-  memset(block, 0, n);
-  if (given > 0) memcpy(block, in->data, given);
-  in->data += given;
-  in->left -= given;
-  return block;
-}
-
-/* ---- a codec ---- */
 
 static float *take_scales(input *in) {
   float *scales = room(MV_SCALES, sizeof *scales);
@@ -112,14 +77,26 @@ static size_t chunk_tokens(const segment *seg, uint32_t c) {
   return begin < end && end - begin <= MAX_TOKENS ? end - begin : 1;
 }
 
-static uint8_t *take_codes(input *in, size_t n, uint32_t n_centroids) {
-  const size_t bytes = mv_code_bytes(n_centroids);
-  uint8_t *codes = room(n, bytes);
+/* Codes of two or three bytes, which may or may not be those of the codec. */
+static void take_codes(input *in, size_t n, uint32_t n_centroids, size_t bytes, uint8_t *codes) {
   for (size_t i = 0; i < n; i++) {
     const uint32_t code = take_near(in, take_below(in, n_centroids));
     for (size_t j = 0; j < bytes; j++) codes[i * bytes + j] = (uint8_t)(code >> (8 * j) & 255);
   }
-  return codes;
+}
+
+/* Codes into the records of a chunk whose documents are where the numbers say. */
+static void put_inline(input *in, const segment *seg, uint32_t c, size_t tokens, size_t token_bytes,
+                       uint32_t n_centroids) {
+  const size_t bytes = seg->view.code_bytes;
+  size_t at = 0;
+  for (uint32_t i = seg->chunk_documents[c]; i < seg->chunk_documents[c + 1]; i++) {
+    if (i >= seg->view.n_documents || seg->starts[i] >= seg->starts[i + 1]) return;
+    const size_t n = seg->starts[i + 1] - seg->starts[i];
+    if (n > tokens - at) return;
+    take_codes(in, n, n_centroids, bytes, seg->records[c] + at * token_bytes);
+    at += n;
+  }
 }
 
 static void take_segment(input *in, const model *used, segment *out) {
@@ -128,17 +105,27 @@ static void take_segment(input *in, const model *used, segment *out) {
   const mv_codec *codec = take(in, 1) % 4 != 0 ? used->codec : NULL;
   out->view.codec = codec;
   out->view.dim = take_near(in, spec->dim);
+  out->view.code_bytes = 2 + (take(in, 1) & 1);
+  out->view.inline_codes = codec != NULL ? take(in, 1) & 1 : 0;
   out->view.n_documents = take(in, 1) % (MAX_DOCUMENTS + 1);
   out->view.n_chunks = take(in, 1) % (MAX_CHUNKS + 1);
   out->starts = take_starts(in, out->view.n_documents, take(in, 1) % (MAX_TOKENS + 1));
   out->chunk_documents = take_starts(in, out->view.n_chunks, out->view.n_documents);
   for (uint32_t c = 0; c < out->view.n_chunks; c++) {
     const size_t tokens = chunk_tokens(out, c);
-    const size_t token_bytes = mv_token_bytes(spec->dim, codec != NULL ? spec->bits : 16);
+    const size_t code_bytes = codec != NULL ? out->view.code_bytes : 0;
+    const size_t token_bytes = mv_token_bytes(spec->dim, codec != NULL ? spec->bits : 16) +
+                               (out->view.inline_codes ? code_bytes : 0);
     out->records_sizes[c] = take_near(in, (uint32_t)(tokens * token_bytes));
     out->records[c] = take_block(in, tokens * token_bytes);
-    out->codes_sizes[c] = codec == NULL ? 0 : tokens * mv_code_bytes(spec->n_centroids);
-    out->codes[c] = codec == NULL ? NULL : take_codes(in, tokens, spec->n_centroids);
+    if (codec == NULL) continue;
+    if (out->view.inline_codes) {
+      put_inline(in, out, c, tokens, token_bytes, spec->n_centroids);
+    } else {
+      out->codes_sizes[c] = tokens * code_bytes;
+      out->codes[c] = room(tokens, code_bytes);
+      take_codes(in, tokens, spec->n_centroids, code_bytes, out->codes[c]);
+    }
   }
   out->view.starts = out->starts;
   out->view.chunk_documents = out->chunk_documents;
@@ -147,9 +134,15 @@ static void take_segment(input *in, const model *used, segment *out) {
 }
 
 static int accepted(const segment *seg) {
-  if (mv_segment_check(&seg->view, seg->codes_sizes, seg->records_sizes) != MV_OK) return 0;
-  for (uint32_t c = 0; seg->view.codec != NULL && c < seg->view.n_chunks; c++) {
-    if (mv_codes_check(seg->view.codec, seg->codes[c], chunk_tokens(seg, c)) != MV_OK) return 0;
+  const mv_segment *view = &seg->view;
+  if (mv_segment_check(view, seg->codes_sizes, seg->records_sizes) != MV_OK) return 0;
+  for (uint32_t i = 0; view->inline_codes && i < view->n_documents; i++) {
+    if (mv_documents_check(view, &i, 1) != MV_OK) return 0;
+  }
+  if (view->codec == NULL || view->inline_codes) return 1;
+  for (uint32_t c = 0; c < view->n_chunks; c++) {
+    const size_t n = chunk_tokens(seg, c);
+    if (mv_codes_check(view->codec, seg->codes[c], view->code_bytes, n) != MV_OK) return 0;
   }
   return 1;
 }
@@ -173,18 +166,43 @@ static float *take_vectors(input *in, size_t n, size_t dim) {
 }
 
 static void decode(const model *used, const segment *seg) {
-  const size_t code_bytes = mv_code_bytes(used->spec.n_centroids);
+  const size_t code_bytes = seg->view.code_bytes;
+  const size_t inside = seg->view.inline_codes ? code_bytes : 0;
   const size_t token_bytes = mv_token_bytes(used->spec.dim, used->spec.bits);
   for (uint32_t c = 0; c < seg->view.n_chunks; c++) {
     for (uint32_t i = seg->chunk_documents[c]; i < seg->chunk_documents[c + 1]; i++) {
       const size_t n = seg->starts[i + 1] - seg->starts[i];
       const size_t at = seg->starts[i] - seg->starts[seg->chunk_documents[c]];
       float *out = room(n * used->spec.dim, sizeof *out);
-      MUST(mv_decode(used->codec, seg->codes[c] + at * code_bytes,
-                     seg->records[c] + at * token_bytes, n, out) == MV_OK);
+      const uint8_t *record = seg->records[c] + at * (token_bytes + inside);
+      const uint8_t *codes = inside > 0 ? record : seg->codes[c] + at * code_bytes;
+      MUST(mv_decode(used->codec, codes, code_bytes, record + n * inside, n, out) == MV_OK);
       free(out);
     }
   }
+}
+
+/* Points of all documents, probes, and the interaction of all documents, with tables of few groups
+ * perhaps. */
+static void use_codec(input *in, const segment *seg, mv_query *query, size_t m, mv_place *places,
+                      float *scores) {
+  const mv_codec *codec = seg->view.codec;
+  const uint32_t n = seg->view.n_documents;
+  const size_t nprobe = 1 + take(in, 1) % 40;
+  int8_t *points = room(n, mv_padded_dim(seg->view.dim));
+  mv_probe *probes = room(MV_PROBE_TOKENS * nprobe, sizeof *probes);
+  MUST(mv_document_points(&seg->view, points) == MV_OK);
+  for (size_t block = 0; block * MV_PROBE_TOKENS < m; block++) {
+    size_t count;
+    float base;
+    const mv_status status = mv_probe_lists(query, codec, block, nprobe, probes, &count, &base);
+    MUST(status == MV_OK || status == MV_ERROR_ARGUMENT);
+    MUST(status != MV_OK || count <= MV_PROBE_TOKENS * nprobe);
+  }
+  for (uint32_t i = 0; i < n; i++) places[i] = (mv_place){0, i};
+  MUST(mv_interact(query, &seg->view, 1, places, n, scores) == MV_OK);
+  free(points);
+  free(probes);
 }
 
 static void search(input *in, const segment *seg, const float *vectors, size_t m) {
@@ -192,14 +210,16 @@ static void search(input *in, const segment *seg, const float *vectors, size_t m
   const size_t limit = take(in, 1) % (MAX_DOCUMENTS + 4);
   uint8_t *bitmap = take_block(in, (n + 7) / 8);
   const uint8_t *const allowed[] = {take(in, 1) & 1 ? bitmap : NULL};
+  const uint8_t chosen[] = {take(in, 1) != 1};
   mv_place *places = room(n, sizeof *places);
   float *scores = room(n, sizeof *scores);
   mv_query *query;
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
   MUST(mv_query_load(query, vectors, m, seg->view.dim, 3) == MV_OK);
-  MUST(mv_coarse(query, &seg->view, 1, allowed, limit, places, scores, &count) == MV_OK);
+  MUST(mv_coarse(query, &seg->view, 1, chosen, allowed, limit, places, scores, &count) == MV_OK);
   MUST(count <= limit && count <= n);
+  if (seg->view.codec != NULL) use_codec(in, seg, query, m, places, scores);
   for (uint32_t i = 0; i < n; i++) places[i] = (mv_place){0, i};
   MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_FAST, scores) == MV_OK);
   MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_PRECISE, scores) == MV_OK);
@@ -220,7 +240,7 @@ static void encode(const model *used, const float *vectors, uint32_t n) {
   uint8_t *records = room(n, mv_token_bytes(used->spec.dim, used->spec.bits));
   double sum;
   MUST(mv_encode(used->codec, vectors, &n, 1, codes, records, &sum) == MV_OK);
-  MUST(mv_codes_check(used->codec, codes, n) == MV_OK);
+  MUST(mv_codes_check(used->codec, codes, mv_code_bytes(used->spec.n_centroids), n) == MV_OK);
   free(codes);
   free(records);
 }

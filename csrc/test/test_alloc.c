@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../search/query.h"
 #include "check.h"
-#include "model.h"
+#include "packing.h"
 
 /* ---- an allocator that fails on demand ---- */
 
@@ -28,6 +29,7 @@ static void *failing_hook(void *pointer, size_t size) {
 
 enum { DIM = 20, PADDED = 32, TOKENS = 60, CENTROIDS = 6, GROUPS = 2, QUERY = 40, DOCUMENTS = 2 };
 enum { CODES = TOKENS * 2, RECORDS = TOKENS * (PADDED / 2 + 2), PLAIN = TOKENS * DIM * 2 };
+enum { LISTS = 256 /* bytes of lists, and more */ };
 
 static const uint32_t lengths[DOCUMENTS] = {TOKENS / 3, TOKENS - TOKENS / 3};
 static const uint32_t starts[DOCUMENTS + 1] = {0, TOKENS / 3, TOKENS};
@@ -43,6 +45,10 @@ static const uint8_t plain[PLAIN];
 static uint32_t nearest[TOKENS];
 static float a_scales[MV_SCALES], b_scales[MV_SCALES], fit_a[TOKENS], fit_b[TOKENS];
 static float decoded[TOKENS * DIM], scores[4], result[TOKENS * QUERY];
+static float distances[TOKENS];
+static uint8_t lists_bytes[LISTS];
+static uint32_t block_starts[2];
+static int8_t document_points[DOCUMENTS * PADDED];
 static mv_place places[] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
 
 #define TRY(call)                         \
@@ -70,26 +76,68 @@ static mv_status encode(const mv_codec *codec) {
   TRY(mv_assign(codec, points, TOKENS, nearest));
   TRY(mv_fit_scales(codec, vectors, TOKENS, fit_a, fit_b));
   TRY(mv_encode(codec, vectors, lengths, DOCUMENTS, codes, records, &sum));
-  return mv_decode(codec, codes, records, lengths[0], decoded);
+  TRY(mv_distances(codec, points, TOKENS, distances));
+  return mv_decode(codec, codes, 2, records, lengths[0], decoded);
+}
+
+/* Makes the lists of all documents: one block, one extent. */
+static mv_status make_lists(void) {
+  uint32_t counts[CENTROIDS], listed[CENTROIDS * DOCUMENTS];
+  size_t size;
+  TRY(mv_lists_count(codes, 2, starts, DOCUMENTS, CENTROIDS, counts));
+  TRY(mv_lists_collect(codes, 2, starts, DOCUMENTS, 0, CENTROIDS, counts, listed));
+  MUST(mv_lists_bound(counts, CENTROIDS) <= LISTS);
+  TRY(mv_lists_pack(counts, listed, CENTROIDS, lists_bytes, &block_starts[1], &size));
+  return MV_OK;
+}
+
+/* Finds documents through lists, with tables of all groups, then of one a token. */
+static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment *segment) {
+  static const uint8_t chosen[] = {1};
+  static const uint8_t *const allowed[] = {NULL};
+  mv_probe probes[MV_PROBE_TOKENS * 2];
+  mv_place best[DOCUMENTS];
+  uint64_t postings = 0;
+  size_t n;
+  float base;
+  for (size_t wanted = 0; wanted < 2; wanted++) {
+    TRY(mv_query_load(query, vectors, QUERY, DIM, 1));
+    query->groups_wanted = wanted;
+    TRY(mv_gather_start(query, segment, 1, chosen));
+    for (size_t block = 0; block < 2; block++) {
+      TRY(mv_probe_lists(query, codec, block, 2, probes, &n, &base));
+      mv_gather_block(query);
+      TRY(mv_gather(query, segment, 1, chosen, allowed, probes, n, &postings));
+    }
+    TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
+    MUST(n == DOCUMENTS);
+    TRY(mv_interact(query, segment, 1, best, n, scores));
+  }
+  return mv_document_points(segment, document_points);
 }
 
 static mv_status search(const mv_codec *codec, mv_query *query) {
   static const uint8_t *const no_codes[] = {NULL}, *const all_plain[] = {plain};
   static const uint8_t *const all_codes[] = {codes}, *const all_records[] = {records};
   static const uint8_t *const allowed[] = {NULL, NULL};
-  const mv_segment segments[] = {{codec, DIM, DOCUMENTS, 1, starts, chunks, all_codes, all_records},
-                                 {NULL, DIM, DOCUMENTS, 1, starts, chunks, no_codes, all_plain}};
+  static const uint32_t extent_blocks[] = {0, 1};
+  static const uint8_t *const extents[] = {lists_bytes};
+  static const uint8_t both[] = {1, 1};
+  const mv_lists lists = {CENTROIDS, 1, block_starts, extent_blocks, extents};
+  const mv_segment segments[] = {
+      {codec, DIM, DOCUMENTS, 1, 2, 0, starts, chunks, all_codes, all_records, &lists},
+      {NULL, DIM, DOCUMENTS, 1, 0, 0, starts, chunks, no_codes, all_plain, NULL}};
   mv_place best[4];
   size_t count;
   for (size_t m = 5; m <= QUERY; m += QUERY - 5) { /* a short query, then one that needs more */
     TRY(mv_query_load(query, vectors, m, DIM, 1));
-    TRY(mv_coarse(query, segments, 2, allowed, 4, best, scores, &count));
+    TRY(mv_coarse(query, segments, 2, both, allowed, 4, best, scores, &count));
     TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_FAST, scores));
     TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_PRECISE, scores));
     TRY(mv_explain(query, &segments[1], 1, result));
     TRY(mv_explain(query, &segments[0], 1, result));
   }
-  return MV_OK;
+  return gather(codec, query, &segments[0]);
 }
 
 static mv_status run_script(void) {
@@ -97,6 +145,7 @@ static mv_status run_script(void) {
   mv_query *query = NULL;
   mv_status status = train(&codec);
   if (status == MV_OK) status = encode(codec);
+  if (status == MV_OK) status = make_lists();
   if (status == MV_OK) status = mv_query_new(&query);
   if (status == MV_OK) status = search(codec, query);
   mv_query_free(query);

@@ -204,9 +204,50 @@ static void test_assign(void) {
   test_empty_groups();
 }
 
+/* ---- distances ---- */
+
+/* To the centroid that a point is assigned to, be there a nearer one or not. */
+static void case_distances(uint32_t dim, uint32_t n_centroids, uint32_t n_groups, size_t n) {
+  const size_t padded = mv_padded_dim(dim);
+  model used;
+  float *sample = draw_topics(&seed, 500, dim, 20, 0.5);
+  model_train(&used, (model_shape){dim, 2, n_centroids, n_groups}, sample, 500);
+  int8_t *points = draw_points(n, dim, 20);
+  uint32_t *codes = room(n, sizeof *codes);
+  float *distances = room(n, sizeof *distances);
+  for (size_t d = 0; d < padded && n > 1; d++) { /* as far as can be from any row */
+    points[d] = used.rows[d] < 128 ? 127 : -127;
+    points[padded + d] = (int8_t)(used.rows[d] - 128);
+  }
+  CHECK(mv_assign(used.codec, points, n, codes) == MV_OK, "n %zu", n);
+  CHECK(mv_distances(used.codec, points, n, distances) == MV_OK, "n %zu", n);
+  for (size_t i = 0; i < n; i++) {
+    int64_t square = 0;
+    for (size_t d = 0; d < padded; d++) {
+      const int64_t gap = used.rows[codes[i] * padded + d] - 128 - points[i * padded + d];
+      square += gap * gap;
+    }
+    CHECK(distances[i] == (float)square, "dim %u: point %zu at %g", dim, i, (double)distances[i]);
+  }
+  free(sample);
+  free(points);
+  free(codes);
+  free(distances);
+  model_free(&used);
+}
+
+static void test_distances(void) {
+  case_distances(16, 60, 7, 333);
+  case_distances(100, 40, 20, 100);
+  case_distances(4096, 5, 2, 9);
+  case_distances(3, 4, 1, 1);
+  case_distances(3, 4, 1, 0);
+}
+
 int main(void) {
   test_nearest();
   test_kmeans();
   test_assign();
+  test_distances();
   return checks_report();
 }

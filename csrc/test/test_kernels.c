@@ -175,6 +175,52 @@ static void test_argmax(void) {
   }
 }
 
+/* above: one entry of a row that counts, in any place and behind any number of rows that do not. */
+
+static void check_above(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
+  size_t expected = 0;
+  for (int any = 0; expected < n && !any; expected += !any) {
+    for (size_t l = 0; l < lanes; l++) any |= table[expected * lanes + l] > least[l];
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    const size_t found = tables[i]->above(table, n, lanes, least);
+    CHECK(found == expected, "%s above n %zu lanes %zu: %zu, not %zu", tables[i]->name, n, lanes,
+          found, expected);
+  }
+}
+
+static void case_above(size_t n, size_t lanes, int extreme) {
+  int16_t *table = buffer(n * lanes, 2), *least = buffer(lanes, 2);
+  for (size_t l = 0; l < lanes; l++) {
+    least[l] = (int16_t)(extreme < 0 ? INT16_MIN : extreme > 0 ? INT16_MAX : draw(-3000, 3000));
+  }
+  for (size_t i = 0; i < n * lanes; i++) {
+    const int16_t bound = least[i % lanes];
+    table[i] = (int16_t)(i % 3 || extreme < 0 ? bound : bound - draw(0, 20000));
+  }
+  check_above(table, n, lanes, least);
+  for (size_t l = 0; extreme <= 0 && l < lanes; l++) {
+    const size_t at = (size_t)draw(0, (int64_t)n - 1) * lanes + l;
+    const int16_t kept = table[at];
+    table[at] = (int16_t)(least[l] + 1);
+    check_above(table, n, lanes, least);
+    table[at] = INT16_MAX;
+    check_above(table, n, lanes, least);
+    if (l % 2) table[at] = kept;
+  }
+  release();
+}
+
+static void test_above(void) {
+  const int16_t none[MV_LANES_MAX] = {0};
+  for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+    for (size_t j = 0; j < N_SOME; j++) {
+      for (int extreme = -1; extreme <= 1; extreme++) case_above(some_n[j], lanes, extreme);
+    }
+    check_above(none, 0, lanes, none);
+  }
+}
+
 /* The choice of a table. To be called first: the environment counts at first use only. */
 static void test_select(void) {
   const mv_kernels *first = mv_kernels_get();
@@ -194,5 +240,6 @@ int main(void) {
   test_unpack();
   test_interact();
   test_argmax();
+  test_above();
   return tables_report();
 }

@@ -29,6 +29,23 @@ static size_t count_better(const float *scores, const mv_place *places, size_t n
   return better;
 }
 
+/* All of them at once, in place. */
+static void check_order(const mv_place *places, const float *scores, size_t n) {
+  mv_place *out = room(n, sizeof *out);
+  float *out_scores = room(n, sizeof *out_scores);
+  memcpy(out, places, n * sizeof *out);
+  memcpy(out_scores, scores, n * sizeof *out_scores);
+  mv_topk_order(out, out_scores, n);
+  for (size_t i = 0; i < n; i++) {
+    const size_t rank = count_better(scores, places, n, i);
+    CHECK(out[rank].segment == places[i].segment && out[rank].document == places[i].document &&
+              out_scores[rank] == scores[i],
+          "%zu in order: rank %zu", n, rank);
+  }
+  free(out);
+  free(out_scores);
+}
+
 /* Few different scores, so that most are ties. */
 static void case_topk(size_t n, size_t limit) {
   const size_t kept = limit < n ? limit : n;
@@ -41,6 +58,7 @@ static void case_topk(size_t n, size_t limit) {
     scores[i] = (float)mv_random_below(&seed, 6);
     mv_topk_offer(&top, places[i], scores[i]);
   }
+  check_order(places, scores, n);
   mv_topk_sort(&top);
   CHECK(top.count == kept, "%zu of %zu: %zu", limit, n, top.count);
   for (size_t i = 0; i < n; i++) {
@@ -57,6 +75,7 @@ static void case_topk(size_t n, size_t limit) {
 }
 
 static void test_topk(void) {
+  mv_topk_order(NULL, NULL, 0);
   static const size_t counts[] = {1, 2, 3, 10, 100, 500};
   static const size_t limits[] = {0, 1, 2, 3, 7, 64, 499, 500, 501, SIZE_MAX};
   for (size_t i = 0; i < 6; i++) {
@@ -212,6 +231,57 @@ static void check_coarse(const world *w, mv_query *query, const float *vectors, 
   free(rotated);
 }
 
+/* Segments that are not chosen are left out as if they were not there. */
+static void check_chosen(const world *w, mv_query *query, const uint8_t *const *allowed) {
+  found all = coarse(query, w, allowed, SIZE_MAX), some = coarse(query, w, allowed, SIZE_MAX);
+  for (unsigned set = 0; set < 1U << N_SEGMENTS; set++) {
+    uint8_t chosen[N_SEGMENTS];
+    size_t kept = 0;
+    for (size_t s = 0; s < N_SEGMENTS; s++) chosen[s] = (uint8_t)(set >> s & 1);
+    CHECK(mv_coarse(query, w->views, N_SEGMENTS, chosen, allowed, SIZE_MAX, some.places,
+                    some.scores, &some.count) == MV_OK,
+          "segments %u", set);
+    for (size_t i = 0; i < all.count; i++) {
+      if (!chosen[all.places[i].segment]) continue;
+      CHECK(memcmp(&some.places[kept], &all.places[i], sizeof(mv_place)) == 0 &&
+                some.scores[kept] == all.scores[i],
+            "segments %u: rank %zu", set, kept);
+      kept++;
+    }
+    CHECK(some.count == kept, "segments %u: %zu, not %zu", set, some.count, kept);
+  }
+  found_free(&all);
+  found_free(&some);
+}
+
+/* The interaction of chosen places is what the coarse stage gives them, and comes in its order. */
+static void check_interact(const world *w, mv_query *query, const uint8_t *const *allowed) {
+  found all = coarse(query, w, allowed, SIZE_MAX);
+  const size_t n = all.count;
+  mv_place *places = room(n, sizeof *places);
+  float *scores = room(n, sizeof *scores);
+  memcpy(places, all.places, n * sizeof *places);
+  for (size_t i = n; i-- > 1;) { /* in any order */
+    const size_t other = (size_t)mv_random_below(&seed, i + 1);
+    const mv_place kept = places[i];
+    places[i] = places[other];
+    places[other] = kept;
+  }
+  CHECK(mv_interact(query, w->views, N_SEGMENTS, places, n, scores) == MV_OK, "%zu places", n);
+  CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places in order", n);
+  CHECK(memcmp(scores, all.scores, n * sizeof *scores) == 0, "%zu scores", n);
+  CHECK(mv_interact(query, w->views, N_SEGMENTS, places, 0, scores) == MV_OK, "no places");
+  static const mv_place wrong[] = {{N_SEGMENTS, 0}, {0, MAX_DOCUMENTS}, {1, 0}, {3, 0}};
+  for (size_t i = 0; i < 4; i++) { /* beyond, beyond, without codes, beyond nothing */
+    mv_place place = wrong[i];
+    CHECK(mv_interact(query, w->views, N_SEGMENTS, &place, 1, scores) == MV_ERROR_ARGUMENT,
+          "place %zu", i);
+  }
+  found_free(&all);
+  free(places);
+  free(scores);
+}
+
 static void check_isas(const world *w, mv_query *query, const float *vectors, size_t m) {
   static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
   static const uint8_t *const all[N_SEGMENTS] = {NULL};
@@ -247,6 +317,8 @@ static void case_coarse(const world *w, size_t m) {
   memset(bits[2], 0, (w->views[2].n_documents + 7) / 8);
   for (size_t s = 0; s < N_SEGMENTS; s++) allowed[s] = bits[s];
   check_coarse(w, query, vectors, m, allowed);
+  check_chosen(w, query, allowed);
+  check_interact(w, query, allowed);
   check_isas(w, query, vectors, m);
   for (size_t s = 0; s < N_SEGMENTS; s++) free(bits[s]);
   mv_query_free(query);
@@ -305,6 +377,7 @@ static void test_ties(void) {
   CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) ==
             MV_ERROR_ARGUMENT,
         "a query of other dimensions");
+  CHECK(mv_interact(query, both, 2, places, 1, scores) == MV_ERROR_ARGUMENT, "the same");
   mv_query_free(query);
   collection_free(&docs);
   model_free(&used);

@@ -101,8 +101,10 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
   const int16_t *table = query->table16.data, *all = full->table16.data;
   const uint8_t *bytes = query->table8.data, *present = query->groups.data;
   const int whole = wanted == 0 || wanted >= used->spec.n_groups;
+  size_t absent = 0;
   mv_query_block(query, index, &block);
-  check_scales(query, used, &block, low, whole);
+  for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
+  check_scales(query, used, &block, low, absent == 0);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     CHECK(present[g] == (whole || is_wanted(used, &block, g, wanted)), "%s: group %u", what, g);
     for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {

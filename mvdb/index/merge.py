@@ -149,7 +149,8 @@ class Merge:
                 codes, record, n_tokens = segments[i].stored_vectors(txn, slot)
                 if segments[i].code_bytes < self._code_bytes:
                     codes = _widened(codes, n_tokens, self._code_bytes)
-                self.writer.add_slot(codes, record, n_tokens)
+                # Copied: they may wait for their chunk to fill longer than the transaction lives.
+                self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
                 size += len(record)
             copied += len(slots)
             self._breathe()

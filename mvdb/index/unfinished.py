@@ -1,8 +1,9 @@
 """Segments that are being made over several transactions, and belong to no state yet.
 
-One value of the table `meta`: for each such segment its number and when it was begun. A merge that
-was interrupted leaves its entry behind; who finds it old removes it with all it had stored. Should
-its owner live on after all, it finds its entry gone and gives up.
+One value of the table `meta`: for each such segment its number and when its owner was last heard
+of, which is every step. A merge that was interrupted leaves its entry behind; who finds it old
+removes it with all it had stored. Should its owner live on after all, it finds its entry gone and
+gives up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ENTRY = struct.Struct("<Qd")  # segment, seconds since 1970
 
 
 def load(txn: ReadTransaction) -> dict[int, float]:
-    """When each unfinished segment was begun."""
+    """When the owner of each unfinished segment was last heard of."""
     value = txn.get(TABLE, KEY)
     if value is None:
         return {}
@@ -46,20 +47,26 @@ def add(txn: WriteTransaction, segment: int) -> None:
     _store(txn, {**load(txn), segment: time.time()})
 
 
-def take(txn: WriteTransaction, segment: int) -> bool:
-    """Ends a segment, finished or not; False when it is not there any more."""
-    entries = load(txn)
-    if entries.pop(segment, None) is None:
+def renew(txn: WriteTransaction, segment: int) -> bool:
+    """Notes that a segment is still being made; False when it is not there any more."""
+    if segment not in load(txn):
         return False
-    _store(txn, entries)
+    add(txn, segment)
     return True
 
 
+def finish(txn: WriteTransaction, segment: int) -> None:
+    """A segment now belongs to the state."""
+    entries = load(txn)
+    entries.pop(segment, None)
+    _store(txn, entries)
+
+
 def remove_all(txn: WriteTransaction, age: float) -> None:
-    """Removes what is older than `age` seconds, or from a future that a clock once showed."""
+    """Removes what was not heard of for `age` seconds, or is from a future that a clock showed."""
     entries = load(txn)
     now = time.time()
-    old = [segment for segment, begun in entries.items() if not 0 <= now - begun <= age]
+    old = [segment for segment, heard in entries.items() if not 0 <= now - heard <= age]
     for segment in old:
         txn.delete_prefix(layout.TABLE, layout.segment_prefix(segment))
         del entries[segment]

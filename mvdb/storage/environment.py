@@ -15,7 +15,7 @@ from types import TracebackType
 
 import lmdb
 
-from mvdb.errors import ClosedError, ReadOnlyError
+from mvdb.errors import BusyError, ClosedError, ReadOnlyError
 from mvdb.storage import registry, replacement
 from mvdb.storage.arrival import lock_path
 from mvdb.storage.creation import create_file
@@ -132,6 +132,15 @@ class Environment:
         `WriteFailedError` after an earlier failure, `ClosedError`.
         """
         return self._writable().begin_write(timeout)
+
+    def refuse_if_writing(self) -> None:
+        """Raises `BusyError` when this thread has the write transaction, `ClosedError`."""
+        shared = self._open()
+        if shared.writer.held_by_this_thread:
+            raise BusyError(
+                f"{shared.path}: this thread already has a write transaction open; "
+                "commit or abort it first"
+            )
 
     def ensure_room(self, size: int, timeout: float | None = None) -> None:
         """Reserve address space for about ``size`` more bytes, outside of any transaction.

@@ -12,7 +12,7 @@ from typing import Any
 
 import mvdb
 from tests.crash.workload import Config, State, model_of, next_step, perform
-from tests.support.model import check_content
+from tests.support.model import check_content, make_entry
 from tests.support.thresholds import lowered
 
 BEGIN, DONE, READY, FAILED = 1, 2, 3, 4
@@ -55,6 +55,12 @@ def thresholds(config: Config) -> Any:
         base_tokens=256,
         fanout=4,
         chunk_bytes=20_000,
+        listed_tokens=config.listed_tokens,
+        cluster_documents=8,
+        extent_bytes=2000,
+        growth=config.growth,
+        commit_tokens=config.commit_tokens,
+        step_bytes=config.step_bytes,
     )
 
 
@@ -62,7 +68,13 @@ def write_on(pipe: Connection, path: str, config: Config, sequence: int, state: 
     """Opens the file and does step after step from `sequence` on, until it is killed."""
     try:
         with thresholds(config):
-            db = mvdb.open(path, dim=config.dim, bits=config.bits, durability=config.durability)
+            db = mvdb.open(
+                path,
+                dim=config.dim,
+                bits=config.bits,
+                durability=config.durability,
+                background=config.background,
+            )
             say(pipe, READY)
             while True:
                 step, state = next_step(config, sequence, state)
@@ -102,6 +114,46 @@ def backup(pipe: Connection, path: str, target: str) -> None:
         say(pipe, BEGIN, number)
         db.backup(f"{target}{number}")
         say(pipe, DONE, number)
+
+
+MAINTAINED: dict[str, Any] = {
+    "train_documents": 40,
+    "base_tokens": 64,
+    "fanout": 3,
+    "commit_tokens": 0,
+    "listed_tokens": 150,
+    "cluster_documents": 8,
+    "extent_bytes": 500,
+    "chunk_bytes": 2000,
+    "step_bytes": 300,
+    "growth": 1.3,
+}
+"""Thresholds under which there is always something to be done, in many steps."""
+
+
+def maintain(pipe: Connection, path: str, background: bool, first: int) -> None:
+    """Inserts documents of the sample model from number `first` on, a few a commit; what that makes
+    due is done in the background, or by `optimize` after every tenth commit."""
+    try:
+        with lowered(**MAINTAINED):
+            db = mvdb.open(path, background=background)
+            say(pipe, READY)
+            for number in range(first, 1 << 20, 3):
+                say(pipe, BEGIN, number)
+                names = [number, number + 1, number + 2]
+                entries = [make_entry(name, 1, 3) for name in names]
+                db.insert(
+                    names,
+                    [entry.vectors for entry in entries],
+                    texts=[entry.text for entry in entries],
+                    metadata=[entry.metadata for entry in entries],
+                )
+                say(pipe, DONE, number)
+                if not background and number % 30 == 0:
+                    db.optimize()
+    except BaseException:
+        say(pipe, FAILED)
+        raise
 
 
 def check_here(pipe: Connection, path: str, config: Config, state: State) -> None:

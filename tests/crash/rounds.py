@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import mvdb
+from mvdb.index import unfinished
 from tests.crash import processes
 from tests.crash.processes import BEGIN, DONE, FAILED, READY
 from tests.crash.workload import (
@@ -26,6 +27,7 @@ from tests.crash.workload import (
     perform,
 )
 from tests.support.model import Model, check_content, make_entry
+from tests.support.thresholds import lowered
 
 KILLS_PER_FILE = 12
 LONGEST = 0.7
@@ -271,6 +273,39 @@ def backup_round(
     with mvdb.open(path) as db:
         check_content(db, model, db.bits, number)
     return len(copies)
+
+
+def maintenance_round(
+    path: Path, count: int, rng: np.random.Generator, longest: float, *, background: bool
+) -> tuple[int, bool]:
+    """Kills a process that writes and maintains a file of `count` documents of the sample model:
+    nothing acknowledged is lost, what was unfinished is known, and goes with the next `optimize`.
+    How many documents there are now, and whether a merge was cut short."""
+    process, pipe = processes.start(processes.maintain, str(path), background, count)
+    heard = kill_after(process, pipe, rng.uniform(0, longest), from_ready=True)
+    least = max((number + 3 for what, number in heard if what == DONE), default=count)
+    most = max((number + 3 for what, number in heard if what == BEGIN), default=count)
+    with lowered(**processes.MAINTAINED), mvdb.open(path, background=False) as db:
+        there = len(db)
+        if there not in (least, most):
+            raise Bad(f"{path}: {there} documents, {least} acknowledged, {most} begun")
+        model = sample_model(there)
+        begun = _check_whole(db, model, there)
+        if rng.random() < 0.5:
+            db.optimize()
+            if _check_whole(db, model, there + 1):
+                raise Bad(f"{path}: optimize leaves unfinished segments")
+    return there, begun > 0
+
+
+def _check_whole(db: mvdb.Database, model: Model, seed: int) -> int:
+    """Verifies and compares everything; how many unfinished segments there are."""
+    report = db.verify()
+    if not report.ok:
+        raise Bad(f"{db.path}: {report.problems}")
+    check_content(db, model, db.bits, seed)
+    with db._environment.read() as txn:
+        return len(unfinished.load(txn))
 
 
 __all__ = ["BEGIN", "DONE", "READY", "Bad", "Rounds"]

@@ -4,9 +4,9 @@
     python -m tests.crash.run --kills 20000 --jobs 8 --seed 1 --folder /mnt/disk
 
 Each job works on files of its own: random inserts, upserts, deletes, large transactions, training,
-merging, compaction in place, rollbacks; killed at random moments; 12 kills a file; with another
+merging, growing centroids, compaction in place, rollbacks; killed at random moments; 12 kills a file; with another
 handle and a snapshot open in 40 % of the rounds. One in twenty rounds kills a creation, a
-compaction or a backup. Ends with exit code 1 at the first broken promise, leaves that file where it
+compaction, a backup or maintenance. Ends with exit code 1 at the first broken promise, leaves that file where it
 is and prints the seed that repeats it.
 """
 
@@ -56,9 +56,11 @@ def _special(folder: Path, seed: int, counts: Counter[str]) -> None:
         rounds.fill(db, model)
     rounds.compaction_round(path, model, rng, 0.15, seed)
     rounds.backup_round(path, model, rng, 0.1, seed)
+    _, cut = rounds.maintenance_round(path, 120, rng, 0.25, background=bool(seed % 2))
     path.unlink()
-    counts["kills"] += 3
-    counts["creation, compaction, backup"] += 3
+    counts["kills"] += 4
+    counts["creation, compaction, backup, maintenance"] += 4
+    counts["merges cut short"] += cut
 
 
 def main() -> int:

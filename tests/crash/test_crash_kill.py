@@ -79,6 +79,25 @@ def test_a_killed_backup_is_whole_or_not_there(filled: Path) -> None:
     print(f"copies there after the kills: {done}")
 
 
+@pytest.mark.parametrize("background", [True, False], ids=["background", "optimize"])
+@pytest.mark.parametrize("bits", [2, 16])
+def test_killed_maintenance_loses_nothing(tmp_path: Path, background: bool, bits: int) -> None:
+    """P1, P3: between and within the steps of merges and extensions. Unfinished segments are no
+    orphans to `verify`, and the next `optimize` removes them."""
+    rng = np.random.default_rng([SEED, bits])
+    print(f"seed {SEED}")
+    path = tmp_path / "maintained.mvdb"
+    with mvdb.open(path, dim=3, bits=bits, background=False) as db:
+        rounds.fill(db, rounds.sample_model(30))
+    count, cut = 30, 0
+    for _ in range(SHORT_ROUNDS):
+        count, was_cut = rounds.maintenance_round(path, count, rng, 0.25, background=background)
+        cut += was_cut
+    print(f"{count} documents, {cut} of {SHORT_ROUNDS} kills met a merge")
+    assert count > 100, "the writers hardly got to write"
+    assert cut > 0, "no kill met a merge"
+
+
 def test_the_check_would_see_a_lost_document(tmp_path: Path) -> None:
     """The comparison itself: a missing document, a foreign text and foreign vectors are seen."""
     model = rounds.sample_model(20)

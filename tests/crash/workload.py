@@ -34,6 +34,11 @@ class Config:
     """About so many documents at most."""
     durability: str = "full"
     max_tokens: int = 5
+    listed_tokens: int = 1 << 20
+    growth: float = 3.0
+    commit_tokens: int = 1 << 18
+    step_bytes: int = 8 << 20
+    background: bool = True
 
 
 @dataclass
@@ -49,6 +54,7 @@ def make_config(seed: int) -> Config:
     """A random configuration; every sixth crosses the real threshold of training."""
     rng = np.random.default_rng([seed, 1])
     large = bool(rng.random() < 1 / 6)
+    extra = np.random.default_rng([seed, 6])
     return Config(
         seed=seed,
         bits=int(rng.choice([1, 2, 4, 8, 16])),
@@ -57,6 +63,11 @@ def make_config(seed: int) -> Config:
         limit=1150 if large else 250,
         durability="relaxed" if rng.random() < 0.25 else "full",
         max_tokens=3 if large else 5,
+        listed_tokens=int(extra.choice([100, 400, 1 << 20])),
+        growth=float(extra.choice([1.3, 2.0, 1e9])),
+        commit_tokens=int(extra.choice([0, 300, 1 << 18])),
+        step_bytes=int(extra.choice([500, 8 << 20])),
+        background=bool(extra.random() < 0.7),
     )
 
 

@@ -92,10 +92,12 @@ def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
         assert listed(db) == [True]
 
 
+@pytest.mark.parametrize("memory", [1, 1 << 30])
 @pytest.mark.parametrize("code_bytes", [2, 3])
 @pytest.mark.parametrize("n_lists", [1, core.LISTS_BLOCK, 3 * core.LISTS_BLOCK + 1, 70_000])
-def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int) -> None:
-    """Empty lists, full ones, documents without tokens, codes of every width."""
+def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int, memory: int) -> None:
+    """Empty lists, full ones, documents without tokens, codes of every width, in one pass and in
+    as many as there are blocks."""
     n_lists = min(n_lists, 1 << 8 * code_bytes)
     rng = np.random.default_rng([code_bytes, n_lists])
     lengths = rng.integers(0, 6, 300)
@@ -105,7 +107,7 @@ def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int) -> None:
     packed = np.zeros((len(codes), code_bytes), np.uint8)
     for byte in range(code_bytes):
         packed[:, byte] = codes >> 8 * byte & 255
-    builder = Builder(packed.reshape(-1), code_bytes, starts, n_lists)
+    builder = Builder(packed.reshape(-1), code_bytes, starts, n_lists, memory)
     extents = list(builder.extents())
     lists = Lists(memoryview(builder.directory()), lambda n: InMemory(extents[:n]), "here")
     assert lists.n_extents == len(extents)

@@ -1,6 +1,7 @@
 """P1, P7 and the API's meaning: random sequences of calls against a dict and brute-force MaxSim.
 
-The thresholds of training, flushing and merging are lowered so that a few documents cross them.
+The thresholds of training, flushing and merging are lowered so that a few documents cross them, get
+lists and an order, outgrow their centroids, and are merged in steps, in the background or not.
 Profiles: see tests/conftest.py.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import mvdb
+from mvdb.index import unfinished
 from mvdb.reading import Readable
 from tests.support.model import (
     Entry,
@@ -31,7 +34,7 @@ from tests.support.model import (
     make_query,
     sort_key,
 )
-from tests.support.thresholds import lowered
+from tests.support.thresholds import lowered, searched_by_lists
 
 IDS: list[Id] = [*range(-6, 14), *"abcdefgh", "1", "ä", "𝄞", "x" * 500]
 ids = st.sampled_from(IDS)
@@ -64,25 +67,62 @@ class DatabaseMachine(RuleBasedStateMachine):
         flush=st.integers(200, 5000),
         fanout=st.integers(2, 4),
         chunk=st.integers(200, 4000),
+        listed=st.sampled_from([1, 20, 60, 1 << 20]),
+        cluster=st.integers(1, 4),
+        commit=st.sampled_from([0, 20, 1 << 20]),
+        most=st.sampled_from([40, 1 << 20]),
+        growth=st.sampled_from([1.2, 2.0, 1e9]),
+        step=st.sampled_from([1, 100, 1 << 20]),
+        by_lists=st.booleans(),
+        background=st.booleans(),
     )
-    def create(self, dim: int, bits: int, train: int, flush: int, fanout: int, chunk: int) -> None:
-        self.dim, self.bits = dim, bits
-        self.thresholds = lowered(
-            train_documents=train,
-            flush_bytes=flush,
-            base_tokens=8,
-            fanout=fanout,
-            chunk_bytes=chunk,
+    def create(
+        self,
+        dim: int,
+        bits: int,
+        train: int,
+        flush: int,
+        fanout: int,
+        chunk: int,
+        listed: int,
+        cluster: int,
+        commit: int,
+        most: int,
+        growth: float,
+        step: int,
+        by_lists: bool,
+        background: bool,
+    ) -> None:
+        self.dim, self.bits, self.background, self.most = dim, bits, background, most
+        self.thresholds = ExitStack()
+        self.thresholds.enter_context(
+            lowered(
+                train_documents=train,
+                flush_bytes=flush,
+                base_tokens=8,
+                fanout=fanout,
+                chunk_bytes=chunk,
+                listed_tokens=listed,
+                cluster_documents=cluster,
+                extent_bytes=chunk,
+                commit_tokens=commit,
+                max_tokens=most,
+                growth=growth,
+                step_bytes=step,
+            )
         )
-        self.thresholds.__enter__()
-        self.db = mvdb.open(self.path, dim=dim, bits=bits, durability="relaxed")
+        if by_lists:
+            self.thresholds.enter_context(searched_by_lists(candidates=2))
+        self.db = mvdb.open(
+            self.path, dim=dim, bits=bits, durability="relaxed", background=background
+        )
 
     def teardown(self) -> None:
         if self.db is not None:
             if self.snapshot is not None:
                 self.snapshot.close()
             self.db.close()
-            self.thresholds.__exit__(None, None, None)
+            self.thresholds.close()
             left = [path.name for path in self.folder.iterdir()]
             assert left == [self.path.name], f"left behind: {left}"
         shutil.rmtree(self.folder)
@@ -199,8 +239,12 @@ class DatabaseMachine(RuleBasedStateMachine):
     def optimize(self) -> None:
         assert self.db is not None
         self.db.optimize()
-        assert self.db.stats().deleted_share == 0
-        assert self.db.stats().segments <= 1
+        stats = self.db.stats()
+        assert stats.deleted_share == 0
+        # Two neighbours are more than one segment may hold, else they were one.
+        assert stats.segments <= 1 + 2 * stats.tokens // self.most
+        with self.db._environment.read() as txn:
+            assert unfinished.load(txn) == {}
 
     @precondition(lambda self: self.snapshot is None)
     @rule()
@@ -216,7 +260,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if readonly:
             with mvdb.open(self.path, readonly=True) as db:
                 check_content(db, self.model, self.bits)
-        self.db = mvdb.open(self.path, durability="relaxed")
+        self.db = mvdb.open(self.path, durability="relaxed", background=self.background)
 
     @rule(compacted=st.booleans())
     def copy(self, compacted: bool) -> None:
@@ -289,7 +333,11 @@ class DatabaseMachine(RuleBasedStateMachine):
             and (among is None or name in among)
         }
         hits = self.db.search(query, k, filter=condition, ids=among, exact=exact)
-        check_hits(hits, fits, k, tokens)
+        check_hits(hits, fits, k, tokens, complete=exact)
+        everything = self.db.search(
+            query, k, filter=condition, ids=among, candidates=len(self.model) + 1
+        )
+        check_hits(everything, fits, k, tokens)
         if min_score is not None:
             kept = self.db.search(
                 query, k, filter=condition, ids=among, exact=exact, min_score=min_score

@@ -1,0 +1,284 @@
+"""Centroids that are added later, and generations side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mvdb
+from mvdb import core
+from mvdb.index import extending, generations, training
+from tests.index.files import (
+    DIM,
+    LISTED,
+    TOPICS,
+    check,
+    fill,
+    listed,
+    open_state,
+    pairs,
+    put,
+    query_for,
+    scores_of,
+    vectors_of,
+)
+from tests.support.model import Floats, brute_force, check_hits, unit
+from tests.support.thresholds import lowered, searched_by_lists
+
+
+def stored(db: mvdb.Database, names: range) -> list[bytes]:
+    """The vectors as bytes."""
+    return [rows.tobytes() for rows in db.vectors(names)]
+
+
+def generation_of(db: mvdb.Database) -> int:
+    txn, state = open_state(db)
+    with txn:
+        return state.manifest.generation
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8])
+@pytest.mark.parametrize("small", [False, True], ids=["listed", "small"])
+def test_old_documents_stay_as_they_were(tmp_path: Path, bits: int, small: bool) -> None:
+    """To the last bit: through extensions within commits and by maintenance, merges of segments of
+    several generations, reopening, repair; and all searches agree with brute force throughout."""
+    options: dict[str, Any] = {**LISTED, "growth": 1.5, "commit_tokens": 0}
+    if small:
+        options["listed_tokens"] = 1 << 20
+    path = tmp_path / "a.mvdb"
+    with (
+        lowered(**options),
+        searched_by_lists(candidates=20),
+        mvdb.open(path, dim=DIM, bits=bits, background=False) as db,
+    ):
+        fill(db, 150)
+        before, known, centroids = stored(db, range(150)), 150, [db.stats().centroids]
+        for part in range(4):
+            if part == 1:  # alone twice what there is: extended by the commit itself
+                fill(db, 300, first=known)
+                known += 300
+                assert db.stats().centroids > centroids[-1]
+            else:
+                fill(db, 120, first=known, commits=3)
+                known += 120
+                db.optimize()
+            centroids.append(db.stats().centroids)
+            assert stored(db, range(len(before))) == before, part
+            before = stored(db, range(known))
+            check(db, dict.fromkeys(range(known), 0), part)
+            report = db.verify()
+            assert report.ok, report.problems
+        assert centroids == sorted(centroids)
+        assert centroids[-1] > 2 * centroids[0]
+        assert any(listed(db)) != small
+        assert db.stats().bytes["table_centroids"] < 3 * DIM * centroids[-1] + 5000, (
+            "tables of extended generations are still there"
+        )
+    with mvdb.open(path, background=False) as db, searched_by_lists(candidates=20):
+        assert stored(db, range(known)) == before
+        check(db, dict.fromkeys(range(known), 0))
+    mvdb.repair(path, tmp_path / "b.mvdb")
+    with mvdb.open(tmp_path / "b.mvdb", background=False) as db:
+        assert stored(db, range(known)) == before
+        check(db, dict.fromkeys(range(known), 0))
+
+
+def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> None:
+    """What the new centroids are for: documents about something that was not there at training."""
+    errors = {}
+    for growth in (1.5, 1e9):
+        with (
+            lowered(train_documents=100, growth=growth),
+            mvdb.open(tmp_path / f"{growth}.mvdb", dim=DIM, bits=1, background=False) as db,
+        ):
+            names = [name for name in range(600) if name % TOPICS < 2]
+            put(db, names[:100])
+            others = [name for name in range(1200) if name % TOPICS >= 6]
+            put(db, others[:300])
+            put(db, others[300:])
+            found = db.vectors(others[300:])
+            errors[growth] = np.mean(
+                [
+                    np.linalg.norm(rows - vectors_of(name), axis=1).mean()
+                    for name, rows in zip(others[300:], found, strict=True)
+                ]
+            )
+    assert errors[1.5] < 0.9 * errors[1e9], errors
+
+
+def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_path: Path) -> None:
+    with (
+        lowered(train_documents=100, growth=2.0),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
+    ):
+        fill(db, 100)
+        trained = db.stats().trained_tokens
+        assert trained == db.stats().tokens
+        fill(db, 90, first=100, commits=2)
+        db.optimize()
+        assert generation_of(db) == 1
+        fill(db, 20, first=190)
+        assert extending.is_due(open_state(db)[1].manifest)
+        db.optimize()
+        assert generation_of(db) == 2
+        assert db.stats().trained_tokens == db.stats().tokens
+        db.optimize()
+        assert generation_of(db) == 2
+        assert db.verify().ok
+
+
+# ---- wider codes ----
+
+
+def many_centroids(count: int) -> core.CodecSpec:
+    """A codec of that many random centroids in an arbitrary grouping."""
+    rng = np.random.default_rng(5)
+    points = core.make_points(
+        unit(rng.standard_normal((count, DIM))).astype(np.float32), training.ROTATION_SEED
+    )
+    rows = (points.astype(np.int16) + 128).astype(np.uint8)
+    starts = np.linspace(0, count, 65).astype(np.uint32)
+    return core.CodecSpec(
+        dim=DIM,
+        bits=8,
+        seed=training.ROTATION_SEED,
+        rows=rows,
+        group_rows=np.ascontiguousarray(rows[starts[:-1]]),
+        group_starts=starts,
+        a_scales=np.linspace(0, 1.2, core.SCALES).astype(np.float32),
+        b_scales=np.linspace(0, 1.5, core.SCALES).astype(np.float32),
+    )
+
+
+def extended_to(spec: core.CodecSpec, count: int) -> core.CodecSpec:
+    """The codec with more centroids behind its own."""
+    more = many_centroids(count)
+    have = len(spec.rows)
+    return replace(
+        spec,
+        rows=np.concatenate([spec.rows, more.rows[have:]]),
+        group_rows=np.concatenate([spec.group_rows, more.rows[-1:]]),
+        group_starts=np.append(spec.group_starts, np.uint32(count)),
+    )
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["listed", "small"])
+def test_codes_grow_from_two_bytes_to_three(
+    tmp_path: Path, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond 65,536 centroids. Segments with codes of both widths are searched together; a merge
+    makes all of them wide; the vectors do not change by a bit."""
+    spec = many_centroids(65_500)
+    monkeypatch.setattr(training, "train", lambda *_: spec)
+    assert (core.code_bytes(65_536), core.code_bytes(65_537)) == (2, 3)
+    options: dict[str, Any] = {**LISTED, "commit_tokens": 0, "growth": 1e9}
+    if small:
+        options["listed_tokens"] = 1 << 20
+    path = tmp_path / "a.mvdb"
+    with (
+        lowered(**options),
+        searched_by_lists(candidates=20),
+        mvdb.open(path, dim=DIM, bits=8, background=False) as db,
+    ):
+        fill(db, 150)
+        for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
+            with db._maintenance._step() as writer:
+                old = generations.load_spec(writer.txn, writer.generation)
+                writer.extend(extended_to(old, count))
+            first = len(db)
+            fill(db, 100, first=first)
+            txn, state = open_state(db)
+            with txn:
+                assert [one.code_bytes for one in state.segments][-1] == width
+            check(db, dict.fromkeys(range(first + 100), 0), count)
+            assert db.verify().ok
+        before = stored(db, range(450))
+        db.delete(range(0, 450, 9))
+        kept = [name for name in range(450) if name % 9]
+        db.optimize()
+        txn, state = open_state(db)
+        with txn:
+            assert [one.code_bytes for one in state.segments] == [3]
+        assert [stored(db, range(name, name + 1))[0] for name in kept] == [before[n] for n in kept]
+        check(db, dict.fromkeys(kept, 0))
+        report = db.verify()
+        assert report.ok, report.problems
+        assert listed(db) == [not small]
+
+
+# ---- generations side by side ----
+
+
+def train_anew(db: mvdb.Database, names: range) -> None:
+    """A generation of its own, trained on these documents; the segments there are stay."""
+    vectors = np.concatenate([vectors_of(name) for name in names]).astype(np.float16)
+    sample = training.draw([vectors], len(vectors), 3, DIM, 1 << 30)
+    with ThreadPoolExecutor(1) as executor:
+        spec = training.train(sample, db.bits, 3, executor)
+    with db._maintenance._step() as writer:
+        generation = writer.generation + 1
+        generations.store(writer.txn, generation, spec, {})
+        writer._manifest = replace(
+            writer._manifest, generation=generation, trained_tokens=len(vectors)
+        )
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+@pytest.mark.parametrize("first", ["float16", "another family"])
+def test_two_generations_are_searched_together(tmp_path: Path, first: str, bits: int) -> None:
+    """Segments of float16 vectors, or of a family of centroids of their own, beside others."""
+    trains = 10_000 if first == "float16" else 100
+    with (
+        lowered(**{**LISTED, "train_documents": trains, "growth": 1e9, "commit_tokens": 0}),
+        searched_by_lists(candidates=30),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=bits, background=False) as db,
+    ):
+        fill(db, 150)
+        train_anew(db, range(150, 300))
+        fill(db, 150, first=150)
+        put(db, range(40, 60), version=1)
+        db.delete(range(0, 300, 11))
+        versions = {name: int(40 <= name < 60) for name in range(300) if name % 11}
+        txn, state = open_state(db)
+        with txn:
+            codecs = {id(segment.codec) for segment in state.segments}
+            assert len(codecs) == 2
+            assert state.has_float16 == (first == "float16")
+        for seed in range(2 * TOPICS):
+            check(db, versions, seed)
+            query = query_for(seed % TOPICS, seed)
+            profile = db.profile(query, 8)
+            assert profile.plan == "lists"
+            check_hits(profile.hits, scores_of(db, query), 8, len(query), complete=False)
+            chosen = list(range(20, 280))
+            fits = {n: s for n, s in scores_of(db, query).items() if n in chosen}
+            hits = db.search(query, 8, ids=chosen, candidates=len(fits))
+            check_hits(hits, fits, 8, len(query))
+        queries = [query_for(topic, 1) for topic in range(TOPICS)]
+        single = [pairs(db.search(query, 6)) for query in queries]
+        for threads in (1, 3):
+            assert [pairs(h) for h in db.search_batch(queries, 6, threads=threads)] == single
+        report = db.verify()
+        assert report.ok, report.problems
+
+
+def test_a_merge_of_codes_leaves_the_vectors_alone(tmp_path: Path) -> None:
+    """Whatever a merge does to order, chunks and codes: bytes in, bytes out."""
+    with (
+        lowered(**{**LISTED, "commit_tokens": 0, "growth": 1e9}),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=4, background=False) as db,
+    ):
+        fill(db, 120)
+        fill(db, 300, first=120, commits=3)
+        before: dict[int, Floats] = dict(zip(range(420), db.vectors(range(420)), strict=True))
+        scores = brute_force(query_for(2), dict(before))
+        db.optimize()
+        assert listed(db) == [True]
+        for name, rows in before.items():
+            assert rows.tobytes() == db.vectors(name)[0].tobytes()
+        check_hits(db.search(query_for(2), 20, exact=True), scores, 20, 5)

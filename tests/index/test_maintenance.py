@@ -1,0 +1,388 @@
+"""Maintenance beside readers, writers and `close`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mvdb
+from mvdb import maintenance
+from mvdb.index.merge import Merge
+from tests.index.files import (
+    DIM,
+    LISTED,
+    TOPICS,
+    check,
+    fill,
+    left_over,
+    listed,
+    pairs,
+    put,
+    query_for,
+    scores_of,
+)
+from tests.support.model import check_hits
+from tests.support.thresholds import lowered, searched_by_lists
+
+THRESHOLDS: dict[str, Any] = {
+    **LISTED,
+    "base_tokens": 64,
+    "fanout": 3,
+    "commit_tokens": 100,
+    "step_bytes": 2000,
+    "growth": 1.6,
+}
+"""Commits leave nearly all merging, and more centroids, to maintenance."""
+PATIENCE = 30.0
+
+
+@pytest.fixture(autouse=True)
+def thresholds() -> Iterator[None]:
+    with lowered(**THRESHOLDS), searched_by_lists(candidates=20):
+        yield
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.mvdb"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.005)
+
+
+def at_rest(db: mvdb.Database) -> bool:
+    thread = db._maintenance._thread
+    return thread is None or not thread.is_alive()
+
+
+def in_thread(function: Callable[[], None]) -> Callable[[], None]:
+    """Runs it beside; the result joins, and raises what it raised."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def join() -> None:
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "it hangs"
+        if errors:
+            raise errors[0]
+
+    return join
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Every step of a merge outside of the main thread takes 0.3 s until this is set."""
+    go = threading.Event()
+    original = Merge.steps
+
+    def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+        for parts in original(self):
+            if threading.current_thread() is not threading.main_thread():
+                go.wait(0.3)
+            yield parts
+
+    monkeypatch.setattr(Merge, "steps", steps)
+    return go
+
+
+def test_work_is_done_in_the_background(path: Path) -> None:
+    """After commits segments are merged and centroids are added without anyone asking; with
+    background=False neither."""
+    counts = {}
+    for background in (False, True):
+        name = path.with_name(f"{background}.mvdb")
+        with mvdb.open(name, dim=DIM, background=background) as db:
+            fill(db, 120)
+            centroids = db.stats().centroids
+            fill(db, 400, first=120, commits=40)
+            wait_for(lambda: at_rest(db))
+            counts[background] = db.stats().segments
+            assert (db.stats().centroids > centroids) == background
+            check(db, dict.fromkeys(range(520), 0))
+            assert db.verify().ok
+            assert any(listed(db))
+    assert counts[True] < counts[False] / 3, counts
+    assert left_over(path.with_name("True.mvdb")) == (set(), set())
+
+
+def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
+    """No error and no wrong answer in four threads, whatever step the optimisation is at."""
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 120)
+        fill(db, 500, first=120, commits=25)
+        db.delete(range(0, 620, 5))
+        queries = [query_for(topic, 7) for topic in range(TOPICS)]
+        scores = [scores_of(db, query) for query in queries]
+        exact = [pairs(db.search(query, 10, exact=True)) for query in queries]
+        done = threading.Event()
+        counts = [0] * 4
+
+        def read(reader: int) -> None:
+            while not done.is_set() or counts[reader] < 20:
+                i = (counts[reader] + reader) % TOPICS
+                hits = db.search(queries[i], 10)
+                check_hits(hits, scores[i], 10, len(queries[i]), complete=False)
+                hits = db.search(queries[i], 10, exact=True)
+                assert pairs(hits) == exact[i]
+                assert [hit.text for hit in hits] == [f"{hit.id} version 0" for hit in hits]
+                assert len(db.search(queries[i], 5, filter={"topic": i})) == 5
+                counts[reader] += 1
+
+        readers = [in_thread(lambda reader=reader: read(reader)) for reader in range(4)]
+        segments = db.stats().segments
+        db.optimize()
+        done.set()
+        for join in readers:
+            join()
+        assert segments > 5
+        assert db.stats().segments == 1
+        assert [pairs(db.search(query, 10, exact=True)) for query in queries] == exact
+
+
+def test_a_snapshot_sees_its_state_whatever_is_optimised(path: Path) -> None:
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 120)
+        fill(db, 300, first=120, commits=10)
+        versions = dict.fromkeys(range(420), 0)
+        queries = [query_for(topic, 2) for topic in range(TOPICS)]
+        with db.snapshot() as snapshot:
+            before = [pairs(snapshot.search(query, 10)) for query in queries]
+            stored = [rows.tobytes() for rows in snapshot.vectors(range(420))]
+            db.delete(range(100))
+            put(db, range(200, 230), version=1)
+            db.optimize()
+            fill(db, 400, first=1000)
+            db.optimize()
+            assert [pairs(snapshot.search(query, 10)) for query in queries] == before
+            assert [rows.tobytes() for rows in snapshot.vectors(range(420))] == stored
+            check(snapshot, versions)
+        for name in range(100):
+            del versions[name]
+        versions.update(dict.fromkeys(range(200, 230), 1))
+        versions.update(dict.fromkeys(range(1000, 1400), 0))
+        check(db, versions)
+
+
+# ---- writers ----
+
+
+def test_writers_go_between_the_steps(path: Path, slow: threading.Event) -> None:
+    """Commits do not wait for what a step computes, only for its transaction."""
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 120)
+        fill(db, 200, first=120, commits=10)
+        versions = dict.fromkeys(range(320), 0)
+        join = in_thread(db.optimize)
+        longest = 0.0
+        for name in range(30):
+            begin = time.monotonic()
+            put(db, [name], version=1)
+            longest = max(longest, time.monotonic() - begin)
+            versions[name] = 1
+            time.sleep(0.03)
+        assert longest < 0.25, "a commit waited for a whole step of the merge"
+        slow.set()
+        join()
+        check(db, versions)
+        assert db.verify().ok
+
+
+def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
+    """transaction(timeout=0) waits for the step under way instead."""
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 10)
+        inside = threading.Event()
+
+        def step() -> None:
+            with db._maintenance._step():
+                inside.set()
+                time.sleep(0.2)
+
+        join = in_thread(step)
+        assert inside.wait(PATIENCE)
+        begin = time.monotonic()
+        with db.transaction(timeout=0) as txn:
+            txn.delete(1)
+        assert 0.05 < time.monotonic() - begin < 5
+        join()
+        assert len(db) == 9
+
+
+def test_many_writers_without_patience(path: Path) -> None:
+    """Commits with timeout=0 while the background thread is busy all the time."""
+    with mvdb.open(path, dim=DIM) as db:
+        fill(db, 120)
+        for name in range(150):
+            with db.transaction(timeout=0) as txn:
+                put(txn, [500 + name])
+        wait_for(lambda: at_rest(db))
+        check(db, dict.fromkeys([*range(120), *range(500, 650)], 0))
+
+
+def waiting_step(db: mvdb.Database) -> Callable[[], None]:
+    """A step that waits for the transaction that is open."""
+    join = in_thread(lambda: db._maintenance._step().__enter__().txn.abort())
+    time.sleep(0.1)
+    return join
+
+
+def test_a_timeout_counts_while_a_step_waits_for_another_writer(path: Path) -> None:
+    """The step waited for the transaction of one thread, the next thread for the step, for ever."""
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 10)
+        txn = db.transaction()
+        waiting_step(db)
+
+        def busy() -> None:
+            begin = time.monotonic()
+            with pytest.raises(mvdb.BusyError):
+                db.transaction(timeout=0.1)
+            assert time.monotonic() - begin < 5
+
+        try:
+            in_thread(busy)()
+            with pytest.raises(mvdb.BusyError, match="this thread"):
+                db.transaction(timeout=0)
+            with pytest.raises(mvdb.BusyError, match="this thread"):
+                db.optimize()
+        finally:
+            txn.rollback()
+
+
+def test_closing_within_a_transaction_while_a_step_waits_for_it(
+    path: Path, slow: threading.Event
+) -> None:
+    """`close` joined a thread that waited for the transaction of whoever closes."""
+    db = mvdb.open(path, dim=DIM)
+    fill(db, 120)
+    fill(db, 200, first=120, commits=20)
+    wait_for(lambda: db._maintenance._thread is not None)
+    txn = db.transaction()
+    time.sleep(0.1)
+    slow.set()
+    time.sleep(0.1)  # now the thread wants to store what the step has made
+    begin = time.monotonic()
+    join = threading.Timer(PATIENCE, txn.rollback)
+    join.daemon = True
+    join.start()
+    db.close()
+    assert time.monotonic() - begin < 10
+    join.cancel()
+    txn.rollback()
+    with mvdb.open(path) as db:
+        check(db, dict.fromkeys(range(320), 0))
+
+
+def test_a_commit_counts_even_if_nothing_can_be_planned_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks after a commit whether maintenance is due may fail: the commit has not."""
+
+    def full(self: Any) -> bool:
+        raise mvdb.BusyError("the reader table is full")
+
+    with mvdb.open(path, dim=DIM) as db:
+        monkeypatch.setattr(maintenance.Maintenance, "_is_due", full)
+        fill(db, 10)
+        assert len(db) == 10
+
+
+# ---- the end ----
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
+def test_closing_in_the_middle_of_background_work(
+    path: Path, delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It returns soon; the file has everything, and the next `optimize` cleans up."""
+    monkeypatch.setattr(maintenance, "BREATH_SECONDS", 0.01)
+    db = mvdb.open(path, dim=DIM)
+    fill(db, 120)
+    fill(db, 300, first=120, commits=30)
+    time.sleep(delay)
+    begin = time.monotonic()
+    db.close()
+    assert time.monotonic() - begin < 5
+    assert not [t for t in threading.enumerate() if t.name == "mvdb-maintenance"]
+    _, orphans = left_over(path)
+    assert orphans == set()
+    versions = dict.fromkeys(range(420), 0)
+    with mvdb.open(path, background=False) as db:
+        report = db.verify()
+        assert report.ok, report.problems
+        check(db, versions)
+        db.optimize()
+        check(db, versions)
+        assert db.stats().segments == 1
+    assert left_over(path) == (set(), set())
+
+
+def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Event) -> None:
+    """The entry is there, `verify` knows it, and work goes on after opening."""
+    db = mvdb.open(path, dim=DIM)
+    fill(db, 120)
+    fill(db, 300, first=120, commits=30)
+    wait_for(lambda: bool(left_over_now(db)))
+    closer = in_thread(db.close)
+    closer()
+    begun, orphans = left_over(path)
+    assert len(begun) == 1
+    assert orphans == set()
+    slow.set()
+    with mvdb.open(path) as db:
+        assert db.verify().ok
+        put(db, [5000])
+        wait_for(lambda: at_rest(db))
+        db.optimize()
+        assert left_over_now(db) == {}
+        check(db, dict.fromkeys([*range(420), 5000], 0))
+
+
+def left_over_now(db: mvdb.Database) -> dict[int, float]:
+    from mvdb.index import unfinished
+
+    with db._environment.read() as txn:
+        return unfinished.load(txn)
+
+
+def test_compaction_beside_background_work(path: Path) -> None:
+    """Compacting in place while the background thread has work of its own: it waits its turn."""
+    with mvdb.open(path, dim=DIM) as db:
+        fill(db, 120)
+        for part in range(4):
+            fill(db, 60, first=120 + 60 * part, commits=12)
+            db.compact()
+            check(db, dict.fromkeys(range(180 + 60 * part), 0), part)
+        assert db.verify().ok
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_read_only_handle_does_no_maintenance(path: Path) -> None:
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 120)
+        fill(db, 60, first=120, commits=20)
+        segments = db.stats().segments
+    with mvdb.open(path, readonly=True) as db:
+        check(db, dict.fromkeys(range(180), 0))
+        time.sleep(0.05)
+        assert db._maintenance._thread is None
+        assert db.stats().segments == segments
+        with pytest.raises(mvdb.ReadOnlyError):
+            db.optimize()
