@@ -151,7 +151,7 @@ class Maintenance:
             with self._working:
                 while not self._stopping and self._do_one(merging.plan, _breathe):
                     pass
-        except Error:
+        except (Error, OSError):
             # The file takes no writes any more, is damaged or was closed: who uses it will be told
             # by what they do themselves.
             pass
@@ -174,7 +174,9 @@ class Maintenance:
                 self._extend()
             while (run := self._runs(merging.everything)) is not None:
                 progress("merging")
-                if not self._merge(run, lambda: None):
+                # Given up when another process was first: then there is less left to do.
+                self._merge(run, lambda: None)
+                if self._stopping:
                     break
 
     def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:

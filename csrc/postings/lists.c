@@ -18,17 +18,16 @@ const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *siz
 
 static int read_varint(const uint8_t **at, const uint8_t *end, uint32_t *value) {
   uint32_t result = 0;
-  for (unsigned shift = 0; shift < 32; shift += 7) {
+  for (unsigned shift = 0;; shift += 7) {
     if (*at == end) return 0;
     uint8_t byte = *(*at)++;
-    if (shift == 28 && byte > 15) return 0;
+    if (shift == 28 && byte > 15) return 0; /* so that there is no sixth */
     result |= (uint32_t)(byte & 127) << shift;
     if (byte < 128) {
       *value = result;
       return 1;
     }
   }
-  return 0;
 }
 
 mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {

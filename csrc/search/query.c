@@ -21,7 +21,7 @@ size_t mv_query_bytes(const mv_query *query) {
          query->scales.capacity + query->table16.capacity + query->table8.capacity +
          query->rows.capacity + query->dots.capacity + query->lanes.capacity +
          query->sums.capacity + query->documents.capacity + query->groups.capacity +
-         query->found.capacity + query->order.capacity;
+         query->group_starts.capacity + query->found.capacity + query->order.capacity;
 }
 
 void mv_query_free(mv_query *query) {

@@ -263,6 +263,66 @@ static void test_failures(const world *w) {
   mv_alloc_set_hook(NULL);
 }
 
+/* ---- the memory of a query ---- */
+
+static size_t live_bytes;
+
+/* Each block begins with its size. */
+static void *counting_hook(void *pointer, size_t size) {
+  max_align_t *block = pointer;
+  if (size == 0) {
+    size_t old;
+    memcpy(&old, --block, sizeof old);
+    live_bytes -= old;
+    free(block);
+    return NULL;
+  }
+  MUST(block == NULL);
+  block = room(1, sizeof *block + size);
+  memcpy(block, &size, sizeof size);
+  live_bytes += size;
+  return block + 1;
+}
+
+/* A query owns what it says, whatever it was used for: but for itself, and a byte for each buffer
+ * of nothing. */
+static void check_bytes(const mv_query *query, const char *what) {
+  const size_t own = live_bytes - sizeof *query, said = mv_query_bytes(query);
+  CHECK(own >= said && own - said < 16, "%s: %zu bytes, not %zu", what, said, own);
+}
+
+static void test_bytes(const world *w) {
+  enum { N = 100 };
+  static const uint32_t lengths[] = {N / 2, N / 2};
+  collection docs;
+  mv_place places[] = {{0, 1}, {0, 0}};
+  float scores[2];
+  size_t count;
+  collection_build(&docs, &w->models[0], DIM, w->vectors, lengths, 2, 1);
+  mv_alloc_set_hook(counting_hook);
+  mv_query *query = query_new();
+  check_bytes(query, "new");
+  for (size_t m = 3; m < LONGEST; m += 30) {
+    load(query, w->vectors, m, 2);
+    check_bytes(query, "loaded");
+    MUST(mv_query_tables(query, w->models[0].codec, 0) == MV_OK);
+    check_bytes(query, "tables");
+    MUST(mv_gather_start(query, &docs.view, 1, everything) == MV_OK);
+    MUST(mv_gather_best(query, &docs.view, 1, everything, 2, places, scores, &count) == MV_OK);
+    check_bytes(query, "gathered");
+    MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, 2, places, scores, &count) ==
+         MV_OK);
+    MUST(mv_interact(query, &docs.view, 1, places, 2, scores) == MV_OK);
+    MUST(mv_score(query, &docs.view, 1, places, 2, MV_SCORE_FAST, scores) == MV_OK);
+    MUST(mv_score(query, &docs.view, 1, places, 2, MV_SCORE_PRECISE, scores) == MV_OK);
+    check_bytes(query, "scored");
+  }
+  mv_query_free(query);
+  CHECK(live_bytes == 0, "%zu bytes left", live_bytes);
+  mv_alloc_set_hook(NULL);
+  collection_free(&docs);
+}
+
 /* ---- scores from them ---- */
 
 /* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
@@ -328,6 +388,7 @@ int main(void) {
   test_order(&w);
   test_same_address(&w);
   test_failures(&w);
+  test_bytes(&w);
   test_scores(&w);
   world_free(&w);
   return checks_report();

@@ -1,4 +1,5 @@
-"""Which way to answer a query: by a cost estimate of the three there are.
+"""Which way to answer a query: through lists or by all codes, whichever is estimated to cost less,
+or by scoring everything, where no more is allowed than would be scored anyway.
 
 The constants are seconds on one core of a current server for a query of up to 32 tokens; only their
 ratios matter. `bench/search.py` prints what the stages really take.

@@ -13,6 +13,7 @@ import numpy as np
 
 import mvdb
 from tests.support.model import make_query
+from tests.support.thresholds import searched_by_lists
 
 Answers = dict[str, str]
 """Question -> digest of the answer, or "error: " and the class."""
@@ -90,7 +91,8 @@ def _answer(ask: Callable[[], Any]) -> str:
 
 
 def examine(path: Path, plan: Plan, *, readonly: bool) -> Answers:
-    """Opens the file and asks everything; "open" alone when it does not open."""
+    """Opens the file and asks everything, through lists where it has any; "open" alone when it does
+    not open."""
     answers: Answers = {}
     opened: list[mvdb.Database] = []
 
@@ -99,7 +101,7 @@ def examine(path: Path, plan: Plan, *, readonly: bool) -> Answers:
 
     answers["open"] = _answer(open_it)
     if opened:
-        with opened[0] as db:
+        with opened[0] as db, searched_by_lists():
             answers["verify"] = _answer(lambda: db.verify().ok)
             answers.update((name, _answer(ask)) for name, ask in questions(db, plan).items())
     return answers

@@ -33,7 +33,9 @@ def prepare(folder: Path) -> Examiner:
         path.write_bytes(specimen.intact)
         with mvdb.open(path) as db:
             assert db.verify().ok
-            assert (db.stats().centroids > 0) == (name == "trained")
+            assert (db.stats().centroids > 0) == (name in ("trained", "listed"))
+            assert (db.stats().bytes["lists"] > 0) == (name == "listed")
+            assert (db.stats().bytes["order"] > 0) == (name == "listed")
             plans[name] = Plan(tuple(db.ids()), db.dim)
         expected[name] = examine.examine(path, plans[name], readonly=True)
         for question, answer in expected[name].items():
@@ -43,8 +45,8 @@ def prepare(folder: Path) -> Examiner:
 
 
 def cases(kind: str, count: int, seed: int) -> Iterator[Case]:
-    """Half of them on the trained specimen."""
-    names = itertools.cycle(("trained", "untrained", "trained", "float16"))
+    """Two thirds of them on the trained specimens."""
+    names = itertools.cycle(("trained", "untrained", "listed", "trained", "float16", "listed"))
     return (Case(name, kind, seed + i) for i, name in zip(range(count), names, strict=False))
 
 

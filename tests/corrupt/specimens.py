@@ -11,7 +11,10 @@ from tests.support.thresholds import lowered
 
 DIM = 16
 MAX_TOKENS = 60
-NAMES = ("trained", "untrained", "float16")
+NAMES = ("trained", "untrained", "float16", "listed")
+LISTED = {"listed_tokens": 1000, "cluster_documents": 4, "extent_bytes": 400, "growth": 1.5}
+"""Thresholds under which such a file has segments with lists and an order, and centroids that were
+extended."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,17 @@ class Specimen:
 
 def make(name: str, folder: Path) -> Specimen:
     """`trained` (quantised, several segments and chunks, tombstones), `untrained` (float16 for the
-    time being), or `float16` (bits=16)."""
+    time being), `float16` (bits=16), or `listed` (as `trained`, with lists)."""
     path = folder / f"{name}.mvdb"
     bits = 16 if name == "float16" else 4
     older: list[bytes] = []
     with lowered(
-        train_documents=80 if name == "trained" else 10_000,
+        train_documents={"trained": 80, "listed": 50}.get(name, 10_000),
         chunk_bytes=12_000,
+        **(LISTED if name == "listed" else {}),
     ):
         for part in range(4):
-            with mvdb.open(path, dim=DIM, bits=bits) as db:
+            with mvdb.open(path, dim=DIM, bits=bits, background=False) as db:
                 for write in (_insert, _replace, _single):
                     write(db, part)
                     if part == 3:

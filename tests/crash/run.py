@@ -4,10 +4,10 @@
     python -m tests.crash.run --kills 20000 --jobs 8 --seed 1 --folder /mnt/disk
 
 Each job works on files of its own: random inserts, upserts, deletes, large transactions, training,
-merging, growing centroids, compaction in place, rollbacks; killed at random moments; 12 kills a file; with another
-handle and a snapshot open in 40 % of the rounds. One in twenty rounds kills a creation, a
-compaction, a backup or maintenance. Ends with exit code 1 at the first broken promise, leaves that file where it
-is and prints the seed that repeats it.
+merging, growing centroids, compaction in place, rollbacks; killed at random moments; 12 kills a
+file; with another handle and a snapshot open in 40 % of the rounds. One in twenty rounds kills a
+creation, a compaction, a backup or maintenance. Ends with exit code 1 at the first broken promise,
+leaves that file where it is and prints the seed that repeats it.
 """
 
 from __future__ import annotations

@@ -132,9 +132,7 @@ def left_over(path: Path) -> tuple[set[int], set[int]]:
     with Environment.open(path, readonly=True) as environment, environment.read() as txn:
         known = {info.id for info in manifest.load(txn).segments}
         begun = set(unfinished.load(txn))
-        there = {
-            int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate(layout.TABLE)
-        }
+        there = {int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate(layout.TABLE)}
         return begun, there - known - begun
 
 

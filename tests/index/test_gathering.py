@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,11 @@ from tests.index.files import (
     DIM,
     LISTED,
     TOPICS,
+    codes_of,
     fill,
     listed,
+    load_query,
+    open_state,
     pairs,
     put,
     query_for,
@@ -101,6 +103,33 @@ def test_few_lists_find_the_best_documents(db: mvdb.Database) -> None:
     assert found[8] >= 0.9 * found[ALL_CENTROIDS] > 0.7 * 400
     assert found[8] >= found[4]
     assert found[ALL_CENTROIDS] >= without - 4
+
+
+@pytest.mark.parametrize("nprobe", [1, 7, 30])
+def test_every_list_that_is_probed_is_gathered(db: mvdb.Database, nprobe: int) -> None:
+    """`postings` are those of all probed lists, counted from the codes, and the codes of the
+    segment without lists."""
+    txn, state = open_state(db)
+    with txn:
+        codes = [codes_of(txn, state, index) for index in range(2)]
+        small = state.segments[2]
+        assert state.live[2] is None
+        tokens = int(small.directory.starts[-1])
+        codec = state.segments[0].codec
+        assert codec is not None
+        for topic in range(TOPICS):
+            vectors = query_for(topic, 4, 12)
+            probes, _ = load_query(vectors).probe(codec, 0, nprobe)
+            expected = sum(
+                number in document
+                for number in probes["list"].tolist()
+                for segment in codes
+                for document in segment
+            )
+            profile = db.profile(vectors, 5, nprobe=nprobe)
+            assert profile.plan == planning.LISTS
+            assert profile.lists == len(set(probes["list"].tolist()))
+            assert profile.postings == expected + tokens
 
 
 @pytest.mark.parametrize("seed", range(12))

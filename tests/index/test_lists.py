@@ -69,7 +69,7 @@ def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
     with lowered(**LISTED), mvdb.open(path, dim=DIM, bits=2, background=False) as db:
         fill(db, 400)
         fill(db, 300, first=400)
-        db.delete(range(0, 50))
+        db.delete(range(50))
         assert listed(db) == [True, True]
         assert all(ordered(db))
     with lowered(**LISTED), mvdb.open(path, background=False) as db:

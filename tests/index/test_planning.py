@@ -12,7 +12,6 @@ from tests.index.files import DIM, LISTED, fill, listed, query_for
 from tests.support.thresholds import lowered, searched_by_lists
 
 
-
 def part(
     documents: int, *, lists: int = 4096, allowed: float = 1.0, has_lists: bool = True
 ) -> planning.Part:
