@@ -7,11 +7,14 @@ the work of one merge: what it had stored is listed as unfinished and removed la
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from mvdb.errors import BusyError, ClosedError, Error
 from mvdb.index import extending, merging, unfinished
@@ -28,8 +31,27 @@ BREATH_SECONDS = 0.0005
 """The background thread lets others have the interpreter for so long, every few documents."""
 ATTEMPT_SECONDS = 0.05
 """A step waits so long at a time for another writer, and lets writers of this process try then."""
+NICENESS = 10
 PATIENCE_SECONDS = 600.0
 """An unfinished merge that was not heard of for so long belongs to a process that is gone."""
+
+
+class _Interrupted(Exception):
+    """The database is being closed."""
+
+
+class _Inline(Executor):
+    """Runs tasks one after the other in the calling thread, until told to stop."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs the task now."""
+        self._check()
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 class Maintenance:
@@ -99,10 +121,21 @@ class Maintenance:
 
     # ---- the work ----
 
+    def _check(self) -> None:
+        if self._stopping:
+            raise _Interrupted
+
     @contextmanager
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
         with self._environment.read() as txn:
             yield txn, self._cache.state(txn)
+
+    @contextmanager
+    def _reading_step(self) -> Iterator[tuple[ReadTransaction, State]]:
+        """The same for a step of long work, which ends here when the database is closed."""
+        self._check()
+        with self._reading() as both:
+            yield both
 
     def _is_due(self) -> bool:
         with self._reading() as (_, state):
@@ -146,11 +179,14 @@ class Maintenance:
             self._turn.notify_all()
 
     def _run(self) -> None:
-        """What the background thread does."""
+        """What the background thread does: one processor at most, after all others."""
+        _lower_priority()
         try:
             with self._working:
                 while not self._stopping and self._do_one(merging.plan, _breathe):
                     pass
+        except _Interrupted:
+            pass
         except (Error, OSError):
             # The file takes no writes any more, is damaged or was closed: who uses it will be told
             # by what they do themselves.
@@ -171,20 +207,18 @@ class Maintenance:
                 due = extending.is_due(state.manifest)
             if due:
                 progress("training")
-                self._extend()
+                self._extend(self._executor())
             while (run := self._runs(merging.everything)) is not None:
                 progress("merging")
                 # Given up when another process was first: then there is less left to do.
                 self._merge(run, lambda: None)
-                if self._stopping:
-                    break
 
     def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:
         """One piece of work; False when nothing is due."""
         with self._reading() as (_, state):
             extend = extending.is_due(state.manifest)
         if extend:
-            self._extend()
+            self._extend(_Inline(self._check))
             return True
         run = self._runs(plan)
         return run is not None and self._merge(run, breathe)
@@ -194,10 +228,10 @@ class Maintenance:
             indexes = plan(state.manifest, None)
             return None if indexes is None else [state.manifest.segments[i] for i in indexes]
 
-    def _extend(self) -> None:
+    def _extend(self, executor: Executor) -> None:
         with self._reading() as (_, state):
             generation = state.manifest.generation
-        spec = extending.extended(self._reading, self._executor(), self._budget.sample)
+        spec = extending.extended(self._reading_step, executor, self._budget.sample)
         with self._step() as writer:
             if writer.generation == generation:  # else another process was first
                 writer.extend(spec)
@@ -208,11 +242,9 @@ class Maintenance:
             unfinished.remove_all(writer.txn, PATIENCE_SECONDS)
             segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
             unfinished.add(writer.txn, segment.segment)
-        merge = Merge(infos, segment, code_bytes, self._reading, breathe)
+        merge = Merge(infos, segment, code_bytes, self._reading_step, breathe)
         try:
             for parts in merge.steps():
-                if self._stopping:
-                    return False
                 if not parts:
                     continue
                 with self._step() as writer:
@@ -234,6 +266,13 @@ class Maintenance:
         if done:
             unfinished.finish(writer.txn, segment)
         return done
+
+
+def _lower_priority() -> None:
+    """Of the calling thread, where the system has priorities of threads: on Linux, that is."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _breathe() -> None:

@@ -287,7 +287,7 @@ typedef struct block {
 static void block_build(block *out, const uint8_t *bytes, size_t size, uint32_t n_lists) {
   out->bytes = room(size + MV_LISTS_SLACK, 1);
   memcpy(out->bytes, bytes, size);
-  memset(out->bytes + size, 0xff, MV_LISTS_SLACK);
+  memset(out->bytes + size, 0, MV_LISTS_SLACK); /* what would do for a list */
   out->starts[0] = 0;
   out->starts[1] = (uint32_t)size;
   out->blocks[0] = 0;
@@ -370,7 +370,8 @@ static void test_made_up(void) {
   free(b.bytes);
   REFUSE("a number without an end", 0x80, 0x80, 0x80);
   REFUSE("a number of six bytes", 0x80, 0x80, 0x80, 0x80, 0x80, 0x00, 0, 0);
-  REFUSE("a number beyond 32 bits", 0xff, 0xff, 0xff, 0xff, 0x10, 0, 0);
+  REFUSE("a number beyond 32 bits", 0x82, 0x80, 0x80, 0x80, 0x10, 3, 3, 0x3f, 0);
+  REFUSE("a number far beyond", 0xff, 0xff, 0xff, 0xff, 0x10, 0, 0);
   REFUSE("the fifth byte has a successor", 0x80, 0x80, 0x80, 0x80, 0x8f, 0x00, 0, 0);
   REFUSE("no second number", 1);
   REFUSE("a body longer than the block", 1, 2, 0);
@@ -426,6 +427,29 @@ static void break_numbers(packing *lists) {
   expect(lists, MV_OK, "the view as it was");
 }
 
+/* Extents of nothing, and of less: sizes that fit them do not help. */
+static void break_extents(const packing *lists) {
+  static const uint32_t wrong[][2] = {{2, 2}, {0, 2}, {2, 6}, {4, 2}, {6, 2}, {7, 6}};
+  const uint32_t *starts = lists->block_starts;
+  uint32_t kept[2];
+  size_t sizes[3];
+  memcpy(kept, lists->extent_blocks + 1, sizeof kept);
+  memcpy(sizes, lists->extent_sizes, sizeof sizes);
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    const uint32_t first = wrong[i][0], then = wrong[i][1];
+    memcpy(lists->extent_blocks + 1, wrong[i], sizeof wrong[i]);
+    if (first <= 6) {
+      const uint32_t fit[3] = {starts[first], starts[then] - starts[first],
+                               starts[6] - starts[then]};
+      for (size_t e = 0; e < 3; e++) lists->extent_sizes[e] = (size_t)fit[e] + MV_LISTS_SLACK;
+    }
+    expect(lists, MV_ERROR_CORRUPT, "extents that are empty or go back");
+  }
+  memcpy(lists->extent_blocks + 1, kept, sizeof kept);
+  memcpy(lists->extent_sizes, sizes, sizeof sizes);
+  expect(lists, MV_OK, "extents as they were");
+}
+
 static void test_arrays(void) {
   coded c;
   packing lists;
@@ -443,6 +467,7 @@ static void test_arrays(void) {
     lists.extent_sizes[e] = kept;
   }
   break_numbers(&lists);
+  break_extents(&lists);
   packing_free(&lists);
   coded_free(&c);
 }

@@ -124,14 +124,17 @@ static void check_places(int how) {
   documents_build(&docs, bytes, 0);
   docs.starts[1] = (uint32_t)page / TOKEN; /* two documents of a page each */
   docs.starts[2] = 2 * (uint32_t)page / TOKEN;
+  docs.starts[3] = docs.starts[2] + 10; /* a short one, and one from its page to the next */
+  docs.starts[4] = 4 * (uint32_t)page / TOKEN;
   static const mv_place rise[] = {{0, 0}, {0, 1}}, fall[] = {{0, 1}, {0, 0}},
                         same[] = {{0, 1}, {0, 1}};
+  static const mv_place inside[] = {{0, 3}, {0, 2}};
   static const mv_place wrong[] = {{1, 0}, {0, N_DOCUMENTS}};
   static const struct {
     const mv_place *places;
     uint64_t reads, pages;
-  } cases[] = {{rise, 1, 2}, {fall, 2, 2}, {same, 1, 1}};
-  for (size_t i = 0; i < 3; i++) {
+  } cases[] = {{rise, 1, 2}, {fall, 2, 2}, {same, 1, 1}, {inside, 1, 2}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     uint64_t reads = 0, all = 0;
     CHECK(mv_fetch_records(&docs.view, 1, cases[i].places, 2, how, &reads, &all) == MV_OK, "two");
     CHECK(reads == cases[i].reads && all == cases[i].pages * page, "case %zu: %u reads", i,

@@ -82,6 +82,15 @@ static void expect(const collection *docs, mv_status expected, const char *what)
   CHECK(status == expected, "%s: %d", what, (int)status);
 }
 
+/* Records as large as codes of so many bytes would make them. */
+static void fit_sizes(const collection *docs, size_t code_bytes) {
+  const size_t token = docs->token_bytes - docs->code_bytes + code_bytes;
+  for (uint32_t c = 0; c < docs->view.n_chunks; c++) {
+    const uint32_t first = docs->chunk_documents[c], last = docs->chunk_documents[c + 1];
+    docs->records_sizes[c] = (docs->starts[last] - docs->starts[first]) * token;
+  }
+}
+
 /* Sizes of codes that are elsewhere, of records with and without them, and of other codes. */
 static void check_sizes(collection *docs) {
   const mv_segment good = docs->view;
@@ -97,6 +106,9 @@ static void check_sizes(collection *docs) {
   for (uint32_t bytes = 0; bytes < 6; bytes++) {
     docs->view.code_bytes = bytes;
     expect(docs, bytes == good.code_bytes ? MV_OK : MV_ERROR_CORRUPT, "bytes of a code");
+    fit_sizes(docs, bytes);
+    expect(docs, bytes == 2 || bytes == 3 ? MV_OK : MV_ERROR_CORRUPT, "bytes of a code, fitting");
+    fit_sizes(docs, good.code_bytes);
   }
   docs->view.code_bytes = UINT32_MAX;
   expect(docs, MV_ERROR_CORRUPT, "bytes of a code");

@@ -28,6 +28,8 @@ GROUP_SAMPLE = 256
 GROUP_ITERATIONS = 8
 CENTROID_ITERATIONS = 6
 SCALE_SAMPLE = 20_000
+SLICE_POINTS = 65_536
+"""Points that one task assigns to centroids."""
 ROTATION_SEED = 0x6D766462
 """Seed of the rotation of every file: kept in each generation, so it may change."""
 
@@ -109,7 +111,9 @@ def extend(
     wanted = centroid_count(n_tokens) - len(spec.rows)
     if wanted < 1:
         return spec
-    distances = core.Codec(spec).squared_distances(sample)
+    codec = core.Codec(spec)
+    slices = [sample[at : at + SLICE_POINTS] for at in range(0, len(sample), SLICE_POINTS)]
+    distances = np.concatenate(list(executor.map(codec.squared_distances, slices)))
     total = distances.sum()
     n = min(len(sample), SAMPLE_PER_CENTROID * wanted, int(np.count_nonzero(distances)))
     if n < wanted:

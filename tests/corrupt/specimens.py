@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mvdb
 from tests.support.model import make_entry
@@ -12,7 +13,12 @@ from tests.support.thresholds import lowered
 DIM = 16
 MAX_TOKENS = 60
 NAMES = ("trained", "untrained", "float16", "listed")
-LISTED = {"listed_tokens": 1000, "cluster_documents": 4, "extent_bytes": 400, "growth": 1.5}
+LISTED: dict[str, Any] = {
+    "listed_tokens": 1000,
+    "cluster_documents": 4,
+    "extent_bytes": 400,
+    "growth": 1.5,
+}
 """Thresholds under which such a file has segments with lists and an order, and centroids that were
 extended."""
 

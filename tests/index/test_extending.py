@@ -27,7 +27,7 @@ from tests.index.files import (
     scores_of,
     vectors_of,
 )
-from tests.support.model import Floats, brute_force, check_hits, unit
+from tests.support.model import Floats, Id, brute_force, check_hits, unit
 from tests.support.thresholds import lowered, searched_by_lists
 
 
@@ -256,7 +256,7 @@ def test_two_generations_are_searched_together(tmp_path: Path, first: str, bits:
             assert profile.plan == "lists"
             check_hits(profile.hits, scores_of(db, query), 8, len(query), complete=False)
             chosen = list(range(20, 280))
-            fits = {n: s for n, s in scores_of(db, query).items() if n in chosen}
+            fits: dict[Id, float] = {n: s for n, s in scores_of(db, query).items() if n in chosen}
             hits = db.search(query, 8, ids=chosen, candidates=len(fits))
             check_hits(hits, fits, 8, len(query))
         queries = [query_for(topic, 1) for topic in range(TOPICS)]
@@ -275,8 +275,8 @@ def test_a_merge_of_codes_leaves_the_vectors_alone(tmp_path: Path) -> None:
     ):
         fill(db, 120)
         fill(db, 300, first=120, commits=3)
-        before: dict[int, Floats] = dict(zip(range(420), db.vectors(range(420)), strict=True))
-        scores = brute_force(query_for(2), dict(before))
+        before: dict[Id, Floats] = dict(zip(range(420), db.vectors(range(420)), strict=True))
+        scores = brute_force(query_for(2), before)
         db.optimize()
         assert listed(db) == [True]
         for name, rows in before.items():

@@ -25,7 +25,7 @@ from tests.index.files import (
     scores_of,
     topic_of,
 )
-from tests.support.model import check_hits
+from tests.support.model import Id, check_hits
 from tests.support.thresholds import lowered, searched_by_lists
 
 N = 600
@@ -146,7 +146,7 @@ def test_no_deleted_or_filtered_document_is_ever_found(db: mvdb.Database, seed: 
     query = query_for(seed % TOPICS, seed, 8)
     scores = scores_of(db, query)
     for option in options:
-        fits = {
+        fits: dict[Id, float] = {
             name: score
             for name, score in scores.items()
             if isinstance(name, int)
@@ -166,7 +166,9 @@ def test_a_filter_that_leaves_few_documents_scores_them_all(db: mvdb.Database) -
     profile = db.profile(query, 10, ids=few)
     assert profile.plan == planning.EXACT
     assert profile.candidates == 30
-    fits = {name: score for name, score in scores_of(db, query).items() if name in few}
+    fits: dict[Id, float] = {
+        name: score for name, score in scores_of(db, query).items() if name in few
+    }
     check_hits(profile.hits, fits, 10, len(query))
 
 
@@ -180,7 +182,9 @@ def test_a_filter_that_excludes_what_the_query_is_about_still_finds_k(
         query = query_for(topic, 1, 1)
         others = [(topic + i) % TOPICS for i in (3, 5, 7)]
         allowed = [name for name in live() if topic_of(name) in others]
-        fits = {name: s for name, s in scores_of(db, query).items() if name in allowed}
+        fits: dict[Id, float] = {
+            name: s for name, s in scores_of(db, query).items() if name in allowed
+        }
         for nprobe in (1, 2, 32):
             profile = db.profile(query, k, filter={"topic": {"$in": others}}, nprobe=nprobe)
             check_hits(profile.hits, fits, k, len(query), complete=False)
