@@ -29,7 +29,7 @@ from bench.points import Points, parser
 from bench.scale import Database, Judge, profile_means, timed
 from bench.synthetic import N_QUERIES, K, sample_queries, source
 
-NPROBE = (1, 2, 4, 8, 16, 32, 64)
+NPROBE = (4, 8, 16, 32, 64, 128, 256)
 CANDIDATES = (32, 64, 128, 256, 512, 1024, 2048)
 BITS = (1, 2, 4, 8)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)

@@ -68,10 +68,11 @@ class Readable(ABC):
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: inverted lists read per query token, where the collection has lists and they
-                are worth it; default 32.
+                are worth it; default one for 800
+                centroids, at least 48.
             candidates: documents that go on from the lists to the ranking by centroid codes and,
                 at most, to the scoring of their stored vectors; default max(512, 32 k,
-                3 sqrt(documents)). Scoring stops earlier when the rest cannot matter.
+                2.5 sqrt(documents)). Scoring stops earlier when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 

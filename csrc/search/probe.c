@@ -5,7 +5,8 @@
 
 enum {
   MANY_CENTROIDS = 1 << 15, /* from so many on tables are made for some groups only */
-  GROUPS_PROBED = 32        /* per query token, at least */
+  GROUPS_PROBED = 24,       /* per query token, and */
+  PROBES_PER_GROUP = 4      /* one more for so many lists */
 };
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of what the token's best one adds */
@@ -86,7 +87,7 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
     return MV_ERROR_ARGUMENT;
   }
   if (codec->n_centroids >= MANY_CENTROIDS && query->groups_wanted == 0) {
-    query->groups_wanted = nprobe > GROUPS_PROBED ? nprobe : GROUPS_PROBED;
+    query->groups_wanted = GROUPS_PROBED + nprobe / PROBES_PER_GROUP;
   }
   mv_status status = mv_query_tables(query, codec, index);
   if (status != MV_OK) return status;

@@ -19,12 +19,19 @@ from mvdb.index.prefetching import Fetches
 from mvdb.index.state import Allowed, State
 from mvdb.storage.environment import ReadTransaction
 
-NPROBE = 32
-"""Lists per query token by default."""
+MIN_NPROBE = 48
+CENTROIDS_PER_PROBE = 800
+"""Lists per query token by default are one for so many centroids, at least MIN_NPROBE: more
+centroids mean shorter lists, and documents spread over more of them."""
 EARLY_SHARE = 0.5
 """Share of the ranks after which the provisional best are asked for."""
 EARLY_RECORDS = 1.0
 """How many of them, as a share of those that will be looked at."""
+
+
+def default_nprobe(n_centroids: int) -> int:
+    """Lists per query token where the caller does not say."""
+    return max(MIN_NPROBE, n_centroids // CENTROIDS_PER_PROBE)
 
 
 @dataclass

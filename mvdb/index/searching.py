@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.index import planning
-from mvdb.index.gathering import NPROBE, Gatherer
+from mvdb.index.gathering import Gatherer, default_nprobe
 from mvdb.index.manifest import FLOAT16
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.state import Allowed, State
@@ -31,7 +31,7 @@ from mvdb.types import Profile
 
 MIN_CANDIDATES = 512
 CANDIDATES_PER_HIT = 32
-CANDIDATES_PER_ROOT = 3
+CANDIDATES_PER_ROOT = 2.5
 """Candidates by default, at most, grow with the square root of the collection, as more documents
 crowd around the best ones (docs/engine.md shows the curves)."""
 FIRST_CANDIDATES = 64
@@ -110,7 +110,7 @@ class Search:
             if not options.exact:
                 places = self._contenders(places, self._score(places), options.k)
         else:
-            nprobe = options.nprobe or NPROBE
+            nprobe = self._nprobe(options)
             ranked, coarse = self._coarse(allowed, plan, nprobe, wanted)
             if plan == planning.LISTS and len(ranked) < min(options.k, n_allowed):
                 # A filter may leave hardly any of those that are like the query.
@@ -128,12 +128,16 @@ class Search:
         self._fetches.end()
         return found
 
+    def _nprobe(self, options: Options) -> int:
+        family = self._state.family
+        return options.nprobe or default_nprobe(family.codec.n_centroids if family else 0)
+
     def _plan(self, allowed: Allowed, options: Options, n_allowed: int, wanted: int) -> str:
         if options.exact:
             plan, estimates = planning.EXACT, {}
         else:
             parts = planning.parts_of(self._state.segments, allowed.counts)
-            nprobe = options.nprobe or NPROBE
+            nprobe = self._nprobe(options)
             estimates = planning.costs(parts, self._query.m, nprobe, wanted)
             plan = planning.choose(estimates, n_allowed, wanted)
         if self._profile is not None:
