@@ -67,7 +67,7 @@ MAKING = "making input"
 # ---- in processes of their own ----
 
 
-def build(path: str, base: str, n_documents: int, bits: int, commit_every: int) -> Row:
+def build(path: str, base: str, n_documents: int, bits: int, commit_every: int | None) -> Row:
     """Builds a database, optimises and compacts it."""
     import mvdb
 
@@ -211,7 +211,7 @@ class Database:
     path: Path
     built: Row = field(default_factory=dict)
 
-    def build(self, commit_every: int) -> None:
+    def build(self, commit_every: int | None) -> None:
         """Makes `built` what building measured: now, or when the file was built."""
         kept = self.path.with_suffix(".json")
         if not (kept.exists() and self.path.exists()):
@@ -304,7 +304,9 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--queries", type=int, default=N_QUERIES, help="queries in the sample")
     options.add_argument("--passes", type=int, default=1, help="timed passes in a round")
     options.add_argument("--rounds", type=int, default=5, help="searching processes of each")
-    options.add_argument("--commit-every", type=int, default=10_000, help="documents a commit")
+    options.add_argument(
+        "--commit-every", type=int, help="documents a commit (default: that of the engine)"
+    )
     chosen = options.parse_args(arguments)
     if chosen.folder is not None:
         Path(chosen.folder).mkdir(parents=True, exist_ok=True)

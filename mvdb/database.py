@@ -341,7 +341,7 @@ class Database(Readable):
         self,
         batches: Any,
         *,
-        commit_every: int = 10_000,
+        commit_every: int | None = None,
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
     ) -> int:
@@ -356,7 +356,9 @@ class Database(Readable):
                 Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, or
                 anything with `__arrow_c_stream__`, such as a data frame. Or the path of a
                 .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
-            commit_every: documents per transaction, at most; a batch with more is divided.
+            commit_every: documents per transaction, at most; a batch with more is divided. Default
+                10,000, but the first transaction of an empty database collects 4 million tokens,
+                if there are so many, to train better centroids.
             progress: called after each commit, and now and then while documents are skipped.
             total: documents expected, for the progress; taken from the file, the Arrow data or the
                 list of batches where they tell.

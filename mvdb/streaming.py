@@ -24,6 +24,8 @@ from mvdb.types import InsertProgress
 Report = Callable[[InsertProgress], object]
 Stream = Generator[Any, None, None]
 
+COMMIT_EVERY = 10_000
+"""Documents per transaction by default."""
 _ARGUMENTS = ("ids", "embeddings", "texts", "metadata")
 
 
@@ -34,6 +36,21 @@ class Target:
     begin: Callable[[], Transaction]
     dim: int
     encodes: bool
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Documents of a transaction, at most. If it may wait for training, the first one of an empty
+    database goes on until there is enough to train good centroids on."""
+
+    documents: int
+    waits_for_training: bool
+
+    def is_reached(self, txn: Transaction, inserted: int) -> bool:
+        """Whether a transaction with so many new documents is to be committed."""
+        if inserted < self.documents:
+            return False
+        return not (self.waits_for_training and txn.collects_for_training)
 
 
 @dataclass(frozen=True)
@@ -48,23 +65,24 @@ def insert_batches(
     target: Target,
     batches: Any,
     *,
-    commit_every: int,
+    commit_every: int | None,
     progress: Report | None,
     total: int | None,
 ) -> int:
     """See `Database.insert_batches`."""
-    if commit_every < 1:
+    if commit_every is not None and commit_every < 1:
         raise InvalidInputError(f"commit_every: at least 1, not {commit_every}")
     if total is not None and (not isinstance(total, int) or total < 0):
         raise InvalidInputError(f"total: a number of documents from 0 on, not {total!r}")
     counted = progress is not None and total is None
-    source, count = _open(target, batches, commit_every, counted=counted)
+    size = _Size(commit_every or COMMIT_EVERY, waits_for_training=commit_every is None)
+    source, count = _open(target, batches, size.documents, counted=counted)
     meter = _Meter(total if count is None else count)
-    with closing(_pieces(source, target.dim, commit_every)) as pieces:
+    with closing(_pieces(source, target.dim, size.documents)) as pieces:
         batch = next(pieces, None)
         while batch is not None:
             with target.begin() as txn:
-                batch = _fill(txn, batch, pieces, commit_every, meter)
+                batch = _fill(txn, batch, pieces, size, meter)
             meter.committed()
             if progress is not None:
                 progress(meter.progress())
@@ -74,15 +92,15 @@ def insert_batches(
 
 
 def _fill(
-    txn: Transaction, batch: _Batch, pieces: Iterator[_Batch], room: int, meter: _Meter
+    txn: Transaction, batch: _Batch, pieces: Iterator[_Batch], size: _Size, meter: _Meter
 ) -> _Batch | None:
-    """Inserts `batch` and more until there are `room` documents. Batches stay whole, so that one
+    """Inserts `batch` and more until there are enough documents. Batches stay whole, so that one
     that fails leaves nothing: returns one that was got but does not fit, else None."""
     inserted = skipped = 0
     pending: _Batch | None = batch
     while pending is not None:
         new = [i for i, name in enumerate(pending.ids) if name not in txn]
-        if inserted and inserted + len(new) > room:
+        if inserted and size.is_reached(txn, inserted + len(new) - 1):
             return pending
         if new:
             txn.insert(**_chosen(pending, new, txn.dim))
@@ -90,7 +108,7 @@ def _fill(
         inserted += len(new)
         skipped += len(pending.ids) - len(new)
         # Many documents that are all there already: others may write, and progress is due.
-        if inserted >= room or (not inserted and skipped >= room):
+        if size.is_reached(txn, inserted) or (not inserted and skipped >= size.documents):
             return None
         pending = next(pieces, None)
     return None

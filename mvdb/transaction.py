@@ -191,6 +191,11 @@ class Transaction(Readable):
             encoding.store(self._txn, self._encoder.identity)
         return vectors
 
+    @property
+    def collects_for_training(self) -> bool:
+        """Whether more documents in this transaction would make for better centroids."""
+        return self._writer.collects_for_training
+
     # ---- end ----
 
     def commit(self) -> None:

@@ -11,21 +11,57 @@ enum {
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of what the token's best one adds */
 
-/* The best lists of one token so far, best first; of equal scores the smaller number. */
+/* A list and its score in one number: the greater the better, of equal scores the smaller list. */
+static uint64_t entry_of(int16_t score, uint32_t list) {
+  return (uint64_t)(uint32_t)(score - INT16_MIN) << 32 | (UINT32_MAX - list);
+}
+
+static int16_t entry_score(uint64_t entry) {
+  return (int16_t)((int32_t)(uint32_t)(entry >> 32) + INT16_MIN);
+}
+
+static uint32_t entry_list(uint64_t entry) { return UINT32_MAX - (uint32_t)entry; }
+
+/* The best lists of one token so far: a heap whose root is the worst, sorted at the end. */
 typedef struct ranking {
-  int16_t *scores; /* [nprobe] */
-  uint32_t *lists; /* [nprobe] */
+  uint64_t *entries; /* [nprobe] */
   size_t count;
 } ranking;
 
-static void offer(ranking *r, size_t nprobe, uint32_t list, int16_t score) {
-  size_t at = r->count < nprobe ? r->count++ : nprobe - 1;
-  for (; at > 0 && r->scores[at - 1] < score; at--) {
-    r->scores[at] = r->scores[at - 1];
-    r->lists[at] = r->lists[at - 1];
+static void sift_down(uint64_t *entries, size_t at, size_t count) {
+  uint64_t entry = entries[at];
+  for (;;) {
+    size_t child = 2 * at + 1;
+    if (child >= count) break;
+    if (child + 1 < count && entries[child + 1] < entries[child]) child++;
+    if (entries[child] >= entry) break;
+    entries[at] = entries[child];
+    at = child;
   }
-  r->scores[at] = score;
-  r->lists[at] = list;
+  entries[at] = entry;
+}
+
+static void offer(ranking *r, size_t nprobe, uint64_t entry) {
+  if (r->count == nprobe) {
+    r->entries[0] = entry;
+    sift_down(r->entries, 0, nprobe);
+    return;
+  }
+  size_t at = r->count++;
+  for (; at > 0 && r->entries[(at - 1) / 2] > entry; at = (at - 1) / 2) {
+    r->entries[at] = r->entries[(at - 1) / 2];
+  }
+  r->entries[at] = entry;
+}
+
+/* Best first. */
+static void sort(ranking *r) {
+  for (size_t left = r->count; left > 1; left--) {
+    uint64_t worst = r->entries[0];
+    r->entries[0] = r->entries[left - 1];
+    r->entries[left - 1] = worst;
+    sift_down(r->entries, 0, left - 1);
+  }
 }
 
 /* Offers centroids first .. last - 1 to every token; the kernel skips rows in which no token gains.
@@ -40,8 +76,8 @@ static void rank_centroids(const int16_t *table, uint32_t first, uint32_t last,
     for (size_t l = 0; l < block->tokens; l++) {
       int16_t score = table[at * block->lanes + l];
       if (score <= least[l]) continue;
-      offer(&rankings[l], nprobe, (uint32_t)at, score);
-      if (rankings[l].count == nprobe) least[l] = rankings[l].scores[nprobe - 1];
+      offer(&rankings[l], nprobe, entry_of(score, (uint32_t)at));
+      if (rankings[l].count == nprobe) least[l] = entry_score(rankings[l].entries[0]);
     }
   }
 }
@@ -56,6 +92,7 @@ static void rank_groups(const mv_query *query, const mv_codec *codec, const mv_b
     rank_centroids(query->table16.data, codec->group_starts[g], codec->group_starts[g + 1], block,
                    nprobe, rankings, least);
   }
+  for (size_t l = 0; l < block->tokens; l++) sort(&rankings[l]);
 }
 
 /* Writes the probes of all tokens, by rank, then token; how many. Lists that add little beside the
@@ -69,12 +106,12 @@ static size_t write_probes(const ranking *rankings, const mv_query *query, const
       const ranking *r = &rankings[l];
       if (rank >= r->count) continue;
       float real = query->unit[l] * block->scale[l];
-      int16_t least = r->scores[r->count - 1];
-      float gain = (float)(r->scores[rank] - least) * real;
-      float best = (float)(r->scores[0] - least) * real;
+      int16_t least = entry_score(r->entries[r->count - 1]);
+      float gain = (float)(entry_score(r->entries[rank]) - least) * real;
+      float best = (float)(entry_score(r->entries[0]) - least) * real;
       if (rank == 0) *base += (float)least * real;
       if (rank > 0 && gain < LEAST_GAIN * best) continue;
-      probes[count++] = (mv_probe){r->lists[rank], (uint16_t)l, (uint16_t)rank, gain};
+      probes[count++] = (mv_probe){entry_list(r->entries[rank]), (uint16_t)l, (uint16_t)rank, gain};
     }
   }
   return count;
@@ -94,18 +131,11 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
   mv_block block;
   mv_query_block(query, index, &block);
   ranking rankings[MV_LANES_MAX];
-  int16_t *scores = mv_alloc(block.tokens * nprobe, sizeof(int16_t));
-  uint32_t *lists = mv_alloc(block.tokens * nprobe, sizeof(uint32_t));
-  if (scores != NULL && lists != NULL) {
-    for (size_t l = 0; l < block.tokens; l++) {
-      rankings[l] = (ranking){scores + l * nprobe, lists + l * nprobe, 0};
-    }
-    rank_groups(query, codec, &block, nprobe, rankings);
-    *count = write_probes(rankings, query, &block, nprobe, probes, base);
-  } else {
-    status = MV_ERROR_MEMORY;
-  }
-  mv_free(scores);
-  mv_free(lists);
-  return status;
+  uint64_t *entries = mv_alloc(block.tokens * nprobe, sizeof(uint64_t));
+  if (entries == NULL) return MV_ERROR_MEMORY;
+  for (size_t l = 0; l < block.tokens; l++) rankings[l] = (ranking){entries + l * nprobe, 0};
+  rank_groups(query, codec, &block, nprobe, rankings);
+  *count = write_probes(rankings, query, &block, nprobe, probes, base);
+  mv_free(entries);
+  return MV_OK;
 }

@@ -22,7 +22,7 @@ from mvdb.index.state import State
 
 GROWTH = 1.5
 """More centroids are due when there are this many times the tokens of the last training."""
-AHEAD = 2.0
+AHEAD = 1.5
 """So many times the tokens are provided for: for what comes until the next time."""
 SEED = 1
 STEP_ROWS = 256

@@ -110,6 +110,11 @@ class IndexWriter:
             )
         return size + pending.stored_bytes > self._budget.pending
 
+    @property
+    def collects_for_training(self) -> bool:
+        """Whether pending documents wait for more, to train on all of them."""
+        return self._pending is not None and self._is_trainable()
+
     def _is_trainable(self) -> bool:
         return self._manifest.generation == 0 and self._bits != 16
 
