@@ -369,7 +369,7 @@ class Database(Readable):
         """
         self._check_writable()
         encodes = self._encoder.identity is not None
-        target = streaming.Target(self.transaction, self.dim, encodes)
+        target = streaming.Target(self.transaction, self._maintenance.keep_up, self.dim, encodes)
         return streaming.insert_batches(
             target, batches, commit_every=commit_every, progress=progress, total=total
         )

@@ -75,6 +75,7 @@ class Maintenance:
         self._in_background = in_background
         self._thread: threading.Thread | None = None
         self._working = threading.Lock()  # held by whoever does maintenance
+        self._extending = threading.Lock()
         self._turn = threading.Condition()
         self._writers = 0  # that wait or write
         self._in_step = False
@@ -109,6 +110,12 @@ class Maintenance:
                 return  # the commit has succeeded, whatever comes after it
             self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
             self._thread.start()
+
+    def keep_up(self) -> None:
+        """Between the transactions of a stream of documents, which leaves the background little
+        time: adds the centroids that are due, for the next ones to use."""
+        with suppress(_Interrupted):
+            self._extend(self._executor())
 
     def stop(self) -> None:
         """Ends the background thread after its present step. What it was at is left unfinished."""
@@ -215,10 +222,7 @@ class Maintenance:
 
     def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:
         """One piece of work; False when nothing is due."""
-        with self._reading() as (_, state):
-            extend = extending.is_due(state.manifest)
-        if extend:
-            self._extend(_Inline(self._check))
+        if self._extend(_Inline(self._check)):
             return True
         run = self._runs(plan)
         return run is not None and self._merge(run, breathe)
@@ -228,13 +232,16 @@ class Maintenance:
             indexes = plan(state.manifest, None)
             return None if indexes is None else [state.manifest.segments[i] for i in indexes]
 
-    def _extend(self, executor: Executor) -> None:
-        with self._reading() as (_, state):
-            generation = state.manifest.generation
-        spec = extending.extended(self._reading_step, executor, self._budget.sample)
-        with self._step() as writer:
-            if writer.generation == generation:  # else another process was first
-                writer.extend(spec)
+    def _extend(self, executor: Executor) -> bool:
+        """Adds centroids; False when none are due."""
+        with self._extending:
+            with self._reading() as (_, state):
+                if not extending.is_due(state.manifest):
+                    return False
+            extension = extending.extended(self._reading_step, executor, self._budget.sample)
+            with self._step() as writer:
+                writer.extend(extension)
+            return True
 
     def _merge(self, infos: list[SegmentInfo], breathe: Callable[[], None]) -> bool:
         """Merges segments; False when it was abandoned."""

@@ -31,9 +31,11 @@ _ARGUMENTS = ("ids", "embeddings", "texts", "metadata")
 
 @dataclass(frozen=True)
 class Target:
-    """Where documents go: how a transaction begins, and what is known before."""
+    """Where documents go: how a transaction begins, what is done between two of them, and what is
+    known before."""
 
     begin: Callable[[], Transaction]
+    between: Callable[[], None]
     dim: int
     encodes: bool
 
@@ -86,6 +88,7 @@ def insert_batches(
             meter.committed()
             if progress is not None:
                 progress(meter.progress())
+            target.between()
             if batch is None:
                 batch = next(pieces, None)  # after the commit: this may take long, or fail
     return meter.inserted

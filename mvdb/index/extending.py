@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,16 +36,27 @@ def is_due(current: Manifest) -> bool:
     )
 
 
-def extended(reading: Reading, executor: Executor, memory: int) -> core.CodecSpec:
+@dataclass(frozen=True)
+class Extension:
+    """A codec that extends that of `generation`, made when there were so many tokens."""
+
+    generation: int
+    spec: core.CodecSpec
+    live_tokens: int
+
+
+def extended(reading: Reading, executor: Executor, memory: int) -> Extension:
     """The current codec with the centroids that are due, trained on an even sample of what is
     stored that takes at most `memory` bytes."""
     with reading() as (txn, state):
         generation = state.manifest.generation
+        live_tokens = state.manifest.live_tokens
         spec = generations.load_spec(txn, generation)
-        n_tokens = int(AHEAD * state.manifest.live_tokens)
+        n_tokens = int(AHEAD * live_tokens)
         drawn = _draw(state, training.sample_size(n_tokens, spec.dim, memory))
     points = np.concatenate([*_points(reading, drawn), np.empty((0, spec.rows.shape[1]), np.int8)])
-    return training.extend(spec, points, n_tokens, SEED + generation, executor)
+    spec = training.extend(spec, points, n_tokens, SEED + generation, executor)
+    return Extension(generation, spec, live_tokens)
 
 
 def _draw(state: State, wanted: int) -> list[tuple[int, core.Numbers]]:

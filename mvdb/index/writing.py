@@ -301,15 +301,17 @@ class IndexWriter:
         """Trains the first generation on what is stored."""
         self._train(None)
 
-    def extend(self, spec: core.CodecSpec) -> None:
-        """Puts a codec that extends the current one in its place."""
+    def extend(self, extension: extending.Extension) -> None:
+        """Puts a codec that extends the current one in its place, unless another process was
+        first."""
         family = self._family()
-        assert family is not None
+        if family is None or family.generation != extension.generation:
+            return
         generation = self._manifest.generation + 1
-        generations.store(self.txn, generation, spec, family.sizes())
+        generations.store(self.txn, generation, extension.spec, family.sizes())
         generations.delete(self.txn, family.generation)
         self._manifest = replace(
-            self._manifest, generation=generation, trained_tokens=self._manifest.live_tokens
+            self._manifest, generation=generation, trained_tokens=extension.live_tokens
         )
         self._state = None
 

@@ -189,7 +189,8 @@ def test_codes_grow_from_two_bytes_to_three(
         for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
             with db._maintenance._step() as writer:
                 old = generations.load_spec(writer.txn, writer.generation)
-                writer.extend(extended_to(old, count))
+                larger = extended_to(old, count)
+                writer.extend(extending.Extension(writer.generation, larger, len(db)))
             first = len(db)
             fill(db, 100, first=first)
             txn, state = open_state(db)

@@ -167,5 +167,6 @@ def check_search(db: Readable, model: Model, stored: Mapping[Id, Floats], seed: 
     names = list(scores)
     some = [names[i] for i in rng.integers(0, len(names), 5)] if names else []
     chosen = {name: scores[name] for name in some}
-    check_hits(db.search(query, k, ids=[*some, "no such id"]), chosen, k, len(query))
+    restricted = db.search(query, k, ids=[*some, "no such id"], candidates=len(stored) + 1)
+    check_hits(restricted, chosen, k, len(query))
     check_hits(db.rerank(query, [*some, -12345]), chosen, len(chosen), len(query))
