@@ -68,7 +68,7 @@ class Readable(ABC):
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: inverted lists read per query token, where the collection has lists and they
-                are worth it; default one for 800
+                are worth it; default one for 1,280
                 centroids, at least 48.
             candidates: documents that go on from the lists to the ranking by centroid codes and,
                 at most, to the scoring of their stored vectors; default max(512, 32 k,

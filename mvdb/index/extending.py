@@ -21,9 +21,9 @@ from mvdb.index.manifest import FLOAT16, Manifest
 from mvdb.index.merge import Reading
 from mvdb.index.state import State
 
-GROWTH = 1.5
+GROWTH = 3.0
 """More centroids are due when there are this many times the tokens of the last training."""
-AHEAD = 1.5
+AHEAD = 1.7
 """So many times the tokens are provided for: for what comes until the next time."""
 SEED = 1
 STEP_ROWS = 256

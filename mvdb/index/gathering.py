@@ -20,7 +20,7 @@ from mvdb.index.state import Allowed, State
 from mvdb.storage.environment import ReadTransaction
 
 MIN_NPROBE = 48
-CENTROIDS_PER_PROBE = 800
+CENTROIDS_PER_PROBE = 1280
 """Lists per query token by default are one for so many centroids, at least MIN_NPROBE: more
 centroids mean shorter lists, and documents spread over more of them."""
 EARLY_SHARE = 0.5
