@@ -7,8 +7,7 @@ The database begins with the first half of the collection. Phases, each between 
 
 - *inserting*: another thread inserts batches of encoded vectors, without a pause, each a commit.
 - *merging*: another thread replaces --batch documents, then runs `optimize()`, again and again;
-  only searches that began during `optimize()` count. *training*: likewise, and each `optimize()`
-  trains new centroids.
+  only searches that began during `optimize()` count.
 - *second process*: another process searches the same file without a pause.
 - *search_batch*: queries a second of one call for all queries on 1, 2, ... threads, and those of
   single calls in the same run.
@@ -38,7 +37,6 @@ from bench.points import Points, parser
 from bench.truth import Floats, K
 from bench.updates import Documents
 from bench.vectors import load_vectors
-from mvdb.index import writing
 
 Point = dict[str, Any]
 Sample = tuple[float, float, float]
@@ -151,14 +149,6 @@ class Bench:
         yield self.phase("second process", _searching(self.db.path, self._collection))
         merging = Background(lambda turn: self.optimise(batch, turn))
         yield self.phase("merging", merging.running(), merging.during, lambda: _rate(merging, 1))
-        growth, writing.RETRAIN_GROWTH = writing.RETRAIN_GROWTH, 0.0
-        try:
-            training = Background(lambda turn: self.optimise(batch, turn))
-            yield self.phase(
-                "training", training.running(), training.during, lambda: _rate(training, 1)
-            )
-        finally:
-            writing.RETRAIN_GROWTH = growth
         inserting = Background(lambda turn: self.insert(batch))
         yield self.phase(
             "inserting",

@@ -11,7 +11,7 @@
   clean close and after kill -9 amid commits; cold: the file's pages were dropped from the cache.
 - *growth*: a database of a tenth of the collection, trained on that, grows in commits of
   --commit documents; at 2, 5 and 10 times its size it is compared with a fresh build of the same
-  documents, and at the end with itself after optimize() and after training anew on what is stored.
+  documents, and at the end with itself after optimize().
   Documents keep the collection's order.
 
 ms are medians of the clock; *cpu ms* is the processor's time in all threads, which other work on
@@ -40,7 +40,6 @@ from bench import children
 from bench.tables import Report, parser
 from bench.truth import K, Truth, load_truth
 from bench.vectors import Vectors, load_vectors
-from mvdb.index import writing
 
 SYNCS = "fsync,fdatasync,msync,sync_file_range,sync,syncfs"
 COMMITS = 60
@@ -327,11 +326,9 @@ def growth(folder: Path, collection: str, step: int) -> Rows:
             grown = _search_row(db, truth, size)
             rows.append({"size": f"x{times}", "kind": "grown", "insert s": spent / 1e3, **grown})
             rows.append({"size": f"x{times}", **_fresh(folder, documents, truth, size)})
-        for kind, at_growth in (("optimize()", writing.RETRAIN_GROWTH), ("retrained", 0.0)):
-            writing.RETRAIN_GROWTH = at_growth
-            seconds = timed(db.optimize).ms / 1e3
-            row = _search_row(db, truth, size)
-            rows.append({"size": "x10", "kind": f"grown, {kind}", "insert s": seconds, **row})
+        seconds = timed(db.optimize).ms / 1e3
+        row = _search_row(db, truth, size)
+        rows.append({"size": "x10", "kind": "grown, optimize()", "insert s": seconds, **row})
     path.unlink()
     return rows
 

@@ -27,8 +27,8 @@ from mvdb.storage.environment import Environment, ReadTransaction, WriteTransact
 
 Progress = Callable[[str], None]
 
-BREATH_SECONDS = 0.0005
-"""The background thread lets others have the interpreter for so long, every few documents."""
+BREATH_SECONDS = 0.0002
+"""Maintenance lets other threads have the interpreter for so long, every few documents."""
 ATTEMPT_SECONDS = 0.05
 """A step waits so long at a time for another writer, and lets writers of this process try then."""
 NICENESS = 10
@@ -218,7 +218,7 @@ class Maintenance:
             while (run := self._runs(merging.everything)) is not None:
                 progress("merging")
                 # Given up when another process was first: then there is less left to do.
-                self._merge(run, lambda: None)
+                self._merge(run, _breathe)
 
     def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:
         """One piece of work; False when nothing is due."""
