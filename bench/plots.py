@@ -176,44 +176,49 @@ def bits(points: Points) -> Figure | None:
 
 
 def cold(points: Points, database: str | None) -> Figure | None:
-    """Latency with nothing of the file in memory, and with limited memory."""
+    """Latency with nothing of the file in memory and, where measured, with limited memory."""
     wanted = [p for kind in ("cold", "limited") for p in points.of(kind)]
     if not wanted:
         return None
     database = database or max(wanted, key=lambda p: float(p["MB"]))["database"]
     wanted = [p for p in wanted if p["database"] == database]
-    at_once = [p for p in wanted if p["kind"] == "cold"]
     limited = [p for p in wanted if p["kind"] == "limited" and p.get("p50 ms") is not None]
-    figure, (bars, lines) = panels(2)
-    names = [point["prefetch"] for point in at_once]
+    figure, axes = panels(2 if limited else 1)
+    _at_once(axes[0], [p for p in wanted if p["kind"] == "cold"])
+    label(axes[0], "prefetching", "ms", f"{database}: cold")
+    if limited:
+        _limited(axes[1], limited)
+    return figure
+
+
+def _at_once(bars: Axes, points: Sequence[Point]) -> None:
+    """Bars of warm and cold latencies for each way of prefetching."""
+    names = [point["prefetch"] for point in points]
     for number, column in enumerate(("warm p50 ms", "cold p50 ms", "cold p95 ms")):
         where = [i + 0.26 * (number - 1) for i in range(len(names))]
-        heights = [point[column] for point in at_once]
+        heights = [point[column] for point in points]
         bars.bar(where, heights, 0.24, color=COLOURS[number], label=column.removesuffix(" ms"))
-    bounds = [(i, p["bound ms"]) for i, p in enumerate(at_once) if p.get("bound ms") is not None]
+    bounds = [(i, p["bound ms"]) for i, p in enumerate(points) if p.get("bound ms") is not None]
     for i, bound in bounds:
         name = "bound" if i == bounds[0][0] else None
         bars.plot([i - 0.4, i + 0.4], [bound, bound], color="#222222", lw=1, ls=":", label=name)
     bars.set_xticks(range(len(names)), names)
     log_ms(bars)
-    label(bars, "prefetching", "ms", f"{database}: cold")
-    for number, ((mode,), group) in enumerate(grouped(limited, "prefetch").items()):
+
+
+def _limited(lines: Axes, points: Sequence[Point]) -> None:
+    """Lines of latency against the share of the file that fits into memory."""
+    for number, ((mode,), group) in enumerate(grouped(points, "prefetch").items()):
         for alone in (False, True):
             shown = [p for p in group if (p["allowance MB"] == 0) == alone]
             style: Point = {"color": COLOURS[number], "ls": LINES[alone]}
             line(lines, shown, "share", "p50 ms", label=None if alone else mode, **style)
     lines.plot([], [], color=COLOURS[4], ls=LINES[1], label="nothing for the process itself")
-    shares = sorted({point["share"] for point in limited})
+    shares = sorted({point["share"] for point in points})
     log(lines, "x", shares, [f"{share:.0%}" for share in shares])
     lines.invert_xaxis()
     log_ms(lines)
-    label(
-        lines,
-        "memory limit, share of the file's size",
-        "p50, ms",
-        "limited memory",
-    )
-    return figure
+    label(lines, "memory limit, share of the file's size", "p50, ms", "limited memory")
 
 
 def prefetch(points: Points) -> Figure | None:
