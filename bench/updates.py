@@ -1,7 +1,7 @@
 """What do changes cost, and what do they do to searches?
 
     python -m bench.updates                          # all sections, on nfcorpus
-    python -m bench.updates --sections commits growth --folder /tmp
+    python -m bench.updates --sections commits opening --folder /tmp
 
 - *commits*: the second half of a collection arrives one document at a time, then in transactions of
   100 and 1,000, with either durability; *syncs a commit* are fsync, fdatasync, msync and the like,
@@ -9,10 +9,6 @@
 - *changes*: deletions and replacements, one at a time and together.
 - *opening*: a file of about --gigabytes (float16 vectors, the quickest way to a large one), after a
   clean close and after kill -9 amid commits; cold: the file's pages were dropped from the cache.
-- *growth*: a database of a tenth of the collection, trained on that, grows in commits of
-  --commit documents; at 2, 5 and 10 times its size it is compared with a fresh build of the same
-  documents, and at the end with itself after optimize().
-  Documents keep the collection's order.
 
 ms are medians of the clock; *cpu ms* is the processor's time in all threads, which other work on
 the machine disturbs less.
@@ -38,7 +34,7 @@ import numpy as np
 import mvdb
 from bench import children
 from bench.tables import Report, parser
-from bench.truth import K, Truth, load_truth
+from bench.truth import K
 from bench.vectors import Vectors, load_vectors
 
 SYNCS = "fsync,fdatasync,msync,sync_file_range,sync,syncfs"
@@ -305,67 +301,9 @@ def _open_times(
     return times
 
 
-# ---- growth ----
-
-
-def growth(folder: Path, collection: str, step: int) -> Rows:
-    """Rows of a growing database, of fresh builds beside it, and of the optimised one."""
-    truth = load_truth(collection)
-    documents = Documents(truth.vectors)
-    tenth = len(documents) // 10
-    path = folder / "growing.mvdb"
-    rows = []
-    with mvdb.open(path, dim=documents.flat.shape[1]) as db:
-        documents.insert(db, 0, tenth)
-        size, spent = tenth, 0.0
-        for times in (1, 2, 5, 10):
-            for first in range(size, times * tenth, step):
-                last = min(first + step, times * tenth)
-                spent += timed(lambda first=first, last=last: documents.insert(db, first, last)).ms
-            size = times * tenth
-            grown = _search_row(db, truth, size)
-            rows.append({"size": f"x{times}", "kind": "grown", "insert s": spent / 1e3, **grown})
-            rows.append({"size": f"x{times}", **_fresh(folder, documents, truth, size)})
-        seconds = timed(db.optimize).ms / 1e3
-        row = _search_row(db, truth, size)
-        rows.append({"size": "x10", "kind": "grown, optimize()", "insert s": seconds, **row})
-    path.unlink()
-    return rows
-
-
-def _fresh(folder: Path, documents: Documents, truth: Truth, size: int) -> dict[str, Any]:
-    """The same documents in a new database."""
-    path = folder / "fresh.mvdb"
-    with mvdb.open(path, dim=documents.flat.shape[1]) as db:
-        seconds = timed(lambda: documents.insert(db, 0, size)).ms / 1e3
-        row = _search_row(db, truth, size)
-    path.unlink()
-    return {"kind": "fresh", "insert s": seconds, **row}
-
-
-def _search_row(db: Any, truth: Truth, size: int) -> dict[str, Any]:
-    """Latency and quality of searches among the first `size` documents."""
-    found = [[hit.id for hit in db.search(query, K)] for query in truth.queries]
-    passes = [[timed(lambda q=q: db.search(q, K)) for q in truth.queries] for _ in range(3)]
-    times, cpu_times = np.moveaxis(np.median(np.array(passes), axis=0), 1, 0)
-    exact = [[hit.id for hit in db.search(query, K, exact=True)] for query in truth.queries]
-    stats = db.stats()
-    return {
-        "documents": size,
-        "centroids": stats.centroids,
-        "segments": stats.segments,
-        "drift": stats.drift,
-        "p50 ms": float(np.median(times)),
-        "p95 ms": float(np.quantile(times, 0.95)),
-        "cpu ms": float(np.median(cpu_times)),
-        "overlap@10": truth.overlap(found, size),
-        "overlap@10, exact=True": truth.overlap(exact, size),
-    }
-
-
 # ---- command line ----
 
-SECTIONS = ("commits", "changes", "opening", "growth")
+SECTIONS = ("commits", "changes", "opening")
 
 
 def tables(folder: Path, chosen: Any) -> Iterator[tuple[str, Rows]]:
@@ -376,10 +314,8 @@ def tables(folder: Path, chosen: Any) -> Iterator[tuple[str, Rows]]:
             yield f"commits, {name}", commits(folder, name)
         elif section == "changes":
             yield f"changes, {name}", changes(folder, name)
-        elif section == "opening":
-            yield "opening", opening(folder, name, chosen.gigabytes)
         else:
-            yield f"growth, {name}", growth(folder, name, chosen.commit)
+            yield "opening", opening(folder, name, chosen.gigabytes)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -388,7 +324,6 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--collection", default="nfcorpus")
     options.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     options.add_argument("--gigabytes", type=float, default=1.0)
-    options.add_argument("--commit", type=int, default=20, help="documents a commit in growth")
     options.add_argument("--folder", help="where to make databases (default: a temporary folder)")
     chosen = options.parse_args(arguments)
     report = Report()

@@ -103,8 +103,8 @@ mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_byt
 /* ---- segments ---- */
 
 enum {
-  MV_LISTS_BLOCK = 16, /* centroids whose lists lie together */
-  MV_LISTS_RUN = 64,   /* documents of a list that share a width */
+  MV_LISTS_BLOCK = 16, /* centroids whose lists lie together; on disk: frozen */
+  MV_LISTS_RUN = 64,   /* documents of a list that share a width; on disk: frozen */
   MV_LISTS_SLACK = 8   /* bytes behind the last block of an extent that may be read */
 };
 

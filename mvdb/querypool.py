@@ -27,5 +27,6 @@ class QueryPool:
         try:
             yield query
         finally:
-            if not self._free or sum(one.nbytes for one in self._free) < self._limit:
+            kept = sum(one.nbytes for one in self._free)
+            if not kept or kept + query.nbytes <= self._limit:
                 self._free.append(query)

@@ -1,4 +1,5 @@
 /* Inverted lists of a segment: for each centroid the documents that have a token with its code.
+ * Frozen, part of the file format:
  *
  * Lists come in blocks of MV_LISTS_BLOCK consecutive centroids, what is read and checked together:
  *
@@ -19,7 +20,7 @@ typedef struct mv_list {
   const uint8_t *end;
 } mv_list;
 
-/* The bytes of a block; NULL when the lists have none of that number. */
+/* The bytes of a block, one of those the lists have. */
 const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *size);
 
 /* Finds the list of a centroid inside its block. */

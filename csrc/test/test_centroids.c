@@ -152,12 +152,17 @@ static void test_kmeans(void) {
 
 /* ---- two-level assignment ---- */
 
+static void train_on_topics(model *out, uint32_t dim, uint32_t n_centroids, uint32_t n_groups) {
+  float *sample = draw_topics(&seed, 500, dim, 20, 0.5);
+  model_train(out, (model_shape){dim, 2, n_centroids, n_groups}, sample, 500);
+  free(sample);
+}
+
 static void case_assign(uint32_t dim, uint32_t n_centroids, uint32_t n_groups, size_t n,
                         double least_equal) {
   const size_t padded = mv_padded_dim(dim);
   model used;
-  float *sample = draw_topics(&seed, 500, dim, 20, 0.5);
-  model_train(&used, (model_shape){dim, 2, n_centroids, n_groups}, sample, 500);
+  train_on_topics(&used, dim, n_centroids, n_groups);
   int8_t *points = draw_points(n, dim, 20);
   uint32_t *codes = room(n, sizeof *codes);
   CHECK(mv_assign(used.codec, points, n, codes) == MV_OK, "n %zu", n);
@@ -168,7 +173,6 @@ static void case_assign(uint32_t dim, uint32_t n_centroids, uint32_t n_groups, s
   }
   CHECK((double)equal >= least_equal * (double)n, "dim %u, %u groups: %zu of %zu equal", dim,
         n_groups, equal, n);
-  free(sample);
   free(points);
   free(codes);
   model_free(&used);
@@ -210,8 +214,7 @@ static void test_assign(void) {
 static void case_distances(uint32_t dim, uint32_t n_centroids, uint32_t n_groups, size_t n) {
   const size_t padded = mv_padded_dim(dim);
   model used;
-  float *sample = draw_topics(&seed, 500, dim, 20, 0.5);
-  model_train(&used, (model_shape){dim, 2, n_centroids, n_groups}, sample, 500);
+  train_on_topics(&used, dim, n_centroids, n_groups);
   int8_t *points = draw_points(n, dim, 20);
   uint32_t *codes = room(n, sizeof *codes);
   float *distances = room(n, sizeof *distances);
@@ -229,7 +232,6 @@ static void case_distances(uint32_t dim, uint32_t n_centroids, uint32_t n_groups
     }
     CHECK(distances[i] == (float)square, "dim %u: point %zu at %g", dim, i, (double)distances[i]);
   }
-  free(sample);
   free(points);
   free(codes);
   free(distances);

@@ -23,6 +23,7 @@ from mvdb.storage.format import Kind
 TABLE = "centroids"
 EXTENT_BYTES = (1 << 20) - 4096
 
+# On disk: frozen, with the parts and their entries.
 _HEAD = struct.Struct("<IIQII")  # dim, bits, seed, centroids, groups
 _ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
 _EXTENDED_ENTRY = struct.Struct("<II")  # generation, its centroids

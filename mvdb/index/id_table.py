@@ -11,7 +11,7 @@ from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
 
 TABLE = "ids"
-_NUMBER = struct.Struct("<Q")
+_NUMBER = struct.Struct("<Q")  # on disk: frozen
 
 
 def _number(key: bytes, value: memoryview) -> int:

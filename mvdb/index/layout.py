@@ -28,7 +28,7 @@ full chunk takes 256 pages of 4 KiB, so that freed extents fit new ones."""
 
 
 class Part(IntEnum):
-    """Parts of a segment; the numbers are in keys on disk."""
+    """Parts of a segment; the numbers are in keys on disk: frozen."""
 
     DIRECTORY = 1  # index 0: what Directory holds
     CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
@@ -81,7 +81,7 @@ class Directory:
     n_fields: int
 
 
-_COUNTS = struct.Struct("<IIII")
+_COUNTS = struct.Struct("<IIII")  # on disk: frozen
 
 
 def pack_directory(directory: Directory) -> bytes:

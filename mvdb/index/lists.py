@@ -22,7 +22,7 @@ EXTENT_BYTES = (1 << 20) - 4096
 """Blocks of an extent, at most (one block may exceed it): see `layout.CHUNK_BYTES`."""
 
 _POSTING_BYTES = 10  # collected, packed at most, and begun with
-_COUNTS = struct.Struct("<III")  # lists, blocks, extents
+_COUNTS = struct.Struct("<III")  # lists, blocks, extents; on disk: frozen
 
 
 def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:

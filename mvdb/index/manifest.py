@@ -18,6 +18,7 @@ from mvdb.storage.format import Kind
 TABLE = "meta"
 KEY = b"manifest"
 
+# On disk: frozen.
 _HEADER = struct.Struct("<QQQQQIdI")
 _SEGMENT = struct.Struct("<QIIIQQdQQ")
 

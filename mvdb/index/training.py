@@ -28,6 +28,9 @@ GROUP_SAMPLE = 256
 GROUP_ITERATIONS = 8
 CENTROID_ITERATIONS = 6
 SCALE_SAMPLE = 20_000
+STRANGE = 16
+"""Entries of a table of scales, at an end, for vectors unlike any of the sample."""
+STRANGERS = 1024
 SLICE_POINTS = 65_536
 """Points that one task assigns to centroids."""
 ROTATION_SEED = 0x6D766462
@@ -174,23 +177,33 @@ def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[
 
 def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
     """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
-    extremes that all but a thousandth of the sample keeps."""
-    a, b = core.Codec(spec).fit_scales(vectors)
+    extremes that all but a thousandth of the sample keeps. STRANGE entries lead on from there to
+    what random unit vectors need, since documents that come later may be unlike the sample."""
+    codec = core.Codec(spec)
+    a, b = codec.fit_scales(vectors)
+    strange_a, strange_b = codec.fit_scales(_random_units(spec.dim))
     a_low, a_high = np.quantile(a, [0.0005, 0.9995])
     positive = b[b > 0]
-    if len(positive):
-        b_low, b_high = np.quantile(positive, [0.002, 0.9995])
-    else:
-        b_low = b_high = 1e-3
+    b_low, b_high = np.quantile(positive, [0.002, 0.9995]) if len(positive) else (1e-3, 1e-3)
     b_low = max(float(b_low), 1e-6)
-    b_scales = np.concatenate([[0.0], np.geomspace(b_low, max(b_high, b_low), core.SCALES - 1)])
-    return core.CodecSpec(
-        dim=spec.dim,
-        bits=spec.bits,
-        seed=spec.seed,
-        rows=spec.rows,
-        group_rows=spec.group_rows,
-        group_starts=spec.group_starts,
-        a_scales=np.linspace(a_low, a_high, core.SCALES).astype(np.float32),
-        b_scales=np.sort(b_scales.astype(np.float32)),
+    b_high = max(float(b_high), b_low)
+    a_scales = [
+        np.linspace(min(a_low, strange_a.min()), a_low, STRANGE, endpoint=False),
+        np.linspace(a_low, a_high, core.SCALES - 2 * STRANGE),
+        np.linspace(max(a_high, strange_a.max()), a_high, STRANGE, endpoint=False)[::-1],
+    ]
+    b_scales = [
+        np.zeros(1),
+        np.geomspace(b_low, b_high, core.SCALES - 1 - STRANGE),
+        np.geomspace(max(b_high, strange_b.max()), b_high, STRANGE, endpoint=False)[::-1],
+    ]
+    return replace(
+        spec,
+        a_scales=np.sort(np.concatenate(a_scales).astype(np.float32)),
+        b_scales=np.sort(np.concatenate(b_scales).astype(np.float32)),
     )
+
+
+def _random_units(dim: int) -> core.Floats:
+    drawn = np.random.default_rng(ROTATION_SEED).standard_normal((STRANGERS, dim))
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)

@@ -20,7 +20,7 @@ from mvdb.storage.format import Kind
 TABLE = "meta"
 KEY = b"unfinished"
 
-_ENTRY = struct.Struct("<Qd")  # segment, seconds since 1970
+_ENTRY = struct.Struct("<Qd")  # segment, seconds since 1970; on disk: frozen
 
 
 def load(txn: ReadTransaction) -> dict[int, float]:

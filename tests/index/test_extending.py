@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,21 @@ def stored(db: mvdb.Database, names: range) -> list[bytes]:
     return [rows.tobytes() for rows in db.vectors(names)]
 
 
+@contextmanager
+def searchable(path: Path, bits: int, *, small: bool, growth: float) -> Iterator[mvdb.Database]:
+    """A new database, searched by few lists of its segments, or without lists in small ones, whose
+    centroids are extended when tokens are `growth` times as many."""
+    options: dict[str, Any] = {**LISTED, "growth": growth, "commit_tokens": 0}
+    if small:
+        options["listed_tokens"] = 1 << 20
+    with (
+        lowered(**options),
+        searched_by_lists(candidates=20),
+        mvdb.open(path, dim=DIM, bits=bits, background=False) as db,
+    ):
+        yield db
+
+
 def generation_of(db: mvdb.Database) -> int:
     txn, state = open_state(db)
     with txn:
@@ -47,15 +64,8 @@ def generation_of(db: mvdb.Database) -> int:
 def test_old_documents_stay_as_they_were(tmp_path: Path, bits: int, small: bool) -> None:
     """To the last bit: through extensions within commits and by maintenance, merges of segments of
     several generations, reopening, repair; and all searches agree with brute force throughout."""
-    options: dict[str, Any] = {**LISTED, "growth": 1.5, "commit_tokens": 0}
-    if small:
-        options["listed_tokens"] = 1 << 20
     path = tmp_path / "a.mvdb"
-    with (
-        lowered(**options),
-        searched_by_lists(candidates=20),
-        mvdb.open(path, dim=DIM, bits=bits, background=False) as db,
-    ):
+    with searchable(path, bits, small=small, growth=1.5) as db:
         fill(db, 150)
         before, known, centroids = stored(db, range(150)), 150, [db.stats().centroids]
         for part in range(4):
@@ -176,15 +186,7 @@ def test_codes_grow_from_two_bytes_to_three(
     spec = many_centroids(65_500)
     monkeypatch.setattr(training, "train", lambda *_: spec)
     assert (core.code_bytes(65_536), core.code_bytes(65_537)) == (2, 3)
-    options: dict[str, Any] = {**LISTED, "commit_tokens": 0, "growth": 1e9}
-    if small:
-        options["listed_tokens"] = 1 << 20
-    path = tmp_path / "a.mvdb"
-    with (
-        lowered(**options),
-        searched_by_lists(candidates=20),
-        mvdb.open(path, dim=DIM, bits=8, background=False) as db,
-    ):
+    with searchable(tmp_path / "a.mvdb", 8, small=small, growth=1e9) as db:
         fill(db, 150)
         for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
             with db._maintenance._step() as writer:
