@@ -30,6 +30,8 @@ CENTROID_ITERATIONS = 6
 SCALE_SAMPLE = 20_000
 STRANGE = 16
 """Entries of a table of scales, at an end, for vectors unlike any of the sample."""
+LEAST_STRANGE = 64
+"""The smallest b but 0 is this fraction of the smallest usual one."""
 STRANGERS = 1024
 SLICE_POINTS = 65_536
 """Points that one task assigns to centroids."""
@@ -177,8 +179,9 @@ def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[
 
 def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
     """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
-    extremes that all but a thousandth of the sample keeps. STRANGE entries lead on from there to
-    what random unit vectors need, since documents that come later may be unlike the sample."""
+    extremes that all but a thousandth of the sample keeps. STRANGE entries at each end lead on from
+    there, to what random unit vectors need and to residuals that are hardly any, since documents
+    that come later may be unlike the sample."""
     codec = core.Codec(spec)
     a, b = codec.fit_scales(vectors)
     strange_a, strange_b = codec.fit_scales(_random_units(spec.dim))
@@ -194,7 +197,8 @@ def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
     ]
     b_scales = [
         np.zeros(1),
-        np.geomspace(b_low, b_high, core.SCALES - 1 - STRANGE),
+        np.geomspace(b_low / LEAST_STRANGE, b_low, STRANGE, endpoint=False),
+        np.geomspace(b_low, b_high, core.SCALES - 1 - 2 * STRANGE),
         np.geomspace(max(b_high, strange_b.max()), b_high, STRANGE, endpoint=False)[::-1],
     ]
     return replace(

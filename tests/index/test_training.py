@@ -14,12 +14,19 @@ from tests.support.thresholds import lowered
 LEAST_COSINE = {1: 0.75, 2: 0.92, 4: 0.99, 8: 0.999}
 
 
-def documents(rng: np.random.Generator, around: Floats, count: int) -> list[Floats]:
+def cosine(vectors: Floats, stored: Floats) -> float:
+    """The mean over a document's tokens."""
+    return float(((vectors * stored).sum(axis=1) / np.linalg.norm(stored, axis=1)).mean())
+
+
+def documents(
+    rng: np.random.Generator, around: Floats, count: int, noise: float = 0.3
+) -> list[Floats]:
     """Documents of ten tokens near some directions."""
     dim = around.shape[1]
     chosen = around[rng.integers(0, len(around), (count, 10))]
-    noise = rng.standard_normal((count, 10, dim)) * (0.3 / np.sqrt(dim))
-    return [unit(rows) for rows in chosen + noise]
+    added = rng.standard_normal((count, 10, dim)) * (noise / np.sqrt(dim))
+    return [unit(rows) for rows in chosen + added]
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
@@ -40,8 +47,26 @@ def test_documents_unlike_all_before_keep_their_fidelity(
         db.insert(range(200), documents(rng, topics, 200))
         assert db.stats().centroids > 1
         db.insert(range(200, 300), later)
-        stored = np.concatenate(db.vectors(range(200, 300)))
-    lengths = np.linalg.norm(stored, axis=1)
-    cosines = (stored * np.concatenate(later)).sum(axis=1) / lengths
+        stored = db.vectors(range(200, 300))
+    cosines = np.array([cosine(a, b) for a, b in zip(later, stored, strict=True)])
     assert cosines.mean() >= LEAST_COSINE[bits]
+    lengths = np.linalg.norm(np.concatenate(stored), axis=1)
     assert np.quantile(np.abs(lengths - 1), 0.9) < 0.12
+
+
+@pytest.mark.parametrize("dim", [3, 48, 128])
+def test_documents_closer_to_centroids_than_all_before(tmp_path: Path, dim: int) -> None:
+    """Their residuals are shorter than any of the sample, but they have some."""
+    rng = np.random.default_rng(dim)
+    topics = unit(rng.standard_normal((4, dim)))
+    later = documents(rng, topics, 50, noise=0.03)
+    with (
+        lowered(train_documents=8, growth=1e9),
+        mvdb.open(tmp_path / "a.mvdb", dim=dim, bits=8, background=False) as db,
+    ):
+        db.insert(range(8), documents(rng, topics, 8))
+        assert 0 < db.stats().centroids < 10
+        db.insert(range(8, 58), later)
+        stored = db.vectors(range(8, 58))
+    cosines = np.array([cosine(a, b) for a, b in zip(later, stored, strict=True)])
+    assert cosines.min() >= 0.9999
