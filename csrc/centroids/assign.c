@@ -11,7 +11,7 @@
 #include "nearest.h"
 
 enum {
-  GROUPS_PROBED = 8,
+  GROUPS_PROBED = 16,
   BATCH = 16384 /* points; bounds the memory of the lists */
 };
 

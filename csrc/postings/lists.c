@@ -76,14 +76,13 @@ mv_status mv_list_run(mv_list *list, uint32_t *last, uint32_t n_documents, uint3
     documents[i] = (uint32_t)(read_u64(list->body + bit / 8) >> (bit & 7) & mask);
   }
   /* 64 gaps below 2^32: the sum does not overflow, and as it only grows its end bounds it all. */
-  uint64_t document = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
+  uint64_t next = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
   for (size_t i = 0; i < n; i++) {
-    document += documents[i];
-    documents[i] = (uint32_t)document;
-    document++;
+    next += (uint64_t)documents[i] + 1;
+    documents[i] = (uint32_t)next - 1;
   }
-  if (document > n_documents) return MV_ERROR_CORRUPT;
-  *last = (uint32_t)(document - 1);
+  if (next > n_documents) return MV_ERROR_CORRUPT;
+  *last = (uint32_t)next - 1;
   list->body += bytes;
   list->n -= (uint32_t)n;
   *count = n;

@@ -2,11 +2,16 @@
 #include <string.h>
 
 #include "../base/ahead.h"
+#include "../kernels/code.h"
+#include "../kernels/inline.h"
 #include "query.h"
 #include "segment.h"
 #include "topk.h"
 
-enum { AHEAD = 12 /* documents whose codes are asked for before they are needed */ };
+enum {
+  AHEAD = 12, /* documents whose codes are asked for before they are needed */
+  PIECE = 512 /* codes of a document looked at together */
+};
 
 static size_t count_documents(const mv_segment *segments, size_t n_segments) {
   size_t n = 0;
@@ -14,11 +19,45 @@ static size_t count_documents(const mv_segment *segments, size_t n_segments) {
   return n;
 }
 
+/* Leaves those of n codes whose rows the tables have, in out[]; how many. */
+MV_INLINE size_t present_codes(const uint8_t *present, const uint8_t *codes, size_t n,
+                               size_t code_bytes, uint8_t *out) {
+  size_t kept = 0;
+  for (size_t t = 0; t < n; t++) {
+    const size_t code = mv_code_at(codes, t, code_bytes);
+    memcpy(out + kept * code_bytes, codes + t * code_bytes, code_bytes);
+    kept += (size_t)(present[code / 8] >> (code % 8) & 1);
+  }
+  return kept;
+}
+
+/* The best of each lane among the rows that the tables have, 0 when there is none. Where lists are
+ * probed most rows are absent, and reading one costs more than looking up that it is. */
+static void best_present(const mv_query *query, const mv_block *block, const mv_document *document,
+                         uint8_t *best) {
+  const mv_kernels *kernels = mv_kernels_get();
+  const size_t width = document->code_bytes;
+  memset(best, 0, block->lanes);
+  for (size_t t = 0; t < document->n_tokens; t += PIECE) {
+    uint8_t codes[PIECE * 3], piece[MV_LANES_MAX];
+    const size_t n = document->n_tokens - t < PIECE ? document->n_tokens - t : PIECE;
+    const uint8_t *from = document->codes + t * width;
+    const size_t kept = width == 2 ? present_codes(query->present.data, from, n, 2, codes)
+                                   : present_codes(query->present.data, from, n, 3, codes);
+    kernels->interact(codes, kept, width, query->table8.data, block->lanes, piece);
+    for (size_t l = 0; l < block->lanes; l++) best[l] = piece[l] > best[l] ? piece[l] : best[l];
+  }
+}
+
 static float interaction(const mv_query *query, const mv_block *block,
                          const mv_document *document) {
   uint8_t best[MV_LANES_MAX];
-  mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
-                             query->table8.data, block->lanes, best);
+  if (query->all_present) {
+    mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
+                               query->table8.data, block->lanes, best);
+  } else {
+    best_present(query, block, document, best);
+  }
   uint32_t sum = 0;
   for (size_t l = 0; l < block->lanes; l++) sum += best[l];
   return query->coarse_offset + query->coarse_step * (float)sum;

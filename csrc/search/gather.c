@@ -9,8 +9,6 @@
 
 #define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
 
-enum { RANGES = 2048 };
-
 static size_t listed_documents(const mv_segment *segments, size_t n_segments,
                                const uint8_t *chosen) {
   size_t n = 0;
@@ -30,7 +28,7 @@ mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_
     if (found == NULL) return MV_ERROR_MEMORY;
     memset(found, 0, query->found.capacity);
   }
-  if (mv_buffer_reserve(&query->order, n, sizeof(uint32_t)) == NULL) return MV_ERROR_MEMORY;
+  if (mv_buffer_reserve(&query->order, n + 1, sizeof(uint32_t)) == NULL) return MV_ERROR_MEMORY;
   return MV_OK;
 }
 
@@ -40,26 +38,34 @@ void mv_gather_block(mv_query *query) {
   for (size_t i = 0; i < query->n_found; i++) found[order[i]].tokens = 0;
 }
 
-/* Adds a probe's gain to the documents of a run. */
-static void add_run(mv_query *query, size_t first, const uint8_t *allowed,
-                    const uint32_t *documents, size_t n, uint32_t token, uint32_t gain) {
+/* Leaves those that are allowed; how many. */
+static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n) {
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    documents[kept] = documents[i];
+    kept += (size_t)mv_is_allowed(allowed, documents[i]);
+  }
+  return kept;
+}
+
+/* Adds a probe's gain to the documents of a run, whose first one is `first` in all. Without
+ * branches, which could not be foretold; so there must be room for one document more in order. */
+static void add_run(mv_query *query, size_t first, const uint32_t *documents, size_t n,
+                    uint32_t token, uint32_t gain) {
   mv_found *found = (mv_found *)query->found.data + first;
   uint32_t *order = query->order.data;
+  size_t n_found = query->n_found;
   for (size_t i = 0; i < n; i++) mv_load_ahead(&found[documents[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_found *one = &found[documents[i]];
-    if (one->tokens == 0) {
-      if (!mv_is_allowed(allowed, documents[i])) continue;
-      /* Found in an earlier block already when it has a sum: never zero once it is listed. */
-      if (one->sum == 0) {
-        order[query->n_found++] = (uint32_t)first + documents[i];
-        one->sum = 1;
-      }
-    }
-    uint32_t is_new = ~one->tokens & token;
+    /* A sum is never zero once its document is found. */
+    const uint32_t is_found = one->sum == 0, is_new = (one->tokens & token) == 0;
+    order[n_found] = (uint32_t)first + documents[i];
+    n_found += is_found;
     one->tokens |= token;
-    one->sum += is_new != 0 ? gain : 0;
+    one->sum += is_found + (gain & (0U - is_new));
   }
+  query->n_found = n_found;
 }
 
 static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t first,
@@ -75,7 +81,8 @@ static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t 
     size_t n;
     status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
     if (status != MV_OK) return status;
-    add_run(query, first, allowed, documents, n, (uint32_t)1 << probe->token, gain);
+    if (allowed != NULL) n = keep_allowed(allowed, documents, n);
+    add_run(query, first, documents, n, (uint32_t)1 << probe->token, gain);
   }
   return MV_OK;
 }
@@ -97,20 +104,6 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
-/* The least sum that is among the `limit` greatest, or less: counted by ranges of sums, so that
- * only those in one range too many have to be sorted out. */
-static uint32_t threshold(const uint32_t *sums, size_t n, size_t limit) {
-  uint32_t greatest = 0, counts[RANGES] = {0};
-  for (size_t i = 0; i < n; i++) greatest = sums[i] > greatest ? sums[i] : greatest;
-  unsigned shift = 0;
-  while (greatest >> shift >= RANGES) shift++;
-  for (size_t i = 0; i < n; i++) counts[sums[i] >> shift]++;
-  size_t kept = 0;
-  uint32_t range = RANGES;
-  while (range > 0 && kept < limit) kept += counts[--range];
-  return range << shift;
-}
-
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
@@ -128,7 +121,7 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
     const mv_found *found = query->found.data;
     const uint32_t *order = query->order.data;
     for (size_t i = 0; i < query->n_found; i++) sums[i] = found[order[i]].sum;
-    uint32_t least = threshold(sums, query->n_found, limit);
+    uint32_t least = mv_threshold(sums, query->n_found, limit);
     for (size_t i = 0; i < query->n_found; i++) {
       if (sums[i] < least) continue;
       uint32_t s = 0;

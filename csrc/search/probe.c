@@ -5,8 +5,7 @@
 
 enum {
   MANY_CENTROIDS = 1 << 15, /* from so many on tables are made for some groups only */
-  GROUPS_PROBED = 24,       /* per query token, and */
-  PROBES_PER_GROUP = 4      /* one more for so many lists */
+  GROUPS_PROBED = 24        /* per query token, and three for two lists */
 };
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of what the token's best one adds */
@@ -43,6 +42,7 @@ static void sift_down(uint64_t *entries, size_t at, size_t count) {
 
 static void offer(ranking *r, size_t nprobe, uint64_t entry) {
   if (r->count == nprobe) {
+    if (entry < r->entries[0]) return;
     r->entries[0] = entry;
     sift_down(r->entries, 0, nprobe);
     return;
@@ -65,7 +65,7 @@ static void sort(ranking *r) {
 }
 
 /* Offers centroids first .. last - 1 to every token; the kernel skips rows in which no token gains.
- * least: what a token's list has to exceed. */
+ * least: what a token's list has to exceed, one below the worst of a full ranking. */
 static void rank_centroids(const int16_t *table, uint32_t first, uint32_t last,
                            const mv_block *block, size_t nprobe, ranking *rankings,
                            int16_t *least) {
@@ -77,20 +77,25 @@ static void rank_centroids(const int16_t *table, uint32_t first, uint32_t last,
       int16_t score = table[at * block->lanes + l];
       if (score <= least[l]) continue;
       offer(&rankings[l], nprobe, entry_of(score, (uint32_t)at));
-      if (rankings[l].count == nprobe) least[l] = entry_score(rankings[l].entries[0]);
+      if (rankings[l].count < nprobe) continue;
+      int16_t worst = entry_score(rankings[l].entries[0]);
+      least[l] = (int16_t)(worst - (worst > INT16_MIN));
     }
   }
 }
 
+/* The best groups come first, so that most lists of the others are skipped. */
 static void rank_groups(const mv_query *query, const mv_codec *codec, const mv_block *block,
                         size_t nprobe, ranking *rankings) {
   int16_t least[MV_LANES_MAX];
   const uint8_t *present = query->groups.data;
   for (size_t l = 0; l < block->lanes; l++) least[l] = l < block->tokens ? INT16_MIN : INT16_MAX;
-  for (uint32_t g = 0; g < codec->n_groups; g++) {
-    if (!present[g]) continue;
-    rank_centroids(query->table16.data, codec->group_starts[g], codec->group_starts[g + 1], block,
-                   nprobe, rankings, least);
+  for (uint8_t mark = MV_GROUP_BEST; mark > MV_GROUP_ABSENT; mark--) {
+    for (uint32_t g = 0; g < codec->n_groups; g++) {
+      if (present[g] != mark) continue;
+      rank_centroids(query->table16.data, codec->group_starts[g], codec->group_starts[g + 1], block,
+                     nprobe, rankings, least);
+    }
   }
   for (size_t l = 0; l < block->tokens; l++) sort(&rankings[l]);
 }
@@ -124,7 +129,7 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
     return MV_ERROR_ARGUMENT;
   }
   if (codec->n_centroids >= MANY_CENTROIDS && query->groups_wanted == 0) {
-    query->groups_wanted = GROUPS_PROBED + nprobe / PROBES_PER_GROUP;
+    query->groups_wanted = GROUPS_PROBED + nprobe * 3 / 2;
   }
   mv_status status = mv_query_tables(query, codec, index);
   if (status != MV_OK) return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../centroids/lanes.h"
+#include "topk.h"
 
 enum { ABSENT = -32768 /* below every int16 score */ };
 
@@ -21,7 +22,8 @@ size_t mv_query_bytes(const mv_query *query) {
          query->scales.capacity + query->table16.capacity + query->table8.capacity +
          query->rows.capacity + query->dots.capacity + query->lanes.capacity +
          query->sums.capacity + query->documents.capacity + query->groups.capacity +
-         query->group_starts.capacity + query->found.capacity + query->order.capacity;
+         query->group_starts.capacity + query->present.capacity + query->found.capacity +
+         query->order.capacity;
 }
 
 void mv_query_free(mv_query *query) {
@@ -39,6 +41,7 @@ void mv_query_free(mv_query *query) {
   mv_buffer_free(&query->documents);
   mv_buffer_free(&query->groups);
   mv_buffer_free(&query->group_starts);
+  mv_buffer_free(&query->present);
   mv_buffer_free(&query->found);
   mv_buffer_free(&query->order);
   mv_free(query);
@@ -162,43 +165,51 @@ static void choose_coarse_scale(mv_query *query, const mv_block *block, const in
   query->coarse_offset = offset;
 }
 
-/* Marks the groups wanted of a block in marks[]: of each token those whose means score best. */
+/* Marks the groups that a token wants, those whose means score best. */
+static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n, size_t wanted,
+                       uint32_t *values, uint8_t *marks) {
+  int32_t low = INT32_MAX;
+  for (size_t g = 0; g < n; g++) low = dots[g * lanes + lane] < low ? dots[g * lanes + lane] : low;
+  size_t best = 0;
+  for (size_t g = 0; g < n; g++) {
+    values[g] = (uint32_t)dots[g * lanes + lane] - (uint32_t)low;
+    if (values[g] > values[best]) best = g;
+  }
+  const uint32_t least = mv_threshold(values, n, wanted);
+  for (size_t g = 0; g < n; g++) {
+    if (values[g] >= least && marks[g] == MV_GROUP_ABSENT) marks[g] = MV_GROUP_PRESENT;
+  }
+  marks[best] = MV_GROUP_BEST;
+}
+
+/* Marks the groups wanted of a block in marks[]: some or a few more of each token. */
 static mv_status mark_groups(mv_query *query, const mv_codec *codec, const mv_block *block,
                              uint8_t *marks) {
   size_t n = codec->n_groups, wanted = query->groups_wanted;
   if (wanted == 0 || wanted >= n) {
-    memset(marks, 1, n);
+    memset(marks, MV_GROUP_PRESENT, n);
     return MV_OK;
   }
   int32_t *dots = mv_alloc(n * block->lanes, sizeof(int32_t));
-  int32_t *best = mv_alloc(wanted, sizeof(int32_t));
-  mv_status status = dots != NULL && best != NULL ? MV_OK : MV_ERROR_MEMORY;
-  memset(marks, 0, n);
+  uint32_t *values = mv_alloc(n, sizeof(uint32_t));
+  mv_status status = dots != NULL && values != NULL ? MV_OK : MV_ERROR_MEMORY;
+  memset(marks, MV_GROUP_ABSENT, n);
   if (status == MV_OK) {
     mv_kernels_get()->dot8(codec->group_rows, codec->padded, n, codec->padded, block->packed,
                            block->lanes, block->row_bias, dots);
     for (size_t l = 0; l < block->tokens; l++) {
-      size_t have = 0;
-      for (size_t g = 0; g < n; g++) {
-        int32_t value = dots[g * block->lanes + l];
-        if (have == wanted && value <= best[have - 1]) continue;
-        size_t at = have < wanted ? have++ : have - 1;
-        for (; at > 0 && best[at - 1] < value; at--) best[at] = best[at - 1];
-        best[at] = value;
-      }
-      for (size_t g = 0; g < n; g++) marks[g] |= dots[g * block->lanes + l] >= best[wanted - 1];
+      mark_token(dots, block->lanes, l, n, wanted, values, marks);
     }
   }
   mv_free(dots);
-  mv_free(best);
+  mv_free(values);
   return status;
 }
 
-/* Takes the rows of a group out of the tables. */
+/* Takes the rows of a group out of the fine table. */
 static void clear_rows(mv_query *query, size_t first, size_t n, size_t lanes) {
   int16_t *table = (int16_t *)query->table16.data + first * lanes;
   for (size_t i = 0; i < n * lanes; i++) table[i] = ABSENT;
-  memset((uint8_t *)query->table8.data + first * lanes, 0, n * lanes);
 }
 
 /* Whether the marks of an earlier query's groups hold for a codec. Its address does not tell: it
@@ -220,17 +231,27 @@ static mv_status reserve_tables(mv_query *query, const mv_codec *codec, size_t l
   if (mv_buffer_reserve(&query->table16, n * lanes, sizeof(int16_t)) == NULL ||
       mv_buffer_reserve(&query->table8, n * lanes, 1) == NULL ||
       mv_buffer_reserve(&query->groups, codec->n_groups, 1) == NULL ||
-      mv_buffer_reserve(&query->group_starts, borders, sizeof(uint32_t)) == NULL) {
+      mv_buffer_reserve(&query->group_starts, borders, sizeof(uint32_t)) == NULL ||
+      mv_buffer_reserve(&query->present, n / 8 + 1, 1) == NULL) {
     return MV_ERROR_MEMORY;
   }
   if (!same) {
-    memset(query->groups.data, 1, codec->n_groups);
+    memset(query->groups.data, MV_GROUP_PRESENT, codec->n_groups);
     memcpy(query->group_starts.data, codec->group_starts, borders * sizeof(uint32_t));
   }
   query->table_codec = codec;
   query->table_lanes = lanes;
   query->table_groups = codec->n_groups;
   return MV_OK;
+}
+
+/* Sets bits first .. last - 1. */
+static void set_bits(uint8_t *bits, size_t first, size_t last) {
+  for (; first < last && first % 8 != 0; first++) bits[first / 8] |= (uint8_t)(1 << first % 8);
+  if (first < last) memset(bits + first / 8, 255, (last - first) / 8);
+  for (first = first < last ? last - (last - first) % 8 : last; first < last; first++) {
+    bits[first / 8] |= (uint8_t)(1 << first % 8);
+  }
 }
 
 /* How dot products become int16: the factors of each lane. */
@@ -259,6 +280,44 @@ static void score_rows(mv_query *query, const mv_codec *codec, const mv_block *b
   }
 }
 
+/* Computes the int16 rows of the marked groups and takes those of others out. */
+static void compute_rows(mv_query *query, const mv_codec *codec, const mv_block *block,
+                         const uint8_t *marks, int16_t *low, int16_t *high) {
+  float narrow[MV_LANES_MAX] = {0};
+  lane_factors(query, codec, block, narrow);
+  for (size_t l = 0; l < block->lanes; l++) {
+    low[l] = INT16_MAX;
+    high[l] = INT16_MIN;
+  }
+  uint8_t *groups = query->groups.data;
+  query->all_present = 1;
+  memset(query->present.data, 0, query->present.capacity);
+  for (size_t g = 0; g < codec->n_groups; g++) {
+    const size_t first = codec->group_starts[g], last = codec->group_starts[g + 1];
+    if (marks[g] != MV_GROUP_ABSENT) {
+      score_rows(query, codec, block, narrow, first, last, low, high);
+      set_bits(query->present.data, first, last);
+    } else {
+      if (groups[g] != MV_GROUP_ABSENT) clear_rows(query, first, last - first, block->lanes);
+      query->all_present = 0;
+    }
+    groups[g] = marks[g];
+  }
+}
+
+/* Makes bytes of the int16 rows that are there. */
+static void narrow_rows(mv_query *query, const mv_codec *codec, const mv_block *block,
+                        const int16_t *low) {
+  const uint8_t *groups = query->groups.data;
+  for (size_t g = 0; g < codec->n_groups; g++) {
+    if (groups[g] == MV_GROUP_ABSENT) continue;
+    const size_t first = codec->group_starts[g] * block->lanes;
+    const size_t rows = codec->group_starts[g + 1] - codec->group_starts[g];
+    mv_kernels_get()->narrow8((const int16_t *)query->table16.data + first, rows, block->lanes, low,
+                              query->coarse_scale, (uint8_t *)query->table8.data + first);
+  }
+}
+
 mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index) {
   if (query->tables_valid && query->table_codec == codec && query->table_block == index) {
     return MV_OK;
@@ -273,37 +332,14 @@ mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index) 
     mv_free(marks);
     return status;
   }
-  float narrow[MV_LANES_MAX] = {0};
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
-  lane_factors(query, codec, &block, narrow);
-  for (size_t l = 0; l < block.lanes; l++) {
-    low[l] = INT16_MAX;
-    high[l] = INT16_MIN;
-  }
-  uint8_t *present = query->groups.data;
-  int all = 1;
-  for (size_t g = 0; g < codec->n_groups; g++) {
-    size_t first = codec->group_starts[g], last = codec->group_starts[g + 1];
-    if (marks[g]) {
-      score_rows(query, codec, &block, narrow, first, last, low, high);
-    } else if (present[g]) {
-      clear_rows(query, first, last - first, block.lanes);
-    }
-    all &= marks[g];
-    present[g] = marks[g];
-  }
+  compute_rows(query, codec, &block, marks, low, high);
   mv_free(marks);
   choose_coarse_scale(query, &block, low, high);
   for (size_t l = 0; l < block.lanes; l++) {
-    query->floor[l] = all ? -FLT_MAX : query->unit[l] * (float)low[l];
+    query->floor[l] = query->all_present ? -FLT_MAX : query->unit[l] * (float)low[l];
   }
-  for (size_t g = 0; g < codec->n_groups; g++) {
-    size_t first = codec->group_starts[g] * block.lanes;
-    size_t rows = codec->group_starts[g + 1] - codec->group_starts[g];
-    if (!present[g]) continue;
-    mv_kernels_get()->narrow8((int16_t *)query->table16.data + first, rows, block.lanes, low,
-                              query->coarse_scale, (uint8_t *)query->table8.data + first);
-  }
+  narrow_rows(query, codec, &block, low);
   query->table_block = index;
   query->tables_valid = 1;
   return MV_OK;

@@ -1,5 +1,7 @@
 #include "topk.h"
 
+enum { RANGES = 2048 };
+
 /* Higher score first, then the earlier place: a total order, so results do not depend on the order
  * of offers. */
 static int better(float score, mv_place place, float other_score, mv_place other) {
@@ -59,4 +61,17 @@ void mv_topk_order(mv_place *places, float *scores, size_t n) {
   mv_topk all = {places, scores, n, n};
   for (size_t at = n / 2; at-- > 0;) sift_down(&all, at, n);
   mv_topk_sort(&all);
+}
+
+/* Counted by ranges of values, so that only those in one range too many have to be sorted out. */
+uint32_t mv_threshold(const uint32_t *values, size_t n, size_t limit) {
+  uint32_t greatest = 0, counts[RANGES] = {0};
+  for (size_t i = 0; i < n; i++) greatest = values[i] > greatest ? values[i] : greatest;
+  unsigned shift = 0;
+  while (greatest >> shift >= RANGES) shift++;
+  for (size_t i = 0; i < n; i++) counts[values[i] >> shift]++;
+  size_t kept = 0;
+  uint32_t range = RANGES;
+  while (range > 0 && kept < limit) kept += counts[--range];
+  return range << shift;
 }

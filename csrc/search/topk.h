@@ -17,4 +17,7 @@ void mv_topk_sort(mv_topk *top);
 /* Sorts n scored places best first, ties by place. */
 void mv_topk_order(mv_place *places, float *scores, size_t n);
 
+/* The least value that is among the `limit` greatest, or less. */
+uint32_t mv_threshold(const uint32_t *values, size_t n, size_t limit);
+
 #endif

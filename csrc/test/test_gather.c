@@ -535,7 +535,8 @@ static void test_large_table(void) {
   for (size_t i = 0; i < 3; i++) {
     MUST(mv_query_load(query, sample, M, DIM, ROTATION_SEED) == MV_OK);
     case_probe(&used, query, sample, M, nprobes[i]);
-    CHECK(query->groups_wanted == 24 + nprobes[i] / 4, "%zu groups wanted", query->groups_wanted);
+    CHECK(query->groups_wanted == 24 + nprobes[i] * 3 / 2, "%zu groups wanted",
+          query->groups_wanted);
     size_t present = 0;
     for (size_t g = 0; g < GROUPS; g++) present += ((const uint8_t *)query->groups.data)[g];
     CHECK(

@@ -30,27 +30,57 @@ static void load(mv_query *query, const float *vectors, size_t m, size_t groups_
 
 /* ---- what must be in the tables ---- */
 
-/* Whether a group is among the best `wanted` of a token of the block, by whole numbers; groups as
- * good as the last one are. */
-static int is_wanted(const model *used, const mv_block *block, uint32_t group, size_t wanted) {
-  const uint32_t n = used->spec.n_groups;
+/* What a group's mean scores with a token of the block, in whole numbers. */
+static int64_t group_score(const model *used, const mv_block *block, uint32_t group, size_t token) {
   const size_t padded = mv_padded_dim(used->spec.dim);
+  int64_t dot = 0;
+  for (size_t d = 0; d < padded; d++) {
+    dot += ((int)used->group_rows[group * padded + d] - 128) *
+           block->packed[d / 4 * block->lanes * 4 + token * 4 + d % 4];
+  }
+  return dot;
+}
+
+/* By how much a group may be worse than the last one wanted of a token, and yet be there: groups
+ * are told apart by some two thousand ranges of scores. */
+static int64_t range_of(const model *used, const mv_block *block, size_t token) {
+  int64_t low = INT64_MAX, high = INT64_MIN;
+  for (uint32_t g = 0; g < used->spec.n_groups; g++) {
+    const int64_t x = group_score(used, block, g, token);
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+  }
+  return (high - low) / 1024 + 1;
+}
+
+/* Whether a group is among the best `wanted` of a token of the block, or as good as the last one of
+ * them, or with `ranges` about as good. */
+static int is_wanted(const model *used, const mv_block *block, uint32_t group, size_t wanted,
+                     int ranges) {
   for (size_t l = 0; l < block->tokens; l++) {
+    const int64_t mine =
+        group_score(used, block, group, l) + (ranges ? range_of(used, block, l) : 0);
     size_t better = 0;
-    int64_t mine = 0;
-    for (uint32_t i = 0; i <= n; i++) {
-      const uint32_t g = i == 0 ? group : i - 1; /* its own score first */
-      int64_t dot = 0;
-      for (size_t d = 0; d < padded; d++) {
-        dot += ((int)used->group_rows[g * padded + d] - 128) *
-               block->packed[d / 4 * block->lanes * 4 + l * 4 + d % 4];
-      }
-      if (i == 0) mine = dot;
-      better += dot > mine;
+    for (uint32_t g = 0; g < used->spec.n_groups; g++) {
+      better += group_score(used, block, g, l) > mine;
     }
     if (better < wanted) return 1;
   }
   return 0;
+}
+
+static void check_mark(const model *used, const mv_block *block, uint32_t group, size_t wanted,
+                       uint8_t mark, const char *what) {
+  const int whole = wanted == 0 || wanted >= used->spec.n_groups;
+  if (whole) {
+    CHECK(mark == MV_GROUP_PRESENT, "%s: group %u", what, group);
+  } else if (mark == MV_GROUP_ABSENT) {
+    CHECK(!is_wanted(used, block, group, wanted, 0), "%s: group %u is absent", what, group);
+  } else {
+    CHECK(
+        is_wanted(used, block, group, mark == MV_GROUP_BEST ? 1 : wanted, mark == MV_GROUP_PRESENT),
+        "%s: group %u is there, mark %d", what, group, mark);
+  }
 }
 
 /* The bytes of a row, and its extremes. */
@@ -100,23 +130,24 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
   int16_t low[MV_LANES_MAX] = {0};
   const int16_t *table = query->table16.data, *all = full->table16.data;
   const uint8_t *bytes = query->table8.data, *present = query->groups.data;
-  const int whole = wanted == 0 || wanted >= used->spec.n_groups;
+  const uint8_t *bits = query->present.data;
   size_t absent = 0;
   mv_query_block(query, index, &block);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
   check_scales(query, used, &block, low, absent == 0);
+  CHECK(query->all_present == (absent == 0), "%s: %zu groups are absent", what, absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    CHECK(present[g] == (whole || is_wanted(used, &block, g, wanted)), "%s: group %u", what, g);
+    check_mark(used, &block, g, wanted, present[g], what);
     for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
       const size_t at = c * block.lanes;
+      CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
       if (present[g]) {
         CHECK(memcmp(table + at, all + at, block.lanes * 2) == 0, "%s: row %u", what, c);
         check_row(query, table + at, bytes + at, low, block.tokens);
         continue;
       }
       for (size_t l = 0; l < block.lanes; l++) {
-        CHECK(table[at + l] == ABSENT && bytes[at + l] == 0, "%s: row %u holds %d, %d", what, c,
-              table[at + l], bytes[at + l]);
+        CHECK(table[at + l] == ABSENT, "%s: row %u holds %d", what, c, table[at + l]);
       }
     }
   }
@@ -344,6 +375,53 @@ static int presence(const mv_query *query, const model *used, const collection *
   return here == n ? 1 : here == 0 ? 0 : -1;
 }
 
+/* The sum over tokens of the greatest coarse byte among a document's rows that the tables have. */
+static float coarse_sum(const mv_query *query, const model *used, const mv_block *block,
+                        const collection *docs, uint32_t i) {
+  const uint8_t *groups = query->groups.data, *bytes = query->table8.data;
+  uint32_t sum = 0;
+  for (size_t l = 0; l < block->tokens; l++) {
+    uint8_t best = 0;
+    for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
+      const uint32_t code = collection_code(docs, i, t);
+      uint32_t g = 0;
+      while (used->group_starts[g + 1] <= code) g++;
+      const uint8_t byte = bytes[code * block->lanes + l];
+      if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
+    }
+    sum += best;
+  }
+  return query->coarse_offset + query->coarse_step * (float)sum;
+}
+
+/* Coarse scores, of documents that are looked at in pieces too. */
+static void test_coarse_scores(const world *w) {
+  enum { N = 6 };
+  static const uint32_t lengths[N] = {1300, 7, 512, 513, 1, 1024};
+  const model *used = &w->models[0];
+  collection docs;
+  float *vectors = draw_topics(&seed, 1300 + 7 + 512 + 513 + 1 + 1024, DIM, 40, 0.7);
+  collection_build(&docs, used, DIM, vectors, lengths, N, 2);
+  mv_query *query = query_new();
+  for (size_t wanted = 0; wanted < 6; wanted++) {
+    mv_place places[N];
+    float scores[N];
+    mv_block block;
+    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+    load(query, w->vectors + wanted * DIM, 5 + wanted, wanted);
+    MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
+    mv_query_block(query, 0, &block);
+    for (size_t i = 0; i < N; i++) {
+      const float expected = coarse_sum(query, used, &block, &docs, places[i].document);
+      CHECK(scores[i] == expected, "document %u: %g, not %g", places[i].document, (double)scores[i],
+            (double)expected);
+    }
+  }
+  mv_query_free(query);
+  collection_free(&docs);
+  free(vectors);
+}
+
 /* Documents wholly in the groups that there are score as ever, but for the floor; a document wholly
  * outside scores the least that there is in the coarse stage and no less than the floor in the fine
  * one, never something like ABSENT. */
@@ -397,6 +475,7 @@ int main(void) {
   test_same_address(&w);
   test_failures(&w);
   test_bytes(&w);
+  test_coarse_scores(&w);
   test_scores(&w);
   world_free(&w);
   return checks_report();

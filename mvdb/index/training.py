@@ -23,6 +23,8 @@ CENTROIDS_PER_ROOT = 18
 MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
+GROUPS_PER_ROOT = 4
+"""Groups in a codec = this times sqrt(K); training begins with one times."""
 GROUP_SAMPLE = 256
 """Points per group when the groups are trained."""
 GROUP_ITERATIONS = 8
@@ -152,9 +154,21 @@ def _two_levels(
         return core.kmeans(inside, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
 
     filled = [group for group in range(len(group_rows)) if shares[group] > 0]
-    rows = list(executor.map(train_group, filled))
-    starts = np.cumsum([0, *(len(part) for part in rows)]).astype(np.uint32)
-    return np.concatenate(rows), np.ascontiguousarray(group_rows[filled]), starts
+    return _grouped(np.concatenate(list(executor.map(train_group, filled))), dim, seed)
+
+
+def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
+    """Centroids in smaller groups of those that are near each other, as assigning and probing
+    compare all groups and then some groups' centroids."""
+    points = (rows ^ np.uint8(128)).view(np.int8)
+    points = np.maximum(points, np.int8(-127))
+    n_groups = min(len(rows), int(GROUPS_PER_ROOT * math.sqrt(len(rows))))
+    group_rows = core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+    members = core.nearest(group_rows, dim, points)
+    counts = np.bincount(members, minlength=n_groups)
+    starts = np.cumsum([0, *counts[counts > 0]]).astype(np.uint32)
+    order = np.argsort(members, kind="stable")
+    return rows[order], np.ascontiguousarray(group_rows[counts > 0]), starts
 
 
 def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
