@@ -16,6 +16,9 @@ A file that is not there is built of the collection first (--bits). Linux only.
   queries; *within*: share of the queries that took no longer than theirs. The device's rate is that
   of random direct reads of the database file, 64 at a time, of the size (4, 8 or 16 KiB) nearest to
   the mean read of the queries; by fio or, without it, by threads.
+- *evicted*: before every query pages of the file, drawn at random, are dropped until no more of it
+  than a share is in the page cache; the process's own memory is not limited. The system would
+  rather drop what was not used for long, so this is the harder case. After one pass to warm up.
 - *limited*: the searching process, its page cache included, has a share of the file's size plus the
   allowance, or without it. The allowance is what the same process has for itself when nothing is
   limited (Private_* but the mapping of the file). After one pass to warm up. Needs a control group
@@ -106,6 +109,29 @@ def _cold(db: Any, path: str, query: Any) -> dict[str, Any]:
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt - faults
     spent = device.reads_so_far(path).since(before)
     return {"ms": ms, "requests": spent.requests, "bytes": spent.bytes, "faults": faults}
+
+
+def search_evicting(
+    path: str, collection: str, n_queries: int, passes: int, prefetch: str | None, share: float
+) -> Any:
+    """Answers queries with at most a share of the file in the page cache when each begins."""
+    queries = [query.copy() for query in load_vectors(collection).queries()[:n_queries]]
+    kept, rng = int(share * Path(path).stat().st_size), np.random.default_rng(1)
+    times, spent = [], []
+    with _open(path, prefetch) as db:
+        for number in range(1 + passes):
+            for query in queries:
+                pagecache.keep_at_most(path, kept, rng)
+                before = device.reads_so_far(path)
+                ms = _ms(db, query)
+                if number:
+                    times.append(ms)
+                    spent.append(device.reads_so_far(path).since(before))
+    return {
+        "p50 ms": float(np.median(times)),
+        "p95 ms": float(np.quantile(times, 0.95)),
+        "read KB": statistics.fmean(one.bytes for one in spent) / 1e3,
+    }
 
 
 def _profiled(db: Any, queries: Sequence[Any]) -> dict[str, float | None]:
@@ -209,6 +235,12 @@ class Bench:
             "within": float(np.mean(times <= bounds)),
         }
 
+    def evicted_point(self, share: float, prefetch: str | None) -> dict[str, Any]:
+        """Searches with at most a share of the file in the page cache."""
+        found = call(search_evicting, **self._arguments, prefetch=prefetch, share=share)
+        what = {**self._what, "MB": self.size / 1e6, "prefetch": prefetch or "as built"}
+        return {**what, "share": share, **found}
+
     def limited_point(
         self, group: Path, share: float, prefetch: str | None, allow: bool
     ) -> dict[str, Any]:
@@ -287,6 +319,9 @@ def main(arguments: list[str] | None = None) -> None:
     points.add("device", bench.device_point())
     for prefetch in prefetch_modes():
         points.add("cold", bench.cold_point(prefetch, chosen.rounds))
+    for prefetch in bench.private_mb:
+        for share in SHARES:
+            points.add("evicted", bench.evicted_point(share, prefetch))
     measure_limited(bench, points, chosen.cgroup)
     points.show()
 

@@ -1,4 +1,4 @@
-"""A file's pages in the system's cache: which are there, and dropping them. Linux.
+"""A file's pages in the system's cache: which are there, and dropping all or some of them. Linux.
 
 `posix_fadvise` leaves pages alone that a process has mapped. So the searching process lets go of
 its own mapping first (MADV_DONTNEED on a shared mapping of a file loses nothing), and mincore says
@@ -12,6 +12,9 @@ import mmap
 import os
 import time
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 _PROT_READ, _MAP_SHARED, _MADV_DONTNEED = 1, 1, 4
 _FAILED = ctypes.c_void_p(-1).value
@@ -39,12 +42,12 @@ def _check(result: int | None, call: str) -> None:
         raise OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def resident_bytes(path: str) -> int:
-    """Bytes of the file that are in the page cache, whoever brought them there."""
+def _resident(path: str) -> NDArray[np.intp]:
+    """Numbers of the file's pages that are in the page cache, whoever brought them there."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
-            return 0
+            return np.empty(0, np.intp)
         address = _libc.mmap(None, size, _PROT_READ, _MAP_SHARED, file.fileno(), 0)
     if address == _FAILED:
         _check(-1, "mmap")
@@ -53,16 +56,28 @@ def resident_bytes(path: str) -> int:
         _check(_libc.mincore(address, size, pages), "mincore")
     finally:
         _libc.munmap(address, size)
-    return sum(byte & 1 for byte in pages.raw) * mmap.PAGESIZE
+    return np.nonzero(np.frombuffer(pages, np.uint8) & 1)[0]
 
 
-def release_mapping(path: str) -> None:
-    """Takes the file's pages out of this process's mappings of it; they come back when used."""
+def _mappings(path: str) -> list[tuple[int, int, int]]:
+    """Where this process has the file mapped: first address, end, offset in the file."""
     real = os.path.realpath(path)
+    found = []
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         if line.endswith(f" {real}"):
-            first, last = (int(part, 16) for part in line.split()[0].split("-"))
-            _check(_libc.madvise(first, last - first, _MADV_DONTNEED), "madvise")
+            addresses, _, offset, *_ = line.split()
+            first, last = (int(part, 16) for part in addresses.split("-"))
+            found.append((first, last, int(offset, 16)))
+    return found
+
+
+def _drop_range(descriptor: int, mappings: list[tuple[int, int, int]], at: int, end: int) -> None:
+    """Drops bytes at .. end - 1 of the file, first out of the mappings that cover them."""
+    for first, last, offset in mappings:
+        low, high = first + max(0, at - offset), min(last, first + end - offset)
+        if low < high:
+            _check(_libc.madvise(low, high - low, _MADV_DONTNEED), "madvise")
+    os.posix_fadvise(descriptor, at, end - at, os.POSIX_FADV_DONTNEED)
 
 
 def drop(path: str) -> None:
@@ -72,13 +87,30 @@ def drop(path: str) -> None:
     left = 0
     with open(path, "rb") as file:
         for _ in range(_TRIES):
-            release_mapping(path)
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            left = resident_bytes(path)
+            _drop_range(file.fileno(), _mappings(path), 0, os.fstat(file.fileno()).st_size)
+            left = len(_resident(path)) * mmap.PAGESIZE
             if left == 0:
                 return
             time.sleep(_SECONDS_BETWEEN)  # pages that are being read ahead cannot go yet
     raise RuntimeError(f"{path}: {left:,} bytes stay in the page cache; has another process it?")
+
+
+def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
+    """Drops pages drawn at random until no more than `size` bytes of the file are in the cache.
+
+    Raises RuntimeError when pages stay."""
+    limit = size // mmap.PAGESIZE
+    with open(path, "rb") as file:
+        for _ in range(_TRIES):
+            pages = _resident(path)
+            if len(pages) <= limit:
+                return
+            chosen = np.sort(rng.choice(pages, len(pages) - limit, replace=False))
+            mappings = _mappings(path)
+            for run in np.split(chosen, np.nonzero(np.diff(chosen) != 1)[0] + 1):
+                at, end = int(run[0]) * mmap.PAGESIZE, (int(run[-1]) + 1) * mmap.PAGESIZE
+                _drop_range(file.fileno(), mappings, at, end)
+    raise RuntimeError(f"{path}: {len(pages):,} pages stay in the page cache, not {limit:,}")
 
 
 def sync(path: str) -> None:

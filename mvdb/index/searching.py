@@ -30,6 +30,8 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Profile
 
 MIN_CANDIDATES = 512
+MIN_CANDIDATES_EXTENDED = 1024
+"""Where centroids were added later: codes from before that rank documents less sharply."""
 CANDIDATES_PER_HIT = 32
 CANDIDATES_PER_ROOT = 2.5
 """Candidates by default, at most, grow with the square root of the collection, as more documents
@@ -67,12 +69,14 @@ class Options:
     exact: bool = False
     min_score: float | None = None
 
-    def n_candidates(self, n_documents: int) -> int:
-        """Documents to look at closely, of a collection of so many."""
+    def n_candidates(self, state: State) -> int:
+        """Documents to look at closely."""
         if self.candidates is not None:
             return max(self.candidates, self.k)
-        by_size = int(CANDIDATES_PER_ROOT * math.sqrt(n_documents))
-        return max(MIN_CANDIDATES, CANDIDATES_PER_HIT * self.k, by_size)
+        by_size = int(CANDIDATES_PER_ROOT * math.sqrt(state.manifest.live_documents))
+        extended = state.family is not None and len(state.family.extends) > 0
+        least = MIN_CANDIDATES_EXTENDED if extended else MIN_CANDIDATES
+        return max(least, CANDIDATES_PER_HIT * self.k, by_size)
 
 
 class Search:
@@ -102,7 +106,7 @@ class Search:
     def run(self, allowed: Allowed, options: Options) -> list[Found]:
         """The best k allowed documents, best first, ties by id."""
         n_allowed = allowed.total
-        wanted = options.n_candidates(self._state.manifest.live_documents)
+        wanted = options.n_candidates(self._state)
         plan = self._plan(allowed, options, n_allowed, wanted)
         if plan == planning.EXACT:
             places = self._all(allowed, only_float16=False)

@@ -71,3 +71,15 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
         assert (exact.plan, exact.costs) == (planning.EXACT, {})
         with searched_by_lists():
             assert db.profile(query_for(1), 5).plan == planning.LISTS
+
+
+def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:
+    """Codes from before rank less sharply: of 700 documents all are scored then, else at most 512."""
+    for growth, plan in ((1e9, planning.INTERACTION), (1.5, planning.EXACT)):
+        with (
+            lowered(train_documents=100, growth=growth),
+            mvdb.open(tmp_path / f"{growth}.mvdb", dim=DIM, bits=2, background=False) as db,
+        ):
+            fill(db, 300)
+            fill(db, 400, first=300)
+            assert db.profile(query_for(0), 10).plan == plan

@@ -75,6 +75,7 @@ def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
         (planning, "_ENOUGH", 0.0),
         (planning, "choose", _lists_if_possible),
         (searching, "MIN_CANDIDATES", candidates),
+        (searching, "MIN_CANDIDATES_EXTENDED", candidates),
         (searching, "CANDIDATES_PER_HIT", 1),
         (searching, "CANDIDATES_PER_ROOT", 0),
     ]
