@@ -49,7 +49,7 @@ typedef struct mv_kernels {
 
   /* The coarse score's inner loop: best[l] = max over t < n of table[code(t) * lanes + l].
    * code(t) is little-endian in code_bytes bytes (2 or 3) at codes + t * code_bytes; the caller
-   * has checked that every code is inside the table. n >= 1. lanes: 16 or 32. */
+   * has checked that every code is inside the table. Without any, all are 0. lanes: 16 or 32. */
   void (*interact)(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
                    size_t lanes, uint8_t *best);
 

@@ -7,8 +7,6 @@
 #include "../centroids/lanes.h"
 #include "topk.h"
 
-enum { ABSENT = -32768 /* below every int16 score */ };
-
 mv_status mv_query_new(mv_query **out) {
   mv_query *query = mv_alloc(1, sizeof(*query));
   if (query == NULL) return MV_ERROR_MEMORY;
@@ -22,8 +20,7 @@ size_t mv_query_bytes(const mv_query *query) {
          query->scales.capacity + query->table16.capacity + query->table8.capacity +
          query->rows.capacity + query->dots.capacity + query->lanes.capacity +
          query->sums.capacity + query->documents.capacity + query->groups.capacity +
-         query->group_starts.capacity + query->present.capacity + query->found.capacity +
-         query->order.capacity;
+         query->present.capacity + query->found.capacity + query->order.capacity;
 }
 
 void mv_query_free(mv_query *query) {
@@ -40,7 +37,6 @@ void mv_query_free(mv_query *query) {
   mv_buffer_free(&query->sums);
   mv_buffer_free(&query->documents);
   mv_buffer_free(&query->groups);
-  mv_buffer_free(&query->group_starts);
   mv_buffer_free(&query->present);
   mv_buffer_free(&query->found);
   mv_buffer_free(&query->order);
@@ -182,9 +178,9 @@ static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n,
   marks[best] = MV_GROUP_BEST;
 }
 
-/* Marks the groups wanted of a block in marks[]: some or a few more of each token. */
-static mv_status mark_groups(mv_query *query, const mv_codec *codec, const mv_block *block,
-                             uint8_t *marks) {
+/* Marks the groups wanted of a block: so many of each token, or a few more. */
+static mv_status mark_groups(mv_query *query, const mv_codec *codec, const mv_block *block) {
+  uint8_t *marks = query->groups.data;
   size_t n = codec->n_groups, wanted = query->groups_wanted;
   if (wanted == 0 || wanted >= n) {
     memset(marks, MV_GROUP_PRESENT, n);
@@ -206,42 +202,19 @@ static mv_status mark_groups(mv_query *query, const mv_codec *codec, const mv_bl
   return status;
 }
 
-/* Takes the rows of a group out of the fine table. */
-static void clear_rows(mv_query *query, size_t first, size_t n, size_t lanes) {
-  int16_t *table = (int16_t *)query->table16.data + first * lanes;
-  for (size_t i = 0; i < n * lanes; i++) table[i] = ABSENT;
-}
-
-/* Whether the marks of an earlier query's groups hold for a codec. Its address does not tell: it
- * may be that of one freed since. */
-static int same_rows(const mv_query *query, const mv_codec *codec, size_t lanes) {
-  size_t bytes = ((size_t)codec->n_groups + 1) * sizeof(uint32_t);
-  return query->table_lanes == lanes && query->table_groups == codec->n_groups &&
-         memcmp(query->group_starts.data, codec->group_starts, bytes) == 0;
-}
-
-/* Makes room for the tables and the marks of their groups. Rows of what is marked may hold
- * anything, all others are absent. */
+/* Makes room for the tables of a codec and the marks of its groups. */
 static mv_status reserve_tables(mv_query *query, const mv_codec *codec, size_t lanes) {
-  int same = same_rows(query, codec, lanes);
   query->tables_valid = 0;
   query->table_codec = NULL;
-  query->table_groups = 0;
-  size_t n = codec->n_centroids, borders = (size_t)codec->n_groups + 1;
+  const size_t n = codec->n_centroids;
   if (mv_buffer_reserve(&query->table16, n * lanes, sizeof(int16_t)) == NULL ||
       mv_buffer_reserve(&query->table8, n * lanes, 1) == NULL ||
       mv_buffer_reserve(&query->groups, codec->n_groups, 1) == NULL ||
-      mv_buffer_reserve(&query->group_starts, borders, sizeof(uint32_t)) == NULL ||
       mv_buffer_reserve(&query->present, n / 8 + 1, 1) == NULL) {
     return MV_ERROR_MEMORY;
   }
-  if (!same) {
-    memset(query->groups.data, MV_GROUP_PRESENT, codec->n_groups);
-    memcpy(query->group_starts.data, codec->group_starts, borders * sizeof(uint32_t));
-  }
   query->table_codec = codec;
   query->table_lanes = lanes;
-  query->table_groups = codec->n_groups;
   return MV_OK;
 }
 
@@ -280,28 +253,26 @@ static void score_rows(mv_query *query, const mv_codec *codec, const mv_block *b
   }
 }
 
-/* Computes the int16 rows of the marked groups and takes those of others out. */
+/* Computes the int16 rows of the marked groups. */
 static void compute_rows(mv_query *query, const mv_codec *codec, const mv_block *block,
-                         const uint8_t *marks, int16_t *low, int16_t *high) {
+                         int16_t *low, int16_t *high) {
   float narrow[MV_LANES_MAX] = {0};
   lane_factors(query, codec, block, narrow);
   for (size_t l = 0; l < block->lanes; l++) {
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
   }
-  uint8_t *groups = query->groups.data;
+  const uint8_t *groups = query->groups.data;
   query->all_present = 1;
   memset(query->present.data, 0, query->present.capacity);
   for (size_t g = 0; g < codec->n_groups; g++) {
     const size_t first = codec->group_starts[g], last = codec->group_starts[g + 1];
-    if (marks[g] != MV_GROUP_ABSENT) {
-      score_rows(query, codec, block, narrow, first, last, low, high);
-      set_bits(query->present.data, first, last);
-    } else {
-      if (groups[g] != MV_GROUP_ABSENT) clear_rows(query, first, last - first, block->lanes);
+    if (groups[g] == MV_GROUP_ABSENT) {
       query->all_present = 0;
+      continue;
     }
-    groups[g] = marks[g];
+    score_rows(query, codec, block, narrow, first, last, low, high);
+    set_bits(query->present.data, first, last);
   }
 }
 
@@ -325,16 +296,10 @@ mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index) 
   mv_block block;
   mv_query_block(query, index, &block);
   mv_status status = reserve_tables(query, codec, block.lanes);
-  uint8_t *marks = mv_alloc(codec->n_groups, 1);
-  if (status == MV_OK)
-    status = marks != NULL ? mark_groups(query, codec, &block, marks) : MV_ERROR_MEMORY;
-  if (status != MV_OK) {
-    mv_free(marks);
-    return status;
-  }
+  if (status == MV_OK) status = mark_groups(query, codec, &block);
+  if (status != MV_OK) return status;
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
-  compute_rows(query, codec, &block, marks, low, high);
-  mv_free(marks);
+  compute_rows(query, codec, &block, low, high);
   choose_coarse_scale(query, &block, low, high);
   for (size_t l = 0; l < block.lanes; l++) {
     query->floor[l] = query->all_present ? -FLT_MAX : query->unit[l] * (float)low[l];

@@ -5,9 +5,9 @@
  * centroid scores, [n_centroids][lanes]: int16 for the fine score, bytes for the coarse one.
  *
  * When lists are probed in a large table, only the rows of the groups nearest to some query token
- * are computed. The others hold ABSENT in the fine table, and in the coarse one anything: `present`
- * tells them apart. What they would have scored is worse than what most documents find elsewhere,
- * so that a floor, the least score computed, stands for it. */
+ * are computed. The others hold anything: `present` tells them apart. What they would have scored
+ * is worse than what most documents find elsewhere, so that a floor, the least score computed,
+ * stands for it. */
 #ifndef MV_SEARCH_QUERY_H
 #define MV_SEARCH_QUERY_H
 
@@ -55,12 +55,10 @@ struct mv_query {
   const mv_codec *table_codec;
   size_t table_block;
   size_t table_lanes;
-  uint32_t table_groups; /* of the marks in groups; 0: there are none */
   int tables_valid;
-  size_t groups_wanted;   /* per query token; 0: rows of all groups are computed */
-  mv_buffer groups;       /* uint8 [n_groups]: MV_GROUP_ABSENT and so on */
-  mv_buffer group_starts; /* uint32 [n_groups + 1]: rows of these groups */
-  mv_buffer present;      /* a bit for each row: whether the tables have it */
+  size_t groups_wanted; /* per query token; 0: rows of all groups are computed */
+  mv_buffer groups;     /* uint8 [n_groups]: MV_GROUP_ABSENT and so on */
+  mv_buffer present;    /* a bit for each row: whether the tables have it */
   int all_present;
   float floor[MV_LANES_MAX]; /* a token's score is taken to be no less, in integer units */
   mv_buffer table16;

@@ -6,15 +6,14 @@
 #include "query.h"
 #include "segment.h"
 
-/* Residual levels of up to MV_TILE tokens, one byte a dimension: unpacked into the query's scratch,
- * or where they lie when a level is a byte already. */
-static const uint8_t *tile_levels(const mv_query *query, const mv_codec *codec,
-                                  const mv_document *doc, size_t first, size_t n) {
+/* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
+ * where they lie when a level is a byte already. */
+static const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc, size_t first,
+                                  size_t n, uint8_t *rows) {
   const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
   if (codec->bits == 8) return packed;
-  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes,
-                           query->rows.data);
-  return query->rows.data;
+  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+  return rows;
 }
 
 static void tile_dots(const mv_codec *codec, const uint8_t *levels, size_t n, const int8_t *packed,
@@ -35,32 +34,78 @@ static void tile_scales(const mv_codec *codec, const mv_document *doc, size_t fi
   }
 }
 
+/* ---- fast scores ---- */
+
+/* Tokens that are scored together. */
+typedef struct token_tile {
+  size_t n;
+  const uint8_t *levels; /* [n][padded] */
+  const uint8_t *codes;  /* [n][code_bytes] */
+  float a[MV_TILE];
+  float b[MV_TILE];
+  uint8_t own_codes[MV_TILE * 3];
+} token_tile;
+
 /* The table is larger than the caches: its rows come while the dot products are computed. */
-static void load_table_ahead(const mv_query *query, size_t lanes, const mv_document *doc,
-                             size_t first, size_t n) {
+static void load_table_ahead(const mv_query *query, size_t lanes, const token_tile *t,
+                             size_t code_bytes) {
   const int16_t *table = query->table16.data;
-  for (size_t i = 0; i < n; i++) {
-    mv_load_ahead(table + mv_code_read(doc->codes, first + i, doc->code_bytes) * lanes);
+  for (size_t i = 0; i < t->n; i++) {
+    mv_load_ahead(table + mv_code_read(t->codes, i, code_bytes) * lanes);
   }
+}
+
+/* The next tokens from token `first` on; returns where to go on. */
+static size_t take_all(const mv_query *query, const mv_codec *codec, const mv_document *doc,
+                       size_t first, token_tile *t) {
+  t->n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
+  t->codes = doc->codes + first * doc->code_bytes;
+  t->levels = tile_levels(codec, doc, first, t->n, query->rows.data);
+  tile_scales(codec, doc, first, t->n, t->a, t->b);
+  return first + t->n;
+}
+
+/* The same of those tokens whose centroid's row the table has. The others are far from all of the
+ * query: the floor stands for them, and their residuals are not even read. */
+static size_t take_present(const mv_query *query, const mv_codec *codec, const mv_document *doc,
+                           size_t first, token_tile *t) {
+  const uint8_t *present = query->present.data;
+  size_t chosen[MV_TILE + 1], n = 0;
+  for (; first < doc->n_tokens && n < MV_TILE; first++) {
+    const uint32_t code = mv_code_read(doc->codes, first, doc->code_bytes);
+    chosen[n] = first;
+    n += (size_t)(present[code / 8] >> (code % 8) & 1);
+  }
+  for (size_t i = 0; i < n; i++) {
+    uint8_t *row = (uint8_t *)query->rows.data + i * codec->padded;
+    const uint8_t *levels = tile_levels(codec, doc, chosen[i], 1, row);
+    if (levels != row) memcpy(row, levels, codec->padded);
+    const uint32_t code = mv_code_read(doc->codes, chosen[i], doc->code_bytes);
+    mv_code_write(t->own_codes, i, doc->code_bytes, code);
+    tile_scales(codec, doc, chosen[i], 1, &t->a[i], &t->b[i]);
+  }
+  t->n = n;
+  t->codes = t->own_codes;
+  t->levels = query->rows.data;
+  return first;
 }
 
 static float score_fast(const mv_query *query, const mv_codec *codec, const mv_block *block,
                         const mv_document *doc) {
-  float best[MV_LANES_MAX], a[MV_TILE], b[MV_TILE];
+  float best[MV_LANES_MAX];
   int32_t bias[MV_LANES_MAX];
+  token_tile t;
   for (size_t l = 0; l < block->lanes; l++) {
     best[l] = -FLT_MAX;
     bias[l] = -codec->levels->zero * block->sums[l];
   }
-  for (size_t first = 0; first < doc->n_tokens; first += MV_TILE) {
-    size_t n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
-    load_table_ahead(query, block->lanes, doc, first, n);
-    const uint8_t *levels = tile_levels(query, codec, doc, first, n);
-    tile_dots(codec, levels, n, block->packed, block->lanes, bias, query->dots.data);
-    tile_scales(codec, doc, first, n, a, b);
-    mv_kernels_get()->maxsim(query->dots.data, n, block->lanes, a, b,
-                             doc->codes + first * doc->code_bytes, doc->code_bytes,
-                             query->table16.data, query->unit, best);
+  for (size_t at = 0; at < doc->n_tokens;) {
+    at = query->all_present ? take_all(query, codec, doc, at, &t)
+                            : take_present(query, codec, doc, at, &t);
+    load_table_ahead(query, block->lanes, &t, doc->code_bytes);
+    tile_dots(codec, t.levels, t.n, block->packed, block->lanes, bias, query->dots.data);
+    mv_kernels_get()->maxsim(query->dots.data, t.n, block->lanes, t.a, t.b, t.codes,
+                             doc->code_bytes, query->table16.data, query->unit, best);
   }
   float score = 0.0f;
   for (size_t l = 0; l < block->tokens; l++) {
@@ -143,7 +188,7 @@ static void tile_precise(const mv_query *query, const mv_codec *codec, const pre
   uint8_t *rows = query->rows.data;
   tile_scales(codec, doc, first, n, a, b);
   memset(out, 0, n * HALF * sizeof(*out));
-  tile_dots(codec, tile_levels(query, codec, doc, first, n), n, query->lanes.data, MV_LANES_MAX,
+  tile_dots(codec, tile_levels(codec, doc, first, n, rows), n, query->lanes.data, MV_LANES_MAX,
             block->level_bias, dots);
   add_joined(dots, n, block, b, 1.0, out);
   for (size_t i = 0; i < n; i++) {
