@@ -11,7 +11,7 @@ Of points about the same thing the last one counts. An image is drawn when there
 | build | build | `bench.scale` |
 | settings | nprobe, candidates; rivals | `bench.curves` |
 | bits | bits | `bench.curves` |
-| cold | cold, limited | `bench.cold` |
+| cold | cold, evicted or limited | `bench.cold` |
 | prefetch | prefetch | `bench.curves --prefetch` |
 | growth | growth | `bench.growth` |
 | concurrency | concurrency | `bench.concurrency` |
@@ -176,13 +176,15 @@ def bits(points: Points) -> Figure | None:
 
 
 def cold(points: Points, database: str | None) -> Figure | None:
-    """Latency with nothing of the file in memory and, where measured, with limited memory."""
-    wanted = [p for kind in ("cold", "limited") for p in points.of(kind)]
+    """Latency with nothing of the file in memory, and with a share of it: by a limit where that was
+    measured, else by eviction."""
+    wanted = [p for kind in ("cold", "evicted", "limited") for p in points.of(kind)]
     if not wanted:
         return None
     database = database or max(wanted, key=lambda p: float(p["MB"]))["database"]
     wanted = [p for p in wanted if p["database"] == database]
-    limited = [p for p in wanted if p["kind"] == "limited" and p.get("p50 ms") is not None]
+    shares = [p for p in wanted if p["kind"] != "cold" and p.get("p50 ms") is not None]
+    limited = [p for p in shares if p["kind"] == "limited"] or shares
     figure, axes = panels(2 if limited else 1)
     _at_once(axes[0], [p for p in wanted if p["kind"] == "cold"])
     label(axes[0], "prefetching", "ms", f"{database}: cold")
@@ -208,17 +210,19 @@ def _at_once(bars: Axes, points: Sequence[Point]) -> None:
 
 def _limited(lines: Axes, points: Sequence[Point]) -> None:
     """Lines of latency against the share of the file that fits into memory."""
+    kinds = sorted({point.get("allowance MB") == 0 for point in points})
     for number, ((mode,), group) in enumerate(grouped(points, "prefetch").items()):
-        for alone in (False, True):
-            shown = [p for p in group if (p["allowance MB"] == 0) == alone]
+        for alone in kinds:
+            shown = [p for p in group if (p.get("allowance MB") == 0) == alone]
             style: Point = {"color": COLOURS[number], "ls": LINES[alone]}
             line(lines, shown, "share", "p50 ms", label=None if alone else mode, **style)
-    lines.plot([], [], color=COLOURS[4], ls=LINES[1], label="nothing for the process itself")
+    if True in kinds:
+        lines.plot([], [], color=COLOURS[4], ls=LINES[1], label="nothing for the process itself")
     shares = sorted({point["share"] for point in points})
     log(lines, "x", shares, [f"{share:.0%}" for share in shares])
     lines.invert_xaxis()
     log_ms(lines)
-    label(lines, "memory limit, share of the file's size", "p50, ms", "limited memory")
+    label(lines, "share of the file in memory at most", "p50, ms", "limited memory")
 
 
 def prefetch(points: Points) -> Figure | None:

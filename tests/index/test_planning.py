@@ -74,7 +74,7 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
 
 
 def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:
-    """Codes from before rank less sharply: all of 700 documents are scored then, else at most 512."""
+    """Codes from before rank less sharply: of 700 documents all are scored then, else 512."""
     for growth, plan in ((1e9, planning.INTERACTION), (1.5, planning.EXACT)):
         with (
             lowered(train_documents=100, growth=growth),
