@@ -72,7 +72,7 @@ class Readable(ABC):
                 centroids, at least 48.
             candidates: documents that go on from the lists to the ranking by centroid codes and,
                 at most, to the scoring of their stored vectors; default max(512, 32 k,
-                2.5 sqrt(documents)), with 1,024 instead of 512 once centroids were added to those
+                0.12 documents^(3/4)), with 1,024 instead of 512 once centroids were added to those
                 of the first training. Scoring stops earlier when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.

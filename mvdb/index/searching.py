@@ -33,8 +33,9 @@ MIN_CANDIDATES = 512
 MIN_CANDIDATES_EXTENDED = 1024
 """Where centroids were added later: codes from before that rank documents less sharply."""
 CANDIDATES_PER_HIT = 32
-CANDIDATES_PER_ROOT = 2.5
-"""Candidates by default, at most, grow with the square root of the collection, as more documents
+CANDIDATES_FACTOR = 0.12
+CANDIDATES_POWER = 0.75
+"""Candidates by default, at most, are the factor times this power of the documents, as more of them
 crowd around the best ones (docs/engine.md shows the curves)."""
 FIRST_CANDIDATES = 64
 STOP_DEVIATIONS = 3.0
@@ -73,7 +74,7 @@ class Options:
         """Documents to look at closely."""
         if self.candidates is not None:
             return max(self.candidates, self.k)
-        by_size = int(CANDIDATES_PER_ROOT * math.sqrt(state.manifest.live_documents))
+        by_size = int(CANDIDATES_FACTOR * state.manifest.live_documents**CANDIDATES_POWER)
         extended = state.family is not None and len(state.family.extends) > 0
         least = MIN_CANDIDATES_EXTENDED if extended else MIN_CANDIDATES
         return max(least, CANDIDATES_PER_HIT * self.k, by_size)

@@ -77,7 +77,7 @@ def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
         (searching, "MIN_CANDIDATES", candidates),
         (searching, "MIN_CANDIDATES_EXTENDED", candidates),
         (searching, "CANDIDATES_PER_HIT", 1),
-        (searching, "CANDIDATES_PER_ROOT", 0),
+        (searching, "CANDIDATES_FACTOR", 0),
     ]
     with _patched(wanted):
         yield
