@@ -68,8 +68,9 @@ def open(
         allow_encoder_mismatch: use `encoder` though the vectors in the file come from another one.
         prefetch: how searches ask for what they will need from the file: "hint" tells the system,
             "read" has threads read it (where hints are ignored), "off" leaves it to page faults.
-        background: keep the index in order in a thread of its own after commits; False leaves all
-            but small merges to `optimize`.
+        background: keep the index in order in a thread of its own, after commits and, where they
+            left something to do, some seconds after opening; False leaves all but small merges to
+            `optimize`.
         memory: bytes that the process's own tables may take, centroids apart: what queries keep,
             and what building works in; at least 32 MiB, default 768 MiB. The file's pages in
             memory are the system's and not counted.
@@ -181,6 +182,7 @@ class Database(Readable):
         )
         if problem is not None:
             warnings.warn(problem, stacklevel=3)
+        self._maintenance.opened()
 
     def __repr__(self) -> str:
         return f"<mvdb.Database {str(self.path)!r} dim={self.dim} bits={self.bits}>"

@@ -1,8 +1,9 @@
 """Keeping the index in order while it is in use: merging of segments and more centroids.
 
-Work is done in steps, each a transaction of its own, in a background thread after commits or in
-`optimize()`. Between steps other writers go first; readers never wait. A crash between steps costs
-the work of one merge: what it had stored is listed as unfinished and removed later.
+Work is done in steps, each a transaction of its own, in a background thread after opening and
+commits, or in `optimize()`. Between steps other writers go first; readers never wait. A crash
+between steps costs the work of one merge: what it had stored is listed as unfinished and removed
+later.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mvdb.errors import BusyError, ClosedError, Error
-from mvdb.index import extending, merging, unfinished
+from mvdb.index import extending, manifest, merging, unfinished
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
@@ -32,6 +33,8 @@ BREATH_SECONDS = 0.0002
 ATTEMPT_SECONDS = 0.05
 """A step waits so long at a time for another writer, and lets writers of this process try then."""
 NICENESS = 10
+OPENING_SECONDS = 5.0
+"""The background begins so long after opening, for the sake of processes that live for a moment."""
 PATIENCE_SECONDS = 600.0
 """An unfinished merge that was not heard of for so long belongs to a process that is gone."""
 
@@ -74,6 +77,7 @@ class Maintenance:
         self._budget = budget
         self._in_background = in_background
         self._thread: threading.Thread | None = None
+        self._is_waiting = False  # the thread, for the time after opening to pass
         self._working = threading.Lock()  # held by whoever does maintenance
         self._extending = threading.Lock()
         self._turn = threading.Condition()
@@ -96,20 +100,35 @@ class Maintenance:
                 self._writers -= 1
                 self._turn.notify_all()
 
+    def opened(self) -> None:
+        """After opening: begins to work in the background by and by, if anything is due then and no
+        other process seems to be at it."""
+        if self._in_background:
+            self._is_waiting = True
+            self._start()
+
     def committed(self) -> None:
         """After a commit: begins to work in the background if anything is due."""
         if not self._in_background or self._stopping:
             return
         with self._turn:
-            if self._thread is not None and self._thread.is_alive():
+            is_alive = self._thread is not None and self._thread.is_alive()
+            if is_alive and not self._is_waiting:
                 return
             try:
                 if not self._is_due():
                     return
             except Error:
                 return  # the commit has succeeded, whatever comes after it
-            self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
-            self._thread.start()
+            if self._is_waiting:
+                self._is_waiting = False
+                self._turn.notify_all()
+            else:
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
+        self._thread.start()
 
     def keep_up(self) -> None:
         """Between the transactions of a stream of documents, which leaves the background little
@@ -145,9 +164,23 @@ class Maintenance:
             yield both
 
     def _is_due(self) -> bool:
-        with self._reading() as (_, state):
-            manifest = state.manifest
-        return extending.is_due(manifest) or merging.plan(manifest, None) is not None
+        with self._environment.read() as txn:
+            current = manifest.load(txn)
+        return extending.is_due(current) or merging.plan(current, None) is not None
+
+    def _is_due_after_opening(self) -> bool:
+        """Whether a commit before has left work that nobody has begun; waits for the time after
+        opening to pass, or for a commit."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._stopping or not self._is_waiting, OPENING_SECONDS)
+            if not self._is_waiting:
+                return True
+            self._is_waiting = False
+            if self._stopping:
+                return False
+        with self._environment.read() as txn:
+            begun = unfinished.load(txn)
+        return not begun and self._is_due()
 
     @contextmanager
     def _step(self) -> Iterator[IndexWriter]:
@@ -189,6 +222,8 @@ class Maintenance:
         """What the background thread does: one processor at most, after all others."""
         _lower_priority()
         try:
+            if self._is_waiting and not self._is_due_after_opening():
+                return
             with self._working:
                 while not self._stopping and self._do_one(merging.plan, _breathe):
                     pass

@@ -36,12 +36,13 @@ class Mvdb:
         return list(range(len(lengths))), (flat, lengths)
 
     def build(self, documents: Any, folder: Path, bits: int | None) -> None:
-        """Insert all documents in one transaction, and close."""
+        """Insert all documents in one transaction, merge what it left, and close."""
         import mvdb
 
         ids, (flat, lengths) = documents
         with mvdb.open(folder / _FILE, dim=flat.shape[1], bits=bits or 2) as db:
             db.insert(ids, (flat, lengths))
+            db.optimize()
 
     def open(self, folder: Path, bits: int | None, threads: int) -> None:
         """Open the file as any application would."""

@@ -12,6 +12,7 @@ import pytest
 
 import mvdb
 from mvdb import maintenance
+from mvdb.index import unfinished
 from mvdb.index.merge import Merge
 from tests.index.files import (
     DIM,
@@ -61,7 +62,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def at_rest(db: mvdb.Database) -> bool:
     thread = db._maintenance._thread
-    return thread is None or not thread.is_alive()
+    return thread is None or not thread.is_alive() or db._maintenance._is_waiting
 
 
 def in_thread(function: Callable[[], None]) -> Callable[[], None]:
@@ -120,6 +121,60 @@ def test_work_is_done_in_the_background(path: Path) -> None:
             assert any(listed(db))
     assert counts[True] < counts[False] / 3, counts
     assert left_over(path.with_name("True.mvdb")) == (set(), set())
+
+
+def left_behind(path: Path) -> int:
+    """Leaves a file with merges that are due; its segments."""
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 120)
+        fill(db, 200, first=120, commits=20)
+        return db.stats().segments
+
+
+def test_work_that_was_left_is_done_some_time_after_opening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that writes and ends leaves merges; one that has the file open only to search does
+    them, but not at once."""
+    segments = left_behind(path)
+    with mvdb.open(path) as db:
+        check(db, dict.fromkeys(range(320), 0))
+        assert db.stats().segments == segments
+    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.1)
+    with mvdb.open(path) as db:
+        wait_for(lambda: db.stats().segments < segments / 3)
+        wait_for(lambda: at_rest(db))
+        check(db, dict.fromkeys(range(320), 0))
+    assert left_over(path) == (set(), set())
+
+
+def test_work_that_another_process_has_begun_is_left_to_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After opening; a commit counts for more."""
+    segments = left_behind(path)
+    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.0)
+    with mvdb.open(path, background=False) as other, other._maintenance._step() as writer:
+        unfinished.add(writer.txn, 1 << 40)
+    with mvdb.open(path) as db:
+        wait_for(lambda: not db._maintenance._is_waiting)
+        wait_for(lambda: at_rest(db))
+        assert db.stats().segments == segments
+        fill(db, 1, first=320)
+        wait_for(lambda: db.stats().segments < segments / 3)
+        wait_for(lambda: at_rest(db))
+
+
+def test_a_commit_and_closing_do_not_wait_for_the_time_after_opening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = left_behind(path)
+    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 3600.0)
+    with mvdb.open(path) as db:
+        assert db.stats().segments == segments
+    with mvdb.open(path) as db:
+        fill(db, 1, first=320)
+        wait_for(lambda: db.stats().segments < segments / 3)
 
 
 def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
@@ -273,7 +328,7 @@ def test_closing_within_a_transaction_while_a_step_waits_for_it(
     db = mvdb.open(path, dim=DIM)
     fill(db, 120)
     fill(db, 200, first=120, commits=20)
-    wait_for(lambda: db._maintenance._thread is not None)
+    wait_for(lambda: not at_rest(db))
     txn = db.transaction()
     time.sleep(0.1)
     slow.set()
