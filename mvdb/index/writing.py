@@ -38,6 +38,10 @@ TRAIN_DOCUMENTS = 1000
 TRAIN_TOKENS = 100_000
 UNTRAINED_FLUSH_TOKENS = 4_000_000
 """Before training a transaction collects up to this many tokens, to train on all of them."""
+EXTENDED_AT_ONCE = 1 << 19
+"""Tokens up to which the commit that makes more centroids due adds them, in about a second. Of a
+larger collection it does so when it alone doubled it: what follows should not wait for the
+background."""
 TRAINING_SEED = 1
 
 
@@ -211,10 +215,11 @@ class IndexWriter:
         parts = building.encode(pending.batches(), self._codec(), self._executor())
         infos = self._write(parts, pending.n_tokens)
         self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
-        if n_tokens - self._base.manifest.live_tokens >= self._base.manifest.live_tokens and (
-            extending.is_due(self._manifest)
-        ):  # this transaction alone doubled the collection: it should not wait for the next
-            self._extend_now()
+        if extending.is_due(self._manifest):
+            before = self._base.manifest.live_tokens
+            alone_doubles = n_tokens - before >= before
+            if alone_doubles or n_tokens <= EXTENDED_AT_ONCE:
+                self._extend_now()
 
     def _family(self) -> generations.Family | None:
         """The family of the current generation; None before training."""

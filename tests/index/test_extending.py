@@ -142,6 +142,24 @@ def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_pat
         assert db.verify().ok
 
 
+@pytest.mark.parametrize("at_once", [0, 1 << 20])
+def test_a_small_collection_is_extended_by_the_commit_that_makes_it_due(
+    tmp_path: Path, at_once: int
+) -> None:
+    with (
+        lowered(train_documents=100, growth=2.0, extended_at_once=at_once),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
+    ):
+        fill(db, 100)
+        fill(db, 90, first=100, commits=2)
+        assert generation_of(db) == 1
+        fill(db, 20, first=190)
+        assert generation_of(db) == (2 if at_once else 1)
+        fill(db, 60, first=210)
+        check(db, dict.fromkeys(range(270), 0))
+        assert db.verify().ok
+
+
 # ---- wider codes ----
 
 

@@ -72,6 +72,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         commit=st.sampled_from([0, 20, 1 << 20]),
         most=st.sampled_from([40, 1 << 20]),
         growth=st.sampled_from([1.2, 2.0, 1e9]),
+        at_once=st.sampled_from([0, 1 << 20]),
         step=st.sampled_from([1, 100, 1 << 20]),
         by_lists=st.booleans(),
         background=st.booleans(),
@@ -89,6 +90,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         commit: int,
         most: int,
         growth: float,
+        at_once: int,
         step: int,
         by_lists: bool,
         background: bool,
@@ -108,6 +110,7 @@ class DatabaseMachine(RuleBasedStateMachine):
                 commit_tokens=commit,
                 max_tokens=most,
                 growth=growth,
+                extended_at_once=at_once,
                 step_bytes=step,
             )
         )

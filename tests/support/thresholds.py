@@ -36,13 +36,15 @@ def lowered(
     commit_tokens: int | None = None,
     max_tokens: int | None = None,
     growth: float | None = None,
+    extended_at_once: int = 0,
     step_bytes: int | None = None,
 ) -> Iterator[None]:
     """Within the block this process trains at `train_documents` documents, flushes a transaction
     at `flush_bytes` of pending data, and merges `fanout` segments of `base_tokens`: up to
     `commit_tokens` of them within a commit, more in steps of `step_bytes`, to at most `max_tokens`.
     Segments of `listed_tokens` get lists, in extents of `extent_bytes`, and lie in the order of
-    clusters of `cluster_documents`. Centroids are extended when tokens are `growth` times as many.
+    clusters of `cluster_documents`. Centroids are extended when tokens are `growth` times as many,
+    up to `extended_at_once` tokens by the commit itself.
 
     Thresholds belong to the process: blocks may be nested, but not overlap in several threads,
     which would restore each other's values, nor end while a database is open that works in the
@@ -61,6 +63,7 @@ def lowered(
         (merging, "MAX_TOKENS", max_tokens),
         (building, "MAX_TOKENS", max_tokens),
         (extending, "GROWTH", growth),
+        (writing, "EXTENDED_AT_ONCE", extended_at_once),
         (merge, "STEP_BYTES", step_bytes),
     ]
     with _patched(wanted):
