@@ -23,8 +23,9 @@ _GATHER_POSTING = 2.5e-9
 _POSTINGS_PER_TOKEN = 0.7
 """A document is in a list once however many of its tokens have the code."""
 _ENOUGH = 4.0
-"""Lists must find this many times the documents that are to be looked at, or they decide too
-much."""
+"""Lists must find this many times the allowed documents that are to be looked at, or they decide
+too much. Where so few are read that they would find fewer without a filter too, that is the
+caller's choice: then half of what they find must be allowed."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,21 @@ def costs(parts: Sequence[Part], m: int, nprobe: int, wanted: int) -> dict[str, 
     listed = [part for part in parts if part.has_lists]
     if not listed:
         return result
-    cost, found = 0.0, 0.0
+    cost, found, found_allowed = 0.0, 0.0, 0.0
     for part in parts:
         if not part.has_lists:
             cost += _allowed_tokens(part) * _INTERACT_CODE * blocks
             continue
         postings = m * nprobe * part.tokens * _POSTINGS_PER_TOKEN / part.n_lists
         cost += m * nprobe * _READ_LIST + postings * _GATHER_POSTING
-        found += min(postings / 2, part.documents) * part.allowed / part.documents
+        found += min(postings / 2, part.documents)
+        found_allowed += min(postings / 2, part.documents) * part.allowed / part.documents
     mean_tokens = sum(part.tokens for part in listed) / sum(part.documents for part in listed)
     cost += wanted * mean_tokens * _INTERACT_CODE * blocks
-    if found >= _ENOUGH * wanted:
+    least = _ENOUGH * wanted
+    if found < least <= sum(part.documents for part in listed):
+        least = found / 2
+    if found_allowed >= least:
         result[LISTS] = cost
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def test_a_filter_decides_the_plan() -> None:
     costs = planning.costs([part(1_000_000, lists=1 << 17, allowed=0.001)], 32, 32, 512)
     assert planning.LISTS not in costs
     assert costs[planning.INTERACTION] < costs[planning.EXACT]
+
+
+def test_whoever_asks_for_few_lists_gets_them() -> None:
+    """And not all codes of a large collection, which take far longer; unless a filter leaves little
+    of what they find."""
+    large = part(1_000_000, lists=1 << 17)
+    assert plan_for([large], nprobe=1) == planning.LISTS
+    assert plan_for([replace(large, allowed=600_000)], nprobe=1) == planning.LISTS
+    assert plan_for([replace(large, allowed=20_000)], nprobe=1) == planning.INTERACTION
+    assert plan_for([part(1500, lists=1 << 12)], nprobe=1) == planning.INTERACTION
 
 
 def test_costs_grow_with_what_is_read() -> None:
