@@ -131,7 +131,7 @@ def rebuild(codec: core.Codec, case: Case) -> tuple[NDArray[np.uint32], core.Flo
         end = at + length
         part = code_view[at * codec.code_bytes : end * codec.code_bytes]
         record = record_view[at * codec.token_bytes : end * codec.token_bytes]
-        out[at:end] = codec.decode(part, record, length)
+        out[at:end] = codec.decode(part, codec.code_bytes, record, length)
         at = end
     columns = codes.reshape(-1, codec.code_bytes).astype(np.uint32)
     return columns @ (256 ** np.arange(codec.code_bytes, dtype=np.uint32)), out
@@ -149,7 +149,8 @@ def plain_centroids(spec: core.CodecSpec) -> core.Floats:
     n = len(spec.rows)
     codes = np.arange(n, dtype="<u4").view(np.uint8).reshape(n, 4)[:, : codec.code_bytes]
     record = np.zeros(n * codec.token_bytes, np.uint8)
-    rows = codec.decode(memoryview(np.ascontiguousarray(codes).reshape(-1)), memoryview(record), n)
+    flat = memoryview(np.ascontiguousarray(codes).reshape(-1))
+    rows = codec.decode(flat, codec.code_bytes, memoryview(record), n)
     return core.normalise(rows)[0]
 
 
