@@ -169,18 +169,23 @@ class Maintenance:
         return extending.is_due(current) or merging.plan(current, None) is not None
 
     def _is_due_after_opening(self) -> bool:
-        """Whether a commit before has left work that nobody has begun; waits for the time after
-        opening to pass, or for a commit."""
+        """Whether earlier commits have left work; waits for the time after opening to pass, and
+        for a process that is at it to end or to be gone; or for a commit."""
+        seconds = OPENING_SECONDS
+        while self._wait(seconds):
+            with self._environment.read() as txn:
+                is_others = unfinished.is_at_work(txn, PATIENCE_SECONDS)
+            if not is_others:
+                with self._turn:
+                    self._is_waiting = False
+                return self._is_due()
+            seconds = PATIENCE_SECONDS
+        return not self._stopping
+
+    def _wait(self, seconds: float) -> bool:
+        """False when a commit or closing cut it short."""
         with self._turn:
-            self._turn.wait_for(lambda: self._stopping or not self._is_waiting, OPENING_SECONDS)
-            if not self._is_waiting:
-                return True
-            self._is_waiting = False
-            if self._stopping:
-                return False
-        with self._environment.read() as txn:
-            begun = unfinished.load(txn)
-        return not begun and self._is_due()
+            return not self._turn.wait_for(lambda: self._stopping or not self._is_waiting, seconds)
 
     @contextmanager
     def _step(self) -> Iterator[IndexWriter]:

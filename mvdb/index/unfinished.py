@@ -62,11 +62,22 @@ def finish(txn: WriteTransaction, segment: int) -> None:
     _store(txn, entries)
 
 
-def remove_all(txn: WriteTransaction, age: float) -> None:
-    """Removes what was not heard of for `age` seconds, or is from a future that a clock showed."""
-    entries = load(txn)
+def _old(entries: dict[int, float], age: float) -> list[int]:
+    """Not heard of for `age` seconds, or heard of in a future that a clock showed."""
     now = time.time()
-    old = [segment for segment, heard in entries.items() if not 0 <= now - heard <= age]
+    return [segment for segment, heard in entries.items() if not 0 <= now - heard <= age]
+
+
+def is_at_work(txn: ReadTransaction, age: float) -> bool:
+    """Whether an owner was heard of in the last `age` seconds."""
+    entries = load(txn)
+    return len(_old(entries, age)) < len(entries)
+
+
+def remove_all(txn: WriteTransaction, age: float) -> None:
+    """Removes what is older than `age` seconds."""
+    entries = load(txn)
+    old = _old(entries, age)
     for segment in old:
         txn.delete_prefix(layout.TABLE, layout.segment_prefix(segment))
         del entries[segment]
