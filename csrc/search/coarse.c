@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "../base/ahead.h"
-#include "../kernels/code.h"
 #include "../kernels/inline.h"
 #include "query.h"
 #include "segment.h"
@@ -24,9 +23,9 @@ MV_INLINE size_t present_codes(const uint8_t *present, const uint8_t *codes, siz
                                size_t code_bytes, uint8_t *out) {
   size_t kept = 0;
   for (size_t t = 0; t < n; t++) {
-    const size_t code = mv_code_at(codes, t, code_bytes);
+    const uint32_t code = mv_code_read(codes, t, code_bytes);
     memcpy(out + kept * code_bytes, codes + t * code_bytes, code_bytes);
-    kept += (size_t)(present[code / 8] >> (code % 8) & 1);
+    kept += mv_is_present(present, code);
   }
   return kept;
 }

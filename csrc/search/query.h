@@ -79,6 +79,11 @@ struct mv_query {
   size_t n_found;
 };
 
+/* 1 where `present` of a query has a centroid's row, else 0. */
+static inline size_t mv_is_present(const uint8_t *present, uint32_t code) {
+  return (size_t)(present[code / 8] >> (code % 8) & 1);
+}
+
 size_t mv_query_blocks(const mv_query *query);
 void mv_query_block(const mv_query *query, size_t index, mv_block *block);
 

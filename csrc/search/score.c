@@ -72,9 +72,8 @@ static size_t take_present(const mv_query *query, const mv_codec *codec, const m
   const uint8_t *present = query->present.data;
   size_t chosen[MV_TILE + 1], n = 0;
   for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    const uint32_t code = mv_code_read(doc->codes, first, doc->code_bytes);
     chosen[n] = first;
-    n += (size_t)(present[code / 8] >> (code % 8) & 1);
+    n += mv_is_present(present, mv_code_read(doc->codes, first, doc->code_bytes));
   }
   for (size_t i = 0; i < n; i++) {
     uint8_t *row = (uint8_t *)query->rows.data + i * codec->padded;

@@ -73,8 +73,9 @@ def costs(parts: Sequence[Part], m: int, nprobe: int, wanted: int) -> dict[str, 
             continue
         postings = m * nprobe * part.tokens * _POSTINGS_PER_TOKEN / part.n_lists
         cost += m * nprobe * _READ_LIST + postings * _GATHER_POSTING
-        found += min(postings / 2, part.documents)
-        found_allowed += min(postings / 2, part.documents) * part.allowed / part.documents
+        likely = min(postings / 2, part.documents)
+        found += likely
+        found_allowed += likely * part.allowed / part.documents
     mean_tokens = sum(part.tokens for part in listed) / sum(part.documents for part in listed)
     cost += wanted * mean_tokens * _INTERACT_CODE * blocks
     least = _ENOUGH * wanted

@@ -224,4 +224,4 @@ def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
 
 def _random_units(dim: int) -> core.Floats:
     drawn = np.random.default_rng(ROTATION_SEED).standard_normal((STRANGERS, dim))
-    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
+    return core.normalise(drawn.astype(np.float32))[0]
