@@ -61,3 +61,31 @@ class EncoderMismatchError(Error, ValueError):
 
 class InvalidInputError(Error, ValueError):
     """Ids, vectors, texts or metadata that cannot be stored; the message names which and why."""
+
+
+class WrongThreadError(Error, RuntimeError):
+    """A write transaction can be ended by the thread alone that began it."""
+
+
+class PathError(Error, OSError):
+    """The system refuses what a path was to be used for; the message says why."""
+
+
+class PathNotFoundError(PathError, FileNotFoundError):
+    """There is no such file, or no such folder."""
+
+
+class PathExistsError(PathError, FileExistsError):
+    """There is a file of that name already."""
+
+
+class PathDeniedError(PathError, PermissionError):
+    """The file or its folder must not be used like that."""
+
+
+class PathIsFolderError(PathError, IsADirectoryError):
+    """A folder where a file is needed."""
+
+
+class PathChangedError(PathError):
+    """The file was moved, deleted or replaced while it was open. Nothing was written."""

@@ -9,7 +9,8 @@ Rules, all in terms of one ``flock`` on the data file:
 3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock
    on the lock file). If so, that one has checked the file, and it may be changing: it must not be
    checked as at rest. If not, the others are readers without lock file, or are only passing
-   through: try again for a while, then check the file with the lock shared.
+   through: try again for a while, then check the file with the lock shared. (Or they use another
+   lock file, under another name: `claims` finds out. Where it cannot, nobody gets in to write.)
 4. Who closes last, and gets the lock exclusively, removes the lock file and sets the clean mark.
 
 A path can come to name another file while one waits; then one begins again.
@@ -22,9 +23,10 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from mvdb.errors import CorruptionError
+from mvdb.errors import CorruptionError, PathIsFolderError
 from mvdb.storage.filelock import (
     HAVE_FCNTL,
+    HAVE_OFD,
     Backoff,
     drop_flock,
     lock_file_in_use,
@@ -38,10 +40,12 @@ _PATIENCE: Final = 15
 
 @dataclass(frozen=True)
 class Arrival:
-    """``alone``: the exclusive lock is held. ``trusted``: no full check was made or needed."""
+    """``alone``: the exclusive lock is held. ``trusted``: no full check was made or needed.
+    ``is_certain``: nobody can have the file open with another lock file without being seen."""
 
     alone: bool
     trusted: bool
+    is_certain: bool = True
 
 
 def lock_path(path: str) -> str:
@@ -49,15 +53,15 @@ def lock_path(path: str) -> str:
     return path + "-lock"
 
 
-def open_data_file(path: str) -> int:
+def open_data_file(path: str, access: int = os.O_RDONLY) -> int:
     """A descriptor for locks and checks.
 
-    Raises `IsADirectoryError`, `FileNotFoundError` or another `OSError` that says what is wrong.
+    Raises `PathIsFolderError`, `FileNotFoundError` or another `OSError` that says what is wrong.
     """
     if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a directory; a database is one file")
+        raise PathIsFolderError(f"{path} is a directory; a database is one file")
     # O_NONBLOCK: opening a FIFO must not hang. preflight then refuses it.
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = access | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     return os.open(path, flags | getattr(os, "O_BINARY", 0))
 
 
@@ -97,12 +101,13 @@ def arrive(path: str, descriptor: int) -> Arrival | None:
 
 
 def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
+    has_locks = True
     try:
         alone = try_flock(descriptor, exclusive=True)
         shared = not alone and try_flock(descriptor, exclusive=False)
     except OSError:
-        # A file system without such locks. liblmdb's own may work there; we never count as alone.
-        alone, shared, last = False, True, True
+        # A file system without such locks: who else is there cannot be told.
+        alone, shared, last, has_locks = False, True, True, False
     if alone:
         if not still_names(path, descriptor):
             return None
@@ -110,9 +115,11 @@ def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
     if not shared:
         return None
     if lock_file_in_use(lock_path(path)):
-        return Arrival(alone=False, trusted=preflight(descriptor, path, at_rest=False))
+        trusted = preflight(descriptor, path, at_rest=False)
+        return Arrival(alone=False, trusted=trusted, is_certain=has_locks)
     if last:
-        return Arrival(alone=False, trusted=preflight(descriptor, path))
+        trusted = preflight(descriptor, path)
+        return Arrival(alone=False, trusted=trusted, is_certain=has_locks and HAVE_OFD)
     drop_flock(descriptor)
     return None
 

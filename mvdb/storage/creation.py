@@ -12,8 +12,8 @@ from typing import Any
 
 import lmdb
 
-from mvdb.errors import StorageFullError
 from mvdb.storage.failures import translate
+from mvdb.storage.gate import Visit
 from mvdb.storage.opening import has_address_space, make_tables
 from mvdb.storage.publish import publish_new, remove_stale, temporary_beside
 from mvdb.storage.transaction import WriteTransaction
@@ -35,9 +35,21 @@ class _NewFile:
     def in_own_process(self) -> bool:
         return os.getpid() == self._process
 
-    def end_read(self) -> None: ...
+    def leave(self, visit: Visit) -> None: ...
 
-    def end_write(self) -> None: ...
+    def end_write(self, visit: Visit) -> None: ...
+
+    def lost_write(self) -> None: ...
+
+    def let_go(self) -> None: ...
+
+    def refuse_if_displaced(self) -> None: ...
+
+    def is_roomy(self) -> bool:
+        return True
+
+    def begin_again(self) -> Any:
+        raise NotImplementedError("a file's creation writes little")
 
     def commit(self, transaction: Any) -> None:
         try:
@@ -50,12 +62,6 @@ class _NewFile:
 
     def pages(self) -> tuple[int, int]:
         raise NotImplementedError("nothing is read while a file is created")
-
-    def has_room(self, size: int) -> bool:
-        return size <= _MAP_SIZES[-1] // 2
-
-    def make_room(self, size: int) -> Any:
-        raise StorageFullError(f"{self.path}: {size} bytes are too many for a file's creation")
 
 
 def create_file(path: str, initialise: Callable[[WriteTransaction], None] | None) -> bool:
@@ -76,7 +82,7 @@ def _build(
 ) -> None:
     fitting = (size for size in _MAP_SIZES if has_address_space(2 * size))
     environment = lmdb.open(
-        temporary,
+        os.fsencode(temporary),
         subdir=False,
         lock=False,
         map_size=next(fitting, _MAP_SIZES[-1]),
@@ -88,7 +94,7 @@ def _build(
     try:
         txn = environment.begin(write=True, buffers=True)
         owner = _NewFile(temporary, path, make_tables(environment, txn))
-        with WriteTransaction(owner, txn) as transaction:
+        with WriteTransaction(owner, txn, Visit()) as transaction:
             if initialise is not None:
                 initialise(transaction)
     finally:

@@ -7,19 +7,25 @@ transaction belongs to one. Paths are made absolute and free of links at opening
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 import lmdb
 
-from mvdb.errors import BusyError, ClosedError, ReadOnlyError
-from mvdb.storage import registry, replacement
+from mvdb.errors import (
+    BusyError,
+    ClosedError,
+    PathDeniedError,
+    PathError,
+    PathNotFoundError,
+    ReadOnlyError,
+)
+from mvdb.storage import registry, replacement, shield
 from mvdb.storage.arrival import lock_path
 from mvdb.storage.creation import create_file
-from mvdb.storage.failures import translate
+from mvdb.storage.failures import translating
 from mvdb.storage.opening import Mode
 from mvdb.storage.shared import SharedEnvironment
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
@@ -66,23 +72,16 @@ class Environment:
             raise ValueError(f"map_size must be positive, not {map_size}")
         real = os.path.realpath(os.fsdecode(path))
         mode = Mode(readonly=readonly, lock=not readonly, relaxed=durability == "relaxed")
-        try:
-            while True:
-                if not os.path.lexists(real):
-                    _create(real, readonly=readonly, create=create, initialise=initialise)
-                _refuse_unwritable(real, readonly)
-                try:
-                    shared = registry.acquire(real, mode, map_size, check)
-                except FileNotFoundError:
-                    if os.path.lexists(real):
-                        raise
-                    continue  # removed by somebody else just now: create it again
-                return cls(shared, readonly=readonly, full=not mode.relaxed)
-        except (lmdb.Error, OSError) as error:
-            failure = translate(error, "opening", real)
-            if failure is error:
-                raise
-            raise failure from error
+        new = _create if create and not readonly else _refuse_missing
+        with translating("opening", real):
+            _refuse_long_name(real)
+            return shield.run(
+                lambda: cls(
+                    _acquire(real, mode, map_size, check, lambda: new(real, initialise)),
+                    readonly=readonly,
+                    full=not mode.relaxed,
+                )
+            )
 
     def __enter__(self) -> Environment:
         return self
@@ -96,8 +95,10 @@ class Environment:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self.close()
+        shared = getattr(self, "_shared", None)
+        if shared is not None and shared.in_own_process():
+            # Not here: this may run at any allocation, under any lock.
+            shield.post(partial(shared.drop_handle, full=self._full))
 
     def close(self) -> None:
         """Close the handle; idempotent, and a no-op in a forked child.
@@ -110,10 +111,15 @@ class Environment:
         if not shared.in_own_process():
             self._shared = None
             return
-        with shared.lifecycle:
-            if self._shared is not None:
-                self._shared = None
-                shared.drop_handle(full=self._full)
+        shield.run(self._close)
+
+    def _close(self) -> None:
+        shared = self._shared
+        if shared is not None:
+            with shared.lifecycle:
+                if self._shared is not None:
+                    self._shared = None
+                    shared.drop_handle(full=self._full)
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -131,7 +137,8 @@ class Environment:
         Raises `BusyError` when time is up or this thread already writes, `ReadOnlyError`,
         `WriteFailedError` after an earlier failure, `ClosedError`.
         """
-        return self._writable().begin_write(timeout)
+        shared = self._writable()
+        return shield.run(lambda: shared.begin_write(timeout))
 
     def refuse_if_writing(self) -> None:
         """Raises `BusyError` when this thread has the write transaction, `ClosedError`."""
@@ -141,14 +148,6 @@ class Environment:
                 f"{shared.path}: this thread already has a write transaction open; "
                 "commit or abort it first"
             )
-
-    def ensure_room(self, size: int, timeout: float | None = None) -> None:
-        """Reserve address space for about ``size`` more bytes, outside of any transaction.
-
-        Same errors as `WriteTransaction.ensure_room`, which serves within one.
-        """
-        with self.write(timeout) as transaction:
-            transaction.ensure_room(size)
 
     # -- the file ----------------------------------------------------------------------------------
 
@@ -180,14 +179,8 @@ class Environment:
         """Make every commit durable: only durability "relaxed" needs it. Raises
         `WriteFailedError`."""
         shared = self._open()
-        if self._readonly:
-            return
-        with shared.begin_write(None):
-            # As the writer: no commit can come between, and a failure poisons like one of a commit.
-            try:
-                shared.environment.sync(True)
-            except (lmdb.Error, OSError) as error:
-                raise shared.failed_write(error, "committing") from error
+        if not self._readonly:
+            shield.run(partial(_sync, shared))
 
     def copy(
         self, path: str | os.PathLike[str], *, compact: bool = True, replace: bool = False
@@ -197,7 +190,9 @@ class Environment:
         The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
         pages out. Raises `FileExistsError` unless ``replace``, `StorageFullError`, `OSError`.
         """
-        replacement.copy(self._open(), os.path.realpath(os.fsdecode(path)), compact, replace)
+        shared, real = self._open(), os.path.realpath(os.fsdecode(path))
+        with translating("copying to", real):
+            shield.run(lambda: replacement.copy(shared, real, compact, replace))
 
     def compact(self, timeout: float | None = None) -> None:
         """Rewrite the file without free pages, in place and atomically; readers go on meanwhile.
@@ -206,7 +201,9 @@ class Environment:
         while another process has the database open, or transactions of this one stay open;
         `StorageFullError` if there is no room for the second file.
         """
-        replacement.compact(self._writable(), timeout)
+        shared = self._writable()
+        with translating("compacting", shared.path):
+            shield.run(lambda: replacement.compact(shared, timeout))
 
     def replace_with(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
         """Put the file ``path`` in the place of this one, atomically; all handles go on with it.
@@ -215,7 +212,9 @@ class Environment:
         `BusyError`, and changes nothing, while another process has the database open, or
         transactions of this one stay open.
         """
-        replacement.replace(self._writable(), os.path.realpath(os.fsdecode(path)), timeout)
+        shared, real = self._writable(), os.path.realpath(os.fsdecode(path))
+        with translating("replacing", shared.path):
+            shield.run(lambda: replacement.replace(shared, real, timeout))
 
     def _writable(self) -> SharedEnvironment:
         shared = self._open()
@@ -229,19 +228,48 @@ class Environment:
         return self._shared
 
 
-def _create(
+def _acquire(
     path: str,
-    *,
-    readonly: bool,
-    create: bool,
-    initialise: Callable[[WriteTransaction], None] | None,
-) -> None:
-    if readonly or not create:
-        raise FileNotFoundError(errno.ENOENT, "no such database", path)
+    mode: Mode,
+    map_size: int | None,
+    check: Callable[[ReadTransaction], None] | None,
+    create: Callable[[], None],
+) -> SharedEnvironment:
+    while True:
+        if not os.path.lexists(path):
+            create()
+        _refuse_unwritable(path, mode.readonly)
+        try:
+            return registry.acquire(path, mode, map_size, check)
+        except FileNotFoundError:
+            if os.path.lexists(path):
+                raise
+            # Removed by somebody else just now: create it again.
+
+
+def _create(path: str, initialise: Callable[[WriteTransaction], None] | None) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "no such folder to create a database in", folder)
+        raise PathNotFoundError(f"{folder}: no such folder to create a database in")
     create_file(path, initialise)
+
+
+def _refuse_missing(path: str, _: object) -> None:
+    raise PathNotFoundError(f"{path}: no such database")
+
+
+def _refuse_long_name(path: str) -> None:
+    """The lock file's name is longer than the file's; liblmdb would fail after creating it."""
+    folder, name = os.path.split(path)
+    try:
+        most = os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, AttributeError, ValueError):
+        return
+    if len(os.fsencode(lock_path(name))) > most:
+        raise PathError(
+            f"{path}: the name has {len(os.fsencode(name))} bytes; at most "
+            f"{most - len(os.fsencode(lock_path('')))} leave room for the lock file's name"
+        )
 
 
 def _refuse_unwritable(path: str, readonly: bool) -> None:
@@ -249,12 +277,18 @@ def _refuse_unwritable(path: str, readonly: bool) -> None:
         return
     folder = os.path.dirname(path)
     if not os.path.exists(lock_path(path)) and not os.access(folder, os.W_OK):
-        raise PermissionError(
-            errno.EACCES,
-            "no lock file can be made in this folder; open the database with readonly=True",
-            folder,
+        raise PathDeniedError(
+            f"{folder}: no lock file can be made in this folder; open the database with "
+            "readonly=True"
         )
     if not os.access(path, os.W_OK):
-        raise PermissionError(
-            errno.EACCES, "the file is read-only; open it with readonly=True", path
-        )
+        raise PathDeniedError(f"{path}: the file is read-only; open it with readonly=True")
+
+
+def _sync(shared: SharedEnvironment) -> None:
+    """As the writer: no commit can come between, and a failure poisons like one of a commit."""
+    with shared.begin_write(None):
+        try:
+            shared.environment.sync(True)
+        except (lmdb.Error, OSError) as error:
+            raise shared.failed_write(error, "committing") from error

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from typing import Final
 
 import lmdb
@@ -17,6 +19,11 @@ from mvdb.errors import (
     CorruptionError,
     Error,
     FormatError,
+    PathDeniedError,
+    PathError,
+    PathExistsError,
+    PathIsFolderError,
+    PathNotFoundError,
     ReadOnlyError,
     StorageFullError,
     WriteFailedError,
@@ -36,6 +43,14 @@ FULL_CODES: Final = frozenset(
 _CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 _FORMAT: Final = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError)
 
+
+_PATH_ERRORS: Final = {
+    PathNotFoundError: FileNotFoundError,
+    PathExistsError: FileExistsError,
+    PathDeniedError: PermissionError,
+    PathIsFolderError: IsADirectoryError,
+}
+"""Which of the builtin errors each of ours stands for."""
 
 _SHORT: Final = 1 << 16
 """A disk with less room than this many bytes counts as full."""
@@ -104,11 +119,38 @@ def translate(error: BaseException, doing: str, path: str, written: str | None =
         return WriteFailedError(
             f"{where}: input/output error; check the disk, then reopen the file"
         )
+    if isinstance(error, lmdb.LockError):
+        return BusyError(
+            f"{where}: the lock file cannot be used ({error}): another process has it locked, "
+            "perhaps one of another container that has the same process number"
+        )
     if isinstance(error, OSError):
-        return error  # PermissionError, FileNotFoundError, ...: the builtin already says it best
+        return _path_error(error, where)
     if "closed" in str(error):
         return ClosedError(f"{where}: already closed")
     return UnexpectedStorageError(f"{where}: {error}")
+
+
+@contextlib.contextmanager
+def translating(doing: str, path: str) -> Iterator[None]:
+    """What is raised within the block, as `translate` has it."""
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        failure = translate(error, doing, path)
+        if failure is error:
+            raise
+        raise failure from error
+
+
+def _path_error(error: OSError, where: str) -> PathError:
+    matching = (ours for ours, builtin in _PATH_ERRORS.items() if isinstance(error, builtin))
+    kind = next(matching, PathError)
+    name = error.filename
+    named = f" ({os.fsdecode(name)})" if isinstance(name, (str, bytes)) else ""
+    failure = kind(f"{where}: {error.strerror or error}{named}")
+    failure.errno, failure.filename = error.errno, name
+    return failure
 
 
 def disk_is_full(path: str, needed: int) -> bool:

@@ -6,11 +6,13 @@ presence
     ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
     it at rest, opens it alone, or tidies up after the last close.
 writer
-    One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. A
-    POSIX record lock on one far byte of the lock file: not ``flock``, because on BSD and macOS the
-    two kinds exclude each other and liblmdb keeps a record lock on byte 0 of that file. A process
-    that closes *any* descriptor of the lock file drops *all* its record locks there, liblmdb's too;
-    so ours stays open until after the environment is closed.
+    One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. An
+    open-file-description lock on one far byte of the data file itself, so that it holds under
+    whatever name the file was opened. Where the system has none, a POSIX record lock on one far
+    byte of the lock file: not ``flock``, because on BSD and macOS the two kinds exclude each other
+    and liblmdb keeps a record lock on byte 0 of that file. A process that closes *any* descriptor
+    of the lock file drops *all* its record locks there, liblmdb's too; so ours is opened before the
+    environment and stays open until after it is closed.
 unregistered readers
     A reader that cannot or may not use the lock file is invisible to writers, who would reuse pages
     under it. Where the system has open-file-description locks (Linux) such a reader holds one on a
@@ -30,9 +32,11 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from mvdb.errors import BusyError
+from mvdb.storage import shield
 
 if sys.platform != "win32":
     import fcntl
@@ -41,11 +45,13 @@ HAVE_FCNTL: Final = sys.platform != "win32"
 HAVE_OFD: Final = sys.platform == "linux" and struct.calcsize("P") == 8
 
 # Far beyond the bytes liblmdb locks (0, and one per process id) and beyond any file.
-_WRITER_BYTE: Final = 0x7000_0000_0000_0000
+WRITER_BYTE: Final = 0x7000_0000_0000_0000
 _READER_BYTE: Final = 0x7000_0000_0000_0001
 _LINUX_FLOCK: Final = "hhqqi4x"
 _POLL_FIRST: Final = 0.0005
 _POLL_LONGEST: Final = 0.02
+_LOOK: Final = 0.05
+"""Seconds after which a thread that waits for another looks around."""
 _WOULD_BLOCK: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
@@ -59,6 +65,7 @@ class Backoff:
 
     def wait(self, deadline: float | None = None) -> bool:
         """Sleep; False, without sleeping, once ``deadline`` (monotonic seconds) has passed."""
+        shield.check()
         pause = self._pause
         if deadline is not None:
             left = deadline - time.monotonic()
@@ -114,19 +121,20 @@ def lock_file_in_use(lock_path: str) -> bool:
     except OSError:
         return False
     try:
-        return _record_lock_holder(descriptor)
+        return is_record_locked(descriptor, 0)
     finally:
         os.close(descriptor)
 
 
-def _record_lock_holder(descriptor: int) -> bool:
+def is_record_locked(descriptor: int, byte: int) -> bool:
+    """Whether *another* process has a POSIX record lock on a byte of the file."""
     if sys.platform == "linux" and HAVE_OFD:
-        query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
         return bool(struct.unpack(_LINUX_FLOCK, answer)[0] != fcntl.F_UNLCK)
     if sys.platform == "darwin":
         layout = "qqihh"  # start, length, process, type, whence
-        query = struct.pack(layout, 0, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        query = struct.pack(layout, byte, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
         return bool(struct.unpack(layout, answer)[3] != fcntl.F_UNLCK)
     return False
@@ -146,14 +154,17 @@ def _lock_file_held_open(lock_path: str) -> bool:
 class WriterLock:
     """Admits one writer at a time across threads and, where ``fcntl`` exists, processes.
 
-    Thread-safe. ``descriptor`` is the database's lock file, opened for writing, or None for
-    exclusion within this process only; this object does not close it.
+    Thread-safe. ``descriptor`` is a file for the lock between processes, opened for writing: where
+    there are open-file-description locks the data file itself, else the lock file; None for
+    exclusion within this process only. This object does not close it. ``rescue`` is called now and
+    then while a thread waits for another: the transaction of that one may have been lost.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, rescue: Callable[[], None] = lambda: None) -> None:
         self._path = path
+        self._rescue = rescue
         self._thread_lock = threading.Lock()
-        self._owner: int | None = None
+        self._owner: threading.Thread | None = None
         self.descriptor: int | None = None
 
     def acquire(self, timeout: float | None, *, told: float | None = None) -> None:
@@ -162,23 +173,31 @@ class WriterLock:
 
         Raises `BusyError` when time is up, and at once when this very thread is the writer already.
         """
-        if self._owner == threading.get_ident():
+        if self.held_by_this_thread:
             raise BusyError(
                 f"{self._path}: this thread already has a write transaction open; "
                 "commit or abort it first"
             )
         told = timeout if told is None else told
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
-        if not self._thread_lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
-            raise BusyError(
-                f"{self._path}: another thread of this process kept writing for {told} s"
-            )
+        self._acquire_thread(deadline, told)
         try:
             self._acquire_file(deadline, told)
         except BaseException:
             self._thread_lock.release()
             raise
-        self._owner = threading.get_ident()
+        self._owner = shield.caller()
+
+    def _acquire_thread(self, deadline: float | None, told: float | None) -> None:
+        while not self._thread_lock.acquire(timeout=_slice(deadline)):
+            shield.check()
+            self._rescue()
+            if deadline is not None and time.monotonic() >= deadline:
+                if self._thread_lock.acquire(blocking=False):
+                    return
+                raise BusyError(
+                    f"{self._path}: another thread of this process kept writing for {told} s"
+                )
 
     def _acquire_file(self, deadline: float | None, told: float | None) -> None:
         pauses = Backoff()
@@ -192,62 +211,66 @@ class WriterLock:
         if sys.platform == "win32" or self.descriptor is None:
             return True
         try:
-            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _WRITER_BYTE)
+            if HAVE_OFD:
+                set_ofd(self.descriptor, fcntl.F_WRLCK, WRITER_BYTE)
+            else:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, WRITER_BYTE)
         except OSError as error:
             if error.errno in _WOULD_BLOCK:
                 return False
             raise
         return True
 
+    def take_over(self) -> None:
+        """Be the writer in the place of a thread that has ended."""
+        self._owner = shield.caller()
+
     def release(self) -> None:
         """Let the next writer in."""
         self._owner = None
         if sys.platform != "win32" and self.descriptor is not None:
             with contextlib.suppress(OSError):
-                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, _WRITER_BYTE)
+                if HAVE_OFD:
+                    set_ofd(self.descriptor, fcntl.F_UNLCK, WRITER_BYTE)
+                else:
+                    fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, WRITER_BYTE)
         self._thread_lock.release()
 
     @property
     def held_by_this_thread(self) -> bool:
-        return self._owner == threading.get_ident()
+        return self._owner is shield.caller()
+
+
+def _slice(deadline: float | None) -> float:
+    """Seconds to wait before looking around again."""
+    return _LOOK if deadline is None else min(_LOOK, max(deadline - time.monotonic(), 0.0))
 
 
 class UnregisteredReaders:
     """Makes reads that liblmdb's reader table does not show visible to writers.
 
-    Thread-safe. ``descriptor`` is the data file; this object does not close it. Does nothing where
+    ``descriptor`` is the data file; this object does not close it. Does nothing where
     open-file-description locks are missing: there a writer that arrives during a read transaction
     of a reader without lock file may reuse its pages after its second commit.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        # Reentrant: a transaction may be collected, and so end, at any allocation.
-        self._lock = threading.RLock()
-        self._count = 0
 
-    def enter(self) -> None:
-        """Announce one read transaction. Never waits for long: writers only look, they do not
-        hold."""
-        with self._lock:
-            if self._count == 0:
-                self._set(shared=True)
-            self._count += 1
+    def announce(self) -> None:
+        """Somebody begins to read. Never waits for long: writers only look, they do not hold."""
+        self._set(shared=True)
 
-    def leave(self) -> None:
-        """The transaction has ended."""
-        with self._lock:
-            self._count -= 1
-            if self._count == 0:
-                self._set(shared=False)
+    def retract(self) -> None:
+        """Nobody reads any more."""
+        self._set(shared=False)
 
     def _set(self, *, shared: bool) -> None:
         if sys.platform == "linux" and HAVE_OFD:
-            kind = fcntl.F_RDLCK if shared else fcntl.F_UNLCK
-            request = struct.pack(_LINUX_FLOCK, kind, os.SEEK_SET, _READER_BYTE, 1, 0)
             # A file system without such locks (some network ones) is no reason to refuse reading.
             with contextlib.suppress(OSError):
-                fcntl.fcntl(self._descriptor, fcntl.F_OFD_SETLK, request)
+                kind = fcntl.F_RDLCK if shared else fcntl.F_UNLCK
+                set_ofd(self._descriptor, kind, _READER_BYTE)
 
 
 def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | None) -> None:
@@ -256,20 +279,34 @@ def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | N
     Raises `BusyError` after ``timeout`` seconds (None: waits for ever). A reader that comes later
     is safe: it sees the latest commit, whose pages the transaction about to begin does not reuse.
     """
-    if sys.platform != "linux" or not HAVE_OFD:
-        return
     deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
-    query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _READER_BYTE, 1, 0)
     pauses = Backoff()
-    while True:
+    while HAVE_OFD:
         try:
-            answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, query)
+            if not is_ofd_locked(descriptor, _READER_BYTE, 1):
+                return
         except OSError:
-            return
-        if struct.unpack(_LINUX_FLOCK, answer)[0] == fcntl.F_UNLCK:
             return
         if not pauses.wait(deadline):
             raise BusyError(
                 f"{path}: a read-only process without access to the lock file kept a read "
                 f"transaction open for {timeout} s"
             )
+
+
+def set_ofd(descriptor: int, kind: int, byte: int) -> None:
+    """Set (or, ``F_UNLCK``, give back) an open-file-description lock on one byte, without waiting.
+
+    Linux. Raises `OSError`: `BlockingIOError` or `PermissionError` if others are in the way."""
+    if sys.platform == "linux":
+        request = struct.pack(_LINUX_FLOCK, kind, os.SEEK_SET, byte, 1, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+
+
+def is_ofd_locked(descriptor: int, first: int, size: int) -> bool:
+    """Whether anything else than this open file has a lock on any of these bytes. Linux."""
+    if sys.platform != "linux":
+        return False
+    query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, size, 0)
+    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, query)
+    return bool(struct.unpack(_LINUX_FLOCK, answer)[0] != fcntl.F_UNLCK)

@@ -1,50 +1,92 @@
-"""Counts who is inside, and can be shut until everybody has left.
+"""Knows who is inside, and can be shut until everybody has left.
 
 Moving the map needs that no transaction of this process is open. Shutting the gate makes new ones
 wait while the open ones end.
+
+Who is inside holds a `Visit`, and is inside no longer than that lives: a transaction that an
+exception has torn from its owner leaves with the object. Nothing here waits on a condition, whose
+Python code an interruption of the main thread could cut in two.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Callable, Iterator
 
 from mvdb.errors import BusyError, ClosedError
+from mvdb.storage.filelock import Backoff
+
+
+class Visit:
+    """One entry. Ends with `Gate.leave`, or with the last reference to it."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Gate:
-    """Thread-safe. ``name`` is used in messages."""
+    """Thread-safe. ``name`` is used in messages.
 
-    def __init__(self, name: str) -> None:
+    ``on_first`` and ``on_last`` are called, under the gate's mutex, when somebody enters an empty
+    gate and when the last one has left; ``on_lost`` after a visit ended without `leave`."""
+
+    def __init__(
+        self,
+        name: str,
+        on_first: Callable[[], None] = lambda: None,
+        on_last: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         # Reentrant: a transaction may be collected, and so leave, at any allocation.
         self._mutex = threading.RLock()
-        self._changed = threading.Condition(self._mutex)
-        self._inside = 0
+        self._visits: set[weakref.ref[Visit]] = set()
         self._shut = False
         self._closed = False
+        self._on_first = on_first
+        self._on_last = on_last
+        self._on_lost = on_lost
 
     @property
     def inside(self) -> int:
-        return self._inside
+        return sum(1 for visit in self._visits.copy() if visit() is not None)
 
-    def enter(self) -> None:
-        """Wait while the gate is shut, then count as inside. Raises `ClosedError` once closed."""
-        with self._mutex:
-            if self._shut:
-                self._changed.wait_for(lambda: not self._shut)
-            if self._closed:
-                raise ClosedError(f"{self._name}: the database is closed")
-            self._inside += 1
+    def enter(self, deadline: float | None = None) -> Visit:
+        """Wait while the gate is shut, then count as inside.
 
-    def leave(self) -> int:
-        """Count as outside again; how many are still inside."""
+        Raises `ClosedError` once closed, `BusyError` after the deadline (monotonic seconds)."""
+        pauses = Backoff()
+        while True:
+            with self._mutex:
+                if self._closed:
+                    raise self._is_closed()
+                if not self._shut:
+                    visit = Visit()
+                    if not self._visits:
+                        self._on_first()
+                    self._visits.add(weakref.ref(visit, self._lost))
+                    return visit
+            if not pauses.wait(deadline):
+                raise BusyError(f"{self._name}: the map was being moved for too long; try again")
+
+    def leave(self, visit: Visit) -> bool:
+        """End a visit; whether nobody is inside now."""
+        return self._remove(weakref.ref(visit))
+
+    def _remove(self, visit: weakref.ref[Visit]) -> bool:
         with self._mutex:
-            self._inside -= 1
-            if self._shut:
-                self._changed.notify_all()
-            return self._inside
+            self._visits.discard(visit)
+            empty = not self._visits
+            if empty:
+                self._on_last()
+        return empty
+
+    def _lost(self, visit: weakref.ref[Visit]) -> None:
+        if visit in self._visits:
+            self._remove(visit)
+            self._on_lost()
 
     @contextlib.contextmanager
     def shut(self, *, own: int, seconds: float) -> Iterator[None]:
@@ -52,32 +94,38 @@ class Gate:
 
         Raises `BusyError` if others do not leave within ``seconds``, `ClosedError` once closed.
         """
-        with self._mutex:
-            self._changed.wait_for(lambda: not self._shut)
-            if self._closed:
-                raise ClosedError(f"{self._name}: the database is closed")
-            self._shut = True
-            if not self._changed.wait_for(lambda: self._inside <= own, seconds):
-                self._open_again()
-                raise BusyError(
-                    f"{self._name}: transactions of this process stayed open for {seconds} s while "
-                    "the map had to be moved; close snapshots and try again"
-                )
+        deadline = time.monotonic() + seconds
+        self._take()
         try:
+            pauses = Backoff()
+            while self.inside > own:
+                if not pauses.wait(deadline):
+                    raise BusyError(
+                        f"{self._name}: transactions of this process stayed open for {seconds} s "
+                        "while the map had to be moved; close snapshots and try again"
+                    )
             yield
         finally:
-            with self._mutex:
-                self._open_again()
+            self._shut = False
 
-    def _open_again(self) -> None:
-        self._shut = False
-        self._changed.notify_all()
+    def _take(self) -> None:
+        pauses = Backoff()
+        while True:
+            with self._mutex:
+                if self._closed:
+                    raise self._is_closed()
+                if not self._shut:
+                    self._shut = True
+                    return
+            pauses.wait()
 
     def close_if_empty(self) -> bool:
         """Let nobody in any more; False, and no change, if somebody is inside."""
+        self._take()
         with self._mutex:
-            self._changed.wait_for(lambda: not self._shut)
-            if self._inside:
-                return False
-            self._closed = True
-            return True
+            self._closed = self.inside == 0
+            self._shut = False
+            return self._closed
+
+    def _is_closed(self) -> ClosedError:
+        return ClosedError(f"{self._name}: the database is closed")

@@ -32,7 +32,8 @@ _MAX_TABLES: Final = 16
 """Room for tables of later format versions."""
 
 _GIB: Final = 1 << 30
-_RESERVE: Final = 256 * _GIB
+_RESERVE: Final = 16 * _GIB
+"""Address space for a small file. A process has 128 TiB of it: thousands of open databases."""
 _SMALLEST_MAP: Final = 1 << 20
 _WINDOWS_STEP: Final = 64 << 20
 
@@ -54,7 +55,7 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
     otherwise.
     """
     size = os.path.getsize(path)
-    wanted = _reservation(size, map_size)
+    wanted = reservation(size, map_size)
     minimum = size + _SMALLEST_MAP
     while wanted > minimum and not has_address_space(wanted):
         wanted = max(wanted // 2, minimum)
@@ -75,7 +76,7 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
 def _open(path: str, mode: Mode, map_size: int) -> Any:
     try:
         return lmdb.open(
-            path,
+            os.fsencode(path),  # of a str it takes UTF-8 only
             map_size=map_size,
             subdir=False,
             readonly=mode.readonly,
@@ -100,21 +101,14 @@ def _open(path: str, mode: Mode, map_size: int) -> Any:
         raise
 
 
-def _reservation(size: int, map_size: int | None) -> int:
+def reservation(size: int, map_size: int | None) -> int:
+    """Bytes of address space to map for a file of so many bytes, where there is enough.
+    ``map_size``: as many at least."""
     asked = map_size or 0
     if sys.platform == "win32":
-        # There the file may really get that long: start small, grow in steps.
+        # There the file really gets that long: start small, grow in steps.
         return _whole_pages(max(asked, size + _WINDOWS_STEP))
     return _whole_pages(max(asked, _RESERVE, 4 * size))
-
-
-def next_map_size(current: int, needed: int) -> int:
-    """The size to grow a map to so that ``needed`` bytes fit; never less than ``current``."""
-    if sys.platform == "win32":
-        return _whole_pages(max(current, needed + _WINDOWS_STEP))
-    generous = max(2 * current, 2 * needed)
-    modest = max(current, needed)
-    return _whole_pages(generous if has_address_space(generous - current) else modest)
 
 
 def has_address_space(size: int) -> bool:

@@ -16,8 +16,11 @@ from typing import Any, Final
 
 import lmdb
 
-from mvdb.storage.arrival import arrive, lock_path, open_data_file, remove_lock_file
-from mvdb.storage.filelock import share_flock
+from mvdb.errors import PathChangedError
+from mvdb.storage import shield
+from mvdb.storage.arrival import Arrival, arrive, lock_path, open_data_file, remove_lock_file
+from mvdb.storage.claims import LockFileError
+from mvdb.storage.filelock import lock_file_in_use, share_flock
 from mvdb.storage.opening import Mode
 from mvdb.storage.publish import remove_stale
 from mvdb.storage.shared import SharedEnvironment
@@ -87,15 +90,33 @@ def _open_first(shared: SharedEnvironment, mode: Mode, check: Check | None) -> b
     arrival = arrive(path, shared.descriptor)
     if arrival is None:
         return False
+    if not mode.readonly:
+        _refuse_if_uncertain(path, arrival)
     if arrival.alone and not mode.readonly:
         remove_lock_file(path)  # a killed process left it
         if not arrival.trusted or os.fstat(shared.descriptor).st_nlink > 1:
             remove_stale(path)
-    _open_in_mode(shared, mode)
+    try:
+        _open_in_mode(shared, mode)
+    except PathChangedError:
+        return False
     if check is not None and not arrival.trusted:
         with shared.begin_read() as transaction:
             check(transaction)
     return share_presence(shared) if arrival.alone else True
+
+
+def _refuse_if_uncertain(path: str, arrival: Arrival) -> None:
+    if not arrival.is_certain:
+        raise LockFileError(
+            f"{path}: others may have the file open in a way that cannot be told here (under "
+            "another name, or without a lock file; or the file system has no locks). Close it "
+            "there, or open with readonly=True"
+        )
+    if arrival.alone and lock_file_in_use(lock_path(path)):
+        raise LockFileError(
+            f"{path}: a process has the file open directly with LMDB, not with mvdb; end it first"
+        )
 
 
 def _open_in_mode(shared: SharedEnvironment, mode: Mode) -> None:
@@ -107,7 +128,7 @@ def _open_in_mode(shared: SharedEnvironment, mode: Mode) -> None:
         try:
             shared.open(Mode(readonly=True, lock=True, relaxed=False))
             return
-        except (lmdb.LockError, lmdb.ReadonlyError, OSError):
+        except (lmdb.LockError, lmdb.ReadonlyError, LockFileError, OSError):
             pass  # there, but not to be used by us
     shared.open(Mode(readonly=True, lock=False, relaxed=False))
 
@@ -197,6 +218,10 @@ def _tell_processes_apart() -> None:
 
 def _close_all_at_exit() -> None:
     """Who ends without closing should leave a clean file all the same."""
+    shield.run(_close_all)
+
+
+def _close_all() -> None:
     for shared in list(_by_inode.values()):
         with shared.lifecycle:
             if not shared.finished and shared.gate.close_if_empty():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Iterator
 
 import lmdb
 
-from mvdb.errors import BusyError
+from mvdb.errors import BusyError, PathExistsError
 from mvdb.storage import registry
 from mvdb.storage.arrival import open_data_file, remove_lock_file
 from mvdb.storage.failures import translate
@@ -35,7 +34,7 @@ def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> 
             f"{shared.path}: a plain copy waits for the write transaction of this very thread"
         )
     if os.path.lexists(path) and not replace:
-        raise FileExistsError(errno.EEXIST, "there is a file of that name already", path)
+        raise PathExistsError(f"{path}: there is a file of that name already")
     if os.path.exists(path) and os.path.samefile(path, shared.path):
         raise ValueError(f"{path}: a database cannot be copied onto itself")
     remove_stale(path)
@@ -45,7 +44,7 @@ def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> 
         if replace:
             publish_over(temporary, path)
         elif not publish_new(temporary, path):
-            raise FileExistsError(errno.EEXIST, "there is a file of that name already", path)
+            raise PathExistsError(f"{path}: there is a file of that name already")
 
 
 def _copy_to(shared: SharedEnvironment, temporary: str, descriptor: int, *, compact: bool) -> None:
@@ -138,9 +137,11 @@ def _exchange(shared: SharedEnvironment, path: str, descriptor: int) -> None:
     old = descriptor
     try:
         with shared.gate.shut(own=0, seconds=_DRAIN_SECONDS):
+            shared.refuse_if_displaced()
             shared.close()
             try:
                 remove_lock_file(shared.path)
+                shared.refuse_if_displaced()
                 publish_over(path, shared.path)
                 old, shared.descriptor = shared.descriptor, descriptor
                 registry.rename_inode(shared)

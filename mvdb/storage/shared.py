@@ -3,8 +3,10 @@
 liblmdb forbids a second one (closing it would drop the locks of the first), so `registry` keeps one
 `SharedEnvironment` per inode. It counts handles and transactions; the last of them closes it.
 
-Thread contract: all methods may be called from any thread. ``lifecycle`` is held while a handle
-comes or goes and while the environment is opened, reopened or closed; it is taken before the gate.
+Thread contract: all methods may be called from any thread; those that change anything but the set
+of read transactions run as a step of `shield`, which the callers see to. ``lifecycle`` is held
+while a handle comes or goes and while the environment is opened, reopened or closed; it is taken
+before the gate.
 
 What a failed write means. liblmdb writes a transaction's pages to space that no durable state uses,
 syncs them, then writes the meta page. If there was no room for the pages, nothing has happened;
@@ -22,8 +24,11 @@ import errno
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 import lmdb
@@ -32,19 +37,22 @@ from mvdb.errors import (
     BusyError,
     ClosedError,
     Error,
+    PathChangedError,
     ReadOnlyError,
     WriteFailedError,
 )
-from mvdb.storage import cleanmark, growth
-from mvdb.storage.arrival import lock_path, remove_lock_file, still_names
+from mvdb.storage import cleanmark, growth, shield
+from mvdb.storage.arrival import lock_path, open_data_file, remove_lock_file, still_names
+from mvdb.storage.claims import Claim
 from mvdb.storage.failures import code_of, is_full, translate
 from mvdb.storage.filelock import (
+    HAVE_OFD,
     UnregisteredReaders,
     WriterLock,
     try_flock,
     wait_for_unregistered_readers,
 )
-from mvdb.storage.gate import Gate
+from mvdb.storage.gate import Gate, Visit
 from mvdb.storage.opening import Mode, open_lmdb, open_tables
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
 
@@ -61,12 +69,29 @@ def commit_lmdb(txn: Any) -> None:
     txn.commit()
 
 
+class _NotOpen(Exception):
+    """The environment is closed, since it could not be opened again."""
+
+
 class Mark(Enum):
     """What is known of the clean mark."""
 
     UNKNOWN = 0
     OFF = 1
     DURABLY_OFF = 2
+
+
+@dataclass
+class OpenWrite:
+    """The write transaction that is open: what it takes to end it when its owner does not.
+
+    ``thread`` began it, and liblmdb lets nobody else end it. ``handle`` is what its owner holds, or
+    has lost."""
+
+    thread: threading.Thread
+    raw: Any
+    visit: Visit
+    handle: Callable[[], WriteTransaction | None]
 
 
 class SharedEnvironment:
@@ -85,8 +110,8 @@ class SharedEnvironment:
         """Of the data file: carries the presence lock; -1 before the first opening and at the
         end."""
         self.on_finish: Callable[[SharedEnvironment], None] = lambda _: None
-        self.writer = WriterLock(path)
-        self.gate = Gate(path)
+        self.writer = WriterLock(path, self._rescue)
+        self.gate = Gate(path, self._announce, self._retract, self._lost)
         self.environment: Any = None
         self.map_size: int | None = None
         self.mode = Mode(readonly=True, lock=False, relaxed=False)
@@ -97,19 +122,25 @@ class SharedEnvironment:
         self._unregistered: UnregisteredReaders | None = None
         self._next_join = 0.0
         self._mark = Mark.UNKNOWN
+        self._claim: Claim | None = None
+        self._open_write: OpenWrite | None = None
+        self.next_growth = 0
 
     # -- opening and closing: the caller holds ``lifecycle`` -----------------------------------
 
     def open(self, mode: Mode) -> None:
-        """Open the environment; the presence lock is held on ``descriptor``."""
-        self.environment = open_lmdb(self.path, mode, self.map_size)
+        """Open the environment; the presence lock is held on ``descriptor``.
+
+        Raises `LockFileError`, `PathChangedError` if the path leads elsewhere by now."""
         try:
             if mode.lock:
-                self.environment.reader_check()
+                self._claim = Claim(self.descriptor, lock_path(self.path), self.path)
             if mode.lock and self.may_write:
-                # Opened after liblmdb's own and closed after it: see `filelock`.
-                flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
-                self.writer.descriptor = os.open(lock_path(self.path), flags)
+                self.writer.descriptor = self._open_for_writer()
+            self.environment = open_lmdb(self.path, mode, self.map_size)
+            self._check_names()
+            if mode.lock:
+                self.environment.reader_check()
             opened = self._open_tables(mode)
         except BaseException:
             self.close()
@@ -121,8 +152,25 @@ class SharedEnvironment:
             return
         self.mode = mode
         self.epoch += 1
+        self.next_growth = 0
         self._unregistered = None if mode.lock else UnregisteredReaders(self.descriptor)
         self._mark = Mark.UNKNOWN
+
+    def _open_for_writer(self) -> int:
+        """The file of the lock between writers: see `filelock`."""
+        if not HAVE_OFD:
+            return os.open(lock_path(self.path), os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        return open_data_file(self.path, os.O_RDWR)
+
+    def _check_names(self) -> None:
+        """That liblmdb has opened the file which is locked, and the lock file which is claimed:
+        it opens both by name."""
+        if not still_names(self.path, self.descriptor):
+            raise self.displaced()
+        if self._claim is not None and not self._claim.holds():
+            raise PathChangedError(
+                f"{self.path}: its lock file was exchanged at the moment of opening; try again"
+            )
 
     def _open_tables(self, mode: Mode) -> bool:
         """False if that takes the writer's lock, and another process has it."""
@@ -147,12 +195,20 @@ class SharedEnvironment:
         descriptor, self.writer.descriptor = self.writer.descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.drop()
 
     def reopen(self, mode: Mode, *, seconds: float = DRAIN_SECONDS) -> None:
         """Open the environment in another mode. Raises `BusyError` if transactions stay open."""
         with self.gate.shut(own=0, seconds=seconds):
+            before = self.mode
             self.close()
-            self.open(mode)
+            try:
+                self.open(mode)
+            except BaseException:
+                self.open(before)
+                raise
 
     def add_handle(self, *, full: bool) -> None:
         self.handles += 1
@@ -211,25 +267,58 @@ class SharedEnvironment:
             raise self.forked()
         if self._unregistered is not None:
             self._join_lock_file()
-        return ReadTransaction(self, self._begin(write=False))
+        if self._open_write is not None:
+            self._end_lost_write()
+        return ReadTransaction(self, *self._begin(write=False))
 
     def begin_write(self, timeout: float | None) -> WriteTransaction:
         """Raises `BusyError` after ``timeout`` seconds (None: never), `ReadOnlyError`,
-        `WriteFailedError` if the handle is poisoned, `ClosedError` in a forked child.
+        `PathChangedError`, `WriteFailedError` if the handle is poisoned, `ClosedError` in a forked
+        child.
         """
         if os.getpid() != self._process:
             raise self.forked()
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._end_lost_write()
         self._become_writer(deadline, timeout)
         try:
             self._refuse_if_unwritable()  # who had the lock may have failed
+            self.refuse_if_displaced()
             left = None if deadline is None else deadline - time.monotonic()
             wait_for_unregistered_readers(self.descriptor, self.path, left)
             self._take_mark_off()
-            return WriteTransaction(self, self._begin(write=True))
+            growth.prepare(self)
+            raw, visit = self._begin(write=True, deadline=deadline)
+            transaction = WriteTransaction(self, raw, visit)
+            self._open_write = OpenWrite(
+                threading.current_thread(), raw, visit, weakref.ref(transaction)
+            )
+            return transaction
         except BaseException:
             self.writer.release()
             raise
+
+    def let_go(self) -> None:
+        """The raw write transaction is about to be rolled back by its owner."""
+        if self._open_write is not None:
+            self._open_write.raw = None
+
+    def begin_again(self) -> Any:
+        """After `let_go`: another raw transaction on the same state, as the writer all along, in a
+        larger map. Raises `BusyError` if other transactions of this process stay open,
+        `StorageFullError`."""
+        growth.enlarge(self)
+        try:
+            raw = self.environment.begin(write=True, buffers=True)
+        except lmdb.Error as error:
+            raise self.failed_write(error, "beginning a transaction") from error
+        if self._open_write is not None:
+            self._open_write.raw = raw
+        return raw
+
+    def is_roomy(self) -> bool:
+        """Whether no transaction of sane size can fill the map."""
+        return growth.is_roomy(self)
 
     def _become_writer(self, deadline: float | None, timeout: float | None) -> None:
         """Take the writer's lock, with liblmdb open for writing."""
@@ -255,6 +344,17 @@ class SharedEnvironment:
         if not self.may_write:
             raise ReadOnlyError(f"{self.path}: opened with readonly=True")
 
+    def refuse_if_displaced(self) -> None:
+        """Raises `PathChangedError` unless the path still leads to the open file."""
+        if not still_names(self.path, self.descriptor):
+            raise self.displaced()
+
+    def displaced(self) -> PathChangedError:
+        return PathChangedError(
+            f"{self.path}: the file was moved, deleted or replaced while it was open; nothing was "
+            "written. Close it, and open what you mean to write to"
+        )
+
     def _take_mark_off(self) -> None:
         if self._mark is Mark.DURABLY_OFF:
             return
@@ -267,29 +367,28 @@ class SharedEnvironment:
                 raise self.failed_write(error, "committing") from error
             self._mark = Mark.DURABLY_OFF
 
-    def _begin(self, *, write: bool) -> Any:
+    def _begin(self, *, write: bool, deadline: float | None = None) -> tuple[Any, Visit]:
         """A transaction of liblmdb, counted by the gate."""
         retried = False
         while True:
-            self.gate.enter()
-            unregistered = self._unregistered  # changes only while nobody is inside
-            if unregistered is not None:
-                unregistered.enter()
+            visit = self.gate.enter(deadline)
             try:
                 environment = self.environment
                 if environment is None:
-                    raise ClosedError(f"{self.path}: closed, since it could not be reopened")
+                    raise _NotOpen
                 if write:
                     # Slots of killed readers would keep freed pages from being used again.
                     environment.reader_check()
-                return environment.begin(write=write, buffers=True)
+                return environment.begin(write=write, buffers=True), visit
             except BaseException as error:
-                self.end_read()
-                if isinstance(error, lmdb.MapResizedError):
-                    growth.adopt(self)
+                self.leave(visit)
+                if isinstance(error, _NotOpen):
+                    shield.run(self._open_once_more)
+                elif isinstance(error, lmdb.MapResizedError):
+                    shield.run(partial(growth.adopt, self))
                 elif isinstance(error, lmdb.PanicError) and not write and not retried:
                     retried = True
-                    self._go_on_reading()
+                    shield.run(self._go_on_reading)
                 elif isinstance(error, lmdb.ReadersFullError) and not retried:
                     retried = True
                     self.environment.reader_check()
@@ -300,6 +399,12 @@ class SharedEnvironment:
                 else:
                     raise
 
+    def _open_once_more(self) -> None:
+        """After an opening that failed, and raised to somebody else."""
+        with self.lifecycle, self.gate.shut(own=0, seconds=DRAIN_SECONDS):
+            if self.environment is None:
+                self.open(self.mode)
+
     def _go_on_reading(self) -> None:
         """After a failed write of the meta page liblmdb refuses even reads, until opened anew."""
         with self.lifecycle:
@@ -307,23 +412,79 @@ class SharedEnvironment:
                 self.poisoned = self.poisoned or "the last commit could not be written"
                 self.reopen(dataclasses.replace(self.mode, readonly=True))
 
-    def end_read(self) -> None:
-        """A read transaction has ended."""
-        if self._unregistered is not None:
-            self._unregistered.leave()
-        self._leave()
+    def leave(self, visit: Visit) -> None:
+        """A transaction has ended."""
+        if self.gate.leave(visit) and self.handles == 0:
+            shield.run(self._finish_if_unused)
 
-    def end_write(self) -> None:
+    def end_write(self, visit: Visit) -> None:
         """The write transaction has ended."""
+        self._open_write = None
         self.writer.release()
-        self._leave()
+        self.leave(visit)
 
-    def _leave(self) -> None:
-        if self.gate.leave() == 0 and self.handles == 0:
-            self._finish_if_unused()
+    # Called by the gate, under its mutex or at any allocation: short, and without other locks.
+
+    def _announce(self) -> None:
+        if self._unregistered is not None:
+            self._unregistered.announce()
+
+    def _retract(self) -> None:
+        if self._unregistered is not None:
+            self._unregistered.retract()
+
+    def _lost(self) -> None:
+        if self.handles == 0:
+            shield.post(self._finish_if_unused)
+
+    # -- write transactions that their owners have lost ----------------------------------------
+
+    def lost_write(self) -> None:
+        """A write transaction was collected, by whatever thread. Only the thread that began it can
+        give liblmdb's mutex back."""
+        open_write = self._open_write
+        if open_write is not None:
+            open_write.handle = lambda: None
+            if shield.is_served_by(open_write.thread):
+                shield.post(self._end_lost_write)
+            else:
+                self._end_lost_write()
+
+    def _end_lost_write(self) -> None:
+        """Ends a transaction that was collected, if this thread has begun it."""
+        open_write = self._open_write
+        if open_write is None or open_write.handle() is not None:
+            return
+        if open_write.thread is threading.current_thread():
+            self._open_write = None
+            open_write.raw.abort()
+            self.writer.release()
+            self.leave(open_write.visit)
+
+    def _rescue(self) -> None:
+        """Ends a transaction whose thread has ended: the environment is opened again, since
+        liblmdb's mutex would remain that thread's."""
+        open_write = self._open_write
+        if open_write is None or open_write.thread.is_alive():
+            return
+        with self.lifecycle:
+            if self._open_write is not open_write:
+                return
+            with self.gate.shut(own=1, seconds=DRAIN_SECONDS):
+                self._open_write = None
+                self.writer.take_over()
+                try:
+                    self.close()
+                    self.gate.leave(open_write.visit)
+                    self.open(self.mode)
+                finally:
+                    self.writer.release()
+
+    # -- ending ----------------------------------------------------------------------------------
 
     def commit(self, transaction: Any) -> None:
-        """Commit; all of it happened on return, nothing on an error (see the module's text)."""
+        """Commit; all of it happened on return, nothing on an error (see the module's text).
+        `refuse_if_displaced` was called just before."""
         try:
             commit_lmdb(transaction)
             if self.mode.relaxed and self.full_handles:
@@ -373,26 +534,30 @@ class SharedEnvironment:
         if not os.path.exists(lock) or not os.access(lock, os.R_OK | os.W_OK):
             return
         now = time.monotonic()
-        if self.gate.inside and now < self._next_join:
+        if now < self._next_join:
             return
         # Until it succeeds the lock of `UnregisteredReaders` makes the writer wait.
         self._next_join = now + _JOIN_SECONDS
+        shield.run(self._join)
+
+    def _join(self) -> None:
         with self.lifecycle:
             if self._unregistered is None or self.finished:
                 return
-            with contextlib.suppress(TimeoutError):
-                self.reopen(Mode(readonly=True, lock=True, relaxed=False), seconds=0.05)
+            with contextlib.suppress(BusyError):
+                self.reopen_for_reading(seconds=0.05)
+
+    def reopen_for_reading(self, *, seconds: float) -> None:
+        """Open again with the lock file, or without it if that cannot be used."""
+        with self.gate.shut(own=0, seconds=seconds):
+            self.close()
+            try:
+                self.open(Mode(readonly=True, lock=True, relaxed=False))
+            except (Error, lmdb.Error, OSError):
+                self.open(Mode(readonly=True, lock=False, relaxed=False))
 
     # -- address space -------------------------------------------------------------------------
 
     def pages(self) -> tuple[int, int]:
         """Bytes of a page and the number of the last one."""
         return self.environment.stat()["psize"], self.environment.info()["last_pgno"]
-
-    def has_room(self, size: int) -> bool:
-        """See `growth.has_room`."""
-        return growth.has_room(self, size)
-
-    def make_room(self, size: int) -> Any:
-        """See `growth.make_room`."""
-        return growth.make_room(self, size)

@@ -1,6 +1,8 @@
 """Transactions: the only way to the content.
 
-A transaction belongs to one thread at a time, a write transaction to the thread that began it.
+A transaction belongs to one thread at a time, a write transaction to the thread that began it: only
+that one can end it, since liblmdb's mutex is a thread's. The main thread's are begun and ended by
+`shield` in its stead, so that no signal handler cuts that in two.
 Every value comes as a read-only view into the mapped file: it dies with its transaction (and, in a
 write transaction, with the next write). Whoever keeps it longer copies it first.
 """
@@ -9,15 +11,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
 import lmdb
 
-from mvdb.errors import ClosedError, CorruptionError, Error
-from mvdb.storage import untouched
+from mvdb.errors import ClosedError, CorruptionError, Error, WrongThreadError
+from mvdb.storage import shield, untouched
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
+from mvdb.storage.gate import Visit
 
 
 class Owner(Protocol):
@@ -30,12 +34,15 @@ class Owner(Protocol):
     @property
     def epoch(self) -> int: ...
     def in_own_process(self) -> bool: ...
-    def end_read(self) -> None: ...
-    def end_write(self) -> None: ...
+    def leave(self, visit: Visit) -> None: ...
+    def end_write(self, visit: Visit) -> None: ...
+    def lost_write(self) -> None: ...
+    def let_go(self) -> None: ...
+    def begin_again(self) -> Any: ...
+    def is_roomy(self) -> bool: ...
+    def refuse_if_displaced(self) -> None: ...
     def commit(self, transaction: Any) -> None: ...
     def failed_write(self, error: BaseException, doing: str) -> Exception: ...
-    def has_room(self, size: int) -> bool: ...
-    def make_room(self, size: int) -> Any: ...
     def pages(self) -> tuple[int, int]: ...
 
 
@@ -47,12 +54,13 @@ class ReadTransaction:
     when liblmdb finds the page structure broken.
     """
 
-    __slots__ = ("__weakref__", "_owner", "_tables", "_txn")
+    __slots__ = ("__weakref__", "_owner", "_tables", "_txn", "_visit")
 
-    def __init__(self, owner: Owner, txn: Any) -> None:
+    def __init__(self, owner: Owner, txn: Any, visit: Visit) -> None:
         self._owner = owner
         self._tables = owner.tables
         self._txn = txn
+        self._visit = visit
 
     def __enter__(self) -> ReadTransaction:
         return self
@@ -163,7 +171,7 @@ class ReadTransaction:
             try:
                 txn.abort()
             finally:
-                self._owner.end_read()
+                self._owner.leave(self._visit)
 
     def _open(self) -> Any:
         if self._txn is None:
@@ -187,14 +195,22 @@ class WriteTransaction(ReadTransaction):
     (or `abort`) rolls back.
 
     Besides what `ReadTransaction` raises: `StorageFullError` (rolled back, the handle goes on) and
-    `WriteFailedError` (rolled back, the handle writes no more). After either only `abort` is left.
+    `WriteFailedError` (rolled back, the handle writes no more), `PathChangedError` when the file is
+    no longer where it was (rolled back). After them only `abort` is left. `WrongThreadError` from
+    another thread than its own; nothing has changed then.
+
+    One that nobody holds any more is rolled back: by its thread's next call, should another thread
+    collect it.
     """
 
-    __slots__ = ("_broken",)
+    __slots__ = ("_broken", "_thread", "full")
 
-    def __init__(self, owner: Owner, txn: Any) -> None:
-        super().__init__(owner, txn)
+    def __init__(self, owner: Owner, txn: Any, visit: Visit) -> None:
+        super().__init__(owner, txn, visit)
         self._broken: Exception | None = None
+        self._thread = shield.caller()
+        self.full = False
+        """Whether the map was full: then `begin_again` helps."""
 
     def __enter__(self) -> WriteTransaction:
         return self
@@ -265,46 +281,93 @@ class WriteTransaction(ReadTransaction):
         except (lmdb.Error, OSError) as error:
             raise self._failed(error, f"deleting from table {table}") from error
 
-    def ensure_room(self, size: int) -> None:
-        """Make sure that about ``size`` more bytes fit into the reserved address space.
+    def begin_again(self) -> None:
+        """After the map was `full`: rolled back and begun again on the same state in a larger one,
+        as the writer all along. Views and cursors of it are void, as are those of read transactions
+        that ended before.
 
-        Only before anything was written in this transaction, and not while this thread holds a read
-        transaction: growing waits for the readers of this process. Raises `BusyError` if they stay,
-        `StorageFullError` if there is no address space.
-        """
-        self._writable()
-        if self._owner.has_room(size):
-            return
+        Raises `BusyError` if other transactions of this process stay open, `StorageFullError` if
+        there is no address space."""
+        self.check_thread()
+        shield.run(self._begin_again)
+
+    def _begin_again(self) -> None:
         self._roll_back()
+        self._broken = None
+        self.full = False
         try:
-            self._txn = self._owner.make_room(size)
+            self._txn = self._owner.begin_again()
         finally:
             if self._txn is None:
-                self._owner.end_write()
+                self._owner.end_write(self._visit)
+
+    @property
+    def is_roomy(self) -> bool:
+        """Whether no transaction of sane size can fill the map."""
+        return self._owner.is_roomy()
 
     def commit(self) -> None:
         """Make all writes visible and, as the durability promises, permanent."""
-        txn = self._writable()
-        self._txn = None
+        self._writable()
+        self.check_thread()
+        shield.run(self._commit)
+
+    def _commit(self) -> None:
+        shield.check()
+        try:
+            self._owner.refuse_if_displaced()
+        except Error:
+            self._close()
+            raise
+        txn, self._txn = self._txn, None
         try:
             self._owner.commit(txn)
+        except Error as error:
+            self.full = isinstance(error.__cause__, lmdb.MapFullError)
+            raise
         finally:
-            self._owner.end_write()
+            # By this thread, which holds liblmdb's mutex: a traceback may keep the transaction, and
+            # another thread drop that.
+            with suppress(lmdb.Error):
+                txn.abort()
+            self._owner.end_write(self._visit)
 
     def abort(self) -> None:
         """Undo all writes. Idempotent, and a no-op after `commit`."""
         self.close()
 
     def close(self) -> None:
-        if self._txn is not None and self._owner.in_own_process():
+        if self._txn is None:
+            return
+        if not self._owner.in_own_process():
+            self._txn = None
+            return
+        self.check_thread()
+        shield.run(self._close)
+
+    def _close(self) -> None:
+        if self._txn is not None:
             try:
                 self._roll_back()
             finally:
-                self._owner.end_write()
-        self._txn = None
+                self._owner.end_write(self._visit)
+
+    def __del__(self) -> None:
+        if getattr(self, "_txn", None) is not None and self._owner.in_own_process():
+            self._owner.lost_write()
+
+    def check_thread(self) -> None:
+        """Raises `WrongThreadError` unless this thread began the transaction."""
+        caller = shield.caller()
+        if self._txn is not None and caller is not self._thread:
+            raise WrongThreadError(
+                f"{self._owner.path}: this write transaction was begun by thread "
+                f"{self._thread.name!r} and can be ended by it alone, not by {caller.name!r}"
+            )
 
     def _roll_back(self) -> None:
         txn, self._txn = self._txn, None
+        self._owner.let_go()
         # py-lmdb's abort of a write transaction waits until no thread is inside a call into
         # liblmdb, which under busy readers took a minute. Letting go of the last reference aborts
         # at once.
@@ -312,6 +375,7 @@ class WriteTransaction(ReadTransaction):
             txn.abort()
 
     def _writable(self) -> Any:
+        shield.check()
         if self._broken is not None:
             raise self._broken
         if not self._owner.in_own_process():
@@ -320,6 +384,7 @@ class WriteTransaction(ReadTransaction):
 
     def _failed(self, error: BaseException, doing: str) -> Exception:
         failure = self._owner.failed_write(error, doing)
+        self.full = isinstance(error, lmdb.MapFullError)
         if isinstance(failure, Error) and not isinstance(error, lmdb.BadValsizeError):
             self._broken = failure
         return failure

@@ -20,6 +20,11 @@ from mvdb.errors import (
     ClosedError,
     CorruptionError,
     FormatError,
+    PathDeniedError,
+    PathError,
+    PathExistsError,
+    PathIsFolderError,
+    PathNotFoundError,
     ReadOnlyError,
     StorageFullError,
     WriteFailedError,
@@ -65,8 +70,29 @@ def test_translation(error: Exception, expected: type[Exception]) -> None:
 
 
 def test_what_is_not_translated() -> None:
-    for error in (PermissionError(13, "no"), ClosedError("x"), TypeError("x")):
+    for error in (ClosedError("x"), TypeError("x")):
         assert failures.translate(error, "trying", "x") is error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PermissionError(13, "no", "y"), PathDeniedError),
+        (FileNotFoundError(2, "gone", "y"), PathNotFoundError),
+        (FileExistsError(17, "there", "y"), PathExistsError),
+        (IsADirectoryError(21, "folder", "y"), PathIsFolderError),
+        (OSError(40, "loop", "y"), PathError),
+    ],
+)
+def test_errors_of_paths_are_ours_and_the_builtin_ones(
+    error: OSError, expected: type[OSError]
+) -> None:
+    translated = failures.translate(error, "trying", "/some/file")
+    assert type(translated) is expected
+    assert isinstance(translated, type(error))
+    assert isinstance(translated, OSError)
+    assert (translated.errno, translated.filename) == (error.errno, "y")
+    assert str(translated) == f"/some/file: trying: {error.strerror} (y)"
 
 
 def fail_commits(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -356,9 +382,11 @@ except (errors.WriteFailedError, errors.StorageFullError):
 
 
 def test_a_full_map_is_no_failed_write(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvdb.storage import opening
+    from mvdb.storage import growth, opening
 
     monkeypatch.setattr(opening, "_RESERVE", 1 << 20)
+    monkeypatch.setattr(growth, "_LEAST", 1 << 20)
+    monkeypatch.setattr(growth, "_SLACK", 1 << 20)
     with Environment.open(path, map_size=1 << 20) as environment:
         with pytest.raises(StorageFullError, match="map_size"), environment.write() as txn:
             txn.put("ids", b"k", bytes(4 << 20))

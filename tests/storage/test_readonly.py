@@ -34,9 +34,8 @@ def test_nothing_is_written(path: str, tmp_path: Path) -> None:
             assert bytes(txn.get("ids", b"k") or b"") == b"v" * 5000
         with pytest.raises(ReadOnlyError, match="readonly=True"):
             environment.write()
-        for refused in (environment.compact, lambda: environment.ensure_room(1)):
-            with pytest.raises(ReadOnlyError):
-                refused()
+        with pytest.raises(ReadOnlyError):
+            environment.compact()
         environment.sync()
     after = os.stat(path)
     assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)

@@ -1,0 +1,174 @@
+"""Runs steps where the exception of a signal handler cannot strike.
+
+Python runs signal handlers in the main thread, between any two bytecodes, and what a handler raises
+(`KeyboardInterrupt`) comes out there: between taking a lock and noting that it is held, or between
+a commit and its bookkeeping. No arrangement of ``try`` closes every such gap. So a step of the main
+thread that must not be cut in two is run by another thread, and the main thread waits for its end,
+whatever strikes meanwhile; then it raises what has struck. Steps of other threads, which no handler
+interrupts, run where they are.
+
+One thread, begun at the first step, serves the process. Steps of the main thread may nest: an inner
+one is part of the outer. No lock may be held by the caller of `run`, because the step may need it.
+A long step asks `check` now and then, and is cut short where that is safe.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from _thread import allocate_lock, get_ident
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Cancelled(BaseException):
+    """The main thread was interrupted; raised by `check` within a step, and never outside of
+    `run`."""
+
+
+class _Step:
+    """A step on its way. ``ended`` is set before ``wake`` is released, once."""
+
+    __slots__ = ("cancelled", "ended", "error", "function", "result", "taken", "wake")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.cancelled = False
+        self.taken = False
+        self.ended = False
+        self.wake = allocate_lock()
+        self.wake.acquire()
+
+    def perform(self) -> None:
+        try:
+            if self.cancelled:
+                raise Cancelled
+            self.result = self.function()
+        except BaseException as error:
+            self.error = error
+        self.ended = True
+        self.wake.release()
+
+
+class _Shield:
+    """The process's shield; made anew in a child after ``fork``."""
+
+    def __init__(self) -> None:
+        self.main = threading.main_thread()
+        self.main_ident = self.main.ident
+        self.ident: int | None = None
+        self.steps: SimpleQueue[_Step | None] = SimpleQueue()
+        self.current: _Step | None = None
+        self.thread: threading.Thread | None = None
+        self.ended = False
+        self._electing = allocate_lock()
+
+    def is_needed(self) -> bool:
+        return get_ident() == self.main_ident and not self.ended
+
+    def begin(self) -> None:
+        if self.thread is None:
+            threading.Thread(target=self._serve, name="mvdb-shield", daemon=True).start()
+
+    def _serve(self) -> None:
+        with self._electing:
+            if self.thread is not None:
+                return  # an interruption had several begun
+            self.thread, self.ident = threading.current_thread(), get_ident()
+        while True:
+            step = self.steps.get()
+            if step is None:
+                return
+            if step.taken:
+                continue  # handed over twice, by a thread that was interrupted in between
+            step.taken = True
+            self.current = step
+            step.perform()
+            self.current = step = None
+
+
+_shield = _Shield()
+
+
+def run(function: Callable[[], T]) -> T:
+    """The result of ``function``, run to its end even if the main thread is interrupted.
+
+    Raises what it raises; after an interruption what has interrupted, with the step done or undone
+    as a whole."""
+    shield = _shield
+    if not shield.is_needed():
+        return function()
+    shield.begin()
+    step = _Step(function)
+    interruption: BaseException | None = None
+    while not step.ended:
+        try:
+            if not step.taken:
+                shield.steps.put(step)
+            while not step.ended:
+                step.wake.acquire()
+        except BaseException as error:
+            interruption = error
+            step.cancelled = True
+    failure = step.error if interruption is None else interruption
+    try:
+        if failure is not None:
+            raise failure
+        result: T = step.result
+        return result
+    finally:
+        step.result = step.error = interruption = failure = None  # no cycles with tracebacks
+
+
+def post(function: Callable[[], object]) -> None:
+    """Have ``function`` run by and by, without waiting for it: for finalisers, which may run while
+    their thread holds any lock. What it raises is lost."""
+    if _shield.ended:
+        function()
+        return
+    _shield.steps.put(_Step(function))
+    _shield.begin()
+
+
+def check() -> None:
+    """Within a step of the main thread: raises `Cancelled` once that was interrupted."""
+    shield = _shield
+    if get_ident() == shield.ident:
+        step = shield.current
+        if step is not None and step.cancelled:
+            raise Cancelled
+
+
+def caller() -> threading.Thread:
+    """The thread on whose behalf this one runs: the main thread's steps are its own."""
+    return _shield.main if get_ident() == _shield.ident else threading.current_thread()
+
+
+def is_served_by(thread: threading.Thread) -> bool:
+    """Whether this is the thread that steps of the main thread run in."""
+    return thread is _shield.thread
+
+
+def _end() -> None:
+    """At exit, after everything else of ours: nothing can wait for another thread from then on."""
+    shield = _shield
+    shield.ended = True
+    if shield.thread is not None:
+        shield.steps.put(None)
+        shield.thread.join()
+
+
+def _begin_anew() -> None:
+    global _shield
+    _shield = _Shield()
+
+
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
