@@ -443,9 +443,15 @@ class Database(Readable):
         self._environment.copy(os.fspath(path))
 
     def verify(self, deep: bool = True) -> Report:
-        """Checks every block's checksum and structure and that the tables agree; never writes.
-        deep=False leaves out vectors, texts and metadata."""
+        """Checks the file's pages, every block's checksum and structure, and that the tables agree;
+        never writes. deep=False leaves out vectors, texts and metadata.
+
+        Where the pages are damaged nothing else is looked at: reading them could end the process.
+        """
         self._check_open()
+        problems = self._environment.page_problems()
+        if problems:
+            return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._environment.read() as txn:
             return checking.Checker(txn, self.dim, deep=deep).run()
 

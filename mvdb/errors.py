@@ -39,6 +39,11 @@ class BusyError(Error, TimeoutError):
     """Another writer kept the file for longer than the timeout."""
 
 
+class LockFileError(BusyError):
+    """The file is open elsewhere in a way that this opening cannot be reconciled with: with another
+    lock file, through LMDB itself, or where locks do not reach."""
+
+
 class CorruptionError(Error, OSError):
     """Bytes of the file are not what was written. Nothing was computed from them."""
 

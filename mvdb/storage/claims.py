@@ -20,7 +20,7 @@ from typing import Final
 
 import xxhash
 
-from mvdb.errors import BusyError
+from mvdb.errors import LockFileError
 from mvdb.storage.filelock import HAVE_OFD, is_ofd_locked, is_record_locked, set_ofd
 
 if sys.platform != "win32":
@@ -29,10 +29,6 @@ if sys.platform != "win32":
 _FIRST: Final = 0x6000_0000_0000_0000
 """Far beyond any file, below the bytes of `filelock`."""
 _BITS: Final = 48
-
-
-class LockFileError(BusyError):
-    """The lock file under this name cannot be used beside the processes that have the file open."""
 
 
 class Claim:
@@ -46,6 +42,8 @@ class Claim:
         self._descriptor = descriptor
         self._path = path
         self._name = name
+        if HAVE_OFD and not os.path.exists(path) and self._is_claimed(_FIRST, 1 << _BITS):
+            raise self._refusal()  # before an empty lock file is left behind
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         lock = os.open(path, flags, 0o666)
         try:
@@ -59,16 +57,22 @@ class Claim:
     def _make(self) -> None:
         place = _place(self._status)
         set_ofd(self._descriptor, fcntl.F_RDLCK, place)
-        if is_ofd_locked(self._descriptor, _FIRST, place - _FIRST) or is_ofd_locked(
-            self._descriptor, place + 1, _FIRST + (1 << _BITS) - place - 1
+        after = place + 1
+        if self._is_claimed(_FIRST, place - _FIRST) or self._is_claimed(
+            after, _FIRST + (1 << _BITS) - after
         ):
             self.drop()
-            raise LockFileError(
-                f"{self._name}: another process has the file open with another lock file: under "
-                "another name (a hard link, a bind mount, before it was moved), or its lock file "
-                "was deleted. Close it there, or open it under the same name; readonly=True works "
-                "beside it"
-            )
+            raise self._refusal()
+
+    def _is_claimed(self, first: int, size: int) -> bool:
+        return is_ofd_locked(self._descriptor, first, size)
+
+    def _refusal(self) -> LockFileError:
+        return LockFileError(
+            f"{self._name}: another process has the file open with another lock file: under "
+            "another name (a hard link, a bind mount, before it was moved), or its lock file was "
+            "deleted. Close it there, or open it under the same name; readonly=True works beside it"
+        )
 
     def drop(self) -> None:
         """Give the claim back; the environment is closed."""

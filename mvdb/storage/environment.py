@@ -17,12 +17,13 @@ import lmdb
 from mvdb.errors import (
     BusyError,
     ClosedError,
+    CorruptionError,
     PathDeniedError,
     PathError,
     PathNotFoundError,
     ReadOnlyError,
 )
-from mvdb.storage import registry, replacement, shield
+from mvdb.storage import registry, replacement, shield, structure
 from mvdb.storage.arrival import lock_path
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
@@ -174,6 +175,22 @@ class Environment:
         status = os.stat(self.path)
         blocks: int | None = getattr(status, "st_blocks", None)
         return status.st_size if blocks is None else min(status.st_size, blocks * 512)
+
+    def page_problems(self) -> list[str]:
+        """What is wrong with the page structure of the latest state, one sentence each. Readers and
+        a writer may go on; nothing is written."""
+        shared = self._open()
+        while True:
+            with shared.begin_read() as transaction:
+                page_size, _ = shared.pages()
+                head = structure.state_head(shared.descriptor, page_size, transaction.id)
+                if head is None:
+                    continue  # two commits have come between
+                size = os.fstat(shared.descriptor).st_size
+                try:
+                    return structure.walk(shared.descriptor, shared.path, size, head).problems
+                except CorruptionError as error:
+                    return [str(error)]
 
     def sync(self) -> None:
         """Make every commit durable: only durability "relaxed" needs it. Raises

@@ -59,7 +59,7 @@ def _regular_file_size(descriptor: int, path: str) -> int:
 
 
 def _read_page_size(descriptor: int, path: str, size: int) -> int:
-    head = _pread(descriptor, _PAGE_HEADER + _META.size, 0)
+    head = structure.read_at(descriptor, _PAGE_HEADER + _META.size, 0)
     magic_at = _find_magic(head)
     if magic_at is None:
         raise _not_lmdb(descriptor, path, head, size)
@@ -88,7 +88,7 @@ def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> No
     numbers: one flipped bit could bring back the state before the last commit. But commits take
     turns, the even ones on page 0, so the two numbers differ by exactly one."""
     even, odd = (
-        _META.unpack(_pread(descriptor, _META.size, page * page_size + _PAGE_HEADER))[-1]
+        _META.unpack(structure.read_at(descriptor, _META.size, page * page_size + _PAGE_HEADER))[-1]
         for page in (0, 1)
     )
     if even == odd == 0:
@@ -115,7 +115,7 @@ def _not_lmdb(descriptor: int, path: str, head: bytes, size: int) -> Exception:
             f"{sys.byteorder}-endian. Export it there, import here"
         )
     for page_size in _PAGE_SIZES:
-        twin = _pread(descriptor, _PAGE_HEADER + 8, page_size)
+        twin = structure.read_at(descriptor, _PAGE_HEADER + 8, page_size)
         if len(twin) == _PAGE_HEADER + 8 and struct.unpack_from("=II", twin, _PAGE_HEADER) == (
             _MAGIC,
             _DATA_VERSION,
@@ -135,10 +135,3 @@ def _verify_structure(descriptor: int, path: str, size: int, page_size: int) -> 
             f"{path}: truncated: {size} bytes, its content reaches to byte "
             f"{(findings.last_page + 1) * page_size}"
         )
-
-
-def _pread(descriptor: int, length: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, length, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, length)

@@ -8,12 +8,16 @@ The work is done by py-lmdb's pure-Python verifier. This module bends it in thre
   the number of the last page in use shows it.
 * It marks and compares pages one by one, which takes seconds for a file of tens of gigabytes.
 
+A file that is being written can be walked, too: a read transaction keeps the pages of its state
+from being used again, and `state_head` stands for the two pages that are written in place.
+
 The class that is bent is private to py-lmdb. Should it change its shape, the public function is
 used and the three improvements are lost, not the check.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from dataclasses import dataclass
@@ -28,6 +32,9 @@ _OVERFLOW: Final = 0x04
 _INTEGER_KEY: Final = 0x08
 _ONE_FILE: Final = 0x4000
 _META_PAGES: Final = 2
+_TRANSACTION_AT: Final = 16 + 128
+"""Offset in a meta page of the number of the transaction that wrote it (``mm_txnid``)."""
+_NUMBER: Final = struct.Struct("=Q")
 _HEADER: Final = struct.Struct("=QHHI")
 """An overflow page's header: page number, padding, flags, number of pages."""
 _USED: Final = ("_bigdata", "_check_cover", "_read_at", "err", "read_extent", "verify")
@@ -112,8 +119,42 @@ class _Verifier(_Base):  # type: ignore[misc]
             super()._check_cover()
 
 
-def walk(descriptor: int, path: str, size: int) -> Findings:
-    """Verify the open file of ``size`` bytes, which nobody writes meanwhile.
+class _Pages(io.RawIOBase):
+    """A file as the verifier reads it, without moving the position that others share.
+
+    ``head``: bytes to be read at its beginning instead of those that are there."""
+
+    def __init__(self, descriptor: int, head: bytes) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._head = head
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        assert whence == os.SEEK_SET
+        self._position = offset
+        return offset
+
+    def read(self, size: int = -1, /) -> bytes:
+        at, head = self._position, self._head
+        data = head[at : at + size]
+        if len(data) < size:
+            data += read_at(self._descriptor, size - len(data), at + len(data))
+        self._position += len(data)
+        return data
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """At most so many bytes of an open file."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
+    """Verify the open file of ``size`` bytes, which nobody writes meanwhile; or, with the ``head``
+    of a state that a read transaction keeps (see `state_head`), that state of it.
 
     Raises `CorruptionError` if it cannot be walked at all; what was found otherwise is returned.
     Memory: about two bytes per page, bounded by the file's size.
@@ -121,17 +162,32 @@ def walk(descriptor: int, path: str, size: int) -> Findings:
     try:
         if not _is_as_known():
             public: Any = lmdb.verify.verify
-            return Findings(list(public(path, subdir=False)), None)
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            verifier = _Verifier(file, size)
-            verifier.verify()
-            verifier.check_roots()
-            return Findings(list(verifier.errors), verifier.live.rfind(1))
+            return Findings([] if head else list(public(path, subdir=False)), None)
+        verifier = _Verifier(_Pages(descriptor, head), size)
+        verifier.verify()
+        verifier.check_roots()
+        return Findings(list(verifier.errors), verifier.live.rfind(1))
     except lmdb.verify.VerifyError as error:
         raise CorruptionError(f"{path}: damaged ({error})") from None
     except _SLIPS as error:
         # The verifier is made for hostile files; should one get through it, that is still damage.
         raise CorruptionError(f"{path}: damaged (cannot be walked: {error!r})") from error
+
+
+def state_head(descriptor: int, page_size: int, transaction: int) -> bytes | None:
+    """The first two pages as they were when this transaction was the last one; None when both have
+    been written since."""
+    pages = bytearray(read_at(descriptor, 2 * page_size, 0))
+    if len(pages) < 2 * page_size:
+        return None
+    at = [page * page_size + _TRANSACTION_AT for page in (0, 1)]
+    numbers = [_NUMBER.unpack_from(pages, offset)[0] for offset in at]
+    mine, other = transaction % 2, 1 - transaction % 2
+    if numbers[mine] != transaction:
+        return None
+    if numbers[other] > transaction:  # committed since; before, it was that of the commit before
+        _NUMBER.pack_into(pages, at[other], transaction - 1)
+    return bytes(pages)
 
 
 def _is_as_known() -> bool:
