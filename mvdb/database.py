@@ -26,6 +26,7 @@ from mvdb.maintenance import Maintenance
 from mvdb.querypool import QueryPool
 from mvdb.reading import Readable
 from mvdb.snapshot import Snapshot
+from mvdb.storage import shield
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
 from mvdb.types import InsertProgress, Report, Stats
@@ -211,6 +212,9 @@ class Database(Readable):
     def close(self) -> None:
         """Closes the file; waits for calls of other threads that are under way. Harmless when done
         twice. Everything else raises ClosedError afterwards."""
+        shield.run(self._close)
+
+    def _close(self) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -251,6 +255,9 @@ class Database(Readable):
         One writer at a time, across threads and processes: waits for the current one, at most
         `timeout` seconds (None: for ever), then raises BusyError."""
         self._check_writable()
+        return shield.run(lambda: self._begin(timeout), Transaction.rollback)
+
+    def _begin(self, timeout: float | None) -> Transaction:
         with self._lock:
             self._transactions += 1
         try:
@@ -419,7 +426,7 @@ class Database(Readable):
 
         Never needed for correct results. `progress` is called with the name of each step."""
         self._check_writable()
-        self._maintenance.optimize(progress or (lambda step: None))
+        shield.run(lambda: self._maintenance.optimize(progress or (lambda step: None)))
 
     def compact(self, path: str | os.PathLike[str] | None = None) -> None:
         """Rewrites the database to the smallest file: in place, atomically, or to `path`.

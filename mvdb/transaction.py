@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mvdb import encoding, inputs
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
-from mvdb.errors import ClosedError, DuplicateIdError, Error, InvalidInputError
+from mvdb.encoding import EncoderIdentity
+from mvdb.errors import (
+    ClosedError,
+    DuplicateIdError,
+    Error,
+    InvalidInputError,
+    StorageFullError,
+)
 from mvdb.index import id_table
 from mvdb.index.state import State
 from mvdb.index.writing import IndexWriter
+from mvdb.journal import Change, Journal
 from mvdb.reading import Readable
+from mvdb.storage import shield
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.types import Fetch, Metadata
 
@@ -22,6 +31,10 @@ if TYPE_CHECKING:
     from mvdb.database import Database
 
 Texts = str | Sequence[str | None] | None
+T = TypeVar("T")
+
+_UNFINISHED = Error("it was interrupted")
+
 MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 
 
@@ -31,7 +44,10 @@ class Transaction(Readable):
     Made by `Database.transaction()` and used as a context manager by one thread: leaving the block
     commits, an exception rolls back. `search`, `get` and the other reading methods see the
     transaction's own writes. A write that fails dooms the whole transaction, even when its
-    exception is caught inside the block: the commit then raises, and nothing is kept."""
+    exception is caught inside the block: the commit then raises, and nothing is kept.
+
+    Another thread than the one that began it gets WrongThreadError, and changes nothing. One that
+    nobody holds any more is rolled back."""
 
     def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
         self.dim = database.dim
@@ -45,6 +61,7 @@ class Transaction(Readable):
         self._finished = False
         self._committed = False
         self._failure: BaseException | None = None
+        self._journal = None if txn.is_roomy else Journal(writer.folder)
 
     def __enter__(self) -> Transaction:
         return self
@@ -69,7 +86,7 @@ class Transaction(Readable):
                 yield pair
             return
         self._check_open()
-        yield self._txn, self._writer.state()
+        yield self._txn, self._perform(IndexWriter.state)
 
     def __contains__(self, id: object) -> bool:
         # Unlike other reads this needs no segments, so nothing has to be flushed for it.
@@ -105,12 +122,48 @@ class Transaction(Readable):
 
     @contextmanager
     def _write(self) -> Iterator[None]:
+        self._txn.check_thread()
         self._check_open()
+        # Before, not after the failure: an exception of a signal handler may come anywhere.
+        self._failure = _UNFINISHED
         try:
             yield
         except BaseException as error:
             self._failure = error
             raise
+        self._failure = None
+
+    # ---- a map that gets full ----
+
+    def _change(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Makes a change, `function` of the module level with the writer and these arguments."""
+        change = Change(function, arguments)
+        result: T = self._perform(change)
+        if self._journal is not None:
+            self._journal.add(change)
+        return result
+
+    def _perform(self, function: Callable[[IndexWriter], T]) -> T:
+        """What `function` does with the writer; when the map is full for it, in a larger one, after
+        all changes so far."""
+        behind = False
+        while True:
+            try:
+                if behind:
+                    shield.run(self._begin_again)
+                return function(self._writer)
+            except StorageFullError:
+                if self._journal is None or not self._txn.full:
+                    raise
+                behind = True
+
+    def _begin_again(self) -> None:
+        assert self._journal is not None
+        self._writer.close()
+        self._txn.begin_again()
+        self._writer = self._database._new_writer(self._txn)
+        for change in self._journal.changes():
+            change(self._writer)
 
     # ---- writes ----
 
@@ -140,7 +193,7 @@ class Transaction(Readable):
         """Deletes documents; see `Database.delete`."""
         with self._write():
             keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
-            return sum(self._writer.delete(key) for key in dict.fromkeys(keys))
+            return sum(self._change(IndexWriter.delete, key) for key in dict.fromkeys(keys))
 
     def _store(
         self,
@@ -168,12 +221,14 @@ class Transaction(Readable):
             vectors = inputs.DocumentVectors(embeddings, names, single, self.dim)
             for name, key in zip(names, keys, strict=True):
                 if replace:
-                    self._writer.delete(key)
+                    self._change(IndexWriter.delete, key)
                 elif id_table.get(self._txn, key) is not None:
                     raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
             for batch in vectors.batches():
                 span = slice(batch.first, batch.first + len(batch.lengths))
-                self._writer.append(keys[span], batch.lengths, batch.flat, stored[span])
+                self._change(
+                    IndexWriter.append, keys[span], batch.lengths, batch.flat, stored[span]
+                )
 
     def _encode(
         self, names: list[Id], stored: list[tuple[bytes | None, bytes | None]]
@@ -188,7 +243,7 @@ class Transaction(Readable):
         identity = encoding.load(self._txn)
         vectors = self._encoder.documents(texts, identity)
         if identity is None and self._encoder.identity is not None:
-            encoding.store(self._txn, self._encoder.identity)
+            self._change(_store_encoder, self._encoder.identity)
         return vectors
 
     @property
@@ -203,18 +258,29 @@ class Transaction(Readable):
 
         Raises StorageFullError or WriteFailedError when the system cannot write; the transaction is
         rolled back then."""
+        self._txn.check_thread()
+        shield.run(self._commit)
+
+    def _commit(self) -> None:
         try:
             self._check_open()
-            self._writer.finish()
-            self._txn.commit()
+            self._perform(self._finish)
         except BaseException:
-            self.rollback()
+            self._roll_back()
             raise
         self._committed = True
         self._end()
 
+    def _finish(self, writer: IndexWriter) -> None:
+        writer.finish()
+        self._txn.commit()
+
     def rollback(self) -> None:
         """Forgets all changes. Harmless when the transaction is finished."""
+        self._txn.check_thread()
+        shield.run(self._roll_back)
+
+    def _roll_back(self) -> None:
         if not self._finished:
             self._txn.abort()
             self._end()
@@ -222,4 +288,10 @@ class Transaction(Readable):
     def _end(self) -> None:
         self._finished = True
         self._writer.close()
+        if self._journal is not None:
+            self._journal.close()
         self._database._transaction_ended(committed=self._committed)
+
+
+def _store_encoder(writer: IndexWriter, identity: EncoderIdentity) -> None:
+    encoding.store(writer.txn, identity)

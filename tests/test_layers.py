@@ -24,7 +24,7 @@ MAX_LINES = 600
 BASE = {"errors"}
 STORED = {"errors", "core", "storage", "catalogue"}
 INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "index"}
-READABLE = {*INDEXED, "reading"}
+READABLE = {*INDEXED, "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": STORED,
     "arrow": STORED,
     "querypool": STORED,
+    "journal": BASE,
     "index": {*STORED, "types", "settings"},
     "reading": INDEXED,
     "snapshot": READABLE,

@@ -32,6 +32,7 @@ from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import Batch, Pending, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, Listing, Sealed, SegmentWriter
 from mvdb.index.state import TOMBSTONES, State, open_state, store_live
+from mvdb.storage import shield
 from mvdb.storage.environment import WriteTransaction
 
 TRAIN_DOCUMENTS = 1000
@@ -64,7 +65,7 @@ class IndexWriter:
         self._manifest = base.manifest
         self._dim = dim
         self._bits = bits
-        self._folder = folder
+        self.folder = folder
         self._executor = executor
         self._budget = budget
         self._pending: Pending | None = None
@@ -94,7 +95,7 @@ class IndexWriter:
             id_table.put(self.txn, key, first + i)
             documents.append(PendingDocument(first + i, key, int(lengths[i]), *stored[i]))
         if self._pending is None:
-            self._pending = Pending(self._folder, self._dim, self._budget.pending // 2)
+            self._pending = Pending(self.folder, self._dim, self._budget.pending // 2)
         self._pending.append(documents, vectors)
         self._manifest = replace(
             self._manifest,
@@ -103,7 +104,7 @@ class IndexWriter:
         )
         self._state = None
         if self._is_full(self._pending):
-            self.flush()
+            shield.run(self.flush)
 
     def _is_full(self, pending: Pending) -> bool:
         size = pending.n_tokens * self._dim * 2
@@ -148,10 +149,12 @@ class IndexWriter:
 
     def state(self) -> State:
         """The state with all changes so far, for reading inside the transaction."""
-        if self._state is None:
-            self.flush()
-            self._state = self._open_state()
-        return self._state
+        return self._state or shield.run(self._flushed_state)
+
+    def _flushed_state(self) -> State:
+        self.flush()
+        self._state = state = self._open_state()
+        return state
 
     def _open_state(self) -> State:
         return open_state(
@@ -257,7 +260,7 @@ class IndexWriter:
         codec = self._codec()
         if codec is None or n_tokens < merging.LISTED_TOKENS:
             return number, None
-        return number, Listing(codec, self._folder, self._budget.postings)
+        return number, Listing(codec, self.folder, self._budget.postings)
 
     # ---- training ----
 

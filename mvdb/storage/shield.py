@@ -19,6 +19,7 @@ import os
 import threading
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -96,11 +97,11 @@ class _Shield:
 _shield = _Shield()
 
 
-def run(function: Callable[[], T]) -> T:
+def run(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
     """The result of ``function``, run to its end even if the main thread is interrupted.
 
-    Raises what it raises; after an interruption what has interrupted, with the step done or undone
-    as a whole."""
+    Raises what it raises; after an interruption what has interrupted, with the step done as a whole
+    or not at all. ``undo`` is then called with a result that nobody gets."""
     shield = _shield
     if not shield.is_needed():
         return function()
@@ -118,6 +119,8 @@ def run(function: Callable[[], T]) -> T:
             step.cancelled = True
     failure = step.error if interruption is None else interruption
     try:
+        if interruption is not None and step.error is None and undo is not None:
+            run(partial(undo, step.result))
         if failure is not None:
             raise failure
         result: T = step.result

@@ -203,12 +203,13 @@ class WriteTransaction(ReadTransaction):
     collect it.
     """
 
-    __slots__ = ("_broken", "_thread", "full")
+    __slots__ = ("_broken", "_is_open", "_thread", "full")
 
     def __init__(self, owner: Owner, txn: Any, visit: Visit) -> None:
         super().__init__(owner, txn, visit)
         self._broken: Exception | None = None
         self._thread = shield.caller()
+        self._is_open = True
         self.full = False
         """Whether the map was full: then `begin_again` helps."""
 
@@ -222,11 +223,12 @@ class WriteTransaction(ReadTransaction):
         trace: TracebackType | None = None,
         /,
     ) -> None:
-        if self._txn is None:
+        if not self._is_open:
             return
-        if kind is None:
-            self.commit()
-        else:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
             self.abort()
 
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
@@ -297,9 +299,9 @@ class WriteTransaction(ReadTransaction):
         self.full = False
         try:
             self._txn = self._owner.begin_again()
-        finally:
-            if self._txn is None:
-                self._owner.end_write(self._visit)
+        except BaseException:
+            self._end()
+            raise
 
     @property
     def is_roomy(self) -> bool:
@@ -307,7 +309,9 @@ class WriteTransaction(ReadTransaction):
         return self._owner.is_roomy()
 
     def commit(self) -> None:
-        """Make all writes visible and, as the durability promises, permanent."""
+        """Make all writes visible and, as the durability promises, permanent.
+
+        When the map is `full` it can `begin_again`; any other failure is the end."""
         self._writable()
         self.check_thread()
         shield.run(self._commit)
@@ -316,63 +320,63 @@ class WriteTransaction(ReadTransaction):
         shield.check()
         try:
             self._owner.refuse_if_displaced()
-        except Error:
-            self._close()
-            raise
-        txn, self._txn = self._txn, None
-        try:
-            self._owner.commit(txn)
+            self._owner.commit(self._txn)
         except Error as error:
             self.full = isinstance(error.__cause__, lmdb.MapFullError)
+            if not self.full:
+                self._close()
             raise
-        finally:
-            # By this thread, which holds liblmdb's mutex: a traceback may keep the transaction, and
-            # another thread drop that.
-            with suppress(lmdb.Error):
-                txn.abort()
-            self._owner.end_write(self._visit)
+        self._txn = None
+        self._end()
 
     def abort(self) -> None:
         """Undo all writes. Idempotent, and a no-op after `commit`."""
         self.close()
 
     def close(self) -> None:
-        if self._txn is None:
+        if not self._is_open:
             return
         if not self._owner.in_own_process():
-            self._txn = None
+            self._txn, self._is_open = None, False
             return
         self.check_thread()
         shield.run(self._close)
 
     def _close(self) -> None:
-        if self._txn is not None:
+        if self._is_open:
             try:
                 self._roll_back()
             finally:
-                self._owner.end_write(self._visit)
+                self._end()
+
+    def _end(self) -> None:
+        self._is_open = False
+        self._owner.end_write(self._visit)
 
     def __del__(self) -> None:
-        if getattr(self, "_txn", None) is not None and self._owner.in_own_process():
+        if getattr(self, "_is_open", False) and self._owner.in_own_process():
             self._owner.lost_write()
 
     def check_thread(self) -> None:
         """Raises `WrongThreadError` unless this thread began the transaction."""
         caller = shield.caller()
-        if self._txn is not None and caller is not self._thread:
+        if self._is_open and caller is not self._thread:
             raise WrongThreadError(
                 f"{self._owner.path}: this write transaction was begun by thread "
                 f"{self._thread.name!r} and can be ended by it alone, not by {caller.name!r}"
             )
 
     def _roll_back(self) -> None:
+        """Here, by the thread that holds liblmdb's mutex, and not where a traceback that keeps the
+        raw transaction is dropped."""
         txn, self._txn = self._txn, None
         self._owner.let_go()
         # py-lmdb's abort of a write transaction waits until no thread is inside a call into
         # liblmdb, which under busy readers took a minute. Letting go of the last reference aborts
         # at once.
-        if sys.getrefcount(txn) > 2:  # a cursor or a traceback has one, too
-            txn.abort()
+        if txn is not None and sys.getrefcount(txn) > 2:  # a cursor or a traceback has one, too
+            with suppress(lmdb.Error):
+                txn.abort()
 
     def _writable(self) -> Any:
         shield.check()

@@ -1,0 +1,70 @@
+"""The changes of an open transaction, kept to be made again.
+
+liblmdb cannot enlarge its map within a transaction. Where address space is scarce one may fill the
+map in its midst; then it is rolled back, the map grows, and its changes are made again. Vectors are
+kept as float16, in which form they wait for their segment in any case.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MEMORY: Final = 16 << 20
+"""Bytes kept in memory; more of them go to a temporary file."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A function of the module level, to be called with what is changed and these arguments."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def __call__(self, subject: Any) -> Any:
+        return self.function(subject, *self.arguments)
+
+
+class Journal:
+    """Changes in their order. Used by one thread; not persistent."""
+
+    def __init__(self, folder: str) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY, dir=folder)  # noqa: SIM115
+
+    def add(self, change: Change) -> None:
+        """Keeps a change."""
+        self._file.seek(0, 2)
+        kept = tuple(_narrow(argument) for argument in change.arguments)
+        pickle.dump(Change(change.function, kept), self._file, pickle.HIGHEST_PROTOCOL)
+
+    def changes(self) -> Iterator[Change]:
+        """All changes from the first one on."""
+        end = self._file.seek(0, 2)
+        self._file.seek(0)
+        while self._file.tell() < end:
+            change = pickle.load(self._file)  # written above, by this process
+            yield Change(change.function, tuple(_widen(one) for one in change.arguments))
+
+    def close(self) -> None:
+        """Gives the temporary file back."""
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    rows: NDArray[np.float16]
+
+
+def _narrow(argument: Any) -> Any:
+    is_vectors = isinstance(argument, np.ndarray) and argument.dtype == np.float32
+    return _Vectors(argument.astype(np.float16)) if is_vectors else argument
+
+
+def _widen(argument: Any) -> Any:
+    return argument.rows.astype(np.float32) if isinstance(argument, _Vectors) else argument
