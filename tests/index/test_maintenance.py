@@ -14,6 +14,7 @@ import mvdb
 from mvdb import maintenance
 from mvdb.index import unfinished
 from mvdb.index.merge import Merge
+from mvdb.storage import shield
 from tests.index.files import (
     DIM,
     LISTED,
@@ -95,7 +96,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
         for parts in original(self):
-            if threading.current_thread() is not threading.main_thread():
+            if shield.caller() is not threading.main_thread():
                 go.wait(0.3)
             yield parts
 
