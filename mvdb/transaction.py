@@ -222,4 +222,5 @@ class Transaction(Readable):
     def _end(self) -> None:
         self._finished = True
         self._writer.close()
-        self._database._transaction_ended(committed=self._committed)
+        if self._committed:
+            self._database._maintenance.committed()
