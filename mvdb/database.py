@@ -6,7 +6,6 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +29,9 @@ from mvdb.storage import shield
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
 from mvdb.types import InsertProgress, Report, Stats
+from mvdb.workers import BUILDING
 
 Progress = Callable[[str], None]
-
-BUILD_THREADS = 8
 
 
 def open(
@@ -158,10 +156,8 @@ class Database(Readable):
         self._budget = Budget(memory)
         self._queries = QueryPool(self._budget.queries)
         self._prefetcher = Prefetcher(prefetch)
-        self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._transactions = 0
         with environment.read() as txn:
             stored = settings.load(txn)
             problem = encoder.mismatch(encoding.load(txn))
@@ -177,7 +173,6 @@ class Database(Readable):
             environment,
             self._cache,
             self._new_writer,
-            self._build_executor,
             self._budget,
             in_background=background and not readonly,
         )
@@ -222,8 +217,6 @@ class Database(Readable):
         self._maintenance.stop()
         self._environment.close()
         self._cache.clear()
-        self._prefetcher.close()
-        self._release_executor()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -240,13 +233,6 @@ class Database(Readable):
         with self._environment.read() as txn:
             yield txn, self._cache.state(txn)
 
-    def _build_executor(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                workers = min(BUILD_THREADS, os.cpu_count() or 1)
-                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="mvdb")
-            return self._executor
-
     # ---- writing ----
 
     def transaction(self, timeout: float | None = None) -> Transaction:
@@ -258,18 +244,12 @@ class Database(Readable):
         return shield.run(lambda: self._begin(timeout), Transaction.rollback)
 
     def _begin(self, timeout: float | None) -> Transaction:
-        with self._lock:
-            self._transactions += 1
+        with self._maintenance.before_writing():
+            txn = self._environment.write(timeout=timeout)
         try:
-            with self._maintenance.before_writing():
-                txn = self._environment.write(timeout=timeout)
-            try:
-                return Transaction(self, txn, self._new_writer(txn))
-            except BaseException:
-                txn.abort()
-                raise
+            return Transaction(self, txn, self._new_writer(txn))
         except BaseException:
-            self._transaction_ended()
+            txn.abort()
             raise
 
     def _new_writer(self, txn: WriteTransaction) -> IndexWriter:
@@ -279,26 +259,9 @@ class Database(Readable):
             dim=self.dim,
             bits=self.bits,
             folder=str(self.path.absolute().parent),
-            executor=self._build_executor,
+            executor=BUILDING,
             budget=self._budget,
         )
-
-    def _transaction_ended(self, *, committed: bool = False) -> None:
-        with self._lock:
-            self._transactions -= 1
-        if committed:
-            self._maintenance.committed()
-        self._release_executor()
-
-    def _release_executor(self) -> None:
-        """Ends the threads that build segments, once the database is closed and no transaction
-        needs them any more: one that is open when another thread calls `close` may finish."""
-        with self._lock:
-            if not self._closed or self._transactions:
-                return
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown()
 
     def insert(
         self,
@@ -416,6 +379,7 @@ class Database(Readable):
             bytes=sizes,
             file_bytes=self._environment.size(),
             encoder=None if encoder is None else encoder.name,
+            maintenance_error=self._maintenance.error,
         )
 
     # ---- maintenance ----

@@ -4,26 +4,35 @@ Work is done in steps, each a transaction of its own, in a background thread aft
 commits, or in `optimize()`. Between steps other writers go first; readers never wait. A crash
 between steps costs the work of one merge: what it had stored is listed as unfinished and removed
 later.
+
+The background thread of a database is there while there is work. What is to be looked at later,
+after opening and after a failure, is an appointment of the process's scheduler. At the
+interpreter's end all threads are stopped before the files are closed.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mvdb.errors import BusyError, ClosedError, Error
+from mvdb import workers
+from mvdb.errors import BusyError, ClosedError
 from mvdb.index import extending, manifest, merging, unfinished
 from mvdb.index.budget import Budget
-from mvdb.index.manifest import SegmentInfo
-from mvdb.index.merge import Merge
+from mvdb.index.manifest import Manifest, SegmentInfo
+from mvdb.index.merge import Merge, SegmentGone
 from mvdb.index.state import State, StateCache
 from mvdb.index.writing import IndexWriter
+from mvdb.scheduler import LATER, Appointment
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 
 Progress = Callable[[str], None]
@@ -37,10 +46,27 @@ OPENING_SECONDS = 5.0
 """The background begins so long after opening, for the sake of processes that live for a moment."""
 PATIENCE_SECONDS = 600.0
 """An unfinished merge that was not heard of for so long belongs to a process that is gone."""
+RETRY_SECONDS = 60.0
+"""Pause after the first failure in the background; it doubles with each that follows."""
+LONGEST_RETRY_SECONDS = 3600.0
+EXIT_SECONDS = 60.0
+"""How long the interpreter's end waits for threads. They need the time of a step; one that hangs in
+the system must not keep the process."""
+ATTEMPTS = 3
+"""How often `optimize` begins the same merge while other processes make it give up."""
 
 
-class _Interrupted(Exception):
-    """The database is being closed."""
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in the background: when, in seconds since 1970, and at which step."""
+
+    when: float
+    step: str
+    error: str
+
+    def __str__(self) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.when))
+        return f"{moment}, {self.step}: {self.error}"
 
 
 class _Inline(Executor):
@@ -65,7 +91,6 @@ class Maintenance:
         environment: Environment,
         cache: StateCache,
         new_writer: Callable[[WriteTransaction], IndexWriter],
-        executor: Callable[[], Executor],
         budget: Budget,
         *,
         in_background: bool,
@@ -73,17 +98,25 @@ class Maintenance:
         self._environment = environment
         self._cache = cache
         self._new_writer = new_writer
-        self._executor = executor
         self._budget = budget
         self._in_background = in_background
         self._thread: threading.Thread | None = None
-        self._is_waiting = False  # the thread, for the time after opening to pass
+        self._is_at_work = False  # the thread; it looks once more before it stops being so
+        self._again = False  # something was committed since it began to look
+        self._appointment: Appointment | None = None
+        self._step_name = ""  # of the thread
+        self._failure: Failure | None = None
+        self._pause = 0.0
+        self._make_locks()
+        _all.add(self)
+        self._stopping = _ending
+
+    def _make_locks(self) -> None:
         self._working = threading.Lock()  # held by whoever does maintenance
         self._extending = threading.Lock()
         self._turn = threading.Condition()
         self._writers = 0  # that wait or write
         self._in_step = False
-        self._stopping = False
 
     # ---- the others ----
 
@@ -104,52 +137,156 @@ class Maintenance:
         """After opening: begins to work in the background by and by, if anything is due then and no
         other process seems to be at it."""
         if self._in_background:
-            self._is_waiting = True
-            self._start()
+            self._look_later(OPENING_SECONDS)
 
     def committed(self) -> None:
-        """After a commit: begins to work in the background if anything is due."""
+        """After a commit: begins to work in the background if anything is due. Raises nothing: the
+        commit has succeeded, whatever comes after it."""
         if not self._in_background or self._stopping:
             return
+        if self._failure is not None and self._appointment is not None:
+            return  # it is tried again, but not at each commit
         with self._turn:
-            is_alive = self._thread is not None and self._thread.is_alive()
-            if is_alive and not self._is_waiting:
+            if self._is_at_work:
+                self._again = True
                 return
-            try:
-                if not self._is_due():
-                    return
-            except Error:
-                return  # the commit has succeeded, whatever comes after it
-            if self._is_waiting:
-                self._is_waiting = False
-                self._turn.notify_all()
-            else:
-                self._start()
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
-        self._thread.start()
+        self._begin_if_due()
 
     def keep_up(self) -> None:
         """Between the transactions of a stream of documents, which leaves the background little
         time: adds the centroids that are due, for the next ones to use."""
-        with suppress(_Interrupted):
-            self._extend(self._executor())
+        with suppress(ClosedError):
+            self._extend(workers.BUILDING)
 
     def stop(self) -> None:
         """Ends the background thread after its present step. What it was at is left unfinished."""
+        thread = self._tell_to_stop()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    @property
+    def error(self) -> str | None:
+        """The last failure in the background, if nothing has succeeded since."""
+        failure = self._failure
+        return None if failure is None else str(failure)
+
+    # ---- the background ----
+
+    def _tell_to_stop(self) -> threading.Thread | None:
         with self._turn:
             self._stopping = True
             self._turn.notify_all()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            appointment, self._appointment = self._appointment, None
+        if appointment is not None:
+            LATER.cancel(appointment)
+        return self._thread
+
+    def _look_later(self, seconds: float) -> None:
+        look = weakref.WeakMethod(self._look)  # a handle that nobody has any more is let go
+
+        def function() -> None:
+            method = look()
+            if method is not None:
+                method()
+
+        try:
+            appointment = LATER.call_later(seconds, function)
+        except RuntimeError as error:  # the system has no thread: the next commit looks
+            self._appointment = None
+            self._note("starting", error)
+            return
+        with self._turn:
+            if not self._stopping:
+                self._appointment = appointment
+                return
+        LATER.cancel(appointment)
+
+    def _look(self) -> None:
+        """Some time after opening or after a failure. What other processes have begun is left to
+        them, unless this one has failed: what is begun then may be its own."""
+        if self._failure is None:
+            try:
+                with self._environment.read() as txn:
+                    is_others = unfinished.is_at_work(txn, PATIENCE_SECONDS)
+            except Exception as error:
+                self._failed("looking for work", error)
+                return
+            if is_others:
+                self._look_later(PATIENCE_SECONDS)
+                return
+        self._begin_if_due()
+
+    def _begin_if_due(self) -> None:
+        try:
+            if self._is_due():
+                self._start()
+            else:
+                self._succeeded()
+        except Exception as error:
+            self._failed("looking for work", error)
+
+    def _is_due(self) -> bool:
+        with self._environment.read() as txn:
+            current = manifest.load(txn)
+        return extending.is_due(current) or merging.plan(current, None) is not None
+
+    def _start(self) -> None:
+        with self._turn:
+            self._again = True
+            if self._stopping or self._is_at_work:
+                return
+            thread = threading.Thread(target=self._run, name="mvdb-maintenance", daemon=True)
+            thread.start()
+            self._thread, self._is_at_work = thread, True
+            appointment, self._appointment = self._appointment, None
+        if appointment is not None:
+            LATER.cancel(appointment)
+
+    def _run(self) -> None:
+        """What the background thread does: one processor at most, after all others."""
+        _lower_priority()
+        try:
+            with self._working:
+                while self._goes_on():
+                    while self._do_one(merging.plan):
+                        pass
+            self._succeeded()
+        except BaseException as error:  # kept: nobody else would be told
+            with self._turn:
+                self._is_at_work = False
+            self._failed(self._step_name, error)
+
+    def _goes_on(self) -> bool:
+        """Whether something was committed since the thread last began to look for work."""
+        with self._turn:
+            self._is_at_work, self._again = self._again and not self._stopping, False
+            return self._is_at_work
+
+    def _failed(self, step: str, error: BaseException) -> None:
+        """Keeps a failure, and tries again after a pause."""
+        if self._stopping:
+            return
+        self._note(step, error)
+        self._pause = min(max(RETRY_SECONDS, 2 * self._pause), LONGEST_RETRY_SECONDS)
+        self._look_later(self._pause)
+
+    def _note(self, step: str, error: BaseException) -> None:
+        self._failure = Failure(time.time(), step, f"{type(error).__name__}: {error}")
+
+    def _succeeded(self) -> None:
+        self._failure, self._pause = None, 0.0
 
     # ---- the work ----
 
     def _check(self) -> None:
         if self._stopping:
-            raise _Interrupted
+            raise ClosedError("the database is being closed; open it again")
+
+    def _breathe(self) -> None:
+        """Between documents: ends here when the database is closed."""
+        self._check()
+        # A waiting thread gets the interpreter only when it is really let go for a moment.
+        time.sleep(BREATH_SECONDS)
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
@@ -162,30 +299,6 @@ class Maintenance:
         self._check()
         with self._reading() as both:
             yield both
-
-    def _is_due(self) -> bool:
-        with self._environment.read() as txn:
-            current = manifest.load(txn)
-        return extending.is_due(current) or merging.plan(current, None) is not None
-
-    def _is_due_after_opening(self) -> bool:
-        """Whether earlier commits have left work; waits for the time after opening to pass, and
-        for a process that is at it to end or to be gone; or for a commit."""
-        seconds = OPENING_SECONDS
-        while self._wait(seconds):
-            with self._environment.read() as txn:
-                is_others = unfinished.is_at_work(txn, PATIENCE_SECONDS)
-            if not is_others:
-                with self._turn:
-                    self._is_waiting = False
-                return self._is_due()
-            seconds = PATIENCE_SECONDS
-        return not self._stopping
-
-    def _wait(self, seconds: float) -> bool:
-        """False when a commit or closing cut it short."""
-        with self._turn:
-            return not self._turn.wait_for(lambda: self._stopping or not self._is_waiting, seconds)
 
     @contextmanager
     def _step(self) -> Iterator[IndexWriter]:
@@ -207,8 +320,7 @@ class Maintenance:
         while True:
             with self._turn:
                 self._turn.wait_for(lambda: self._writers == 0 or self._stopping)
-                if self._stopping:
-                    raise ClosedError("the database is being closed; open it again")
+                self._check()
                 self._in_step = True
             try:
                 return self._environment.write(timeout=ATTEMPT_SECONDS)
@@ -223,26 +335,12 @@ class Maintenance:
             self._in_step = False
             self._turn.notify_all()
 
-    def _run(self) -> None:
-        """What the background thread does: one processor at most, after all others."""
-        _lower_priority()
-        try:
-            if self._is_waiting and not self._is_due_after_opening():
-                return
-            with self._working:
-                while not self._stopping and self._do_one(merging.plan, _breathe):
-                    pass
-        except _Interrupted:
-            pass
-        except (Error, OSError):
-            # The file takes no writes any more, is damaged or was closed: who uses it will be told
-            # by what they do themselves.
-            pass
-
     def optimize(self, progress: Progress) -> None:
-        """Everything that can be done, down to the fewest segments, in the calling thread.
+        """Everything that can be done for what is stored now, down to the fewest segments, in the
+        calling thread.
 
-        Raises BusyError when this thread has a write transaction open."""
+        Raises BusyError when this thread has a write transaction open, or other processes keep
+        ending its merges; ClosedError when the database is closed meanwhile."""
         self._environment.refuse_if_writing()
         with self._working:
             with self._step() as writer:
@@ -251,21 +349,37 @@ class Maintenance:
                     progress("training")
                     writer.train()
             with self._reading() as (_, state):
-                due = extending.is_due(state.manifest)
-            if due:
+                current = state.manifest
+            if extending.is_due(current):
                 progress("training")
-                self._extend(self._executor())
-            while (run := self._runs(merging.everything)) is not None:
-                progress("merging")
-                # Given up when another process was first: then there is less left to do.
-                self._merge(run, _breathe)
+                self._extend(workers.BUILDING)
+            self._merge_everything(_everything_of(current), progress)
+        self._succeeded()
 
-    def _do_one(self, plan: merging.Plan, breathe: Callable[[], None]) -> bool:
+    def _merge_everything(self, plan: merging.Plan, progress: Progress) -> None:
+        given_up: list[SegmentInfo] = []
+        attempts = 0
+        while (run := self._runs(plan)) is not None:
+            progress("merging")
+            if self._merge(run):
+                continue
+            # Given up when another process was first: then there is less left to do.
+            attempts = attempts + 1 if run == given_up else 1
+            given_up = run
+            if attempts == ATTEMPTS:
+                raise BusyError(
+                    f"{self._environment.path}: other processes ended the same merge {ATTEMPTS} "
+                    "times; let one process at a time optimise the file"
+                )
+
+    def _do_one(self, plan: merging.Plan) -> bool:
         """One piece of work; False when nothing is due."""
+        self._step_name = "adding centroids"
         if self._extend(_Inline(self._check)):
             return True
+        self._step_name = "merging"
         run = self._runs(plan)
-        return run is not None and self._merge(run, breathe)
+        return run is not None and self._merge(run)
 
     def _runs(self, plan: merging.Plan) -> list[SegmentInfo] | None:
         with self._reading() as (_, state):
@@ -283,13 +397,13 @@ class Maintenance:
                 writer.extend(extension)
             return True
 
-    def _merge(self, infos: list[SegmentInfo], breathe: Callable[[], None]) -> bool:
+    def _merge(self, infos: list[SegmentInfo]) -> bool:
         """Merges segments; False when it was abandoned."""
         with self._step() as writer:
             unfinished.remove_all(writer.txn, PATIENCE_SECONDS)
             segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
             unfinished.add(writer.txn, segment.segment)
-        merge = Merge(infos, segment, code_bytes, self._reading_step, breathe)
+        merge = Merge(infos, segment, code_bytes, self._reading_step, self._breathe)
         try:
             for parts in merge.steps():
                 if not parts:
@@ -300,7 +414,7 @@ class Maintenance:
                     writer.store(parts)
             with self._step() as writer:
                 return self._publish(writer, merge)
-        except LookupError:
+        except SegmentGone:
             return False  # another process merged these segments
         finally:
             segment.close()
@@ -322,6 +436,47 @@ def _lower_priority() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def _breathe() -> None:
-    # A waiting thread gets the interpreter only when it is really let go for a moment.
-    time.sleep(BREATH_SECONDS)
+def _everything_of(then: Manifest) -> merging.Plan:
+    """The plan of `merging.everything` for what there was then. What is added or deleted meanwhile
+    is left for the next time: else there would always be something, and no end."""
+
+    def plan(current: Manifest, budget: int | None) -> list[int] | None:
+        # Segments are in the order of document numbers, so these are the first ones.
+        old = tuple(
+            replace(info, n_deleted=0) if info.id >= then.next_segment else info
+            for info in current.segments
+            if info.last < then.next_document
+        )
+        return merging.everything(replace(current, segments=old), budget)
+
+    return plan
+
+
+# ---- all of the process ----
+
+_all: weakref.WeakSet[Maintenance] = weakref.WeakSet()
+_ending = False
+
+
+def _stop_all_at_exit() -> None:
+    """A thread that is in the middle of a call when the interpreter takes itself apart aborts the
+    process. Registered after `mvdb.storage.registry` has registered the closing of the files, so
+    called before that."""
+    global _ending
+    _ending = True  # read by a database that is opened now, after it has joined `_all`
+    LATER.stop(EXIT_SECONDS)
+    threads = [one._tell_to_stop() for one in list(_all)]
+    workers.join([one for one in threads if one is not None], EXIT_SECONDS)
+    workers.stop_all(EXIT_SECONDS)
+
+
+def _forget_all_in_child() -> None:
+    """After `fork` the child has none of the threads, and locks as they were at that moment."""
+    for one in _all:
+        one._make_locks()
+        one._stopping, one._is_at_work, one._appointment, one._thread = True, False, None, None
+
+
+atexit.register(_stop_all_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all_in_child)

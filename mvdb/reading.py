@@ -6,7 +6,6 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -26,6 +25,7 @@ from mvdb.index.training import ROTATION_SEED
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Document, Explanation, Fetch, Hit, Metadata, Profile
+from mvdb.workers import Workers
 
 IDS_PER_READ = 1024
 
@@ -129,7 +129,7 @@ class Readable(ABC):
             if n_threads <= 1:
                 results = [run(vectors) for vectors in matrices]
             else:
-                with ThreadPoolExecutor(n_threads) as executor:
+                with Workers(n_threads, "mvdb-search") as executor:
                     results = list(executor.map(run, matrices))
         return [self._hits(state, found) for found in results]
 

@@ -290,7 +290,8 @@ class Transaction(Readable):
         self._writer.close()
         if self._journal is not None:
             self._journal.close()
-        self._database._transaction_ended(committed=self._committed)
+        if self._committed:
+            self._database._maintenance.committed()
 
 
 def _store_encoder(writer: IndexWriter, identity: EncoderIdentity) -> None:

@@ -164,7 +164,9 @@ class Stats:
             training time (1.0: no drift).
         bytes: bytes in the file by part.
         file_bytes: the file's size.
-        encoder: name of the encoder the vectors come from, or None."""
+        encoder: name of the encoder the vectors come from, or None.
+        maintenance_error: the last failure of this handle's background thread: when (UTC), at which
+            step, and the error; None when there was none, or when its work has succeeded since."""
 
     documents: int
     tokens: int
@@ -178,6 +180,7 @@ class Stats:
     bytes: Mapping[str, int]
     file_bytes: int
     encoder: str | None
+    maintenance_error: str | None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ MAX_LINES = 600
 
 BASE = {"errors"}
 STORED = {"errors", "core", "storage", "catalogue"}
-INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "index"}
+INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "workers", "index"}
 READABLE = {*INDEXED, "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -38,12 +38,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arrow": STORED,
     "querypool": STORED,
     "journal": BASE,
-    "index": {*STORED, "types", "settings"},
+    "workers": set(),
+    "scheduler": {"workers"},
+    "index": {*STORED, "types", "settings", "workers"},
     "reading": INDEXED,
     "snapshot": READABLE,
     "transaction": READABLE,
     "streaming": {*READABLE, "arrow", "transaction"},
-    "maintenance": {"errors", "storage", "index"},
+    "maintenance": {"errors", "storage", "index", "scheduler", "workers"},
     "database": {*READABLE, "snapshot", "transaction", "streaming", "maintenance"},
     "repairing": {*READABLE, "snapshot", "transaction", "database"},
     "__init__": {"errors", "types", "snapshot", "transaction", "database", "repairing"},

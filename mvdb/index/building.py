@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -18,28 +15,9 @@ from mvdb.index.pending import BATCH_TOKENS, Batch, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, Sealed, SegmentWriter
 from mvdb.index.state import State
 from mvdb.storage.environment import ReadTransaction
-
-WINDOW = 4
-"""Batches in flight while encoding: bounds memory."""
+from mvdb.workers import ordered_map
 
 Writer = SegmentWriter | OrderedWriter
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def ordered_map(
-    executor: Executor, function: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Result]:
-    """Results in order, with at most WINDOW items in flight."""
-    running: deque[Future[Result]] = deque()
-    source = iter(items)
-    for item in itertools.islice(source, WINDOW):
-        running.append(executor.submit(function, item))
-    while running:
-        result = running.popleft().result()
-        for item in itertools.islice(source, 1):
-            running.append(executor.submit(function, item))
-        yield result
 
 
 def encode(

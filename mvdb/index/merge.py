@@ -24,9 +24,15 @@ STEP_BYTES = 8 << 20
 """Bytes of parts that a step makes, about."""
 STEP_ROWS = 16_384
 BREATH_DOCUMENTS = 64
+CHECKED_DOCUMENTS = 4096
+"""The same where documents are only verified."""
 
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 """A transaction and the state that it sees; segments of the merge are in it."""
+
+
+class SegmentGone(Exception):
+    """A segment of the merge is not in the state any more: another process has merged it."""
 
 
 class Merge:
@@ -77,7 +83,7 @@ class Merge:
 
     def left_of(self, state: State) -> Live | None:
         """Which documents of the new segment, by row, a later state has left of the old ones; None:
-        all. LookupError when one of these is gone."""
+        all. SegmentGone when one of these is gone."""
         parts = []
         for info, rows in zip(self.infos, self._rows, strict=True):
             _, live = _find(state, info.id)
@@ -113,9 +119,13 @@ class Merge:
             points = []
             for info, rows in zip(self.infos, self._rows, strict=True):
                 segment, _ = _find(state, info.id)
+                everything = np.arange(info.n_documents, dtype=np.uint32)
+                for first in range(0, len(everything), CHECKED_DOCUMENTS):
+                    segment.check_records(txn, everything[first : first + CHECKED_DOCUMENTS])
+                    self._breathe()
                 points.append(segment.points(txn)[segment.slots(rows)])
                 dim = segment.dim
-        return order.by_likeness(np.concatenate(points), dim)
+        return order.by_likeness(np.concatenate(points), dim, self._breathe)
 
     def _copy_slots(self) -> Iterator[list[Sealed]]:
         sources = np.repeat(np.arange(len(self.infos)), [len(rows) for rows in self._rows])
@@ -169,4 +179,4 @@ def _find(state: State, segment: int) -> tuple[Segment, Live | None]:
     for i, info in enumerate(state.manifest.segments):
         if info.id == segment:
             return state.segments[i], state.live[i]
-    raise LookupError(f"segment {segment} is gone")
+    raise SegmentGone(f"segment {segment} is gone")

@@ -8,6 +8,7 @@ are more local (docs/engine.md has the figures).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,9 +22,11 @@ ITERATIONS = 4
 _SEED = 1
 
 
-def by_likeness(points: core.Points, dim: int) -> core.Numbers:
+def by_likeness(
+    points: core.Points, dim: int, breathe: Callable[[], None] = lambda: None
+) -> core.Numbers:
     """An order of documents given as int8 points (n, padded): their numbers, uint32 (n,).
-    Deterministic."""
+    Deterministic. breathe: called now and then; may raise to end the work."""
     n_groups = math.isqrt(len(points) // CLUSTER_DOCUMENTS)
     if n_groups < 2:
         return np.arange(len(points), dtype=np.uint32)
@@ -36,6 +39,7 @@ def by_likeness(points: core.Points, dim: int) -> core.Numbers:
     ends = np.cumsum(np.bincount(groups, minlength=n_groups))
     parts = []
     for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+        breathe()
         members = by_group[begin:end]
         parts.append(members[_inside(np.ascontiguousarray(points[members]), dim)])
     return np.concatenate(parts)

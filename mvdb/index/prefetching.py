@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.index.segments import Segment
+from mvdb.workers import Workers
 
 if sys.platform == "win32":
 
@@ -40,6 +40,8 @@ MODES = (HINT, READ, OFF)
 """By hints to the system (madvise, PrefetchVirtualMemory); by threads that touch the pages, where
 the system ignores hints; not at all."""
 READERS = 16
+_READERS = Workers(READERS, "mvdb-read")
+"""Touches pages for all databases of the process, each part in a task of its own."""
 EARLY_UNREAD = 0.05
 """With a smaller share of unread records nothing is asked for before the lists are gathered."""
 MEMORY_QUERIES = 64
@@ -53,14 +55,6 @@ class Prefetcher:
         self.mode = mode
         self._pressed = 0
         self._unread = 1.0  # share of the records needed by recent queries that were not in memory
-        self._readers: ThreadPoolExecutor | None = None
-        if mode == READ:
-            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="mvdb-read")
-
-    def close(self) -> None:
-        """Ends the reading threads."""
-        if self._readers is not None:
-            self._readers.shutdown()
 
     def query(self) -> Fetches:
         """The fetches of a query that begins."""
@@ -85,20 +79,20 @@ class Prefetcher:
     def records(self, segments: core.SegmentList, places: NDArray[np.void]) -> tuple[int, int]:
         """Asks for the records of `places`; reads and bytes."""
         places = places[np.argsort(_keys(places))]
-        if self._readers is None:
+        if self.mode != READ:
             return segments.fetch(places, core.FETCH_HINT)
         parts = np.array_split(places, READERS)
-        done = self._readers.map(lambda part: segments.fetch(part, core.FETCH_TOUCH), parts)
+        done = _READERS.map(lambda part: segments.fetch(part, core.FETCH_TOUCH), parts)
         return _total(done)
 
     def lists(self, segment: Segment, blocks: core.Numbers) -> tuple[int, int]:
         """Asks for blocks of lists; reads and bytes."""
         assert segment.lists is not None
         view = segment.lists.view
-        if self._readers is None:
+        if self.mode != READ:
             return view.fetch(blocks, core.FETCH_HINT)
         parts = np.array_split(blocks, READERS)
-        return _total(self._readers.map(lambda part: view.fetch(part, core.FETCH_TOUCH), parts))
+        return _total(_READERS.map(lambda part: view.fetch(part, core.FETCH_TOUCH), parts))
 
 
 def _total(parts: object) -> tuple[int, int]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
+from mvdb.workers import BUILD_THREADS, ordered_map
 
 CENTROIDS_PER_ROOT = 18
 """K = this times sqrt(tokens)."""
@@ -37,6 +38,8 @@ LEAST_STRANGE = 64
 STRANGERS = 1024
 SLICE_POINTS = 65_536
 """Points that one task assigns to centroids."""
+TASKS = 2 * BUILD_THREADS
+"""Tasks in flight: enough for all threads, while other databases' tasks find their turn."""
 ROTATION_SEED = 0x6D766462
 """Seed of the rotation of every file: kept in each generation, so it may change."""
 
@@ -120,7 +123,7 @@ def extend(
         return spec
     codec = core.Codec(spec)
     slices = [sample[at : at + SLICE_POINTS] for at in range(0, len(sample), SLICE_POINTS)]
-    distances = np.concatenate(list(executor.map(codec.squared_distances, slices)))
+    distances = np.concatenate(list(ordered_map(executor, codec.squared_distances, slices, TASKS)))
     total = distances.sum()
     n = min(len(sample), SAMPLE_PER_CENTROID * wanted, int(np.count_nonzero(distances)))
     if n < wanted:
@@ -154,7 +157,8 @@ def _two_levels(
         return core.kmeans(inside, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
 
     filled = [group for group in range(len(group_rows)) if shares[group] > 0]
-    return _grouped(np.concatenate(list(executor.map(train_group, filled))), dim, seed)
+    rows = np.concatenate(list(ordered_map(executor, train_group, filled, TASKS)))
+    return _grouped(rows, dim, seed)
 
 
 def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Bytes, core.Numbers]:

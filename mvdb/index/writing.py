@@ -6,7 +6,7 @@ its changes of the manifest are in memory until `finish`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -57,7 +57,7 @@ class IndexWriter:
         dim: int,
         bits: int,
         folder: str,
-        executor: Callable[[], Executor],
+        executor: Executor,
         budget: Budget,
     ) -> None:
         self.txn = txn
@@ -215,7 +215,7 @@ class IndexWriter:
         if self._is_trainable() and (n_documents >= TRAIN_DOCUMENTS or n_tokens >= TRAIN_TOKENS):
             self._train(pending)
             return
-        parts = building.encode(pending.batches(), self._codec(), self._executor())
+        parts = building.encode(pending.batches(), self._codec(), self._executor)
         infos = self._write(parts, pending.n_tokens)
         self._manifest = self._manifest.with_segments([*self._manifest.segments, *infos])
         if extending.is_due(self._manifest):
@@ -275,16 +275,15 @@ class IndexWriter:
                 yield from pending.batches()
 
         n_tokens = sum(len(batch.vectors) for batch in batches())
-        executor = self._executor()
         vectors = (batch.vectors for batch in batches())
         sample = training.draw(vectors, n_tokens, TRAINING_SEED, self._dim, self._budget.sample)
-        spec = training.train(sample, self._bits, TRAINING_SEED, executor)
+        spec = training.train(sample, self._bits, TRAINING_SEED, self._executor)
         del sample  # the encoding that follows needs the memory
         old = self._manifest
         generation = old.generation + 1
         self._manifest = replace(old, generation=generation, trained_tokens=n_tokens)
         generations.store(self.txn, generation, spec, {})
-        parts = building.encode(batches(), core.Codec(spec), executor)
+        parts = building.encode(batches(), core.Codec(spec), self._executor)
         infos = self._write(parts, n_tokens)
         for info in old.segments:
             self._remove_segment(info)
@@ -327,7 +326,7 @@ class IndexWriter:
         state = self._open_state()
         self.extend(
             extending.extended(
-                lambda: nullcontext((self.txn, state)), self._executor(), self._budget.sample
+                lambda: nullcontext((self.txn, state)), self._executor, self._budget.sample
             )
         )
 

@@ -63,7 +63,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def at_rest(db: mvdb.Database) -> bool:
     thread = db._maintenance._thread
-    return thread is None or not thread.is_alive() or db._maintenance._is_waiting
+    return thread is None or not thread.is_alive()
 
 
 def in_thread(function: Callable[[], None]) -> Callable[[], None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import mvdb
 from mvdb.cli.commands.options import Commands, add_file, add_json
-from mvdb.cli.console import Console, size
+from mvdb.cli.console import Console, one_line, size
 
 
 def add_parsers(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def _as_json(file: Path, stats: mvdb.Stats) -> dict[str, Any]:
         "drift": stats.drift,
         "bytes": dict(stats.bytes),
         "file_bytes": stats.file_bytes,
+        "maintenance_error": stats.maintenance_error,
     }
 
 
@@ -60,5 +61,7 @@ def _as_text(file: Path, stats: mvdb.Stats) -> str:
         ("drift", f"{stats.drift:.3f}"),
         *((f"  {part}", size(number)) for part, number in stats.bytes.items() if number),
     ]
+    if stats.maintenance_error is not None:
+        rows.append(("failed", one_line(stats.maintenance_error)))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
