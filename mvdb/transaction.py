@@ -35,6 +35,7 @@ class Transaction(Readable):
 
     def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
         self.dim = database.dim
+        self._path = database.path
         self._queries = database._queries
         self._prefetcher = database._prefetcher
         self._encoder = database._encoder
@@ -214,8 +215,9 @@ class Transaction(Readable):
         self._end()
 
     def rollback(self) -> None:
-        """Forgets all changes. Harmless when the transaction is finished."""
-        if not self._finished:
+        """Forgets all changes. Harmless when the transaction is finished, and in a process that was
+        forked meanwhile, where it has no changes."""
+        if not self._finished and self._database._in_own_process():
             self._txn.abort()
             self._end()
 

@@ -23,7 +23,8 @@ MAX_LINES = 600
 
 BASE = {"errors"}
 STORED = {"errors", "core", "storage", "catalogue"}
-INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "index"}
+CHECKED = {"arguments", "settings", "encoding", "inputs"}
+INDEXED = {*STORED, *CHECKED, "types", "querypool", "index"}
 READABLE = {*INDEXED, "reading"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,18 +33,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": BASE,
     "catalogue": BASE,
     "types": {"errors", "catalogue"},
-    "settings": STORED,
-    "encoding": STORED,
+    "arguments": BASE,
+    "settings": {*STORED, "arguments"},
+    "encoding": {*STORED, "arguments"},
     "inputs": STORED,
     "arrow": STORED,
     "querypool": STORED,
     "index": {*STORED, "types", "settings"},
+    "options": {*STORED, *CHECKED, "index"},
     "reading": INDEXED,
     "snapshot": READABLE,
     "transaction": READABLE,
     "streaming": {*READABLE, "arrow", "transaction"},
     "maintenance": {"errors", "storage", "index"},
-    "database": {*READABLE, "snapshot", "transaction", "streaming", "maintenance"},
+    "database": {*READABLE, "options", "snapshot", "transaction", "streaming", "maintenance"},
     "repairing": {*READABLE, "snapshot", "transaction", "database"},
     "__init__": {"errors", "types", "snapshot", "transaction", "database", "repairing"},
     "encoders": {"__init__"},
