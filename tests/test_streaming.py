@@ -16,6 +16,7 @@ import mvdb
 from mvdb import streaming
 from tests.helpers import DIM, FakeEncoder, content, matrix, refused, unit
 from tests.support.killing import ROOT, kill_after_commits
+from tests.support.patience import PATIENCE
 from tests.test_api_write import ArrayLike, Dlpack
 
 HALF = 1e-3
@@ -349,7 +350,7 @@ with mvdb.open(sys.argv[1], dim=8) as db:
         for each in batches(0, 200, 10):
             yield each
             if each["ids"][0] == 150:
-                time.sleep(60)
+                time.sleep(3600)
     db.insert_batches(source(), commit_every=20, progress=lambda done: print(done, flush=True))
 """
 
@@ -402,7 +403,7 @@ def test_other_streams_do_not_import_pyarrow(tmp_path: Path) -> None:
         "assert 'pyarrow' not in sys.modules\n"
     )
     path = str(tmp_path / "a.mvdb")
-    subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, check=True, timeout=PATIENCE)
 
 
 def test_paths_that_cannot_be_read(db: mvdb.Database, tmp_path: Path) -> None:

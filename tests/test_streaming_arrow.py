@@ -533,7 +533,7 @@ import mvdb
 def tell(done):
     print(done, flush=True)
     if done >= 40:
-        time.sleep(60)
+        time.sleep(3600)
 with mvdb.open(sys.argv[1], dim=8) as db:
     db.insert_batches(sys.argv[2], commit_every=10, progress=tell)
 """

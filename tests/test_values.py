@@ -22,6 +22,7 @@ import pytest
 
 import mvdb
 from tests.helpers import DIM, fill, matrix
+from tests.support.patience import PATIENCE
 
 WAYS: list[Callable[[Any], Any]] = [
     *(lambda value, p=p: pickle.loads(pickle.dumps(value, p)) for p in range(6)),
@@ -202,11 +203,11 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
     def hold() -> None:
         with db._lock, db._maintenance._turn:
             held.set()
-            release.wait()
+            release.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait()
+    assert held.wait(PATIENCE)
     try:
         assert run_forked(work) == 0
     finally:
@@ -217,7 +218,7 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
     assert "new" in db
 
 
-def run_forked(work: Callable[[], None], seconds: float = 120) -> int:
+def run_forked(work: Callable[[], None], seconds: float = PATIENCE) -> int:
     """The exit status of a forked child that does the work; it is killed when it takes too long."""
     child = os.fork()
     if child == 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import steps
+from tests.support.patience import PATIENCE
 from tests.support.rights import CAN_GIVE_UP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ def run(name: str, path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -15,6 +15,7 @@ from processes import Child, run
 from mvdb.errors import BusyError, ReadOnlyError
 from mvdb.storage import filelock
 from mvdb.storage.environment import Environment
+from tests.support.patience import PATIENCE
 from tests.support.rights import CAN_GIVE_UP
 
 
@@ -72,7 +73,7 @@ def test_a_writer_that_comes_later_spares_the_readers_pages(path: str) -> None:
         environment = Environment.open(path)
         for number in range(5):
             try:
-                with environment.write(timeout=0.3) as txn:
+                with environment.write(timeout=PATIENCE if number else 0.3) as txn:
                     txn.put("ids", b"k", b"w" * 5000)
                 say("written")
             except errors.BusyError as error:
@@ -102,7 +103,7 @@ def test_busy_readers_join_an_arriving_writer(path: str) -> None:
     script = """
         with Environment.open(path) as environment:
             for number in range(20):
-                with environment.write(timeout=30) as txn:
+                with environment.write(timeout=PATIENCE) as txn:
                     txn.put("ids", b"k", b"w" * 5000)
         say("done")
     """
@@ -144,7 +145,7 @@ def test_many_lockless_readers_and_an_opener(path: str) -> None:
         started = time.monotonic()
         Environment.open(path, check=calls.append).close()
         assert len(calls) == 1
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < PATIENCE
 
 
 def test_a_stale_lock_file(path: str, tmp_path: Path) -> None:
@@ -210,12 +211,14 @@ def test_read_only_medium(read_only_mount: Path) -> None:
 def test_a_lockless_reader_pins_writers_no_longer_than_its_transaction(path: str) -> None:
     script = """
         with Environment.open(path) as environment:
-            environment.write(timeout=5).abort()
+            say("open")
+            environment.write(timeout=PATIENCE).abort()
         say("done")
     """
     with Environment.open(path, readonly=True) as environment:
         txn = environment.read()
         with Child(script, path) as child:
+            child.expect("open")
             time.sleep(0.2)
             txn.close()
             child.expect("done")
