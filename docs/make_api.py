@@ -49,6 +49,11 @@ Besides these: `len(db)` is the number of documents, `id in db` tells whether th
 with that id, and `with mvdb.open(...) as db:` closes the database at the end of the block.
 """
 
+VALUES = """\
+What calls return is independent of the database, unless stated otherwise. It can be pickled and
+copied, and `to_dict()` gives the fields as values that JSON has: arrays as lists, hits as dicts.
+"""
+
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
 _ENTRY = re.compile(r"^([\w*]+(?:, [\w*]+)*)(?::\s+(.*)|\.?)$")
 _DUNDER = re.compile(r"(?<!`)\b(__\w+__)\b(?!`)")
@@ -85,7 +90,7 @@ def reference() -> str:
     parts += [function(name, value, prefix="mvdb.") for name, value in sorted(functions.items())]
     parts += [class_page("Database", mvdb.Database), AFTER_DATABASE]
     parts += [class_page(name, value, shared=False) for name, value in sorted(handles.items())]
-    parts += ["## Values\n"]
+    parts += [f"## Values\n\n{VALUES}"]
     parts += [value_page(name, classes[name]) for name in sorted(values)]
     parts += [error_table(errors), encoders_page()]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)

@@ -11,21 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mvdb import encoding, settings, streaming
+from mvdb import arguments, encoding, options, settings, shield, streaming
 from mvdb.catalogue.ids import Id
-from mvdb.encoding import TextEncoder
-from mvdb.errors import ClosedError, DimensionMismatch, InvalidInputError, ReadOnlyError
-from mvdb.index import budget, checking, generations, layout, manifest, prefetching
+from mvdb.errors import ClosedError, ReadOnlyError
+from mvdb.index import checking, generations, layout, manifest
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.state import State, StateCache
 from mvdb.index.writing import IndexWriter
 from mvdb.maintenance import Maintenance
+from mvdb.options import Options
 from mvdb.querypool import QueryPool
 from mvdb.reading import Readable
 from mvdb.snapshot import Snapshot
-from mvdb.storage import shield
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
 from mvdb.types import InsertProgress, Report, Stats
@@ -38,7 +37,7 @@ def open(
     path: str | os.PathLike[str],
     *,
     dim: int | None = None,
-    bits: int = 2,
+    bits: int = settings.DEFAULT_BITS,
     readonly: bool = False,
     create: bool = True,
     encoder: Any = None,
@@ -55,8 +54,8 @@ def open(
         path: one file. While it is open for writing there is a second, `path + "-lock"`.
         dim: dimensions of a token vector, 1..4096; needed to create (or taken from the encoder),
             later checked when given.
-        bits: bits per dimension of a residual, 1, 2, 4 or 8, fixed at creation; 16 keeps float16
-            vectors and searches them exactly.
+        bits: bits per dimension of a residual, 1, 2, 4 or 8, fixed at creation and later checked
+            when given; 16 keeps float16 vectors and searches them exactly.
         readonly: refuse writes; opens read-only files and media and writes no lock file.
         create: False: a missing file is an error.
         encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
@@ -77,55 +76,48 @@ def open(
     Raises:
         FileNotFoundError: no such file, and create is False or readonly True.
         DimensionMismatch: the file has another `dim`.
-        FormatError: not an mvdb file, or made by a newer mvdb or an unlike machine.
+        FormatError: not an mvdb file, a directory, or made by a newer mvdb or an unlike machine.
         CorruptionError: damaged.
-        InvalidInputError: arguments that cannot be.
+        InvalidInputError: the file has other `bits`, or an argument cannot be; the message names
+            it. ":memory:" and "" are refused: a database is a file.
     """
-    if durability not in ("full", "relaxed"):
-        raise InvalidInputError(f'durability: "full" or "relaxed", not {durability!r}')
-    if prefetch not in prefetching.MODES:
-        raise InvalidInputError(f'prefetch: "hint", "read" or "off", not {prefetch!r}')
-    if memory is not None and (
-        isinstance(memory, bool) or not isinstance(memory, int) or memory < budget.LEAST
-    ):
-        raise InvalidInputError(f"memory: bytes, at least {budget.LEAST}, not {memory!r}")
-    if map_size is not None and (not isinstance(map_size, int) or map_size <= 0):
-        raise InvalidInputError(f"map_size: bytes, a whole number above 0, not {map_size!r}")
-    text_encoder = TextEncoder(encoder, allow_mismatch=allow_encoder_mismatch)
-    made_by = text_encoder.identity
-    if made_by is not None and dim is not None and dim != made_by.dim:
-        raise DimensionMismatch(
-            f"encoder {made_by.name!r} gives vectors of dim {made_by.dim}, dim={dim} was asked "
-            "for; leave dim out, or give another encoder"
-        )
-    if made_by is not None:
-        dim = made_by.dim
-
-    def initialise(txn: WriteTransaction) -> None:
-        settings.store(txn, settings.check(dim, bits))
-        manifest.store(txn, Manifest())
-
-    if not os.path.exists(path) and create and not readonly:
-        settings.check(dim, bits)
-    environment = Environment.open(
-        os.fspath(path),
+    opening = options.check(
+        path,
+        dim=dim,
+        bits=bits,
         readonly=readonly,
-        create=create and not readonly,
-        initialise=initialise,
-        check=checking.check_small_tables,
+        create=create,
+        encoder=encoder,
         durability=durability,
         map_size=map_size,
+        allow_encoder_mismatch=allow_encoder_mismatch,
+        prefetch=prefetch,
+        background=background,
+        memory=memory,
+    )
+
+    database = shield.run(lambda: _open(opening), Database.close)
+    if database.encoder_problem is not None:
+        warnings.warn(database.encoder_problem, stacklevel=2)
+    return database
+
+
+def _open(opening: Options) -> Database:
+    def initialise(txn: WriteTransaction) -> None:
+        settings.store(txn, opening.for_new_file())
+        manifest.store(txn, Manifest())
+
+    environment = Environment.open(
+        opening.path,
+        readonly=opening.readonly,
+        create=opening.create and not opening.readonly,
+        initialise=initialise,
+        check=checking.check_small_tables,
+        durability=opening.durability,
+        map_size=opening.map_size,
     )
     try:
-        return Database(
-            environment,
-            dim,
-            text_encoder,
-            readonly=readonly,
-            prefetch=prefetch,
-            background=background,
-            memory=memory or budget.DEFAULT,
-        )
+        return Database(environment, opening)
     except BaseException:
         environment.close()
         raise
@@ -135,37 +127,27 @@ class Database(Readable):
     """An open database; made by `mvdb.open`.
 
     A context manager. Safe to use from many threads: any number of readers and one writer at a
-    time, which readers never wait for. Other processes may have the same file open. After
-    `os.fork()` the child must open the file anew."""
+    time, which readers never wait for. Other processes may have the same file open. A handle, its
+    snapshots and transactions belong to the process that opened it: pickling or copying them raises
+    TypeError, using them after `os.fork()` in the child ClosedError; the other process opens the
+    file anew."""
 
-    def __init__(
-        self,
-        environment: Environment,
-        dim: int | None,
-        encoder: TextEncoder,
-        *,
-        readonly: bool,
-        prefetch: str,
-        background: bool,
-        memory: int,
-    ) -> None:
+    def __init__(self, environment: Environment, opening: Options) -> None:
         self._environment = environment
         self._path = Path(environment.path)
-        self._encoder = encoder
-        self._readonly = readonly
-        self._budget = Budget(memory)
+        self._process = os.getpid()
+        self._encoder = opening.encoder
+        self._readonly = opening.readonly
+        self._budget = Budget(opening.memory)
         self._queries = QueryPool(self._budget.queries)
-        self._prefetcher = Prefetcher(prefetch)
+        self._prefetcher = Prefetcher(opening.prefetch)
         self._lock = threading.Lock()
         self._closed = False
         with environment.read() as txn:
             stored = settings.load(txn)
-            problem = encoder.mismatch(encoding.load(txn))
-        if dim is not None and dim != stored.dim:
-            raise DimensionMismatch(
-                f"{environment.path}: the file has dim {stored.dim}, not {dim}; "
-                "leave dim out, or create another file"
-            )
+            self.encoder_problem = self._encoder.mismatch(encoding.load(txn))
+            """Why the encoder does not go with the file, or None."""
+        opening.check_stored(stored)
         self.dim = stored.dim
         self.bits = stored.bits
         self._cache = StateCache(stored.dim)
@@ -174,10 +156,8 @@ class Database(Readable):
             self._cache,
             self._new_writer,
             self._budget,
-            in_background=background and not readonly,
+            in_background=opening.background and not opening.readonly,
         )
-        if problem is not None:
-            warnings.warn(problem, stacklevel=3)
         self._maintenance.opened()
 
     def __repr__(self) -> str:
@@ -207,7 +187,10 @@ class Database(Readable):
     def close(self) -> None:
         """Closes the file; waits for calls of other threads that are under way. Harmless when done
         twice. Everything else raises ClosedError afterwards."""
-        shield.run(self._close)
+        if self._in_own_process():
+            shield.run(self._close)
+        else:
+            self._closed = True  # locks that other threads held when the process was forked stay so
 
     def _close(self) -> None:
         with self._lock:
@@ -218,7 +201,18 @@ class Database(Readable):
         self._environment.close()
         self._cache.clear()
 
+    def _in_own_process(self) -> bool:
+        return os.getpid() == self._process
+
+    def _check_process(self) -> None:
+        if not self._in_own_process():
+            raise ClosedError(
+                f"{self.path}: opened before fork(), by another process; in this one open the file "
+                f"anew: mvdb.open({str(self.path)!r})"
+            )
+
     def _check_open(self) -> None:
+        self._check_process()
         if self._closed:
             raise ClosedError(f"{self.path}: the database is closed; open it again")
 
@@ -241,11 +235,12 @@ class Database(Readable):
         One writer at a time, across threads and processes: waits for the current one, at most
         `timeout` seconds (None: for ever), then raises BusyError."""
         self._check_writable()
-        return shield.run(lambda: self._begin(timeout), Transaction.rollback)
+        seconds = arguments.seconds("timeout", timeout)
+        return shield.run(lambda: self._begin(seconds), Transaction.rollback)
 
     def _begin(self, timeout: float | None) -> Transaction:
-        with self._maintenance.before_writing():
-            txn = self._environment.write(timeout=timeout)
+        with self._maintenance.before_writing(timeout) as left:
+            txn = self._environment.write(timeout=left, told=timeout)
         try:
             return Transaction(self, txn, self._new_writer(txn))
         except BaseException:
@@ -320,7 +315,8 @@ class Database(Readable):
         """Streams documents in, never holding more than a batch and a transaction's buffers.
 
         Resumable: documents whose id is there already are skipped, so running the same stream again
-        after an interruption goes on where the last commit stood.
+        after an interruption goes on where the last commit stood. So is an id that comes again
+        within the stream, in the same batch or a later one: the first document counts.
 
         Args:
             batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
@@ -390,17 +386,25 @@ class Database(Readable):
 
         Never needed for correct results. `progress` is called with the name of each step."""
         self._check_writable()
-        shield.run(lambda: self._maintenance.optimize(progress or (lambda step: None)))
+        arguments.function("progress", progress)
+        work = self._maintenance.work()
+        try:
+            while (step := shield.run(lambda: next(work, None))) is not None:
+                if progress is not None:
+                    progress(step)
+        finally:
+            shield.run(work.close)
 
     def compact(self, path: str | os.PathLike[str] | None = None) -> None:
         """Rewrites the database to the smallest file: in place, atomically, or to `path`.
 
         In place needs this to be the only open handle, else BusyError."""
+        self._check_open()
+        copy = None if path is None else arguments.file_path("path", path)
         if not self._readonly:
             self.optimize()
-        self._check_open()
-        if path is not None:
-            self._environment.copy(os.fspath(path))
+        if copy is not None:
+            self._environment.copy(copy)
             return
         self._check_writable()
         self._cache.clear()
@@ -411,7 +415,7 @@ class Database(Readable):
 
         `path` must not exist; it appears when the copy is complete."""
         self._check_open()
-        self._environment.copy(os.fspath(path))
+        self._environment.copy(arguments.file_path("path", path))
 
     def verify(self, deep: bool = True) -> Report:
         """Checks the file's pages, every block's checksum and structure, and that the tables agree;
@@ -420,6 +424,7 @@ class Database(Readable):
         Where the pages are damaged nothing else is looked at: reading them could end the process.
         """
         self._check_open()
+        deep = arguments.flag("deep", deep)
         problems = self._environment.page_problems()
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)

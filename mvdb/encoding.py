@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mvdb import core
+from mvdb.arguments import whole_number
 from mvdb.errors import CorruptionError, EncoderMismatchError, InvalidInputError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
@@ -36,7 +38,8 @@ def identity(encoder: Any) -> EncoderIdentity:
         raise InvalidInputError(
             f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
         )
-    return EncoderIdentity(str(encoder.name), int(encoder.dim), getattr(encoder, "pooling", None))
+    dim = whole_number("encoder.dim", encoder.dim, 1, core.MAX_DIM)
+    return EncoderIdentity(str(encoder.name), dim, getattr(encoder, "pooling", None))
 
 
 def load(txn: ReadTransaction) -> EncoderIdentity | None:

@@ -107,6 +107,7 @@ class DocumentVectors:
         self._ids = ids
         self._dim = dim
         self._flat: NDArray[Any] | None = None
+        _refuse_texts(embeddings)
         if single and not _is_flat_pair(embeddings):
             embeddings = [embeddings]
         if _is_flat_pair(embeddings):
@@ -115,6 +116,7 @@ class DocumentVectors:
             count = len(self.lengths)
         else:
             self._matrices = _as_sequence(embeddings, len(ids))
+            _refuse_texts(self._matrices)
             count = len(self._matrices)
         if count != len(ids):
             raise InvalidInputError(f"embeddings of {count} documents for {len(ids)} ids")
@@ -175,6 +177,17 @@ class DocumentVectors:
             )
 
 
+def _refuse_texts(embeddings: Any) -> None:
+    """For `insert("id", "a text")`: the second argument is not the text."""
+    first = embeddings
+    if isinstance(embeddings, (list, tuple)) or getattr(embeddings, "ndim", 0) == 1:
+        first = next(iter(embeddings), None)
+    if isinstance(first, str):
+        raise InvalidInputError(
+            "embeddings: a sequence of matrices is needed, not text; did you mean texts=?"
+        )
+
+
 def _stack(group: list[NDArray[Any]]) -> NDArray[Any]:
     return group[0] if len(group) == 1 else np.concatenate(group)
 
@@ -218,14 +231,14 @@ def _as_sequence(embeddings: Any, count: int) -> Sequence[Any]:
             f"embeddings: an array of {ndim} dimensions for {count} ids; give a sequence of "
             "matrices, a 3-D array, or a tuple (flat, lengths)"
         )
-    return embeddings if ndim is not None else _listed("embeddings", embeddings)
+    return embeddings if ndim is not None else listed("embeddings", embeddings)
 
 
-def _listed(what: str, value: Any) -> list[Any]:
-    """Whatever can be iterated over, one entry per document."""
+def listed(what: str, value: Any, each: str = "document") -> list[Any]:
+    """Whatever can be iterated over, one entry for each."""
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         raise InvalidInputError(
-            f"{what}: a sequence with one entry per document is needed, not {type(value).__name__}"
+            f"{what}: a sequence with one entry per {each} is needed, not {type(value).__name__}"
         )
     return list(value)
 
@@ -253,7 +266,7 @@ def as_texts(value: str | Sequence[str | None] | None, count: int) -> list[bytes
     """UTF-8 texts, one per document."""
     if value is None:
         return [None] * count
-    texts = [value] if isinstance(value, str) else _listed("texts", value)
+    texts = [value] if isinstance(value, str) else listed("texts", value)
     if len(texts) != count:
         raise InvalidInputError(f"{len(texts)} texts for {count} ids")
     encoded: list[bytes | None] = []
@@ -271,7 +284,7 @@ def as_metadata(value: Any, count: int) -> list[bytes | None]:
     """Metadata as JSON, one per document."""
     if value is None:
         return [None] * count
-    entries = [value] if isinstance(value, Mapping) else _listed("metadata", value)
+    entries = [value] if isinstance(value, Mapping) else listed("metadata", value)
     if len(entries) != count:
         raise InvalidInputError(f"metadata of {len(entries)} documents for {count} ids")
     encoded: list[bytes | None] = []
@@ -305,9 +318,9 @@ class PerDocument:
             self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
             found = len(self._lengths)
         else:
-            listed = _as_sequence(value, count) if what == "embeddings" else _listed(what, value)
-            self._values = listed
-            found = len(listed)
+            entries = _as_sequence(value, count) if what == "embeddings" else listed(what, value)
+            self._values = entries
+            found = len(entries)
         if found != count:
             raise InvalidInputError(f"{what} of {found} documents for {count} ids")
 

@@ -18,27 +18,31 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from mvdb import workers
-from mvdb.errors import BusyError, ClosedError
+from mvdb import shield, workers
+from mvdb.errors import BusyError, ClosedError, StorageFullError
 from mvdb.index import extending, manifest, merging, unfinished
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest, SegmentInfo
 from mvdb.index.merge import Merge, SegmentGone
+from mvdb.index.segment_writer import Sealed, SegmentWriter
 from mvdb.index.state import State, StateCache
 from mvdb.index.writing import IndexWriter
 from mvdb.scheduler import LATER, Appointment
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 
-Progress = Callable[[str], None]
+T = TypeVar("T")
 
 BREATH_SECONDS = 0.0002
 """Maintenance lets other threads have the interpreter for so long, every few documents."""
+LOOK_SECONDS = 0.05
+"""Who waits looks around so often, whether waiting still makes sense."""
 ATTEMPT_SECONDS = 0.05
 """A step waits so long at a time for another writer, and lets writers of this process try then."""
 NICENESS = 10
@@ -121,13 +125,21 @@ class Maintenance:
     # ---- the others ----
 
     @contextmanager
-    def before_writing(self) -> Iterator[None]:
-        """While another writer begins: waits for the step under way and lets no other begin."""
+    def before_writing(self, timeout: float | None) -> Iterator[float | None]:
+        """While another writer begins: waits for the step under way and lets no other begin; gives
+        what is left of `timeout` (seconds; None: for ever).
+
+        Raises BusyError when time is up."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._turn:
             self._writers += 1
-            self._turn.wait_for(lambda: not self._in_step)
         try:
-            yield
+            with self._turn:
+                if not self._wait(lambda: not self._in_step, deadline):
+                    raise BusyError(
+                        f"{self._environment.path}: work on the index took longer than {timeout} s"
+                    )
+            yield None if deadline is None else max(deadline - time.monotonic(), 0.0)
         finally:
             with self._turn:
                 self._writers -= 1
@@ -283,8 +295,9 @@ class Maintenance:
             raise ClosedError("the database is being closed; open it again")
 
     def _breathe(self) -> None:
-        """Between documents: ends here when the database is closed."""
+        """Between documents: ends here when the database is closed, or its caller interrupted."""
         self._check()
+        shield.check()
         # A waiting thread gets the interpreter only when it is really let go for a moment.
         time.sleep(BREATH_SECONDS)
 
@@ -300,26 +313,32 @@ class Maintenance:
         with self._reading() as both:
             yield both
 
-    @contextmanager
-    def _step(self) -> Iterator[IndexWriter]:
-        """A transaction of a step, when no other writer of this process is waiting."""
+    def _step(self, work: Callable[[IndexWriter], T]) -> T:
+        """Does `work` in a transaction of its own, when no other writer of this process is waiting;
+        once more from its beginning in a larger map, should that be full."""
         txn = self._begin()
         try:
             with txn:
-                writer = self._new_writer(txn)
-                try:
-                    yield writer
-                    writer.store_manifest()
-                    txn.commit()
-                finally:
-                    writer.close()
+                while True:
+                    writer = self._new_writer(txn)
+                    try:
+                        result = work(writer)
+                        writer.store_manifest()
+                        txn.commit()
+                        return result
+                    except StorageFullError:
+                        if not txn.full:
+                            raise
+                    finally:
+                        writer.close()
+                    txn.begin_again()
         finally:
             self._end_step()
 
     def _begin(self) -> WriteTransaction:
         while True:
             with self._turn:
-                self._turn.wait_for(lambda: self._writers == 0 or self._stopping)
+                self._wait(lambda: self._writers == 0 or self._stopping, None)
                 self._check()
                 self._in_step = True
             try:
@@ -330,37 +349,44 @@ class Maintenance:
                 self._end_step()
                 raise
 
+    def _wait(self, is_so: Callable[[], bool], deadline: float | None) -> bool:
+        """Waits for something to be so; False after the deadline, or when the caller is cancelled.
+        `_turn` is held."""
+        while not self._turn.wait_for(is_so, LOOK_SECONDS):
+            shield.check()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+        return True
+
     def _end_step(self) -> None:
         with self._turn:
             self._in_step = False
             self._turn.notify_all()
 
-    def optimize(self, progress: Progress) -> None:
-        """Everything that can be done for what is stored now, down to the fewest segments, in the
-        calling thread.
+    def work(self) -> Generator[str, None, None]:
+        """Everything that can be done for what is stored now, down to the fewest segments: gives
+        the name of each step and does it when asked for the next one.
 
         Raises BusyError when this thread has a write transaction open, or other processes keep
         ending its merges; ClosedError when the database is closed meanwhile."""
         self._environment.refuse_if_writing()
         with self._working:
-            with self._step() as writer:
-                unfinished.remove_all(writer.txn, 0.0)
-                if writer.training_due():
-                    progress("training")
-                    writer.train()
+            if self._step(_begin_to_optimise):
+                yield "training"
+                self._step(_train_if_due)
             with self._reading() as (_, state):
                 current = state.manifest
             if extending.is_due(current):
-                progress("training")
+                yield "training"
                 self._extend(workers.BUILDING)
-            self._merge_everything(_everything_of(current), progress)
+            yield from self._merge_everything(_everything_of(current))
         self._succeeded()
 
-    def _merge_everything(self, plan: merging.Plan, progress: Progress) -> None:
+    def _merge_everything(self, plan: merging.Plan) -> Iterator[str]:
         given_up: list[SegmentInfo] = []
         attempts = 0
         while (run := self._runs(plan)) is not None:
-            progress("merging")
+            yield "merging"
             if self._merge(run):
                 continue
             # Given up when another process was first: then there is less left to do.
@@ -393,27 +419,20 @@ class Maintenance:
                 if not extending.is_due(state.manifest):
                     return False
             extension = extending.extended(self._reading_step, executor, self._budget.sample)
-            with self._step() as writer:
-                writer.extend(extension)
+            self._step(lambda writer: writer.extend(extension))
             return True
 
     def _merge(self, infos: list[SegmentInfo]) -> bool:
         """Merges segments; False when it was abandoned."""
-        with self._step() as writer:
-            unfinished.remove_all(writer.txn, PATIENCE_SECONDS)
-            segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
-            unfinished.add(writer.txn, segment.segment)
+        n_tokens = sum(info.live_tokens for info in infos)
+        segment, code_bytes = self._step(lambda writer: _begin_merge(writer, n_tokens))
         merge = Merge(infos, segment, code_bytes, self._reading_step, self._breathe)
         try:
             for parts in merge.steps():
-                if not parts:
-                    continue
-                with self._step() as writer:
-                    if not unfinished.renew(writer.txn, segment.segment):
-                        return False  # another process has removed what was stored so far
-                    writer.store(parts)
-            with self._step() as writer:
-                return self._publish(writer, merge)
+                # Not stored: another process has removed what was stored so far.
+                if parts and not self._step(partial(_store_parts, segment.segment, parts)):
+                    return False
+            return self._step(lambda writer: self._publish(writer, merge))
         except SegmentGone:
             return False  # another process merged these segments
         finally:
@@ -427,6 +446,31 @@ class Maintenance:
         if done:
             unfinished.finish(writer.txn, segment)
         return done
+
+
+def _begin_to_optimise(writer: IndexWriter) -> bool:
+    """Removes what interrupted merges left; whether training is due."""
+    unfinished.remove_all(writer.txn, 0.0)
+    return writer.training_due()
+
+
+def _train_if_due(writer: IndexWriter) -> None:
+    if writer.training_due():
+        writer.train()
+
+
+def _begin_merge(writer: IndexWriter, n_tokens: int) -> tuple[SegmentWriter, int]:
+    unfinished.remove_all(writer.txn, PATIENCE_SECONDS)
+    segment, code_bytes = writer.new_segment(n_tokens)
+    unfinished.add(writer.txn, segment.segment)
+    return segment, code_bytes
+
+
+def _store_parts(segment: int, parts: list[Sealed], writer: IndexWriter) -> bool:
+    if not unfinished.renew(writer.txn, segment):
+        return False
+    writer.store(parts)
+    return True
 
 
 def _lower_priority() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
 from mvdb import core, encoding, inputs
+from mvdb.arguments import flag, number, whole_number
 from mvdb.catalogue import columns, filters, metadata
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
@@ -37,6 +38,7 @@ class Readable(ABC):
     `Database`."""
 
     dim: int
+    _path: Path
     _queries: QueryPool
     _prefetcher: Prefetcher
     _encoder: TextEncoder
@@ -44,6 +46,14 @@ class Readable(ABC):
     @abstractmethod
     def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
         """A transaction and the state that it sees."""
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses pickling and copying: locks and threads belong to their process."""
+        kind = type(self).__name__
+        raise TypeError(
+            f"{self._path}: a {kind} cannot be pickled or copied; share it among threads, and in "
+            f"another process open the file anew: mvdb.open({str(self._path)!r})"
+        )
 
     # ---- search ----
 
@@ -113,8 +123,8 @@ class Readable(ABC):
                 "queries: a str or a 2-D array is one query; give a sequence of them"
             )
         if threads is not None:
-            threads = _positive("threads", threads)
-        matrices = self._query_vectors(list(queries))
+            threads = whole_number("threads", threads, 1)
+        matrices = self._query_vectors(inputs.listed("queries", queries, "query"))
         if not matrices:
             return []
         with self._reading() as (txn, state):
@@ -160,7 +170,7 @@ class Readable(ABC):
 
         Raises as `search` does."""
         keys = dict.fromkeys(id_keys.encode(name) for name in id_keys.as_list(ids))
-        limit = len(keys) if k is None else _positive("k", k)
+        limit = len(keys) if k is None else whole_number("k", k, 1)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
             located = [place for key in keys if (place := _locate(txn, state, key))]
@@ -335,23 +345,13 @@ def _locate(txn: ReadTransaction, state: State, key: bytes) -> tuple[int, int] |
 def _options(
     k: int, nprobe: int | None, candidates: int | None, exact: bool, min_score: float | None
 ) -> Options:
-    if nprobe is not None:
-        _positive("nprobe", nprobe)
-    if candidates is not None:
-        _positive("candidates", candidates)
-    if min_score is not None and (
-        isinstance(min_score, bool)
-        or not isinstance(min_score, (int, float, np.integer, np.floating))
-        or math.isnan(min_score)
-    ):
-        raise InvalidInputError(f"min_score: a number is needed, not {min_score!r}")
-    return Options(_positive("k", k), nprobe, candidates, exact, min_score)
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InvalidInputError(f"{name}: a whole number of at least 1 is needed, not {value!r}")
-    return int(value)
+    return Options(
+        whole_number("k", k, 1),
+        None if nprobe is None else whole_number("nprobe", nprobe, 1),
+        None if candidates is None else whole_number("candidates", candidates, 1),
+        flag("exact", exact),
+        None if min_score is None else number("min_score", min_score),
+    )
 
 
 def _restrict(allowed: list[Live | None], index: int, mask: Live) -> None:

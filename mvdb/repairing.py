@@ -6,13 +6,15 @@ import os
 from dataclasses import dataclass
 
 from mvdb import encoding, settings
+from mvdb.arguments import file_path
 from mvdb.index.salvaging import Salvager, Tally, as_transaction, copy_meta
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.storage.salvage import SalvagedFile
+from mvdb.types import Value
 
 
 @dataclass(frozen=True)
-class Repair:
+class Repair(Value):
     """Outcome of `repair`.
 
     Attributes:
@@ -36,14 +38,15 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
         FormatError: `src` is not an mvdb file, or no manifest of it is left.
         CorruptionError: the settings of `src` are damaged.
     """
-    if os.path.exists(dst):
-        raise FileExistsError(f"{os.fspath(dst)}: exists already; repair writes a new file")
-    with SalvagedFile(src) as file:
-        tally = _copy(file, dst)
+    source, target = file_path("src", src), file_path("dst", dst)
+    if os.path.exists(target):
+        raise FileExistsError(f"{target}: exists already; repair writes a new file")
+    with SalvagedFile(source) as file:
+        tally = _copy(file, target)
     return Repair(tally.recovered, tally.lost, tally.texts_lost)
 
 
-def _copy(file: SalvagedFile, dst: str | os.PathLike[str]) -> Tally:
+def _copy(file: SalvagedFile, dst: str) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
     stored = settings.load(as_transaction(file))
     salvager = Salvager(file, stored.dim)
@@ -53,5 +56,5 @@ def _copy(file: SalvagedFile, dst: str | os.PathLike[str]) -> Tally:
         copy_meta(file, txn, encoding.KEY)
         salvager.copy_to(txn)
 
-    Environment.open(os.fspath(dst), initialise=initialise).close()
+    Environment.open(dst, initialise=initialise).close()
     return salvager.tally

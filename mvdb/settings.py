@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mvdb import core
+from mvdb.arguments import whole_number
 from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
@@ -19,6 +21,13 @@ BITS = (1, 2, 4, 8, 16)
 _LAYOUT = struct.Struct("<II")
 
 
+class _NotGiven(int):
+    """A default that can be told from the same number given by a caller."""
+
+
+DEFAULT_BITS = _NotGiven(2)
+
+
 @dataclass(frozen=True)
 class Settings:
     """`dim`: dimensions of a token vector. `bits`: per dimension of a residual; 16: float16."""
@@ -27,17 +36,16 @@ class Settings:
     bits: int
 
 
-def check(dim: int | None, bits: int) -> Settings:
-    """Settings for a new file; InvalidInputError when they cannot be."""
-    if dim is None:
-        raise InvalidInputError("dim is needed to create a database, for example dim=128")
-    if isinstance(dim, np.integer):
-        dim = int(dim)
-    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= core.MAX_DIM:
-        raise InvalidInputError(f"dim: a whole number from 1 to {core.MAX_DIM}, not {dim!r}")
-    if isinstance(bits, bool) or not isinstance(bits, int) or bits not in BITS:
-        raise InvalidInputError(f"bits: one of {', '.join(map(str, BITS))}, not {bits!r}")
-    return Settings(dim, bits)
+def check_dim(dim: Any) -> int:
+    """Dimensions of a token vector; InvalidInputError when they cannot be."""
+    return whole_number("dim", dim, 1, core.MAX_DIM)
+
+
+def check_bits(bits: Any) -> int:
+    """Bits per dimension; InvalidInputError when they cannot be."""
+    if isinstance(bits, (int, np.integer)) and not isinstance(bits, bool) and bits in BITS:
+        return int(bits)
+    raise InvalidInputError(f"bits: one of {', '.join(map(str, BITS))}, not {bits!r}")
 
 
 def store(txn: WriteTransaction, settings: Settings) -> None:

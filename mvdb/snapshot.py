@@ -25,6 +25,7 @@ class Snapshot(Readable):
 
     def __init__(self, database: Database, txn: ReadTransaction, state: State) -> None:
         self.dim = database.dim
+        self._path = database.path
         self._database = database
         self._queries = database._queries
         self._prefetcher = database._prefetcher
@@ -48,6 +49,7 @@ class Snapshot(Readable):
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
         if self._closed:
             raise ClosedError("the snapshot is closed")
+        self._database._check_process()
         yield self._txn, self._state
 
     def _fetcher(self, number: int) -> Fetch:

@@ -5,13 +5,14 @@ A stream may be given again after an interruption: what is in the database alrea
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from mvdb import inputs
+from mvdb.arguments import function, whole_number
 from mvdb.arrow import sources
 from mvdb.arrow.columns import Converter
 from mvdb.arrow.library import is_arrow
@@ -72,10 +73,11 @@ def insert_batches(
     total: int | None,
 ) -> int:
     """See `Database.insert_batches`."""
-    if commit_every is not None and commit_every < 1:
-        raise InvalidInputError(f"commit_every: at least 1, not {commit_every}")
-    if total is not None and (not isinstance(total, int) or total < 0):
-        raise InvalidInputError(f"total: a number of documents from 0 on, not {total!r}")
+    if commit_every is not None:
+        commit_every = whole_number("commit_every", commit_every, 1)
+    if total is not None:
+        total = whole_number("total", total, 0, what="a number of documents")
+    function("progress", progress)
     counted = progress is not None and total is None
     size = _Size(commit_every or COMMIT_EVERY, waits_for_training=commit_every is None)
     source, count = _open(target, batches, size.documents, counted=counted)
@@ -102,7 +104,7 @@ def _fill(
     inserted = skipped = 0
     pending: _Batch | None = batch
     while pending is not None:
-        new = [i for i, name in enumerate(pending.ids) if name not in txn]
+        new = _new(txn, pending.ids)
         if inserted and size.is_reached(txn, inserted + len(new) - 1):
             return pending
         if new:
@@ -115,6 +117,19 @@ def _fill(
             return None
         pending = next(pieces, None)
     return None
+
+
+def _new(txn: Transaction, ids: Sequence[Id]) -> list[int]:
+    """Places of the documents to insert: those whose id is neither in the database, as the
+    transaction sees it, nor earlier in the batch. So a stream means the same however it is cut."""
+    seen: set[bytes] = set()
+    places = []
+    for i, name in enumerate(ids):
+        key = id_keys.encode(name)
+        if key not in seen and name not in txn:
+            places.append(i)
+        seen.add(key)
+    return places
 
 
 def _chosen(batch: _Batch, new: list[int], dim: int) -> dict[str, Any]:
@@ -230,7 +245,8 @@ def _as_batch(given: Any) -> _Batch:
 
 
 def _cut(batch: _Batch, dim: int, size: int) -> Iterator[_Batch]:
-    inputs.as_ids(batch.ids)  # finds an id that is given twice, though its places get apart
+    for name in batch.ids:
+        id_keys.encode(name)  # one that is no id is found before a part is inserted
     parts = _arguments(batch, dim)
     for start in range(0, len(batch.ids), size):
         span = range(start, min(start + size, len(batch.ids)))

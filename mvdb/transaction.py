@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mvdb import encoding, inputs
+from mvdb import encoding, inputs, shield
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
 from mvdb.encoding import EncoderIdentity
@@ -23,7 +23,6 @@ from mvdb.index.state import State
 from mvdb.index.writing import IndexWriter
 from mvdb.journal import Change, Journal
 from mvdb.reading import Readable
-from mvdb.storage import shield
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.types import Fetch, Metadata
 
@@ -51,6 +50,7 @@ class Transaction(Readable):
 
     def __init__(self, database: Database, txn: WriteTransaction, writer: IndexWriter) -> None:
         self.dim = database.dim
+        self._path = database.path
         self._queries = database._queries
         self._prefetcher = database._prefetcher
         self._encoder = database._encoder
@@ -276,9 +276,11 @@ class Transaction(Readable):
         self._txn.commit()
 
     def rollback(self) -> None:
-        """Forgets all changes. Harmless when the transaction is finished."""
-        self._txn.check_thread()
-        shield.run(self._roll_back)
+        """Forgets all changes. Harmless when the transaction is finished, and in a process that was
+        forked meanwhile, where it has no changes."""
+        if not self._finished and self._database._in_own_process():
+            self._txn.check_thread()
+            shield.run(self._roll_back)
 
     def _roll_back(self) -> None:
         if not self._finished:

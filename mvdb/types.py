@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,27 @@ from mvdb.catalogue.ids import Id
 Metadata = Mapping[str, Any]
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
+
+
+class Value:
+    """A dataclass that calls return."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields by name, as values that JSON has: arrays and tuples as lists, hits as
+        dicts."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, Hit):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value
 
 
 class Hit:
@@ -28,7 +49,8 @@ class Hit:
 
     They are read from the database as it is then, also when the snapshot or transaction that gave
     the hit has ended, and are None when the document was deleted or replaced between the search and
-    their first use; use them inside a `snapshot()` where that matters."""
+    their first use; use them inside a `snapshot()` where that matters. Pickling and copying read
+    them too. Two hits are equal when they have the same id and score."""
 
     __slots__ = ("_fetch", "_stored", "id", "score")
 
@@ -51,12 +73,33 @@ class Hit:
     def metadata(self) -> Metadata | None:
         return self._load()[1]
 
+    def to_dict(self) -> dict[str, Any]:
+        """`id`, `score`, `text` and `metadata`, read if they were not yet, as JSON has them."""
+        text, metadata = self._load()
+        return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _read_hit, (self.id, self.score, self._load())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hit):
+            return NotImplemented
+        return (self.id, self.score) == (other.id, other.score)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.score))
+
     def __repr__(self) -> str:
         return f"Hit(id={self.id!r}, score={self.score:.4f})"
 
 
+def _read_hit(id: Id, score: float, stored: tuple[str | None, Metadata | None]) -> Hit:
+    """A hit whose text and metadata were read elsewhere: one that was pickled."""
+    return Hit(id, score, lambda: stored)
+
+
 @dataclass(frozen=True)
-class Document:
+class Document(Value):
     """A stored document without its vectors."""
 
     id: Id
@@ -66,7 +109,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Value):
     """How a document's score comes about.
 
     Attributes:
@@ -83,7 +126,7 @@ class InsertProgress(int):
     """How far `insert_batches` is: the number of documents inserted so far, with more to it.
 
     Attributes:
-        skipped: documents that were in the database already.
+        skipped: documents whose id was in the database already, or came earlier in the stream.
         total: documents expected, those skipped included, or None when that is not known.
         seconds: since the call.
         documents_per_second: inserted ones; the time it took to pass over others does not count."""
@@ -116,9 +159,13 @@ class InsertProgress(int):
             return None
         return max(0, self.total - self.skipped - self) / self.documents_per_second
 
+    def to_dict(self) -> dict[str, Any]:
+        """`inserted` and the attributes by name, as values that JSON has."""
+        return {"inserted": int(self), **vars(self), "seconds_left": self.seconds_left}
+
 
 @dataclass
-class Profile:
+class Profile(Value):
     """What one search did and what it cost.
 
     Attributes:
@@ -150,7 +197,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Stats:
+class Stats(Value):
     """Numbers about a database.
 
     Attributes:
@@ -184,7 +231,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Value):
     """Outcome of `verify()`.
 
     Attributes:
@@ -200,3 +247,7 @@ class Report:
     @property
     def ok(self) -> bool:
         return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields and `ok`, as values that JSON has."""
+        return {"ok": self.ok, **super().to_dict()}

@@ -20,6 +20,8 @@ from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import Any, TypeVar
 
+from mvdb import shield
+
 BUILD_THREADS = 8
 IDLE_SECONDS = 2.0
 """A thread without a task waits so long for one before it ends."""
@@ -134,6 +136,7 @@ def ordered_map(
     running = deque(executor.submit(function, item) for item in first)
     running.extend(executor.submit(function, item) for item in islice(source, window - 2))
     while running:
+        shield.check()
         result = running.popleft().result()
         running.extend(executor.submit(function, item) for item in islice(source, 1))
         yield result

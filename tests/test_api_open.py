@@ -86,6 +86,56 @@ def test_a_different_dim_is_refused(path: Path) -> None:
     mvdb.open(path).close()
 
 
+@pytest.mark.parametrize(("kept", "asked"), [(2, 8), (8, 2), (16, 1)])
+@pytest.mark.parametrize("readonly", [False, True])
+def test_different_bits_are_refused(path: Path, kept: int, asked: int, readonly: bool) -> None:
+    """`bits` was ignored for a file that is there, unlike `dim`."""
+    mvdb.open(path, dim=5, bits=kept).close()
+    said = rf"a\.mvdb.* bits={kept}, .*not bits={asked}.*leave bits out"
+    with pytest.raises(mvdb.InvalidInputError, match=said):
+        mvdb.open(path, bits=asked, readonly=readonly)
+    for options in ({}, {"bits": kept}, {"bits": np.int64(kept)}):
+        with mvdb.open(path, readonly=readonly, **options) as db:  # type: ignore[arg-type]
+            assert db.bits == kept
+
+
+@pytest.mark.parametrize("given", [":memory:", b":memory:", "", "a\0b", None, 5, ["a.mvdb"]])
+def test_paths_that_name_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: object
+) -> None:
+    """ ":memory:" made a file of that name."""
+    monkeypatch.chdir(tmp_path)
+    source = mvdb.open("a.mvdb", dim=4)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("path", lambda: mvdb.open(given, dim=4)),  # type: ignore[arg-type]
+        ("path", lambda: source.backup(given)),  # type: ignore[arg-type]
+        ("src", lambda: mvdb.repair(given, "b.mvdb")),  # type: ignore[arg-type]
+        ("dst", lambda: mvdb.repair("a.mvdb", given)),  # type: ignore[arg-type]
+    ]
+    if given is not None:  # in place
+        calls.append(("path", lambda: source.compact(given)))  # type: ignore[arg-type]
+    for name, call in calls:
+        with pytest.raises(mvdb.InvalidInputError, match=f"^{name}: ") as caught:
+            call()
+        if given == ":memory:":
+            assert "tempfile.TemporaryDirectory()" in str(caught.value)
+    source.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mvdb"]
+    if given == ":memory:" and os.name == "posix":
+        mvdb.open("./:memory:", dim=4).close()
+        assert (tmp_path / ":memory:").exists()
+
+
+def test_a_folder_is_refused_with_the_name_of_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for given in (folder, str(folder) + os.sep, str(tmp_path / "new") + os.sep):
+        with pytest.raises(mvdb.FormatError, match=r"is a directory.*notes\.mvdb"):
+            mvdb.open(given, dim=4)
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("dim", [None, 0, -1, 4097, 2.0, True, "8"])
 def test_a_dim_that_cannot_be_creates_no_file(path: Path, dim: object) -> None:
     with pytest.raises(mvdb.InvalidInputError, match="dim"):

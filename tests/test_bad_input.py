@@ -4,6 +4,7 @@ do, the content stays as it was, and the handle goes on."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,11 @@ def test_lengths_whose_sum_wraps_around(db: mvdb.Database) -> None:
         ("ab", "embeddings: a sequence"),
         ({0: matrix(1), 1: matrix(2)}, "embeddings: a sequence"),
         (None, "'a'"),
+        (["x", "y"], "did you mean texts=?"),
+        (("x", "y"), "did you mean texts=?"),
+        (iter(["x", "y"]), "did you mean texts=?"),
+        (np.array(["x", "y"]), "did you mean texts=?"),
+        (np.array(["x", "y"], object), "did you mean texts=?"),
     ],
 )
 def test_embeddings_that_do_not_go_with_the_ids(
@@ -192,6 +198,20 @@ def test_embeddings_that_do_not_go_with_the_ids(
 ) -> None:
     with refused(db, Bad, says):
         db.insert(["a", "b"], embeddings)
+
+
+@pytest.mark.parametrize("method", ["insert", "upsert"])
+@pytest.mark.parametrize(("names", "given"), [("z", "x"), ("z", ["x"]), (["z"], "x"), ("z", "")])
+def test_a_text_in_place_of_vectors_asks_what_was_meant(
+    db: mvdb.Database, method: str, names: Any, given: Any
+) -> None:
+    """`insert("z", "x")` spoke of an array of dtype <U1."""
+    with refused(db, Bad, "embeddings", "did you mean texts=?"):
+        getattr(db, method)(names, given)
+    with refused(db, Bad, "did you mean texts=?"), db.transaction() as txn:
+        getattr(txn, method)(names, given)
+    with refused(db, Bad, "did you mean texts=?"):
+        db.insert_batches([(names, given)])
 
 
 def test_documents_of_too_many_tokens(db: mvdb.Database) -> None:
@@ -228,7 +248,23 @@ def nested(depth: int) -> dict[str, Any]:
     [
         ({"x": {1, 2}}, "metadata[1].x: JSON has no set"),
         ({"x": [1, {"y": b"b"}]}, "metadata[1].x[1].y: JSON has no bytes"),
-        ({"x": np.int64(1)}, "metadata[1].x: JSON has no int64"),
+        ({"x": np.float32("nan")}, "metadata[1].x: JSON has no nan"),
+        ({"x": np.longdouble(1)}, "metadata[1].x: JSON has no longdouble"),
+        (
+            {"x": np.arange(3)},
+            "metadata[1].x: JSON has no ndarray; convert it first, with .tolist(",
+        ),
+        ({"x": np.array(b"b")}, "metadata[1].x: JSON has no ndarray"),
+        ({"x": np.str_("\ud800")}, "metadata[1].x: a string with a lone surrogate"),
+        (
+            {"x": datetime(2024, 5, 1)},
+            "metadata[1].x: JSON has no datetime; convert it first, with",
+        ),
+        (
+            {"x": np.datetime64("2024-05-01", "ns")},
+            "metadata[1].x: JSON has no datetime64; convert",
+        ),
+        ({np.int64(1): "x"}, "metadata[1]: expected keys that are strings"),
         ({"x": float("nan")}, "metadata[1].x: JSON has no nan"),
         ({"x": float("inf")}, "metadata[1].x: JSON has no inf"),
         ({1: "x"}, "metadata[1]: expected keys that are strings"),
@@ -284,6 +320,8 @@ def test_metadata_that_contains_itself(db: mvdb.Database) -> None:
         ({"n": {"$eq": float("nan")}}, "filter.n.$eq: NaN"),
         ({"n": {"$exists": 1}}, "filter.n.$exists: expected true or false"),
         ({"$and": []}, "filter.$and: expected a non-empty list"),
+        ({"$and": np.array([1, 2])}, "filter.$and: expected a non-empty list"),
+        ({"n": np.datetime64("2024-05-01", "ns")}, "filter.n: expected a string, number"),
         ({"$or": [{"n": 1}, 5]}, "filter.$or[1]: expected an object"),
         ({"$not": {"n": {"$bad": 1}}}, "filter.$not.n.$bad"),
         ({1: 2}, "filter: expected keys that are strings"),

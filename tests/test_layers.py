@@ -21,32 +21,36 @@ PACKAGE = ROOT / "mvdb"
 CSRC = ROOT / "csrc"
 MAX_LINES = 600
 
-BASE = {"errors"}
-STORED = {"errors", "core", "storage", "catalogue"}
-INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "workers", "index"}
+BASE = {"errors", "shield"}
+STORED = {*BASE, "core", "storage", "catalogue"}
+CHECKED = {"arguments", "settings", "encoding", "inputs"}
+INDEXED = {*STORED, *CHECKED, "types", "querypool", "workers", "index"}
 READABLE = {*INDEXED, "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "shield": set(),
     "core": {*BASE, "_core"},
     "storage": BASE,
     "catalogue": BASE,
     "types": {"errors", "catalogue"},
-    "settings": STORED,
-    "encoding": STORED,
+    "arguments": BASE,
+    "settings": {*STORED, "arguments"},
+    "encoding": {*STORED, "arguments"},
     "inputs": STORED,
     "arrow": STORED,
     "querypool": STORED,
     "journal": BASE,
-    "workers": set(),
+    "workers": BASE,
     "scheduler": {"workers"},
     "index": {*STORED, "types", "settings", "workers"},
+    "options": {*STORED, *CHECKED, "index"},
     "reading": INDEXED,
     "snapshot": READABLE,
     "transaction": READABLE,
     "streaming": {*READABLE, "arrow", "transaction"},
-    "maintenance": {"errors", "storage", "index", "scheduler", "workers"},
-    "database": {*READABLE, "snapshot", "transaction", "streaming", "maintenance"},
+    "maintenance": {*BASE, "storage", "index", "scheduler", "workers"},
+    "database": {*READABLE, "options", "snapshot", "transaction", "streaming", "maintenance"},
     "repairing": {*READABLE, "snapshot", "transaction", "database"},
     "__init__": {"errors", "types", "snapshot", "transaction", "database", "repairing"},
     "encoders": {"__init__"},

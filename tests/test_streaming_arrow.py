@@ -533,7 +533,7 @@ import mvdb
 def tell(done):
     print(done, flush=True)
     if done >= 40:
-        time.sleep(60)
+        time.sleep(3600)
 with mvdb.open(sys.argv[1], dim=8) as db:
     db.insert_batches(sys.argv[2], commit_every=10, progress=tell)
 """
@@ -560,3 +560,32 @@ def test_json_is_what_was_written(db: mvdb.Database) -> None:
     ]
     db.insert_batches(table(9, metadata=pa.array(given)))
     assert stored(db) == [json.loads(text) for text in given]
+
+
+@pytest.mark.parametrize("form", ["table", "batches", "parquet", "list"])
+@pytest.mark.parametrize("rows", [1, 3, 7, COUNT])
+@pytest.mark.parametrize("commit_every", [1, 4, None])
+def test_a_repeated_id_is_skipped_in_every_form(
+    db: mvdb.Database, tmp_path: Path, form: str, rows: int, commit_every: int | None
+) -> None:
+    """An id that came twice was an error within a record batch and skipped in a later one."""
+    ids = [i if i % 4 else 8 for i in range(COUNT)]  # every fourth has the id 8
+    data = table(id=pa.array(ids, pa.int64()))
+    if form == "batches":
+        given: Any = pa.RecordBatchReader.from_batches(
+            data.schema, data.to_batches(max_chunksize=rows)
+        )
+    elif form == "parquet":
+        given = tmp_path / "a.parquet"
+        parquet.write_table(data, given, row_group_size=rows)
+    elif form == "list":
+        given = data.to_batches(max_chunksize=rows)
+    else:
+        given = data
+    seen: list[mvdb.InsertProgress] = []
+    different = len(set(ids))
+    assert db.insert_batches(given, commit_every=commit_every, progress=seen.append) == different
+    assert (seen[-1], seen[-1].skipped) == (different, COUNT - different)
+    (first,) = db.get(8)
+    assert first is not None
+    assert first.text == "text 0"

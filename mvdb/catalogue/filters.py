@@ -49,6 +49,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mvdb.catalogue.metadata import plain
 from mvdb.errors import FilterError
 
 # A filter may come from a stranger: these bound the recursion and the work of one evaluation.
@@ -127,10 +128,10 @@ Node = And | Or | Not | In | Compare | Contains | Exists
 def parse(filter: Mapping[str, Any]) -> Node:
     """The tree of a filter; the language is described at the top of this module.
 
-    Integer and float scalars of numpy are taken as numbers. Raises ``FilterError``, whose message
-    begins with the path of the fault (``filter.year.$gte: ...``), for a malformed filter and for
-    one that is deeper than ``MAX_DEPTH``, has more than ``MAX_NODES`` objects and conditions or
-    lists more than ``MAX_VALUES`` values.
+    Scalars of numpy are taken as what they hold. Raises ``FilterError``, whose message begins with
+    the path of the fault (``filter.year.$gte: ...``), for a malformed filter and for one that is
+    deeper than ``MAX_DEPTH``, has more than ``MAX_NODES`` objects and conditions or lists more than
+    ``MAX_VALUES`` values.
     """
     return _Parser().filter(filter, "filter", 1)
 
@@ -167,7 +168,7 @@ class _Parser:
 
     def _filters(self, operand: object, where: str, depth: int) -> tuple[Node, ...]:
         if not isinstance(operand, (list, tuple)) or not operand:
-            got = "an empty one" if operand in ([], ()) else _type(operand)
+            got = "an empty one" if isinstance(operand, (list, tuple)) else _type(operand)
             raise FilterError(f"{where}: expected a non-empty list of filters, got {got}")
         return tuple(
             self.filter(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(operand)
@@ -252,8 +253,7 @@ def _key(item: tuple[Any, Any], where: str) -> tuple[str, object, str]:
 
 def _ordered(operand: object, where: str) -> int | float | str:
     """An operand that has an order: a number or a string."""
-    if isinstance(operand, np.generic):
-        operand = operand.item()
+    operand = plain(operand)
     if operand is None or isinstance(operand, bool) or not isinstance(operand, (int, float, str)):
         raise FilterError(f"{where}: expected a number or a string, got {_type(operand)}")
     value = _scalar(operand, where)
@@ -265,8 +265,7 @@ def _scalar(operand: object, where: str) -> Scalar:
     """The operand as exactly one of the JSON scalars: subclasses (enumerations, numpy scalars)
     become the plain value.
     """
-    if isinstance(operand, np.generic):
-        operand = operand.item()
+    operand = plain(operand)
     if operand is None or isinstance(operand, bool):
         return operand
     if isinstance(operand, int):

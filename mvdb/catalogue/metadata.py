@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any, NoReturn
 
+import numpy as np
+
 from mvdb.errors import CorruptionError
 
 # Bounds on one document, so that hostile metadata cannot exhaust the stack or unfold shared parts
@@ -18,6 +20,22 @@ MAX_VALUES = 1_000_000
 # text (640 digits), so that what was written can always be read.
 MAX_INT_BITS = 2048
 _MAX_SHOWN = 60
+_NUMPY_KINDS = "biufU"
+"""Bools, integers, floats and strings: what numpy and JSON both have."""
+_CONVERSIONS = {
+    **dict.fromkeys(("datetime", "date", "time", "Timestamp"), "isoformat()"),
+    "datetime64": "item().isoformat()",
+    "ndarray": "tolist()",
+}
+"""The method that makes JSON of a value, by the name of its type."""
+
+
+def plain(value: object) -> object:
+    """A scalar of numpy (or an array of no dimensions) as Python's own value, where JSON has its
+    kind; anything else as it is."""
+    if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+        return value.item() if value.dtype.kind in _NUMPY_KINDS else value
+    return value
 
 
 def validate_metadata(value: object, where: str = "metadata") -> None:
@@ -25,9 +43,9 @@ def validate_metadata(value: object, where: str = "metadata") -> None:
 
     Accepted: a ``dict`` with ``str`` keys (any, the empty one and ones with dots or ``$`` too)
     whose values are ``None``, ``bool``, ``int`` of up to ``MAX_INT_BITS`` bits, finite ``float``,
-    ``str`` without lone surrogates, and lists, tuples (which come back as lists) and dicts of
-    these, nested up to ``MAX_DEPTH``. Integers outside 64 bits are stored and filtered exactly like
-    any other number.
+    ``str`` without lone surrogates, scalars of numpy (see `plain`), and lists, tuples (which come
+    back as lists) and dicts of these, nested up to ``MAX_DEPTH``. Integers outside 64 bits are
+    stored and filtered exactly like any other number.
 
     Raises ``TypeError`` for a value of a type that JSON has not and ``ValueError`` for one that
     cannot be written; the message begins with ``where`` and the path of the fault, as in
@@ -47,6 +65,8 @@ class _Validator:
         self._values += 1
         if self._values > MAX_VALUES:
             raise ValueError(f"{self._where}: a document has at most {MAX_VALUES} values")
+        if isinstance(value, (np.generic, np.ndarray)):
+            value = plain(value)
         if isinstance(value, str):
             self._text(value, path)
         elif isinstance(value, dict):
@@ -76,7 +96,8 @@ class _Validator:
                 raise ValueError(f"{self._at(path)}: JSON has no {value}; use None")
         else:
             got = type(value).__name__
-            raise TypeError(f"{self._at(path)}: JSON has no {got}; convert it first")
+            how = f", with .{_CONVERSIONS[got]}" if got in _CONVERSIONS else ""
+            raise TypeError(f"{self._at(path)}: JSON has no {got}; convert it first{how}")
 
     def _text(self, value: str, path: tuple[str | int, ...]) -> None:
         if value.isascii():
@@ -106,7 +127,9 @@ def dumps(value: dict[str, Any]) -> bytes:
     """The written form of validated metadata. Raises ``ValueError`` for NaN, Inf or a lone
     surrogate.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+    )
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

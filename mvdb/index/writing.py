@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mvdb import core
+from mvdb import core, shield
 from mvdb.errors import CorruptionError
 from mvdb.index import (
     building,
@@ -32,7 +32,6 @@ from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import Batch, Pending, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, Listing, Sealed, SegmentWriter
 from mvdb.index.state import TOMBSTONES, State, open_state, store_live
-from mvdb.storage import shield
 from mvdb.storage.environment import WriteTransaction
 
 TRAIN_DOCUMENTS = 1000

@@ -14,6 +14,7 @@ from types import TracebackType
 
 import lmdb
 
+from mvdb import shield
 from mvdb.errors import (
     BusyError,
     ClosedError,
@@ -23,7 +24,7 @@ from mvdb.errors import (
     PathNotFoundError,
     ReadOnlyError,
 )
-from mvdb.storage import registry, replacement, shield, structure
+from mvdb.storage import registry, replacement, structure
 from mvdb.storage.arrival import lock_path
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
@@ -131,15 +132,15 @@ class Environment:
             raise ClosedError("the database is closed")
         return shared.begin_read()
 
-    def write(self, timeout: float | None = None) -> WriteTransaction:
+    def write(self, timeout: float | None = None, *, told: float | None = None) -> WriteTransaction:
         """Begin the write transaction, waiting up to ``timeout`` seconds for another (None: for
-        ever).
+        ever). ``told`` is the time to name in messages, if it differs.
 
         Raises `BusyError` when time is up or this thread already writes, `ReadOnlyError`,
         `WriteFailedError` after an earlier failure, `ClosedError`.
         """
         shared = self._writable()
-        return shield.run(lambda: shared.begin_write(timeout))
+        return shield.run(lambda: shared.begin_write(timeout, told=told))
 
     def refuse_if_writing(self) -> None:
         """Raises `BusyError` when this thread has the write transaction, `ClosedError`."""

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import lmdb
 
+from mvdb import shield
 from mvdb.errors import LockFileError, PathChangedError
-from mvdb.storage import shield
 from mvdb.storage.arrival import Arrival, arrive, lock_path, open_data_file, remove_lock_file
 from mvdb.storage.filelock import lock_file_in_use, share_flock
 from mvdb.storage.opening import Mode

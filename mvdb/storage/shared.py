@@ -33,6 +33,7 @@ from typing import Any, Final
 
 import lmdb
 
+from mvdb import shield
 from mvdb.errors import (
     BusyError,
     ClosedError,
@@ -41,7 +42,7 @@ from mvdb.errors import (
     ReadOnlyError,
     WriteFailedError,
 )
-from mvdb.storage import cleanmark, growth, shield
+from mvdb.storage import cleanmark, growth
 from mvdb.storage.arrival import lock_path, open_data_file, remove_lock_file, still_names
 from mvdb.storage.claims import Claim
 from mvdb.storage.failures import code_of, is_full, translate
@@ -271,7 +272,7 @@ class SharedEnvironment:
             self._end_lost_write()
         return ReadTransaction(self, *self._begin(write=False))
 
-    def begin_write(self, timeout: float | None) -> WriteTransaction:
+    def begin_write(self, timeout: float | None, *, told: float | None = None) -> WriteTransaction:
         """Raises `BusyError` after ``timeout`` seconds (None: never), `ReadOnlyError`,
         `PathChangedError`, `WriteFailedError` if the handle is poisoned, `ClosedError` in a forked
         child.
@@ -280,7 +281,7 @@ class SharedEnvironment:
             raise self.forked()
         deadline = None if timeout is None else time.monotonic() + timeout
         self._end_lost_write()
-        self._become_writer(deadline, timeout)
+        self._become_writer(deadline, timeout if told is None else told)
         try:
             self._refuse_if_unwritable()  # who had the lock may have failed
             self.refuse_if_displaced()

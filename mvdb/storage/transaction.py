@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 import lmdb
 
+from mvdb import shield
 from mvdb.errors import ClosedError, CorruptionError, Error, WrongThreadError
-from mvdb.storage import shield, untouched
+from mvdb.storage import untouched
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 from mvdb.storage.gate import Visit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,26 @@ def test_what_validates_comes_back(value: dict[str, Any]) -> None:
     validate_metadata(value)
     assert loads(dumps(value)) == value
     assert loads(memoryview(dumps(value))) == value
+
+
+def test_numpy_scalars_are_stored_as_what_they_hold() -> None:
+    """They were refused, though rows of data frames and arrays consist of them."""
+    value = {
+        np.str_("key"): np.int64(-3),
+        "u": np.uint64(2**64 - 1),
+        "f": [np.float32(0.5), np.float16(2), np.float64(1.25), (np.int8(1),)],
+        "b": {"true": np.bool_(True), "false": np.bool_(False), "text": np.str_("ä")},
+        "arrays": [np.array(7), np.array(0.25, np.float32), np.array("x"), np.array(True)],
+    }
+    validate_metadata(value)
+    assert loads(dumps(value)) == {
+        "key": -3,
+        "u": 2**64 - 1,
+        "f": [0.5, 2.0, 1.25, [1]],
+        "b": {"true": True, "false": False, "text": "ä"},
+        "arrays": [7, 0.25, "x", True],
+    }
+    assert type(loads(dumps({"b": np.bool_(True)}))["b"]) is bool
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 ENCODER = ("--encoder", "words_encoder:make")
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -65,7 +67,7 @@ class CommandLine:
             cwd=cwd or self.folder,
         )
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        out, err = process.communicate(given, timeout=120)
+        out, err = process.communicate(given, timeout=PATIENCE)
         return Outcome(process.returncode, out.decode(), err.decode())
 
     def ok(self, *arguments: str, **options: Any) -> Outcome:

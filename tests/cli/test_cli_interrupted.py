@@ -12,9 +12,11 @@ import pytest
 from conftest import ENCODER, CommandLine
 
 import mvdb
+from tests.support.patience import PATIENCE
 
 FILES, PARAGRAPHS = 60, 12  # some twelve batches
-SLOW = {"WORDS_ENCODER_PAUSE": "0.2"}
+HALF = {"WORDS_ENCODER_BATCHES": "3"}
+"""For a run that comes no further than that, whenever it is stopped."""
 
 
 @pytest.fixture
@@ -39,18 +41,18 @@ def documents(cli: CommandLine) -> int:
 def stop_in_the_middle(
     cli: CommandLine, process: subprocess.Popen[bytes], sign: signal.Signals
 ) -> bytes:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while documents(cli) < 2 * 128:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(sign)
-    return process.communicate(timeout=30)[1]
+    return process.communicate(timeout=PATIENCE)[1]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_the_same_command_completes_it(many: CommandLine, sign: signal.Signals) -> None:
-    process = many.start("index", "notes", "n.mvdb", *ENCODER, environment=SLOW)
+    process = many.start("index", "notes", "n.mvdb", *ENCODER, environment=HALF)
     message = stop_in_the_middle(many, process, sign)
     if sign == signal.SIGINT:
         assert process.returncode == 130
@@ -80,7 +82,7 @@ def test_the_same_command_completes_it(many: CommandLine, sign: signal.Signals) 
 def test_records_go_on_where_they_stopped(mvdb_cli: CommandLine) -> None:
     lines = "\n".join(json.dumps({"id": n, "text": f"record {n}"}) for n in range(1280)).encode()
     process = mvdb_cli.start(
-        "index", "-", "n.mvdb", *ENCODER, environment=SLOW, stdin=subprocess.PIPE
+        "index", "-", "n.mvdb", *ENCODER, environment=HALF, stdin=subprocess.PIPE
     )
     assert process.stdin is not None
     process.stdin.write(lines)
@@ -98,7 +100,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(many: CommandLine) -> None:
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["id"] == "notes/0.txt#1"
     process.stdout.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert process.stderr is not None
     assert process.stderr.read() == b""
 
@@ -108,7 +110,7 @@ def test_output_that_cannot_be_written_is_an_error(notes: CommandLine) -> None:
         pytest.skip("needs /dev/full")
     with open("/dev/full", "wb") as full:
         process = notes.start("export", "n.mvdb", stdout=full)
-        _, message = process.communicate(timeout=30)
+        _, message = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert message.decode().startswith("mvdb: error: ")
     assert len(message.decode().splitlines()) == 1

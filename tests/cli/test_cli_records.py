@@ -57,6 +57,25 @@ def test_of_one_id_the_last_record_counts(mvdb_cli: CommandLine) -> None:
     assert [(line["id"], line["text"]) for line in mvdb_cli.export()] == [(1, "x"), ("a", "new")]
 
 
+@pytest.mark.parametrize("between", [0, 3, 127, 128, 300])
+def test_repeated_ids_count_once_however_the_lines_fall_into_batches(
+    mvdb_cli: CommandLine, between: int
+) -> None:
+    """Lines are stored 128 at a time: a repeated one counted once or twice, depending on where it
+    stood."""
+    others = [{"id": n, "text": f"text {n}"} for n in range(between)]
+    stdin = jsonl({"id": "a", "text": "old"}, *others, {"id": "a", "text": "new"}, *others)
+    summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
+    assert summary["passages"] == {"written": between + 1, "kept": 0, "deleted": 0}
+    assert mvdb_cli.export()[-1]["text"] == "new"
+    stdin = jsonl(*others, {"id": "a", "text": "new"}, *others, {"id": "a", "text": "new"})
+    summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
+    assert summary["passages"] == {"written": 0, "kept": between + 1, "deleted": 0}
+    stdin = jsonl({"id": "a", "text": "new"}, *others, {"id": "a", "text": "newer"})
+    summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
+    assert summary["passages"] == {"written": 1, "kept": between, "deleted": 0}
+
+
 def test_files_and_records_in_one_command(mvdb_cli: CommandLine) -> None:
     mvdb_cli.write("a/x.txt", "From a file.")
     stdin = "\n" + jsonl({"id": "r", "text": "From a record."}) + "  \n"

@@ -9,6 +9,8 @@ import sys
 import pytest
 from conftest import ENCODER, CommandLine
 
+from tests.support.patience import PATIENCE
+
 pty = pytest.importorskip("pty")
 
 NO_RICH = "import sys; sys.modules['rich'] = None; from mvdb.cli import main; sys.exit(main())"
@@ -32,7 +34,7 @@ def on_terminal(cli: CommandLine, command: list[str], **environment: str) -> str
     except OSError:  # Linux says so when the other end is closed
         pass
     os.close(outer)
-    assert process.wait(timeout=60) == 0, sent
+    assert process.wait(timeout=PATIENCE) == 0, sent
     return sent.decode()
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from tests.support.patience import FOR_EVER
+
 _WORD = re.compile(r"\w+")
 
 
@@ -22,11 +24,14 @@ class WordsEncoder:
     dim = 64
     name = "words"
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self._pause = pause
+    def __init__(self, batches: int | None = None) -> None:
+        self._left = batches
 
     def encode_documents(self, texts: Sequence[str], /) -> list[NDArray[Any]]:
-        time.sleep(self._pause)
+        if self._left is not None:
+            if self._left == 0:
+                time.sleep(FOR_EVER)
+            self._left -= 1
         return [self._rows(text) for text in texts]
 
     def encode_queries(self, texts: Sequence[str], /) -> list[NDArray[Any]]:
@@ -46,8 +51,9 @@ def _vector(word: str) -> NDArray[Any]:
 
 
 def make() -> WordsEncoder:
-    """Ready at once, but for the seconds per batch that WORDS_ENCODER_PAUSE may ask for."""
-    return WordsEncoder(float(os.environ.get("WORDS_ENCODER_PAUSE", "0")))
+    """With WORDS_ENCODER_BATCHES in the environment it encodes so many batches and sleeps then."""
+    batches = os.environ.get("WORDS_ENCODER_BATCHES")
+    return WordsEncoder(None if batches is None else int(batches))
 
 
 def make_refused() -> WordsEncoder:

@@ -17,6 +17,7 @@ from typing import Any
 from tests.corrupt import bombs, damage, examine
 from tests.corrupt.examine import Answers, Plan
 from tests.corrupt.specimens import Specimen
+from tests.support.patience import PATIENCE
 
 HANG_SECONDS = 20.0
 ADDRESS_SPACE = 3 << 30
@@ -132,14 +133,14 @@ class _Worker:
         try:
             return str(self.pipe.recv())
         except (EOFError, OSError):
-            self.process.join(10)
+            self.process.join(PATIENCE)
             return f"CRASH, exit code {self.process.exitcode}"
 
     def end(self) -> None:
         with contextlib.suppress(OSError):
             self.pipe.close()
         self.process.kill()
-        self.process.join(10)
+        self.process.join(PATIENCE)
 
 
 def run(examiner: Examiner, cases: Iterable[Case], workers: int) -> Outcome:

@@ -20,6 +20,7 @@ import pytest
 import mvdb
 from tests.faults import steps
 from tests.support.model import Model, check_content
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def perform(folder: Path, source: Path, what: str) -> Run:
     command += [sys.executable, "-m", "tests.faults.steps", str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, timeout=120, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, timeout=PATIENCE, check=False
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if "SIGKILL" in what:

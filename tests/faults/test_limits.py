@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import steps
+from tests.support.patience import PATIENCE
+from tests.support.rights import CAN_GIVE_UP
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +27,7 @@ def run(name: str, path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -51,13 +53,12 @@ def test_file_size_limit(path: Path) -> None:
 
 
 def test_no_right_to_write(path: Path) -> None:
-    """A read-only file in a read-only folder."""
+    """A read-only file in a read-only folder. For root the test became another user, who could not
+    import from a checkout in a folder of mode 0700; it opened all folders above to everybody."""
+    if not CAN_GIVE_UP:
+        pytest.skip("root cannot give up its rights on this system")
     path.chmod(0o444)
     path.parent.chmod(0o555)
-    if os.getuid() == 0:  # the child becomes somebody else, who must get there
-        for folder in path.parents:
-            if folder.stat().st_mode & 0o005 != 0o005:
-                folder.chmod(folder.stat().st_mode | 0o005)
     try:
         run("read_only", path)
     finally:

@@ -16,6 +16,7 @@ from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge, SegmentGone
 from mvdb.storage import growth
 from tests.index.files import DIM, LISTED, check, fill, left_over, listed, open_state, put
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -327,7 +328,7 @@ def test_the_map_may_move_between_steps(tmp_path: Path, kind: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])

@@ -15,6 +15,7 @@ import mvdb
 from mvdb import core
 from mvdb.index.prefetching import MODES, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered, searched_by_lists
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def answers(path: Path) -> dict[str, list[dict[str, Any]]]:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -9,12 +9,15 @@ import textwrap
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PREAMBLE = """
 import os, sys, time
 from mvdb import errors
 from mvdb.storage.environment import Environment
+from tests.support.patience import FOR_EVER, PATIENCE
 path = sys.argv[1]
 def say(text):
     print(text, flush=True)
@@ -32,7 +35,7 @@ def _command(script: str, *arguments: object) -> list[str]:
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
-def run(script: str, *arguments: object, timeout: float = 120.0) -> str:
+def run(script: str, *arguments: object, timeout: float = PATIENCE) -> str:
     """Run a script to its end; what it printed. Fails the test if it did not end well."""
     done = subprocess.run(
         _command(script, *arguments),
@@ -86,8 +89,8 @@ class Child:
         self.process.stdin.flush()
 
     def finish(self) -> None:
-        assert self.process.wait(timeout=60) == 0
+        assert self.process.wait(timeout=PATIENCE) == 0
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=PATIENCE)

@@ -11,6 +11,7 @@ from mvdb.errors import BusyError, CorruptionError, FormatError
 from mvdb.storage import creation, publish
 from mvdb.storage.environment import Environment
 from mvdb.storage.transaction import WriteTransaction
+from tests.support.patience import PATIENCE
 
 
 def mark(txn: WriteTransaction) -> None:
@@ -224,7 +225,7 @@ def test_killed_at_a_step_of_publication(path: str, tmp_path: Path, step: str) -
     """
     with Child(script, path, step) as child:
         child.expect("go")
-        child.process.wait(60)
+        child.process.wait(PATIENCE)
         assert child.process.returncode == -9
     Environment.open(path).close()
     os.unlink(path)

@@ -31,6 +31,7 @@ from mvdb.errors import (
 )
 from mvdb.storage import failures, shared
 from mvdb.storage.environment import Environment
+from tests.support.patience import PATIENCE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX limits")
 
@@ -104,7 +105,7 @@ def fail_commits(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 
 def write(environment: Environment, value: bytes) -> None:
-    with environment.write(timeout=5) as txn:
+    with environment.write(timeout=PATIENCE) as txn:
         txn.put("ids", b"k", value)
 
 
@@ -214,7 +215,7 @@ def test_a_limit_during_a_transaction_larger_than_memory_for_it(path: str) -> No
             print(txn.count("segments"))
         """,
         path,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert out.split() == ["full", "1"]
 
@@ -266,7 +267,7 @@ def strace(path: str, script: str, *options: str) -> tuple[int, str, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     if "ptrace" in done.stderr and "not permitted" in done.stderr:

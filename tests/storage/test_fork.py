@@ -9,6 +9,7 @@ import pytest
 
 from mvdb.errors import ClosedError
 from mvdb.storage.environment import Environment
+from tests.support.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -67,7 +68,7 @@ def test_the_child_opens_the_file_itself(environment: Environment, path: str) ->
 
     def work() -> None:
         with Environment.open(path) as own:
-            with own.write(timeout=5) as txn:
+            with own.write(timeout=PATIENCE) as txn:
                 assert txn.get("ids", b"parent") is not None
                 txn.put("ids", b"child", b"v")
             wait(in_child(lambda: Environment.open(path).close()))
@@ -114,7 +115,7 @@ def test_a_living_child_does_not_keep_the_parents_locks(path: str) -> None:
     try:
         environment.close()
         assert not os.path.exists(path + "-lock")
-        with Environment.open(path) as again, again.write(timeout=1) as txn:
+        with Environment.open(path) as again, again.write(timeout=PATIENCE) as txn:
             txn.put("ids", b"k", b"v")
     finally:
         os.write(told, b"x")
@@ -138,7 +139,7 @@ def test_normal_exit_of_a_child_with_inherited_handles(path: str) -> None:
             sys.exit(0)  # the interpreter tears everything down
         assert os.waitpid(child, 0)[1] == 0
         for _ in range(10):
-            with environment.write(timeout=5) as txn:
+            with environment.write(timeout=PATIENCE) as txn:
                 txn.put("ids", b"k", os.urandom(5000))
         assert bytes(value) == b"v" * 5000
         print("ok")
@@ -156,7 +157,7 @@ def test_killed_parent_with_a_living_child(path: str) -> None:
         txn = environment.write()
         child = os.fork()
         if child == 0:
-            time.sleep(60)
+            time.sleep(FOR_EVER)
             os._exit(0)
         say(str(child)); hear()
     """
@@ -164,7 +165,7 @@ def test_killed_parent_with_a_living_child(path: str) -> None:
         child = int(parent.hear())
         parent.kill()
         try:
-            with Environment.open(path) as environment, environment.write(timeout=5) as txn:
+            with Environment.open(path) as environment, environment.write(timeout=PATIENCE) as txn:
                 txn.put("ids", b"k", b"v")
         finally:
             os.kill(child, signal.SIGKILL)

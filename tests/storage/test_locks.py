@@ -14,6 +14,7 @@ from processes import Child, run
 from mvdb.errors import BusyError, ClosedError, ReadOnlyError
 from mvdb.storage import registry
 from mvdb.storage.environment import Environment
+from tests.support.patience import PATIENCE
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fcntl")
 
@@ -95,7 +96,7 @@ def test_a_thread_gives_up(environment: Environment, timeout: float) -> None:
         started = time.monotonic()
         thread.start()
         thread.join()
-        assert timeout <= time.monotonic() - started < timeout + 2
+        assert timeout <= time.monotonic() - started < timeout + PATIENCE
     assert len(caught) == 1
     assert "another thread" in str(caught[0])
 
@@ -108,7 +109,7 @@ def test_a_process_gives_up_or_waits(path: str, timeout: float) -> None:
         started = time.monotonic()
         with pytest.raises(BusyError, match="another process"):
             environment.write(timeout=timeout)
-        assert timeout <= time.monotonic() - started < timeout + 2
+        assert timeout <= time.monotonic() - started < timeout + PATIENCE
         with environment.read() as txn:  # readers do not wait
             assert txn.get("ids", b"theirs") is None
         threading.Timer(0.1, child.tell).start()
@@ -127,14 +128,14 @@ def test_opening_does_not_wait_for_a_writer(path: str) -> None:
         child.expect("writing")
         started = time.monotonic()
         with Environment.open(path) as environment:
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < PATIENCE
             with environment.read() as txn:
                 assert txn.get("ids", b"theirs") is None
             with pytest.raises(BusyError, match=r"for 0.05 s"):
                 environment.write(timeout=0.05)
             child.tell()
             child.expect("done")
-            with environment.write(timeout=5) as txn:
+            with environment.write(timeout=PATIENCE) as txn:
                 assert txn.get("ids", b"theirs") is not None
                 txn.put("ids", b"ours", b"v")
             with environment.read() as txn:
@@ -149,7 +150,7 @@ def test_a_killed_writer_lets_the_next_one_in(path: str) -> None:
         with Child(HOLD, path) as child:
             child.expect("writing")
             child.kill()
-        with environment.write(timeout=5) as txn:
+        with environment.write(timeout=PATIENCE) as txn:
             assert txn.get("ids", b"theirs") is None
             txn.put("ids", b"ours", b"v")
 
@@ -159,7 +160,7 @@ def test_two_processes_write_by_turns(path: str) -> None:
     script = """
         with Environment.open(path) as environment:
             for _ in range(100):
-                with environment.write(timeout=60) as txn:
+                with environment.write(timeout=PATIENCE) as txn:
                     value = txn.get("ids", b"n")
                     txn.put("ids", b"n", b"%d" % (int(value or 0) + 1))
     """
@@ -177,7 +178,7 @@ def test_processes_come_and_go(path: str, tmp_path: Path) -> None:
     script = """
         for _ in range(40):
             with Environment.open(path) as environment:
-                with environment.write(timeout=60) as txn:
+                with environment.write(timeout=PATIENCE) as txn:
                     value = txn.get("ids", b"n")
                     txn.put("ids", b"n", b"%d" % (int(value or 0) + 1))
     """

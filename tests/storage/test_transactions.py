@@ -8,6 +8,7 @@ import pytest
 from mvdb.errors import BusyError, ClosedError
 from mvdb.storage.environment import Environment
 from mvdb.storage.transaction import WriteTransaction
+from tests.support.patience import PATIENCE
 
 
 def fill(environment: Environment, entries: dict[bytes, bytes], table: str = "ids") -> None:
@@ -216,6 +217,6 @@ def test_readers_writer_and_closer_in_threads(path: str) -> None:
     threading.Event().wait(0.5)
     environment.close()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     assert not problems

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -22,5 +24,5 @@ def kill_after_commits(code: str, commits: int, *arguments: str) -> int:
         process.kill()
     lines += process.stdout.readlines()
     process.stdout.close()
-    assert process.wait(timeout=60) != 0, "it had ended before it was killed"
+    assert process.wait(timeout=PATIENCE) != 0, "it had ended before it was killed"
     return int([line for line in lines if line.endswith("\n")][-1])

@@ -21,6 +21,7 @@ import mvdb
 from mvdb import core
 from mvdb.reading import Readable
 from tests.support.model import Floats, unit
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered, searched_by_lists
 
 DIM = 8
@@ -103,12 +104,15 @@ def read_snapshot(db: mvdb.Database) -> int:
 
 
 def read_for(pipe: Connection, path: str, seconds: float, readonly: bool) -> None:
-    """A reader process: reads for a time; sends the number of reads, or what was wrong."""
+    """A reader process: reads for a time, and until it has seen a few versions; sends the number of
+    reads and the last version, or what was wrong."""
     reads, last = 0, 0
-    end = time.monotonic() + seconds
+    begin = time.monotonic()
     try:
         with mvdb.open(path, readonly=readonly) as db:
-            while time.monotonic() < end:
+            while (passed := time.monotonic() - begin) < PATIENCE:
+                if passed > seconds and reads > 5 and last > 3:
+                    break
                 version = read_version(db, reads % 5) if reads % 7 else read_snapshot(db)
                 if version > 0:
                     assert version >= last, f"version {version} after {last}"

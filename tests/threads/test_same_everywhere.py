@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mvdb import core
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +35,13 @@ def fingerprint(path: Path, isa: str, cpus: int | None = None) -> dict[str, str]
         code = affinity + "runpy.run_module('tests.threads.processes', run_name='__main__')"
         command = [sys.executable, "-c", code, "x", str(path)]
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        command,
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, str] = json.loads(done.stdout)

@@ -17,6 +17,7 @@ import pytest
 
 import mvdb
 from mvdb.index import building
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 from tests.threads.processes import (
     DIM,
@@ -71,14 +72,19 @@ class Crowd:
 
         self._threads.append(threading.Thread(target=loop, name=name, daemon=True))
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, turns: int = 1) -> None:
+        """For so long, and until each has had so many turns; but no longer than PATIENCE."""
         for thread in self._threads:
             thread.start()
+        end = time.monotonic() + PATIENCE
         self.stop.wait(seconds)
+        while not self.stop.wait(0.01) and time.monotonic() < end:
+            if all(self.turns.get(thread.name, 0) >= turns for thread in self._threads):
+                return
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE)
             assert not thread.is_alive(), f"{thread.name} hangs"
 
 
@@ -109,7 +115,7 @@ def test_sixteen_readers_a_writer_and_a_closer(db: mvdb.Database) -> None:
     crowd.add("writer", writer)
     for number in range(READERS):
         crowd.add(f"reader {number}", reader(number))
-    crowd.run(SECONDS)
+    crowd.run(SECONDS, turns=11)
     crowd.closing.set()
     db.close()
     crowd.join()
@@ -131,7 +137,7 @@ def test_a_reader_does_not_wait_for_a_writer(db: mvdb.Database) -> None:
         answers: list[int] = []
         thread = threading.Thread(target=lambda: answers.append(read_snapshot(db)))
         thread.start()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert answers == [2]
         with pytest.raises(mvdb.BusyError):
             db.transaction(timeout=0.05)
@@ -194,7 +200,7 @@ def test_reader_processes_while_one_writes(db: mvdb.Database) -> None:
             break
     results = [pipe.recv() for _, pipe in readers]
     for process, _ in readers:
-        process.join(30)
+        process.join(PATIENCE)
     print(f"{version} versions, (reads, last version): {results}")
     for result in results:
         assert not isinstance(result, str), result
@@ -231,7 +237,7 @@ def test_a_forked_child_must_reopen(db: mvdb.Database) -> None:
             code = 0
         finally:
             os._exit(code)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     status = 0
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)

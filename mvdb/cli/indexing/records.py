@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -27,9 +27,10 @@ def index_records(
 ) -> None:
     """Stores records in batches, a transaction each; those that are there unchanged cost a look.
 
-    Of records with one id the last counts. So the same input given again after a kill goes on where
-    it stopped."""
+    Of records with one id the last is stored, and they count as one passage, however they fall into
+    batches. So the same input given again after a kill goes on where it stopped."""
     source = iter(records)
+    passages = _Passages(counts)
     done = 0
     while batch := list(islice(source, BATCH)):
         done += len(batch)
@@ -37,9 +38,26 @@ def index_records(
         changed = _changed(target, latest)
         if changed:
             target.write(changed)
-        counts.passages += len(changed)
-        counts.kept += len(latest) - len(changed)
+        passages.add(latest, changed)
         shown.update(done, total, counts.note())
+
+
+class _Passages:
+    """Counts records by id: one that was written at least once as written, others as kept."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._written: dict[int, bool] = {}  # by the hash of the id: 64 bits do for counting
+
+    def add(self, records: Sequence[Record], changed: Sequence[Record]) -> None:
+        """Counts a batch, of which `changed` was written."""
+        ids = {(type(record.id), record.id) for record in changed}
+        for record in records:
+            key = xxhash.xxh3_64_intdigest(f"{type(record.id).__name__} {record.id}".encode())
+            before, now = self._written.get(key), (type(record.id), record.id) in ids
+            self._written[key] = bool(before) or now
+            self._counts.passages += now and not before
+            self._counts.kept += (before is None and not now) - (before is False and now)
 
 
 def _changed(target: Target, records: list[Record]) -> list[Record]:

@@ -1,0 +1,143 @@
+"""Every plain argument of every public call is checked, and refused by its name. Some were passed
+on unchecked: `map_size=True`, `commit_every=2.5`, `readonly="yes"`, a `timeout` that is NaN."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mvdb
+from mvdb.reading import Readable
+from tests.helpers import DIM, fill, matrix
+
+NUMBERS: list[Any] = [True, 2.5, "3", -1, float("nan"), [1], np.float32(2), 2**80]
+FLAGS: list[Any] = ["yes", 1, 0, None, [True]]
+WORDS: list[Any] = ["fast", True, 1, None, ["full"]]
+FUNCTIONS: list[Any] = [1, "print", [print]]
+SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
+SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
+PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
+DIMS: list[Any] = [*NUMBERS, 0, 4097]
+
+OPEN: dict[str, list[Any]] = {
+    "path": PATHS,
+    "dim": DIMS,
+    "bits": [*NUMBERS, None, 3],
+    "readonly": FLAGS,
+    "create": FLAGS,
+    "encoder": [5, "minilm"],
+    "durability": WORDS,
+    "map_size": [*NUMBERS, 0],
+    "allow_encoder_mismatch": FLAGS,
+    "prefetch": WORDS,
+    "background": FLAGS,
+    "memory": [*NUMBERS, 0, 1 << 20],
+}
+SEARCH: dict[str, list[Any]] = {
+    "k": [*NUMBERS, 0, None],
+    "nprobe": [*NUMBERS, 0],
+    "candidates": [*NUMBERS, 0],
+    "exact": FLAGS,
+    "min_score": SCORES,
+    "filter": [],  # FilterError: see test_bad_input.py
+    "ids": [],
+}
+CALLS: dict[str, dict[str, list[Any]]] = {
+    "search": SEARCH,
+    "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
+    "profile": SEARCH,
+    "rerank": {"k": [*NUMBERS, 0]},
+    "transaction": {"timeout": SECONDS},
+    "insert_batches": {
+        "batches": [5, None],
+        "commit_every": [*NUMBERS, 0],
+        "progress": FUNCTIONS,
+        "total": NUMBERS,
+    },
+    "optimize": {"progress": FUNCTIONS},
+    "compact": {"path": PATHS},
+    "backup": {"path": [*PATHS, None]},
+    "verify": {"deep": FLAGS},
+}
+DOCUMENTS = {"query", "ids", "id", "embeddings", "texts", "metadata"}
+"""Arguments whose refusals test_bad_input.py has."""
+VALID: dict[str, dict[str, Any]] = {
+    "search": {"query": matrix(1)},
+    "search_batch": {"queries": [matrix(1)]},
+    "profile": {"query": matrix(1)},
+    "rerank": {"query": matrix(1), "ids": [1]},
+    "insert_batches": {"batches": []},
+}
+
+
+def cases(table: dict[str, list[Any]]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), cases(OPEN), ids=repr)
+@pytest.mark.parametrize("exists", [False, True])
+def test_open(tmp_path: Path, name: str, value: Any, exists: bool) -> None:
+    path = tmp_path / "a.mvdb"
+    if exists:
+        mvdb.open(path, dim=DIM).close()
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(mvdb.InvalidInputError, match=f"^{name}: "):
+        mvdb.open(**{"path": path, "dim": DIM, name: value})
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "value"),
+    [(call, name, value) for call, table in CALLS.items() for name, value in cases(table)],
+    ids=repr,
+)
+def test_calls(tmp_path: Path, call: str, name: str, value: Any) -> None:
+    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, durability="relaxed") as db:
+        fill(db, 3)
+        with pytest.raises(mvdb.InvalidInputError, match=f"^{name}: "):
+            getattr(db, call)(**{**VALID.get(call, {}), name: value})
+        assert len(db) == 3
+        db.delete(1)
+
+
+def test_no_argument_is_left_out() -> None:
+    assert inspect.signature(mvdb.open).parameters.keys() == OPEN.keys()
+    methods = {**vars(Readable), **vars(mvdb.Database)}
+    for name, method in methods.items():
+        if name.startswith("_") or not inspect.isfunction(method):
+            continue
+        known = CALLS.get(name, {}).keys() | DOCUMENTS | {"self"}
+        assert inspect.signature(method).parameters.keys() <= known, name
+
+
+def test_numbers_of_numpy_and_large_ones_are_taken(tmp_path: Path) -> None:
+    big = 2**62
+    options: dict[str, Any] = {"map_size": np.int64(1 << 24), "memory": np.int64(64 << 20)}
+    with mvdb.open(
+        tmp_path / "a.mvdb", dim=np.int16(DIM), readonly=np.bool_(False), **options
+    ) as db:
+        fill(db, 3)
+        calls: list[Callable[[], list[mvdb.Hit]]] = [
+            lambda: db.search(matrix(1), np.int64(3)),  # type: ignore[arg-type]
+            lambda: db.search(matrix(1), big),
+            lambda: db.search(matrix(1), big, exact=True),
+            lambda: db.search(matrix(1), big, candidates=big, nprobe=big),
+            lambda: db.search_batch([matrix(1)], big, threads=big)[0],
+            lambda: db.rerank(matrix(1), [0, 1, 2], big),
+            lambda: db.search(matrix(1), min_score=np.float32(-100)),  # type: ignore[arg-type]
+            lambda: db.search(matrix(1), min_score=-float("inf")),
+            lambda: db.search(matrix(1), min_score=-(10**400)),
+        ]
+        expected = db.search(matrix(1), 3)
+        for call in calls:
+            assert call() == expected
+        assert db.search(matrix(1), min_score=10**400) == []
+        for timeout in (0, np.float64(1), 1e300, float("inf"), 10**400):
+            db.transaction(timeout=timeout).rollback()  # type: ignore[arg-type]
+        assert db.insert_batches([("x", matrix(9))], commit_every=big, total=big) == 1
