@@ -45,6 +45,9 @@ LOOK_SECONDS = 0.05
 """Who waits looks around so often, whether waiting still makes sense."""
 ATTEMPT_SECONDS = 0.05
 """A step waits so long at a time for another writer, and lets writers of this process try then."""
+GRACE_SECONDS = 2.0
+"""A writer that would not wait for others waits so long for a step of its own process: hardly any
+takes longer, and nobody means to be refused for the sake of the index."""
 NICENESS = 10
 OPENING_SECONDS = 5.0
 """The background begins so long after opening, for the sake of processes that live for a moment."""
@@ -129,8 +132,9 @@ class Maintenance:
         """While another writer begins: waits for the step under way and lets no other begin; gives
         what is left of `timeout` (seconds; None: for ever).
 
-        Raises BusyError when time is up."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        Raises BusyError when time is up, but waits GRACE_SECONDS for a step at least."""
+        begun = time.monotonic()
+        deadline = None if timeout is None else begun + max(timeout, GRACE_SECONDS)
         with self._turn:
             self._writers += 1
         try:
@@ -139,7 +143,7 @@ class Maintenance:
                     raise BusyError(
                         f"{self._environment.path}: work on the index took longer than {timeout} s"
                     )
-            yield None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            yield None if timeout is None else max(begun + timeout - time.monotonic(), 0.0)
         finally:
             with self._turn:
                 self._writers -= 1

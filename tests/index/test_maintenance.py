@@ -253,7 +253,7 @@ def test_writers_go_between_the_steps(path: Path, monkeypatch: pytest.MonkeyPatc
 
     def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
         for parts in original(self):
-            if threading.current_thread() is not threading.main_thread():
+            if shield.caller() is not threading.main_thread():
                 computing.release()
                 assert committed.acquire(timeout=PATIENCE), "a commit waited for a step"
             yield parts
@@ -282,13 +282,12 @@ def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
         inside = threading.Event()
         order: list[str] = []
 
-        def step() -> None:
-            with db._maintenance._step():
-                inside.set()
-                wait_for(lambda: db._maintenance._writers == 1)
-                order.append("step")
+        def step(_: object) -> None:
+            inside.set()
+            wait_for(lambda: db._maintenance._writers == 1)
+            order.append("step")
 
-        join = in_thread(step)
+        join = in_thread(lambda: db._maintenance._step(step))
         assert inside.wait(PATIENCE)
         with db.transaction(timeout=0) as txn:
             order.append("transaction")
@@ -296,6 +295,29 @@ def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
         join()
         assert order == ["step", "transaction"]
         assert len(db) == 9
+
+
+def test_a_long_step_does_not_outlast_the_timeout(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step under way was waited for however long it took."""
+    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.1)
+    with mvdb.open(path, dim=DIM, background=False) as db:
+        fill(db, 10)
+        inside, go = threading.Event(), threading.Event()
+
+        def step(_: object) -> None:
+            inside.set()
+            assert go.wait(PATIENCE)
+
+        join = in_thread(lambda: db._maintenance._step(step))
+        assert inside.wait(PATIENCE)
+        with pytest.raises(mvdb.BusyError, match=r"longer than 0.2 s"):
+            db.transaction(timeout=0.2)
+        go.set()
+        join()
+        with db.transaction(timeout=0) as txn:
+            txn.delete(1)
 
 
 def test_many_writers_without_patience(path: Path) -> None:

@@ -7,6 +7,8 @@ import ctypes
 import os
 import sys
 
+from mvdb import shield
+
 PERMISSIONS_BIND = os.name == "posix" and os.geteuid() != 0
 """Whether permissions bind this process without further ado."""
 CAN_GIVE_UP = PERMISSIONS_BIND or sys.platform == "linux"
@@ -16,9 +18,14 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 
 
 def give_up() -> None:
-    """From here on permissions bind this process (its present thread and those begun later)."""
-    if PERMISSIONS_BIND:
-        return
+    """From here on permissions bind this process: its present thread, the one that does steps of
+    mvdb for it, and those begun later."""
+    if not PERMISSIONS_BIND:
+        shield.run(_give_up)
+        _give_up()
+
+
+def _give_up() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: bits 0..31, then 32..63
