@@ -38,7 +38,7 @@ STRANGERS = 1024
 SLICE_POINTS = 65_536
 """Points that one task assigns to centroids."""
 ROTATION_SEED = 0x6D766462
-"""Seed of the rotation of every file: kept in each generation, so it may change."""
+"""Seed of the rotation of new codecs. Each codec keeps its own and is used with that one."""
 
 
 def centroid_count(n_tokens: int) -> int:
