@@ -10,7 +10,7 @@
  * - Functions may be called from any thread; an mv_codec may be shared by threads, an mv_query is
  *   used by one thread at a time.
  * - Buffers whose lengths come from a file, or from elsewhere than the numbers they must agree
- * with, are given with their sizes, which are checked.
+ *   with, are given with their sizes, which are checked.
  * - Bytes that come from a file are checked by mv_segment_check, mv_lists_check, mv_codes_check and
  *   mv_documents_check once; the other functions rely on it.
  *
@@ -162,8 +162,9 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
  * extent. */
 mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
                          const size_t *extent_sizes);
-/* Checks n documents: of those with a codec the codes, of others that float16 rows have unit length
- * (and so are finite). */
+/* Checks that float16 rows, `size` bytes of them, have unit length and so are finite. */
+mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim);
+/* Checks n documents: of those with a codec the codes, of others that float16 rows. */
 mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
 
 /* The direction of the mean of each document's centroids as a point: points [n_documents][padded].

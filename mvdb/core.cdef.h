@@ -107,6 +107,7 @@ int mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                      const size_t *records_sizes);
 int mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
                    const size_t *extent_sizes);
+int mv_units_check(const uint8_t *rows, size_t size, size_t dim);
 int mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
 
 int mv_document_points(const mv_segment *segment, int8_t *points);

@@ -397,6 +397,12 @@ def check_codes(codec: Codec, code_bytes: int, codes: memoryview) -> None:
     _check(lib.mv_codes_check(codec.handle, pointer, len(codes), code_bytes), "centroid codes")
 
 
+def check_rows(rows: memoryview, dim: int) -> None:
+    """Raises CorruptionError unless these float16 rows have unit length."""
+    pointer = ffi.from_buffer("uint8_t[]", rows)
+    _check(lib.mv_units_check(pointer, len(rows), dim), "float16 vectors of unit length")
+
+
 class SegmentList:
     """The segments of one state, laid out for the core."""
 

@@ -15,7 +15,13 @@ from typing import Any
 from mvdb import encoding, settings, streaming
 from mvdb.catalogue.ids import Id
 from mvdb.encoding import TextEncoder
-from mvdb.errors import ClosedError, DimensionMismatch, InvalidInputError, ReadOnlyError
+from mvdb.errors import (
+    ClosedError,
+    CorruptionError,
+    DimensionMismatch,
+    InvalidInputError,
+    ReadOnlyError,
+)
 from mvdb.index import budget, checking, generations, layout, manifest, prefetching
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest
@@ -25,6 +31,7 @@ from mvdb.index.writing import IndexWriter
 from mvdb.maintenance import Maintenance
 from mvdb.querypool import QueryPool
 from mvdb.reading import Readable
+from mvdb.settings import Settings
 from mvdb.snapshot import Snapshot
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
@@ -163,7 +170,13 @@ class Database(Readable):
         self._transactions = 0
         with environment.read() as txn:
             stored = settings.load(txn)
-            problem = encoder.mismatch(encoding.load(txn))
+            identity = encoding.load(txn)
+            if identity is not None and identity.dim != stored.dim:
+                raise CorruptionError(
+                    f"{environment.path}: encoder of {identity.dim} dimensions, the settings say "
+                    f"{stored.dim}; run mvdb.repair"
+                )
+            problem = encoder.mismatch(identity)
         if dim is not None and dim != stored.dim:
             raise DimensionMismatch(
                 f"{environment.path}: the file has dim {stored.dim}, not {dim}; "
@@ -171,7 +184,7 @@ class Database(Readable):
             )
         self.dim = stored.dim
         self.bits = stored.bits
-        self._cache = StateCache(stored.dim)
+        self._cache = StateCache(stored)
         self._maintenance = Maintenance(
             environment,
             self._cache,
@@ -447,7 +460,7 @@ class Database(Readable):
         deep=False leaves out vectors, texts and metadata."""
         self._check_open()
         with self._environment.read() as txn:
-            return checking.Checker(txn, self.dim, deep=deep).run()
+            return checking.Checker(txn, Settings(self.dim, self.bits), deep=deep).run()
 
 
 def _part_sizes(txn: ReadTransaction) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mvdb import core
 from mvdb.errors import CorruptionError, EncoderMismatchError, InvalidInputError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
@@ -14,6 +15,7 @@ from mvdb.storage.format import Kind
 
 TABLE = "meta"
 KEY = b"encoder"
+_FIELDS = {"name", "dim", "pooling"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ def identity(encoder: Any) -> EncoderIdentity:
         raise InvalidInputError(
             f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
         )
-    return EncoderIdentity(str(encoder.name), int(encoder.dim), getattr(encoder, "pooling", None))
+    pooling = getattr(encoder, "pooling", None)
+    shown = None if pooling is None else str(pooling)
+    return EncoderIdentity(str(encoder.name), int(encoder.dim), shown)
 
 
 def load(txn: ReadTransaction) -> EncoderIdentity | None:
@@ -46,9 +50,22 @@ def load(txn: ReadTransaction) -> EncoderIdentity | None:
         return None
     body = envelope.unseal(Kind.META, KEY, value, "encoder")
     try:
-        return EncoderIdentity(**json.loads(bytes(body)))
-    except (ValueError, TypeError) as error:
+        return _identity_of(json.loads(bytes(body)))
+    except (ValueError, RecursionError) as error:
         raise CorruptionError(f"encoder: not readable ({error})") from None
+
+
+def _identity_of(record: Any) -> EncoderIdentity:
+    """ValueError for a record that `store` does not write."""
+    fields = record if isinstance(record, dict) else {}
+    name, dim, pooling = fields.get("name"), fields.get("dim"), fields.get("pooling")
+    if not isinstance(name, str) or not (pooling is None or isinstance(pooling, str)):
+        raise ValueError("name and pooling are not texts")
+    if type(dim) is not int or not 1 <= dim <= core.MAX_DIM:
+        raise ValueError("dim is not a number of dimensions")
+    if not fields.keys() <= _FIELDS:
+        raise ValueError("it has more than name, dim and pooling")
+    return EncoderIdentity(name, dim, pooling)
 
 
 def store(txn: WriteTransaction, encoder: EncoderIdentity) -> None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from mvdb.errors import BusyError, ClosedError, Error
-from mvdb.index import extending, manifest, merging, unfinished
+from mvdb.index import extending, generations, manifest, merging, unfinished
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
@@ -166,7 +166,8 @@ class Maintenance:
     def _is_due(self) -> bool:
         with self._environment.read() as txn:
             current = manifest.load(txn)
-        return extending.is_due(current) or merging.plan(current, None) is not None
+            members = generations.members(txn, current.generation)
+        return extending.is_due(current) or merging.plan(current, members, None) is not None
 
     def _is_due_after_opening(self) -> bool:
         """Whether earlier commits have left work; waits for the time after opening to pass, and
@@ -268,8 +269,9 @@ class Maintenance:
         return run is not None and self._merge(run, breathe)
 
     def _runs(self, plan: merging.Plan) -> list[SegmentInfo] | None:
-        with self._reading() as (_, state):
-            indexes = plan(state.manifest, None)
+        with self._reading() as (txn, state):
+            members = generations.members(txn, state.manifest.generation)
+            indexes = plan(state.manifest, members, None)
             return None if indexes is None else [state.manifest.segments[i] for i in indexes]
 
     def _extend(self, executor: Executor) -> bool:

@@ -113,9 +113,9 @@ static float half_square(const uint8_t *at) {
 
 enum { PARTIAL_SUMS = 16 };
 
-/* Whether n float16 rows have unit length; those with numbers that are not finite have not. */
-static int are_units(const uint8_t *rows, size_t n, size_t dim) {
-  for (size_t i = 0; i < n; i++, rows += 2 * dim) {
+mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim) {
+  if (size % (2 * dim) != 0) return MV_ERROR_CORRUPT;
+  for (const uint8_t *end = rows + size; rows < end; rows += 2 * dim) {
     float sums[PARTIAL_SUMS] = {0}, square = 0.0f;
     size_t d = 0;
     for (; d + PARTIAL_SUMS <= dim; d += PARTIAL_SUMS) {
@@ -123,22 +123,20 @@ static int are_units(const uint8_t *rows, size_t n, size_t dim) {
     }
     for (; d < dim; d++) square += half_square(rows + 2 * d);
     for (size_t j = 0; j < PARTIAL_SUMS; j++) square += sums[j];
-    if (square < 1.0f - UNIT_TOLERANCE || square > 1.0f + UNIT_TOLERANCE) return 0;
+    if (square < 1.0f - UNIT_TOLERANCE || square > 1.0f + UNIT_TOLERANCE) return MV_ERROR_CORRUPT;
   }
-  return 1;
+  return MV_OK;
 }
 
 mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (documents[i] >= segment->n_documents) return MV_ERROR_ARGUMENT;
     mv_document document = mv_document_find(segment, documents[i]);
-    mv_status status = MV_OK;
-    if (segment->codec != NULL) {
-      status = mv_codes_check(segment->codec, document.codes,
-                              document.n_tokens * document.code_bytes, document.code_bytes);
-    } else if (!are_units(document.record, document.n_tokens, segment->dim)) {
-      status = MV_ERROR_CORRUPT;
-    }
+    size_t tokens = document.n_tokens, width = document.code_bytes;
+    mv_status status =
+        segment->codec != NULL
+            ? mv_codes_check(segment->codec, document.codes, tokens * width, width)
+            : mv_units_check(document.record, tokens * 2 * segment->dim, segment->dim);
     if (status != MV_OK) return status;
   }
   return MV_OK;

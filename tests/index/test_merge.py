@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from mvdb.index import layout, merging, unfinished
+from mvdb.index import generations, layout, merging, unfinished
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
 from mvdb.storage import growth
@@ -361,8 +361,11 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
             fill(db, 5, first=100 + 5 * part)
         infos = segments(db)
         assert max(info.n_tokens for info in infos[1:]) <= 200
-        assert merging.plan(open_state(db)[1].manifest, None) is not None
-        assert merging.plan(open_state(db)[1].manifest, 200) is None
+        txn, state = open_state(db)
+        with txn:
+            members = generations.members(txn, state.manifest.generation)
+        assert merging.plan(state.manifest, members, None) is not None
+        assert merging.plan(state.manifest, members, 200) is None
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()
