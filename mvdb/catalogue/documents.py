@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import codecs
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -62,10 +62,9 @@ def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def verify(block: memoryview, n_documents: int, where: str) -> int:
-    """Checks a block: sizes, that texts are UTF-8, and metadata; bytes of the metadata. However
-    large the texts are, little memory is used."""
-    metadata_bytes = 0
+def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> None:
+    """Checks a block: sizes, that texts are UTF-8, and metadata. However large the texts are,
+    little memory is used; `spend` is told the cost of metadata before values are made of it."""
     with _opened(block, n_documents, where) as raw:
         for at, size in enumerate(raw.lengths.tolist()):
             if size == _NONE:
@@ -73,9 +72,9 @@ def verify(block: memoryview, n_documents: int, where: str) -> int:
             if at % 2 == 0:
                 _check_text(raw, size, where)
             else:
-                metadata.loads(raw.take(size))
-                metadata_bytes += size
-    return metadata_bytes
+                stored = raw.take(size)
+                spend(metadata.cost(stored))
+                metadata.loads(stored)
 
 
 def _check_text(raw: _Raw, size: int, where: str) -> None:

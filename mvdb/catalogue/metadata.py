@@ -143,6 +143,11 @@ def loads(data: bytes | memoryview) -> dict[str, Any]:
     return value
 
 
+def cost(data: bytes) -> int:
+    """About how many values there are in stored metadata, and one for each 64 bytes."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{") + len(data) // 64
+
+
 def _check_size(data: bytes | memoryview) -> None:
     """Before values are made of stored text, which take up to a hundred times its size: there are
     not more than may be written. A value is followed by a comma or opens something, or is the last

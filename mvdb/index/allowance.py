@@ -1,19 +1,19 @@
-"""What a call may unpack of a file, in all.
+"""What a call may make of the metadata in a file, in all.
 
-Single values have limits of their own, but a few kilobytes may hold thousands of them that unpack
-to megabytes each. Where a call goes through all documents, what it makes of them is bounded by the
-bytes that they take in the file. Only metadata counts: values made of it take many times its size.
+Single documents have limits of their own, but a few kilobytes may hold thousands of them that
+unpack to a million values each. Where a call goes through all documents, the values it makes are
+bounded by the bytes that the documents take in the file. A value costs about a microsecond and
+twelve bytes of memory where it is indexed.
 """
 
 from __future__ import annotations
 
 from mvdb.errors import CorruptionError
 
-SLACK = 32 << 20
-"""Bytes of metadata that any call may unpack."""
-RATIO = 256
-"""The same for each byte of the file that the documents take. JSON of documents that are alike
-compresses to a twentieth; their vectors, ids and directory come on top."""
+SLACK = 1 << 22
+"""Values that any call may make."""
+RATIO = 8
+"""The same for each byte of the file that the documents take, vectors and ids included."""
 
 
 class Allowance:
@@ -26,10 +26,10 @@ class Allowance:
         """So many bytes of the file were read."""
         self._left += RATIO * stored
 
-    def spend(self, unpacked: int, where: str) -> None:
-        """So many bytes of metadata came out; CorruptionError when that is too much."""
-        self._left -= unpacked
+    def spend(self, values: int, where: str) -> None:
+        """So many values are about to be made; CorruptionError when that is too much."""
+        self._left -= values
         if self._left < 0:
             raise CorruptionError(
-                f"{where}: metadata unpacks to more than {RATIO} times the bytes of its documents"
+                f"{where}: metadata of more than {RATIO} values for each byte of its documents"
             )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
-from mvdb.catalogue import documents
+from mvdb.catalogue import documents, metadata
 from mvdb.catalogue.columns import Columns
 from mvdb.errors import CorruptionError
 from mvdb.index import invariants
@@ -366,9 +366,9 @@ class Segment:
         """Checks a block, however much it unpacks to."""
         blocks, where = self.directory.blocks, self._where(Part.DOCUMENTS, index)
         body = self.part(txn, Part.DOCUMENTS, index)
-        unpacked = documents.verify(body, int(blocks[index + 1] - blocks[index]), where)
         allowance.earn(len(body))
-        allowance.spend(unpacked, where)
+        n_documents = int(blocks[index + 1] - blocks[index])
+        documents.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
 
     def columns(self, txn: ReadTransaction) -> Columns | None:
         """The column index of the metadata, valid within the transaction; None without metadata."""
@@ -393,8 +393,8 @@ class Segment:
                 block = int(np.searchsorted(blocks, row, side="right")) - 1
                 stored = self.block(txn, block)
                 allowance.earn(len(self.part(txn, Part.DOCUMENTS, block, verified=True)))
-                unpacked = sum(len(raw or b"") for _, raw in stored)
-                allowance.spend(unpacked, self._where(Part.DOCUMENTS, block))
+                values = sum(metadata.cost(raw) for _, raw in stored if raw is not None)
+                allowance.spend(values, self._where(Part.DOCUMENTS, block))
             yield row, stored[row - int(blocks[block])]
 
     def points(self, txn: ReadTransaction) -> core.Points:
