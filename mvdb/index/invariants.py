@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mvdb.index.layout import Directory
     from mvdb.index.manifest import Manifest, SegmentInfo
 
-MAX_SEGMENTS = 1 << 14
+MAX_SEGMENTS = 1 << 13
 """Segments of a state. A few kilobytes of memory each, whatever they hold; a writer merges before
 there are so many."""
 MAX_COUNTER = 1 << 63

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 
@@ -21,9 +22,11 @@ import mvdb
 from mvdb import encoding
 from mvdb.index import unfinished
 from mvdb.index.layout import Part
+from mvdb.storage import envelope
 from mvdb.storage.format import Kind
 from tests.corrupt import specimens
 from tests.corrupt.bombs import Change, named, rehash, replace_first, reseal, u32
+from tests.index.test_seeds import values
 from tests.support.model import make_query
 from tests.support.thresholds import lowered, searched_by_lists
 
@@ -294,6 +297,32 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
                 assert any(re.search(broken.says, one) for one in report.problems), report.problems
         with mvdb.open(path, background=False) as db:
             use(db)
+
+
+@pytest.mark.parametrize("dim", [24, 4096])
+def test_centroids_of_another_dim_that_no_segment_uses(tmp_path: Path, dim: int) -> None:
+    """What is stored is read, but nothing is encoded with them: insert() crashed."""
+    wide, path = tmp_path / "wide.mvdb", tmp_path / "a.mvdb"
+    rng = np.random.default_rng(0)
+    with lowered(train_documents=50), mvdb.open(wide, dim=dim, bits=8, background=False) as db:
+        db.insert(list(range(60)), rng.standard_normal((60, 2, dim)).astype(np.float32))
+    with mvdb.open(path, dim=8, bits=2, background=False) as db:
+        db.insert("a", np.ones((2, 8), np.float32))
+    found = {key: one for key, one in values(wide).items() if key[0] == "centroids"}
+    with lmdb.open(str(path), subdir=False, max_dbs=16, lock=False, map_size=1 << 28) as file:
+        handle = file.open_db(b"centroids", create=False)
+        with file.begin(write=True, db=handle) as txn:
+            for (_, key), (kind, body) in found.items():
+                txn.put(key, envelope.seal(kind, key, body))
+    assert reseal(path, header(5, 1))
+    with mvdb.open(path, background=False) as db:
+        assert any(f"dim {dim}" in one for one in db.verify().problems)
+        assert [hit.id for hit in db.search(np.ones((1, 8), np.float32), 3)] == ["a"]
+        with pytest.raises(mvdb.CorruptionError, match=f"dim {dim}"):
+            db.insert(list(range(10, 2010)), np.ones((2000, 2, 8), np.float32))
+        with pytest.raises(mvdb.CorruptionError, match=f"dim {dim}"):
+            db.upsert("a", np.ones((1, 8), np.float32))
+        assert list(db.ids()) == ["a"]
 
 
 def test_the_specimens_are_sound(tmp_path: Path, intact: dict[str, bytes]) -> None:

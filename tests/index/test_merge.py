@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import mvdb
-from mvdb.index import generations, layout, merging, unfinished
+from mvdb.index import generations, invariants, layout, merging, unfinished
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge
 from mvdb.storage import growth
@@ -350,6 +351,22 @@ def test_optimize_goes_down_to_the_fewest_segments(tmp_path: Path) -> None:
             check(db, versions)
         everything_merged(db)
         check(db, versions)
+
+
+def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) -> None:
+    """A state has a bounded number of segments; without a background the commits see to it."""
+    options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 60}
+    with (
+        mock.patch.object(invariants, "MAX_SEGMENTS", 16),
+        lowered(**options),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
+    ):
+        fill(db, 60)
+        for part in range(40):
+            fill(db, 10, first=100 + 10 * part)
+            assert len(segments(db)) <= 10
+        assert db.verify().ok
+        check(db, dict.fromkeys([*range(60), *range(100, 500)], 0))
 
 
 def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
