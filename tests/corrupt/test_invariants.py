@@ -107,6 +107,12 @@ def array(which: int, index: int, value: int) -> Bodies:
     return make
 
 
+def published(table: str, key: bytes, kind: Kind, body: bytes) -> bytes | None:
+    """The list of unfinished segments names all that are likely to be in the manifest."""
+    names = b"".join(struct.pack("<Qd", number, 0.0) for number in range(1, 100))
+    return names if table == "meta" and key == b"unfinished" else None
+
+
 def directory(which: int, index: int, value: int) -> Change:
     return replace_first(Kind.DIRECTORY, array(which, index, value))
 
@@ -184,9 +190,7 @@ INVARIANTS: dict[str, Broken] = {
     "tombstones: rows": Broken(
         replace_first(Kind.TOMBSTONES, lambda body: body[:-1] + b"\x80"), "no documents|expected"
     ),
-    "unfinished and manifest": Broken(
-        named(b"unfinished", lambda _: struct.pack("<Qd", 10**6, 0.0)), "being made"
-    ),
+    "unfinished and manifest": Broken(published, "in the manifest"),
     "centroids: older generations": Broken(extended((10**6, 1)), "extends"),
     "centroids: older generations ascend": Broken(extended((1, 5), (1, 6)), "extends"),
     "centroids: older centroids": Broken(extended((1, 10**6)), "has 1000000 centroids"),
