@@ -9,8 +9,10 @@
  *   freed by their *_free (which accepts NULL).
  * - Functions may be called from any thread; an mv_codec may be shared by threads, an mv_query is
  *   used by one thread at a time.
- * - Bytes that come from a file are checked by mv_segment_check and mv_codes_check once; the other
- *   functions rely on it.
+ * - Buffers whose lengths come from a file, or from elsewhere than the numbers they must agree
+ *   with, are given with their sizes, which are checked.
+ * - Bytes that come from a file are checked by mv_segment_check, mv_lists_check, mv_codes_check and
+ *   mv_documents_check once; the other functions rely on it.
  *
  * Spaces: "token vectors" are unit rows of dim floats as users know them. Inside, they are rotated
  * (mv_rotate) and padded with zeros to mv_padded_dim(dim). */
@@ -78,27 +80,45 @@ typedef struct mv_codec_spec {
   const float *b_scales;        /* [MV_SCALES] ascending */
 } mv_codec_spec;
 
-mv_status mv_codec_new(const mv_codec_spec *spec, mv_codec **out);
+/* Entries of the arrays of a spec, as the caller has them. */
+typedef struct mv_codec_sizes {
+  size_t rows;
+  size_t group_rows;
+  size_t group_starts;
+  size_t a_scales;
+  size_t b_scales;
+} mv_codec_sizes;
+
+mv_status mv_codec_new(const mv_codec_spec *spec, const mv_codec_sizes *sizes, mv_codec **out);
 void mv_codec_free(mv_codec *codec);
 
 /* Two-level assignment of points to centroids. codes: n numbers. */
 mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
 
-/* The squared distance of each point to the centroid it is assigned to, in squared int8 units. */
-mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances);
+/* The squared distance of each point [n][width] to the centroid it is assigned to, in squared int8
+ * units. */
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
+                       float *distances);
 
-/* The scales (a, b) that a codec without limits would give each vector: what the tables of scales
- * are fitted to. */
-mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b);
+/* The scales (a, b) that a codec without limits would give each vector [n][dim]: what the tables of
+ * scales are fitted to. */
+mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, size_t dim, float *a,
+                        float *b);
 
-/* Encodes documents of lengths[i] >= 1 tokens, concatenated: codes [tokens * mv_code_bytes],
- * records [tokens * mv_token_bytes]; *residual_sum is the sum of the residuals' norms. */
-mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,
-                    size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum);
+/* Encodes documents of lengths[i] >= 1 tokens, concatenated, n in all: codes [n * mv_code_bytes],
+ * records [n * mv_token_bytes]; *residual_sum is the sum of the residuals' norms. */
+mv_status mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_t dim,
+                    const uint32_t *lengths, size_t n_documents, uint8_t *codes, uint8_t *records,
+                    double *residual_sum);
 
-/* Reconstructs a document: out [n_tokens][dim]. */
-mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
-                    const uint8_t *record, size_t n_tokens, float *out);
+/* Reconstructs a document from codes and record of so many bytes: out [n_tokens][dim]. */
+mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size,
+                    size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
+                    float *out);
+
+/* Checks that codes, `size` bytes of them, lie inside the codec's centroids. */
+mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size,
+                         size_t code_bytes);
 
 /* ---- segments ---- */
 
@@ -138,11 +158,13 @@ typedef struct mv_segment {
 /* Checks numbers and sizes (bytes of each chunk's codes and records) against each other. */
 mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                            const size_t *records_sizes);
-/* The same for lists: extent_sizes[n_extents] in bytes. */
-mv_status mv_lists_check(const mv_lists *lists, const size_t *extent_sizes);
-/* Checks that n codes lie inside the codec's centroids. */
-mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n);
-/* The same for the inline codes of n documents. */
+/* The same for lists: how many entries block_starts and extent_blocks have, and the bytes of each
+ * extent. */
+mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
+                         const size_t *extent_sizes);
+/* Checks that float16 rows, `size` bytes of them, have unit length and so are finite. */
+mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim);
+/* Checks n documents: of those with a codec the codes, of others that float16 rows. */
 mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
 
 /* The direction of the mean of each document's centroids as a point: points [n_documents][padded].
@@ -151,15 +173,16 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points);
 
 /* ---- making of lists ---- */
 
-/* Of documents given by their codes, how many have each of n_lists codes; a code outside is
- * corrupt. */
-mv_status mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                         uint32_t n_documents, uint32_t n_lists, uint32_t *counts);
-/* Which documents have the codes first .. last - 1: documents, one list behind the other. counts:
- * of all lists. */
-mv_status mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                           uint32_t n_documents, uint32_t first, uint32_t last,
-                           const uint32_t *counts, uint32_t *documents);
+/* Of documents given by their codes (codes_size bytes), how many have each of n_lists codes; a code
+ * outside is corrupt. */
+mv_status mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                         const uint32_t *starts, uint32_t n_documents, uint32_t n_lists,
+                         uint32_t *counts);
+/* Which documents have the codes first .. last - 1: documents [room], one list behind the other.
+ * counts: of all lists. */
+mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                           const uint32_t *starts, uint32_t n_documents, uint32_t first,
+                           uint32_t last, const uint32_t *counts, uint32_t *documents, size_t room);
 /* Most bytes that the lists of these counts pack to. */
 size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists);
 /* Packs lists, the first of which begins a block: out has room for mv_lists_bound bytes;
@@ -175,8 +198,10 @@ mv_status mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
 /* Bytes of scratch memory that a query holds. */
 size_t mv_query_bytes(const mv_query *query);
-/* Loads a query of m >= 1 unit token vectors; scratch memory of earlier queries is reused. */
-mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim, uint64_t seed);
+/* Loads a query of m >= 1 unit token vectors; scratch memory of earlier queries is reused. Each
+ * codec it meets rotates it with its own seed, so segments of several codecs can be searched
+ * together. */
+mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
 
 /* A document of a list of segments. */
 typedef struct mv_place {
@@ -253,7 +278,8 @@ enum {
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores);
 
-/* Precise token scores of one document: matrix [m][n_tokens]. */
-mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, float *matrix);
+/* Precise token scores of one document, which has n_tokens: matrix [m][n_tokens]. */
+mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
+                     float *matrix);
 
 #endif

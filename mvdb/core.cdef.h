@@ -33,6 +33,14 @@ typedef struct mv_codec_spec {
   const float *b_scales;
 } mv_codec_spec;
 
+typedef struct mv_codec_sizes {
+  size_t rows;
+  size_t group_rows;
+  size_t group_starts;
+  size_t a_scales;
+  size_t b_scales;
+} mv_codec_sizes;
+
 typedef struct mv_lists {
   uint32_t n_lists;
   uint32_t n_extents;
@@ -81,29 +89,35 @@ int mv_kmeans(const int8_t *points, size_t n, size_t dim, size_t k, unsigned ite
 int mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_t *points, size_t n,
                uint32_t *nearest);
 
-int mv_codec_new(const mv_codec_spec *spec, mv_codec **out);
+int mv_codec_new(const mv_codec_spec *spec, const mv_codec_sizes *sizes, mv_codec **out);
 void mv_codec_free(mv_codec *codec);
 int mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
-int mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances);
-int mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b);
-int mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,
-              size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum);
-int mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
-              const uint8_t *record, size_t n_tokens, float *out);
+int mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
+                 float *distances);
+int mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, size_t dim, float *a,
+                  float *b);
+int mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_t dim,
+              const uint32_t *lengths, size_t n_documents, uint8_t *codes, uint8_t *records,
+              double *residual_sum);
+int mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size, size_t code_bytes,
+              const uint8_t *record, size_t record_size, size_t n_tokens, float *out);
+int mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size, size_t code_bytes);
 
 int mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                      const size_t *records_sizes);
-int mv_lists_check(const mv_lists *lists, const size_t *extent_sizes);
-int mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n);
+int mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
+                   const size_t *extent_sizes);
+int mv_units_check(const uint8_t *rows, size_t size, size_t dim);
 int mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
 
 int mv_document_points(const mv_segment *segment, int8_t *points);
 
-int mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                   uint32_t n_documents, uint32_t n_lists, uint32_t *counts);
-int mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                     uint32_t n_documents, uint32_t first, uint32_t last, const uint32_t *counts,
-                     uint32_t *documents);
+int mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                   const uint32_t *starts, uint32_t n_documents, uint32_t n_lists,
+                   uint32_t *counts);
+int mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                     const uint32_t *starts, uint32_t n_documents, uint32_t first, uint32_t last,
+                     const uint32_t *counts, uint32_t *documents, size_t room);
 size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists);
 int mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_lists,
                   uint8_t *out, uint32_t *block_sizes, size_t *size);
@@ -111,7 +125,7 @@ int mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_
 int mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
 size_t mv_query_bytes(const mv_query *query);
-int mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim, uint64_t seed);
+int mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
 int mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
               const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
               mv_place *places, float *scores, size_t *count);
@@ -134,4 +148,5 @@ int mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int 
                    uint64_t *reads, uint64_t *bytes);
 int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
-int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, float *matrix);
+int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
+               float *matrix);

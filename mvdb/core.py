@@ -62,6 +62,11 @@ def padded_dim(dim: int) -> int:
     return int(lib.mv_padded_dim(dim))
 
 
+def _check_width(rows: NDArray[Any], dim: int) -> None:
+    if rows.shape[1] != padded_dim(dim):
+        raise ValueError(f"rows of {rows.shape[1]} for {dim} dimensions")
+
+
 def token_bytes(dim: int, bits: int) -> int:
     """Bytes of a token in a record."""
     return int(lib.mv_token_bytes(dim, bits))
@@ -107,6 +112,7 @@ def make_points(vectors: Floats, seed: int) -> Points:
 
 def kmeans(points: Points, dim: int, k: int, iterations: int, seed: int) -> Bytes:
     """Centroid rows (k, padded) of points (n, padded); deterministic."""
+    _check_width(points, dim)
     rows = np.empty((k, points.shape[1]), np.uint8)
     _check(
         lib.mv_kmeans(
@@ -120,6 +126,8 @@ def kmeans(points: Points, dim: int, k: int, iterations: int, seed: int) -> Byte
 
 def nearest(rows: Bytes, dim: int, points: Points) -> Numbers:
     """Number of the nearest row for each point."""
+    _check_width(points, dim)
+    _check_width(rows, dim)
     out = np.empty(len(points), np.uint32)
     _check(
         lib.mv_nearest(
@@ -167,8 +175,12 @@ class Codec:
         ]
         c_spec.rows, c_spec.group_rows, c_spec.group_starts = keep[:3]
         c_spec.a_scales, c_spec.b_scales = keep[3:]
+        sizes = ffi.new("mv_codec_sizes *")
+        sizes.rows, sizes.group_rows = spec.rows.size, spec.group_rows.size
+        sizes.group_starts = spec.group_starts.size
+        sizes.a_scales, sizes.b_scales = spec.a_scales.size, spec.b_scales.size
         out = ffi.new("mv_codec **")
-        _check(lib.mv_codec_new(c_spec, out), "the centroid tables")
+        _check(lib.mv_codec_new(c_spec, sizes, out), "the centroid tables")
         self.handle = ffi.gc(out[0], lib.mv_codec_free, size=spec.rows.nbytes)
 
     def fit_scales(self, vectors: Floats) -> tuple[Floats, Floats]:
@@ -177,7 +189,7 @@ class Codec:
         b = np.empty(len(vectors), np.float32)
         _check(
             lib.mv_fit_scales(
-                self.handle, _pointer("float[]", vectors), len(vectors),
+                self.handle, _pointer("float[]", vectors), *vectors.shape,
                 _pointer("float[]", a), _pointer("float[]", b),
             ),
             "fitting scales",
@@ -189,7 +201,7 @@ class Codec:
         out = np.empty(len(points), np.float32)
         _check(
             lib.mv_distances(
-                self.handle, _pointer("int8_t[]", points), len(points), _pointer("float[]", out)
+                self.handle, _pointer("int8_t[]", points), *points.shape, _pointer("float[]", out)
             ),
             "measuring residuals",
         )
@@ -203,9 +215,9 @@ class Codec:
         residual_sum = ffi.new("double *")
         _check(
             lib.mv_encode(
-                self.handle, _pointer("float[]", vectors), _pointer("uint32_t[]", lengths),
-                len(lengths), _pointer("uint8_t[]", codes), _pointer("uint8_t[]", records),
-                residual_sum,
+                self.handle, _pointer("float[]", vectors), *vectors.shape,
+                _pointer("uint32_t[]", lengths), len(lengths),
+                _pointer("uint8_t[]", codes), _pointer("uint8_t[]", records), residual_sum,
             ),
             "encoding",
         )  # fmt: skip
@@ -218,8 +230,9 @@ class Codec:
         out = np.empty((n_tokens, self.dim), np.float32)
         _check(
             lib.mv_decode(
-                self.handle, ffi.from_buffer("uint8_t[]", codes), code_bytes,
-                ffi.from_buffer("uint8_t[]", record), n_tokens, _pointer("float[]", out),
+                self.handle, ffi.from_buffer("uint8_t[]", codes), len(codes), code_bytes,
+                ffi.from_buffer("uint8_t[]", record), len(record), n_tokens,
+                _pointer("float[]", out),
             ),
             "decoding",
         )  # fmt: skip
@@ -231,8 +244,9 @@ def count_lists(codes: Bytes, code_bytes: int, starts: Numbers, n_lists: int) ->
     counts = np.empty(n_lists, np.uint32)
     _check(
         lib.mv_lists_count(
-            _pointer("uint8_t[]", codes), code_bytes, _pointer("uint32_t[]", starts),
-            len(starts) - 1, n_lists, _pointer("uint32_t[]", counts),
+            _pointer("uint8_t[]", codes), len(codes), code_bytes,
+            _pointer("uint32_t[]", starts), len(starts) - 1, n_lists,
+            _pointer("uint32_t[]", counts),
         ),
         "counting postings",
     )  # fmt: skip
@@ -246,9 +260,9 @@ def pack_lists(
     documents = np.empty(max(1, int(counts[first:last].sum(dtype=np.int64))), np.uint32)
     _check(
         lib.mv_lists_collect(
-            _pointer("uint8_t[]", codes), code_bytes, _pointer("uint32_t[]", starts),
-            len(starts) - 1, first, last, _pointer("uint32_t[]", counts),
-            _pointer("uint32_t[]", documents),
+            _pointer("uint8_t[]", codes), len(codes), code_bytes,
+            _pointer("uint32_t[]", starts), len(starts) - 1, first, last,
+            _pointer("uint32_t[]", counts), _pointer("uint32_t[]", documents), len(documents),
         ),
         "collecting postings",
     )  # fmt: skip
@@ -289,7 +303,10 @@ class ListsView:
         self.struct.extent_blocks = _pointer("uint32_t[]", extent_blocks)
         self.struct.extents = self._extents
         sizes = ffi.new("size_t[]", [len(part) for part in extents])
-        _check(lib.mv_lists_check(self.struct, sizes), "a segment's lists")
+        _check(
+            lib.mv_lists_check(self.struct, len(block_starts), len(extent_blocks), sizes),
+            "a segment's lists",
+        )
 
     def fetch(self, blocks: Numbers, how: int) -> tuple[int, int]:
         """Asks for blocks (ascending); how many reads that were, and their bytes."""
@@ -353,11 +370,11 @@ class SegmentView:
         )
 
     def check_documents(self, documents: Numbers) -> None:
-        """Raises CorruptionError unless the inline codes of these documents lie inside the codec's
-        centroids."""
+        """Raises CorruptionError unless the codes of these documents lie inside the codec's
+        centroids or, without a codec, their float16 rows have unit length."""
         _check(
             lib.mv_documents_check(self.struct, _pointer("uint32_t[]", documents), len(documents)),
-            "centroid codes",
+            "centroid codes" if self._codec is not None else "float16 vectors of unit length",
         )
 
     def document_points(self) -> Points:
@@ -376,11 +393,14 @@ def _address(buffer: memoryview) -> Any:
 
 def check_codes(codec: Codec, code_bytes: int, codes: memoryview) -> None:
     """Raises CorruptionError unless every code lies inside the codec's centroids."""
-    n = len(codes) // code_bytes
-    _check(
-        lib.mv_codes_check(codec.handle, ffi.from_buffer("uint8_t[]", codes), code_bytes, n),
-        "centroid codes",
-    )
+    pointer = ffi.from_buffer("uint8_t[]", codes)
+    _check(lib.mv_codes_check(codec.handle, pointer, len(codes), code_bytes), "centroid codes")
+
+
+def check_rows(rows: memoryview, dim: int) -> None:
+    """Raises CorruptionError unless these float16 rows have unit length."""
+    pointer = ffi.from_buffer("uint8_t[]", rows)
+    _check(lib.mv_units_check(pointer, len(rows), dim), "float16 vectors of unit length")
 
 
 class SegmentList:
@@ -434,12 +454,12 @@ class Query:
         self._handle = ffi.gc(out[0], lib.mv_query_free)
         self.m = 0
 
-    def load(self, vectors: Floats, seed: int) -> None:
-        """Takes unit query vectors (m, dim)."""
+    def load(self, vectors: Floats) -> None:
+        """Takes unit query vectors (m, dim); each codec rotates them with the seed of its own."""
         m, dim = vectors.shape
         self.m = m
         _check(
-            lib.mv_query_load(self._handle, _pointer("float[]", vectors), m, dim, seed),
+            lib.mv_query_load(self._handle, _pointer("float[]", vectors), m, dim),
             "loading a query",
         )
 
@@ -561,7 +581,9 @@ class Query:
         """Token scores (m, n_tokens) of one document."""
         matrix = np.empty((self.m, n_tokens), np.float32)
         _check(
-            lib.mv_explain(self._handle, view.struct, document, _pointer("float[]", matrix)),
+            lib.mv_explain(
+                self._handle, view.struct, document, n_tokens, _pointer("float[]", matrix)
+            ),
             "explaining",
         )
         return matrix

@@ -13,7 +13,7 @@ from typing import Any
 
 from mvdb import arguments, encoding, options, settings, shield, streaming
 from mvdb.catalogue.ids import Id
-from mvdb.errors import ClosedError, ReadOnlyError
+from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
 from mvdb.index import checking, generations, layout, manifest
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest
@@ -24,6 +24,7 @@ from mvdb.maintenance import Maintenance
 from mvdb.options import Options
 from mvdb.querypool import QueryPool
 from mvdb.reading import Readable
+from mvdb.settings import Settings
 from mvdb.snapshot import Snapshot
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.transaction import MetadataInput, Texts, Transaction
@@ -145,12 +146,18 @@ class Database(Readable):
         self._closed = False
         with environment.read() as txn:
             stored = settings.load(txn)
-            self.encoder_problem = self._encoder.mismatch(encoding.load(txn))
-            """Why the encoder does not go with the file, or None."""
+            identity = encoding.load(txn)
+        if identity is not None and identity.dim != stored.dim:
+            raise CorruptionError(
+                f"{environment.path}: encoder of {identity.dim} dimensions, the settings say "
+                f"{stored.dim}; run mvdb.repair"
+            )
+        self.encoder_problem = self._encoder.mismatch(identity)
+        """Why the encoder does not go with the file, or None."""
         opening.check_stored(stored)
         self.dim = stored.dim
         self.bits = stored.bits
-        self._cache = StateCache(stored.dim)
+        self._cache = StateCache(stored)
         self._maintenance = Maintenance(
             environment,
             self._cache,
@@ -429,7 +436,7 @@ class Database(Readable):
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._environment.read() as txn:
-            return checking.Checker(txn, self.dim, deep=deep).run()
+            return checking.Checker(txn, Settings(self.dim, self.bits), deep=deep).run()
 
 
 def _part_sizes(txn: ReadTransaction) -> dict[str, int]:

@@ -16,6 +16,7 @@ from mvdb.storage.format import Kind
 
 TABLE = "meta"
 KEY = b"encoder"
+_FIELDS = {"name", "dim", "pooling"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def identity(encoder: Any) -> EncoderIdentity:
             f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
         )
     dim = whole_number("encoder.dim", encoder.dim, 1, core.MAX_DIM)
-    return EncoderIdentity(str(encoder.name), dim, getattr(encoder, "pooling", None))
+    pooling = getattr(encoder, "pooling", None)
+    return EncoderIdentity(str(encoder.name), dim, None if pooling is None else str(pooling))
 
 
 def load(txn: ReadTransaction) -> EncoderIdentity | None:
@@ -49,9 +51,22 @@ def load(txn: ReadTransaction) -> EncoderIdentity | None:
         return None
     body = envelope.unseal(Kind.META, KEY, value, "encoder")
     try:
-        return EncoderIdentity(**json.loads(bytes(body)))
-    except (ValueError, TypeError) as error:
+        return _identity_of(json.loads(bytes(body)))
+    except (ValueError, RecursionError) as error:
         raise CorruptionError(f"encoder: not readable ({error})") from None
+
+
+def _identity_of(record: Any) -> EncoderIdentity:
+    """ValueError for a record that `store` does not write."""
+    fields = record if isinstance(record, dict) else {}
+    name, dim, pooling = fields.get("name"), fields.get("dim"), fields.get("pooling")
+    if not isinstance(name, str) or not (pooling is None or isinstance(pooling, str)):
+        raise ValueError("name and pooling are not texts")
+    if type(dim) is not int or not 1 <= dim <= core.MAX_DIM:
+        raise ValueError("dim is not a number of dimensions")
+    if not fields.keys() <= _FIELDS:
+        raise ValueError("it has more than name, dim and pooling")
+    return EncoderIdentity(name, dim, pooling)
 
 
 def store(txn: WriteTransaction, encoder: EncoderIdentity) -> None:

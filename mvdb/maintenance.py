@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from mvdb import shield, workers
 from mvdb.errors import BusyError, ClosedError, StorageFullError
-from mvdb.index import extending, manifest, merging, unfinished
+from mvdb.index import extending, generations, manifest, merging, unfinished
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest, SegmentInfo
 from mvdb.index.merge import Merge, SegmentGone
@@ -244,7 +244,8 @@ class Maintenance:
     def _is_due(self) -> bool:
         with self._environment.read() as txn:
             current = manifest.load(txn)
-        return extending.is_due(current) or merging.plan(current, None) is not None
+            members = generations.members(txn, current.generation)
+        return extending.is_due(current) or merging.plan(current, members, None) is not None
 
     def _start(self) -> None:
         with self._turn:
@@ -412,8 +413,9 @@ class Maintenance:
         return run is not None and self._merge(run)
 
     def _runs(self, plan: merging.Plan) -> list[SegmentInfo] | None:
-        with self._reading() as (_, state):
-            indexes = plan(state.manifest, None)
+        with self._reading() as (txn, state):
+            members = generations.members(txn, state.manifest.generation)
+            indexes = plan(state.manifest, members, None)
             return None if indexes is None else [state.manifest.segments[i] for i in indexes]
 
     def _extend(self, executor: Executor) -> bool:
@@ -488,14 +490,14 @@ def _everything_of(then: Manifest) -> merging.Plan:
     """The plan of `merging.everything` for what there was then. What is added or deleted meanwhile
     is left for the next time: else there would always be something, and no end."""
 
-    def plan(current: Manifest, budget: int | None) -> list[int] | None:
+    def plan(current: Manifest, members: Container[int], budget: int | None) -> list[int] | None:
         # Segments are in the order of document numbers, so these are the first ones.
         old = tuple(
             replace(info, n_deleted=0) if info.id >= then.next_segment else info
             for info in current.segments
             if info.last < then.next_document
         )
-        return merging.everything(replace(current, segments=old), budget)
+        return merging.everything(replace(current, segments=old), members, budget)
 
     return plan
 

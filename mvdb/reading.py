@@ -22,7 +22,6 @@ from mvdb.index import id_table
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.searching import Found, Options, Search
 from mvdb.index.state import Allowed, Live, State
-from mvdb.index.training import ROTATION_SEED
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Document, Explanation, Fetch, Hit, Metadata, Profile
@@ -178,7 +177,7 @@ class Readable(ABC):
                 [(s, state.segments[s].slot(row)) for s, row in located], dtype=core.PLACE
             )
             with self._queries.use() as query_object:
-                query_object.load(vectors, ROTATION_SEED)
+                query_object.load(vectors)
                 search = Search(state, txn, query_object, self._prefetcher, None)
                 found = search.rank(places, limit) if located else []
         return self._hits(state, found)
@@ -193,7 +192,7 @@ class Readable(ABC):
             segment = state.segments[place[0]]
             slot = segment.slot(place[1])
             segment.check_records(txn, np.array([slot], np.uint32))
-            query_object.load(vectors, ROTATION_SEED)
+            query_object.load(vectors)
             scores = query_object.explain(segment.view(txn), slot, segment.n_tokens(place[1]))
             # By the core, as a search does it: the sum in another order would differ in rounding.
             places = np.array([(place[0], slot)], core.PLACE)
@@ -278,7 +277,7 @@ class Readable(ABC):
         if allowed is None or not state.segments:
             return []
         with self._queries.use() as query:
-            query.load(vectors, ROTATION_SEED)
+            query.load(vectors)
             return Search(state, txn, query, self._prefetcher, profile).run(allowed, options)
 
     def _allowed(

@@ -49,7 +49,7 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
 def _copy(file: SalvagedFile, dst: str) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
     stored = settings.load(as_transaction(file))
-    salvager = Salvager(file, stored.dim)
+    salvager = Salvager(file, stored)
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, stored)

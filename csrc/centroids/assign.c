@@ -148,7 +148,9 @@ mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint3
   return status;
 }
 
-mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, float *distances) {
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
+                       float *distances) {
+  if (width != codec->padded) return MV_ERROR_ARGUMENT;
   uint32_t *codes = mv_alloc(n, sizeof(uint32_t));
   if (codes == NULL) return MV_ERROR_MEMORY;
   mv_status status = mv_assign(codec, points, n, codes);

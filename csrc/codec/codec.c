@@ -23,11 +23,16 @@ float mv_point_scale(size_t dim) {
   return 127.0f / (clip < 1.0f ? clip : 1.0f);
 }
 
-static mv_status check_spec(const mv_codec_spec *spec) {
+static mv_status check_spec(const mv_codec_spec *spec, const mv_codec_sizes *sizes) {
   if (spec->dim < 1 || spec->dim > MV_MAX_DIM) return MV_ERROR_CORRUPT;
   if (mv_levels_get(spec->bits) == NULL) return MV_ERROR_CORRUPT;
   if (spec->n_centroids < 1 || spec->n_centroids > MV_MAX_CENTROIDS) return MV_ERROR_CORRUPT;
   if (spec->n_groups < 1 || spec->n_groups > spec->n_centroids) return MV_ERROR_CORRUPT;
+  size_t padded = mv_padded_dim(spec->dim);
+  if (sizes->rows != spec->n_centroids * padded || sizes->group_rows != spec->n_groups * padded ||
+      sizes->group_starts != (size_t)spec->n_groups + 1 || sizes->a_scales != MV_SCALES ||
+      sizes->b_scales != MV_SCALES)
+    return MV_ERROR_CORRUPT;
   const uint32_t *starts = spec->group_starts;
   if (starts[0] != 0 || starts[spec->n_groups] != spec->n_centroids) return MV_ERROR_CORRUPT;
   for (uint32_t g = 0; g < spec->n_groups; g++) {
@@ -60,8 +65,8 @@ static void *copy_of(const void *data, size_t count, size_t size) {
   return copy;
 }
 
-mv_status mv_codec_new(const mv_codec_spec *spec, mv_codec **out) {
-  mv_status status = check_spec(spec);
+mv_status mv_codec_new(const mv_codec_spec *spec, const mv_codec_sizes *sizes, mv_codec **out) {
+  mv_status status = check_spec(spec, sizes);
   if (status != MV_OK) return status;
   mv_codec *codec = mv_alloc(1, sizeof(*codec));
   if (codec == NULL) return MV_ERROR_MEMORY;
@@ -99,4 +104,15 @@ void mv_codec_free(mv_codec *codec) {
   mv_free(codec->group_rows);
   mv_free(codec->group_starts);
   mv_free(codec);
+}
+
+mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size,
+                         size_t code_bytes) {
+  if ((code_bytes != 2 && code_bytes != 3) || size % code_bytes != 0) return MV_ERROR_CORRUPT;
+  uint32_t greatest = 0;
+  for (size_t i = 0; i < size / code_bytes; i++) {
+    uint32_t code = mv_code_read(codes, i, code_bytes);
+    greatest = code > greatest ? code : greatest;
+  }
+  return greatest < codec->n_centroids ? MV_OK : MV_ERROR_CORRUPT;
 }

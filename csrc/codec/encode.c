@@ -205,7 +205,9 @@ static mv_status batch_init(const mv_codec *codec, const float *vectors, size_t 
   return status;
 }
 
-mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, float *a, float *b) {
+mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, size_t dim, float *a,
+                        float *b) {
+  if (dim != codec->dim) return MV_ERROR_ARGUMENT;
   batch work;
   mv_status status = batch_init(codec, vectors, n, &work);
   if (status != MV_OK) return status;
@@ -233,13 +235,15 @@ static float encode_token(const mv_codec *codec, token *t, size_t i, size_t n, u
   return residual_norm(codec, t, 1.0f);
 }
 
-mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t *lengths,
-                    size_t n_documents, uint8_t *codes, uint8_t *records, double *residual_sum) {
-  size_t n = 0;
+mv_status mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_t dim,
+                    const uint32_t *lengths, size_t n_documents, uint8_t *codes, uint8_t *records,
+                    double *residual_sum) {
+  size_t total = 0;
   for (size_t i = 0; i < n_documents; i++) {
     if (lengths[i] == 0) return MV_ERROR_ARGUMENT;
-    n += lengths[i];
+    total += lengths[i];
   }
+  if (total != n || dim != codec->dim) return MV_ERROR_ARGUMENT;
   batch work;
   mv_status status = batch_init(codec, vectors, n, &work);
   if (status != MV_OK) return status;
@@ -260,8 +264,14 @@ mv_status mv_encode(const mv_codec *codec, const float *vectors, const uint32_t 
   return MV_OK;
 }
 
-mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
-                    const uint8_t *record, size_t n_tokens, float *out) {
+mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size,
+                    size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
+                    float *out) {
+  if (n_tokens > SIZE_MAX / codec->token_bytes || record_size != n_tokens * codec->token_bytes)
+    return MV_ERROR_CORRUPT;
+  mv_status status = mv_codes_check(codec, codes, codes_size, code_bytes);
+  if (status == MV_OK && codes_size != n_tokens * code_bytes) status = MV_ERROR_CORRUPT;
+  if (status != MV_OK) return status;
   float *row = mv_alloc(codec->padded, sizeof(float));
   if (row == NULL) return MV_ERROR_MEMORY;
   const mv_levels *levels = codec->levels;

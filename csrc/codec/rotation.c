@@ -12,6 +12,7 @@ static size_t block_offset(const mv_rotation *rotation, unsigned round) {
 }
 
 mv_status mv_rotation_init(mv_rotation *rotation, size_t dim, uint64_t seed) {
+  rotation->seed = seed;
   rotation->dim = dim;
   rotation->padded = mv_padded_dim(dim);
   rotation->block = 1;

@@ -13,6 +13,7 @@
 #include "../base/status.h"
 
 typedef struct mv_rotation {
+  uint64_t seed;
   size_t dim;
   size_t padded;
   size_t block; /* largest power of two <= dim */

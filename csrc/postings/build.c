@@ -24,8 +24,20 @@ static mv_status visitor_init(visitor *v, size_t n_lists) {
   return MV_OK;
 }
 
-mv_status mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                         uint32_t n_documents, uint32_t n_lists, uint32_t *counts) {
+/* Whether `size` bytes are the codes of documents whose first tokens are `starts`. */
+static int are_codes_of(size_t size, size_t code_bytes, const uint32_t *starts,
+                        uint32_t n_documents) {
+  if (starts[0] != 0 || size != starts[n_documents] * code_bytes) return 0;
+  for (uint32_t i = 0; i < n_documents; i++) {
+    if (starts[i] > starts[i + 1]) return 0;
+  }
+  return 1;
+}
+
+mv_status mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                         const uint32_t *starts, uint32_t n_documents, uint32_t n_lists,
+                         uint32_t *counts) {
+  if (!are_codes_of(codes_size, code_bytes, starts, n_documents)) return MV_ERROR_CORRUPT;
   visitor v;
   mv_status status = visitor_init(&v, n_lists);
   if (status != MV_OK) return status;
@@ -44,9 +56,11 @@ mv_status mv_lists_count(const uint8_t *codes, size_t code_bytes, const uint32_t
   return status;
 }
 
-mv_status mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
-                           uint32_t n_documents, uint32_t first, uint32_t last,
-                           const uint32_t *counts, uint32_t *documents) {
+mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_bytes,
+                           const uint32_t *starts, uint32_t n_documents, uint32_t first,
+                           uint32_t last, const uint32_t *counts, uint32_t *documents,
+                           size_t room) {
+  if (!are_codes_of(codes_size, code_bytes, starts, n_documents)) return MV_ERROR_CORRUPT;
   uint32_t n_lists = last - first;
   visitor v;
   mv_status status = visitor_init(&v, n_lists);
@@ -58,7 +72,8 @@ mv_status mv_lists_collect(const uint8_t *codes, size_t code_bytes, const uint32
       ends[c] = total;
       total += counts[first + c];
     }
-    for (uint32_t i = 0; i < n_documents; i++) {
+    if (total > room) status = MV_ERROR_ARGUMENT;
+    for (uint32_t i = 0; status == MV_OK && i < n_documents; i++) {
       for (size_t t = starts[i]; t < starts[i + 1]; t++) {
         size_t code = mv_code_at(codes, t, code_bytes) - first; /* wraps below first */
         if (code < n_lists && is_new(&v, code, i)) documents[ends[code]++] = i;

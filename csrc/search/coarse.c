@@ -85,14 +85,12 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
   if (sums == NULL) return MV_ERROR_MEMORY;
   memset(sums, 0, n * sizeof(float));
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
-    mv_block block;
-    mv_query_block(query, index, &block);
     float *segment_sums = sums;
     for (size_t s = 0; s < n_segments; s++) {
       if (takes_part(segments, chosen, s)) {
         mv_status status = mv_query_tables(query, segments[s].codec, index);
         if (status != MV_OK) return status;
-        add_segment(query, &segments[s], &block, allowed[s], segment_sums);
+        add_segment(query, &segments[s], &query->block, allowed[s], segment_sums);
       }
       segment_sums += segments[s].n_documents;
     }
@@ -139,13 +137,12 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
     documents[i] = mv_document_find(&segments[places[i].segment], places[i].document);
   }
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
-    mv_block block;
-    mv_query_block(query, index, &block);
     for (size_t s = 0; s < n_segments; s++) {
       if (segments[s].codec == NULL || mv_codec_seen(segments, s)) continue;
       mv_status status = mv_query_tables(query, segments[s].codec, index);
       if (status != MV_OK) return status;
-      add_documents(query, segments, segments[s].codec, &block, places, documents, n, scores);
+      add_documents(query, segments, segments[s].codec, &query->block, places, documents, n,
+                    scores);
     }
   }
   mv_topk_order(places, scores, n);

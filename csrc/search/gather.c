@@ -94,7 +94,7 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
   for (size_t s = 0; s < n_segments; s++) {
     if (!chosen[s]) continue;
     for (size_t i = 0; i < n; i++) {
-      if (probes[i].token >= MV_LANES_MAX) return MV_ERROR_ARGUMENT;
+      if (probes[i].token >= MV_LANES_MAX || segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
       if (probes[i].list >= segments[s].lists->n_lists) continue;
       mv_status status = gather_list(query, &segments[s], first, allowed[s], &probes[i], postings);
       if (status != MV_OK) return status;

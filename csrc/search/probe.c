@@ -133,14 +133,13 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
   }
   mv_status status = mv_query_tables(query, codec, index);
   if (status != MV_OK) return status;
-  mv_block block;
-  mv_query_block(query, index, &block);
+  const mv_block *block = &query->block;
   ranking rankings[MV_LANES_MAX];
-  uint64_t *entries = mv_alloc(block.tokens * nprobe, sizeof(uint64_t));
+  uint64_t *entries = mv_alloc(block->tokens * nprobe, sizeof(uint64_t));
   if (entries == NULL) return MV_ERROR_MEMORY;
-  for (size_t l = 0; l < block.tokens; l++) rankings[l] = (ranking){entries + l * nprobe, 0};
-  rank_groups(query, codec, &block, nprobe, rankings);
-  *count = write_probes(rankings, query, &block, nprobe, probes, base);
+  for (size_t l = 0; l < block->tokens; l++) rankings[l] = (ranking){entries + l * nprobe, 0};
+  rank_groups(query, codec, block, nprobe, rankings);
+  *count = write_probes(rankings, query, block, nprobe, probes, base);
   mv_free(entries);
   return MV_OK;
 }

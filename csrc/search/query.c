@@ -56,10 +56,15 @@ size_t mv_query_blocks(const mv_query *query) {
   return (query->m + MV_LANES_MAX - 1) / MV_LANES_MAX;
 }
 
-void mv_query_block(const mv_query *query, size_t index, mv_block *block) {
+void mv_query_span(const mv_query *query, size_t index, mv_block *block) {
   block->first = index * MV_LANES_MAX;
   block->tokens = block_tokens(query->m, index);
   block->lanes = block_lanes(block->tokens);
+}
+
+/* A block in the space that the query is in. */
+static void load_block(const mv_query *query, size_t index, mv_block *block) {
+  mv_query_span(query, index, block);
   block->packed = (const int8_t *)query->packed.data + block->first * query->padded;
   block->scale = (const float *)query->scales.data + block->first;
   for (size_t l = 0; l < block->lanes; l++) {
@@ -113,12 +118,12 @@ static void pack_tokens(mv_query *query, int8_t *point) {
   }
 }
 
-mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim,
-                        uint64_t seed) {
+mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim) {
   if (m < 1 || dim < 1 || dim > MV_MAX_DIM) return MV_ERROR_ARGUMENT;
   query->m = m;
   query->dim = dim;
   query->padded = mv_padded_dim(dim);
+  query->is_rotated = 0;
   query->tables_valid = 0;
   query->groups_wanted = 0;
   size_t blocks = mv_query_blocks(query);
@@ -130,16 +135,21 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
       mv_buffer_reserve(&query->dots, MV_TILE * MV_LANES_MAX, sizeof(int32_t)) == NULL) {
     return MV_ERROR_MEMORY;
   }
-  mv_rotation rotation;
-  mv_status status = mv_rotation_init(&rotation, dim, seed);
-  if (status != MV_OK) return status;
   memcpy(query->plain.data, vectors, m * dim * sizeof(float));
-  for (size_t i = 0; i < m; i++) {
-    mv_rotation_apply(&rotation, vectors + i * dim,
+  return MV_OK;
+}
+
+mv_status mv_query_enter(mv_query *query, const mv_codec *codec) {
+  if (codec->dim != query->dim) return MV_ERROR_ARGUMENT;
+  if (query->is_rotated && query->seed == codec->rotation.seed) return MV_OK;
+  query->tables_valid = 0;
+  for (size_t i = 0; i < query->m; i++) {
+    mv_rotation_apply(&codec->rotation, (const float *)query->plain.data + i * query->dim,
                       (float *)query->rotated.data + i * query->padded);
   }
-  mv_rotation_free(&rotation);
   pack_tokens(query, query->rows.data);
+  query->seed = codec->rotation.seed;
+  query->is_rotated = 1;
   return MV_OK;
 }
 
@@ -214,7 +224,6 @@ static mv_status reserve_tables(mv_query *query, const mv_codec *codec, size_t l
     return MV_ERROR_MEMORY;
   }
   query->table_codec = codec;
-  query->table_lanes = lanes;
   return MV_OK;
 }
 
@@ -293,18 +302,20 @@ mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index) 
   if (query->tables_valid && query->table_codec == codec && query->table_block == index) {
     return MV_OK;
   }
-  mv_block block;
-  mv_query_block(query, index, &block);
-  mv_status status = reserve_tables(query, codec, block.lanes);
-  if (status == MV_OK) status = mark_groups(query, codec, &block);
+  mv_status status = mv_query_enter(query, codec);
+  if (status != MV_OK) return status;
+  mv_block *block = &query->block;
+  load_block(query, index, block);
+  status = reserve_tables(query, codec, block->lanes);
+  if (status == MV_OK) status = mark_groups(query, codec, block);
   if (status != MV_OK) return status;
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
-  compute_rows(query, codec, &block, low, high);
-  choose_coarse_scale(query, &block, low, high);
-  for (size_t l = 0; l < block.lanes; l++) {
+  compute_rows(query, codec, block, low, high);
+  choose_coarse_scale(query, block, low, high);
+  for (size_t l = 0; l < block->lanes; l++) {
     query->floor[l] = query->all_present ? -FLT_MAX : query->unit[l] * (float)low[l];
   }
-  narrow_rows(query, codec, &block, low);
+  narrow_rows(query, codec, block, low);
   query->table_block = index;
   query->tables_valid = 1;
   return MV_OK;

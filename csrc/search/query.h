@@ -47,14 +47,17 @@ struct mv_query {
   size_t m;
   size_t dim;
   size_t padded;
+  mv_buffer plain; /* float [m][dim], as loaded */
+  /* The query in the space of a codec: by the rotation of its seed. */
+  int is_rotated;
+  uint64_t seed;
   mv_buffer rotated; /* float [m][padded] */
-  mv_buffer plain;   /* float [m][dim], for float16 records */
   mv_buffer packed;  /* int8, all blocks */
   mv_buffer scales;  /* float [m] */
   /* Tables of one block. */
   const mv_codec *table_codec;
   size_t table_block;
-  size_t table_lanes;
+  mv_block block; /* that one */
   int tables_valid;
   size_t groups_wanted; /* per query token; 0: rows of all groups are computed */
   mv_buffer groups;     /* uint8 [n_groups]: MV_GROUP_ABSENT and so on */
@@ -85,7 +88,13 @@ static inline size_t mv_is_present(const uint8_t *present, uint32_t code) {
 }
 
 size_t mv_query_blocks(const mv_query *query);
-void mv_query_block(const mv_query *query, size_t index, mv_block *block);
+
+/* Which query tokens a block has: its first, tokens and lanes, and nothing else. */
+void mv_query_span(const mv_query *query, size_t index, mv_block *block);
+
+/* Brings the query into the space of a codec, unless it is there: rotated, packed and scales are of
+ * the codec that was entered last. MV_ERROR_ARGUMENT for a codec of another dimension. */
+mv_status mv_query_enter(mv_query *query, const mv_codec *codec);
 
 /* Whether the segments have the query's dimension. */
 int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments);
@@ -96,7 +105,7 @@ int mv_codec_seen(const mv_segment *segments, size_t s);
 /* The greatest absolute value of n floats. */
 float mv_largest(const float *x, size_t n);
 
-/* Computes the tables of a block for a codec unless they are there already. */
+/* Computes the tables of a block for a codec, and query->block, unless they are there already. */
 mv_status mv_query_tables(mv_query *query, const mv_codec *codec, size_t index);
 
 #endif

@@ -137,8 +137,11 @@ static void put_split(int8_t *packed, size_t lane, size_t d, int x) {
   place[(HALF + lane) * 4] = (int8_t)(x - RADIX * high);
 }
 
-/* Packs up to HALF query tokens from `first` on into query->lanes. */
-static mv_status load_precise(mv_query *query, size_t first, int level_zero, precise_block *block) {
+/* Packs up to HALF query tokens from `first` on, in the space of a codec, into query->lanes. */
+static mv_status load_precise(mv_query *query, const mv_codec *codec, size_t first,
+                              precise_block *block) {
+  mv_status status = mv_query_enter(query, codec);
+  if (status != MV_OK) return status;
   int8_t *packed = mv_buffer_reserve(&query->lanes, query->padded, MV_LANES_MAX);
   if (packed == NULL) return MV_ERROR_MEMORY;
   memset(packed, 0, query->padded * MV_LANES_MAX);
@@ -159,7 +162,7 @@ static mv_status load_precise(mv_query *query, size_t first, int level_zero, pre
     for (size_t d = 0; d < query->padded; d++)
       sum += packed[d / 4 * MV_LANES_MAX * 4 + l * 4 + d % 4];
     block->row_bias[l] = -128 * sum;
-    block->level_bias[l] = -level_zero * sum;
+    block->level_bias[l] = -codec->levels->zero * sum;
   }
   return MV_OK;
 }
@@ -261,15 +264,16 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
   int precise = codec != NULL && mode == MV_SCORE_PRECISE;
   size_t step = precise ? (size_t)HALF : (size_t)MV_LANES_MAX;
   for (size_t first = 0; first < query->m; first += step) {
-    mv_block block;
+    mv_block plain;
     precise_block exact;
     mv_status status;
     if (precise) {
-      status = load_precise(query, first, codec->levels->zero, &exact);
+      status = load_precise(query, codec, first, &exact);
+    } else if (codec != NULL) {
+      status = mv_query_tables(query, codec, first / MV_LANES_MAX);
     } else {
-      mv_query_block(query, first / MV_LANES_MAX, &block);
-      status = codec != NULL ? mv_query_tables(query, codec, first / MV_LANES_MAX)
-                             : load_plain(query, &block);
+      mv_query_span(query, first / MV_LANES_MAX, &plain);
+      status = load_plain(query, &plain);
     }
     if (status != MV_OK) return status;
     for (size_t i = 0; i < n; i++) {
@@ -280,9 +284,9 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
       if (precise) {
         scores[i] += (float)score_precise(query, codec, &exact, &doc);
       } else if (codec != NULL) {
-        scores[i] += score_fast(query, codec, &block, &doc);
+        scores[i] += score_fast(query, codec, &query->block, &doc);
       } else {
-        scores[i] += score_float16(query, &block, &doc);
+        scores[i] += score_float16(query, &plain, &doc);
       }
     }
   }
@@ -310,7 +314,7 @@ static mv_status explain_codec(mv_query *query, const mv_codec *codec, const mv_
   double tile[MV_TILE * HALF];
   for (size_t start = 0; start < query->m; start += HALF) {
     precise_block block;
-    mv_status status = load_precise(query, start, codec->levels->zero, &block);
+    mv_status status = load_precise(query, codec, start, &block);
     if (status != MV_OK) return status;
     for (size_t first = 0; first < doc->n_tokens; first += MV_TILE) {
       size_t n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
@@ -327,7 +331,7 @@ static mv_status explain_codec(mv_query *query, const mv_codec *codec, const mv_
 static mv_status explain_float16(mv_query *query, const mv_document *doc, float *matrix) {
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     mv_block block;
-    mv_query_block(query, index, &block);
+    mv_query_span(query, index, &block);
     mv_status status = load_plain(query, &block);
     if (status != MV_OK) return status;
     for (size_t i = 0; i < doc->n_tokens; i++) {
@@ -344,9 +348,11 @@ static mv_status explain_float16(mv_query *query, const mv_document *doc, float 
   return MV_OK;
 }
 
-mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t number, float *matrix) {
+mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t number, size_t n_tokens,
+                     float *matrix) {
   if (number >= segment->n_documents || segment->dim != query->dim) return MV_ERROR_ARGUMENT;
   mv_document doc = mv_document_find(segment, number);
+  if (doc.n_tokens != n_tokens) return MV_ERROR_ARGUMENT;
   return segment->codec != NULL ? explain_codec(query, segment->codec, &doc, matrix)
                                 : explain_float16(query, &doc, matrix);
 }

@@ -7,6 +7,8 @@
 
 #include "../base/alloc.h"
 
+#define UNIT_TOLERANCE 0.01f /* of a squared length: rounding to float16 moves it by 2^-10 */
+
 static uint32_t chunk_of(const mv_segment *segment, uint32_t number) {
   uint32_t low = 0, high = segment->n_chunks;
   while (high - low > 1) {
@@ -63,6 +65,8 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
     return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->code_bytes != 2 && segment->code_bytes != 3)
     return MV_ERROR_CORRUPT;
+  if (segment->lists != NULL && segment->lists->n_lists > segment->codec->n_centroids)
+    return MV_ERROR_CORRUPT;
   size_t token_bytes = mv_stored_bytes(segment);
   int apart = segment->codec != NULL && !segment->inline_codes;
   size_t code_bytes = apart ? segment->code_bytes : 0;
@@ -75,10 +79,13 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
   return MV_OK;
 }
 
-mv_status mv_lists_check(const mv_lists *lists, const size_t *extent_sizes) {
+mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
+                         const size_t *extent_sizes) {
   if (lists->n_lists < 1 || lists->n_lists > MV_MAX_CENTROIDS || lists->n_extents < 1)
     return MV_ERROR_CORRUPT;
   uint32_t blocks = (lists->n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
+  if (n_block_starts != (size_t)blocks + 1 || n_extent_blocks != (size_t)lists->n_extents + 1)
+    return MV_ERROR_CORRUPT;
   if (lists->block_starts[0] != 0) return MV_ERROR_CORRUPT;
   for (uint32_t b = 0; b < blocks; b++) {
     if (lists->block_starts[b + 1] <= lists->block_starts[b]) return MV_ERROR_CORRUPT;
@@ -93,24 +100,46 @@ mv_status mv_lists_check(const mv_lists *lists, const size_t *extent_sizes) {
   return MV_OK;
 }
 
-mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (documents[i] >= segment->n_documents) return MV_ERROR_ARGUMENT;
-    mv_document document = mv_document_find(segment, documents[i]);
-    mv_status status =
-        mv_codes_check(segment->codec, document.codes, document.code_bytes, document.n_tokens);
-    if (status != MV_OK) return status;
+/* The square of a float16 number; above 2^31 for one that is not finite. */
+static float half_square(const uint8_t *at) {
+  uint16_t half;
+  memcpy(&half, at, sizeof(half));
+  uint32_t bits = (uint32_t)(half & 0x7fff) << 13; /* its exponent still has float16's bias */
+  float x;
+  memcpy(&x, &bits, sizeof(x));
+  x *= 0x1p112f;
+  return x * x;
+}
+
+enum { PARTIAL_SUMS = 16 };
+
+mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim) {
+  if (size % (2 * dim) != 0) return MV_ERROR_CORRUPT;
+  for (const uint8_t *end = rows + size; rows < end; rows += 2 * dim) {
+    float sums[PARTIAL_SUMS] = {0}, square = 0.0f;
+    size_t d = 0;
+    for (; d + PARTIAL_SUMS <= dim; d += PARTIAL_SUMS) {
+      for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += half_square(rows + 2 * (d + j));
+    }
+    for (; d < dim; d++) square += half_square(rows + 2 * d);
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) square += sums[j];
+    if (square < 1.0f - UNIT_TOLERANCE || square > 1.0f + UNIT_TOLERANCE) return MV_ERROR_CORRUPT;
   }
   return MV_OK;
 }
 
-mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t code_bytes, size_t n) {
-  uint32_t greatest = 0;
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    uint32_t code = mv_code_read(codes, i, code_bytes);
-    greatest = code > greatest ? code : greatest;
+    if (documents[i] >= segment->n_documents) return MV_ERROR_ARGUMENT;
+    mv_document document = mv_document_find(segment, documents[i]);
+    size_t tokens = document.n_tokens, width = document.code_bytes;
+    mv_status status =
+        segment->codec != NULL
+            ? mv_codes_check(segment->codec, document.codes, tokens * width, width)
+            : mv_units_check(document.record, tokens * 2 * segment->dim, segment->dim);
+    if (status != MV_OK) return status;
   }
-  return greatest < codec->n_centroids ? MV_OK : MV_ERROR_CORRUPT;
+  return MV_OK;
 }
 
 /* The point of a sum of centroid rows. */
@@ -131,7 +160,9 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
   for (uint32_t i = 0; status == MV_OK && i < segment->n_documents; i++) {
     mv_document document = mv_document_find(segment, i);
     memset(sum, 0, codec->padded * sizeof(int32_t));
-    for (size_t t = 0; t < document.n_tokens; t++) {
+    status = mv_codes_check(codec, document.codes, document.n_tokens * document.code_bytes,
+                            document.code_bytes);
+    for (size_t t = 0; status == MV_OK && t < document.n_tokens; t++) {
       const uint8_t *row =
           codec->rows + mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
       for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;

@@ -40,13 +40,14 @@ static void put_codec(collection *out, uint32_t chunk, const float *vectors,
   const size_t dim = out->view.dim, begin = out->starts[first];
   const uint8_t *codes = out->codes[chunk], *records = out->records[chunk];
   double residuals;
-  MUST(mv_encode(out->view.codec, vectors + begin * dim, lengths + first, last - first,
-                 out->codes[chunk], out->records[chunk], &residuals) == MV_OK);
+  MUST(mv_encode(out->view.codec, vectors + begin * dim, out->starts[last] - begin, dim,
+                 lengths + first, last - first, out->codes[chunk], out->records[chunk],
+                 &residuals) == MV_OK);
   for (uint32_t i = first; i < last; i++) {
     const size_t at = out->starts[i] - begin;
-    MUST(mv_decode(out->view.codec, codes + at * out->code_bytes, out->code_bytes,
-                   records + at * out->token_bytes, lengths[i],
-                   out->decoded + out->starts[i] * dim) == MV_OK);
+    MUST(mv_decode(out->view.codec, codes + at * out->code_bytes, lengths[i] * out->code_bytes,
+                   out->code_bytes, records + at * out->token_bytes, lengths[i] * out->token_bytes,
+                   lengths[i], out->decoded + out->starts[i] * dim) == MV_OK);
   }
 }
 

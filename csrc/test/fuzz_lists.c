@@ -21,6 +21,7 @@ typedef struct stream {
   uint32_t *block_starts, *extent_blocks;
   uint8_t *extents[MAX_EXTENTS];
   size_t extent_sizes[MAX_EXTENTS];
+  size_t n_block_starts, n_extent_blocks; /* entries of the arrays */
 } stream;
 
 /* A varint, now and then one longer than it need be; how many bytes. */
@@ -85,6 +86,8 @@ static void take_stream(input *in, stream *out) {
       memcpy(out->extents[e] + (starts[b] - starts[first]), bytes[b], sizes[b]);
     }
   }
+  out->n_block_starts = (size_t)n_blocks + 1;
+  out->n_extent_blocks = (size_t)out->view.n_extents + 1;
   out->view.block_starts = out->block_starts;
   out->view.extent_blocks = out->extent_blocks;
   out->view.extents = (const uint8_t *const *)out->extents;
@@ -184,7 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const uint32_t n_documents = take(&in, 2) % MAX_DOCUMENTS;
   if (take(&in, 1) % 8 == 0) make(&in);
   take_stream(&in, &lists);
-  if (mv_lists_check(&lists.view, lists.extent_sizes) == MV_OK) {
+  if (mv_lists_check(&lists.view, lists.n_block_starts, lists.n_extent_blocks,
+                     lists.extent_sizes) == MV_OK) {
     for (uint32_t c = 0; c < lists.view.n_lists; c++) {
       read_list(&lists.view, c, n_documents, NULL);
     }

@@ -55,7 +55,7 @@ static void take_codec(input *in, model *out) {
   spec->group_starts = out->group_starts = take_starts(in, spec->n_groups, spec->n_centroids);
   spec->a_scales = out->a_scales = take_scales(in);
   spec->b_scales = out->b_scales = take_scales(in);
-  if (mv_codec_new(spec, &out->codec) != MV_OK) out->codec = NULL;
+  if (codec_of(spec, &out->codec) != MV_OK) out->codec = NULL;
 }
 
 /* ---- a segment ---- */
@@ -136,13 +136,14 @@ static void take_segment(input *in, const model *used, segment *out) {
 static int accepted(const segment *seg) {
   const mv_segment *view = &seg->view;
   if (mv_segment_check(view, seg->codes_sizes, seg->records_sizes) != MV_OK) return 0;
-  for (uint32_t i = 0; view->inline_codes && i < view->n_documents; i++) {
+  for (uint32_t i = 0; (view->inline_codes || view->codec == NULL) && i < view->n_documents; i++) {
     if (mv_documents_check(view, &i, 1) != MV_OK) return 0;
   }
   if (view->codec == NULL || view->inline_codes) return 1;
   for (uint32_t c = 0; c < view->n_chunks; c++) {
     const size_t n = chunk_tokens(seg, c);
-    if (mv_codes_check(view->codec, seg->codes[c], view->code_bytes, n) != MV_OK) return 0;
+    if (mv_codes_check(view->codec, seg->codes[c], n * view->code_bytes, view->code_bytes) != MV_OK)
+      return 0;
   }
   return 1;
 }
@@ -176,7 +177,8 @@ static void decode(const model *used, const segment *seg) {
       float *out = room(n * used->spec.dim, sizeof *out);
       const uint8_t *record = seg->records[c] + at * (token_bytes + inside);
       const uint8_t *codes = inside > 0 ? record : seg->codes[c] + at * code_bytes;
-      MUST(mv_decode(used->codec, codes, code_bytes, record + n * inside, n, out) == MV_OK);
+      MUST(mv_decode(used->codec, codes, n * code_bytes, code_bytes, record + n * inside,
+                     n * token_bytes, n, out) == MV_OK);
       free(out);
     }
   }
@@ -216,7 +218,7 @@ static void search(input *in, const segment *seg, const float *vectors, size_t m
   mv_query *query;
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vectors, m, seg->view.dim, 3) == MV_OK);
+  MUST(mv_query_load(query, vectors, m, seg->view.dim) == MV_OK);
   MUST(mv_coarse(query, &seg->view, 1, chosen, allowed, limit, places, scores, &count) == MV_OK);
   MUST(count <= limit && count <= n);
   if (seg->view.codec != NULL) use_codec(in, seg, query, m, places, scores);
@@ -225,7 +227,7 @@ static void search(input *in, const segment *seg, const float *vectors, size_t m
   MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_PRECISE, scores) == MV_OK);
   for (uint32_t i = 0; i < n; i++) {
     float *matrix = room(m * (seg->starts[i + 1] - seg->starts[i]), sizeof *matrix);
-    MUST(mv_explain(query, &seg->view, i, matrix) == MV_OK);
+    MUST(mv_explain(query, &seg->view, i, seg->starts[i + 1] - seg->starts[i], matrix) == MV_OK);
     free(matrix);
   }
   mv_query_free(query);
@@ -239,8 +241,9 @@ static void encode(const model *used, const float *vectors, uint32_t n) {
   uint8_t *codes = room(n, mv_code_bytes(used->spec.n_centroids));
   uint8_t *records = room(n, mv_token_bytes(used->spec.dim, used->spec.bits));
   double sum;
-  MUST(mv_encode(used->codec, vectors, &n, 1, codes, records, &sum) == MV_OK);
-  MUST(mv_codes_check(used->codec, codes, mv_code_bytes(used->spec.n_centroids), n) == MV_OK);
+  MUST(mv_encode(used->codec, vectors, n, used->spec.dim, &n, 1, codes, records, &sum) == MV_OK);
+  const size_t code_bytes = mv_code_bytes(used->spec.n_centroids);
+  MUST(mv_codes_check(used->codec, codes, n * code_bytes, code_bytes) == MV_OK);
   free(codes);
   free(records);
 }

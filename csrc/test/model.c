@@ -121,7 +121,7 @@ static void extremes(const float *x, size_t n, float *low, float *high) {
 static void fit_tables(model *out, const float *sample, size_t n) {
   float *a = room(n, sizeof *a), *b = room(n, sizeof *b);
   float a_low, a_high, b_low, b_high;
-  MUST(mv_fit_scales(out->codec, sample, n, a, b) == MV_OK);
+  MUST(mv_fit_scales(out->codec, sample, n, out->spec.dim, a, b) == MV_OK);
   extremes(a, n, &a_low, &a_high);
   extremes(b, n, &b_low, &b_high);
   if (b_low < b_high / 1000) b_low = b_high / 1000;
@@ -132,6 +132,13 @@ static void fit_tables(model *out, const float *sample, size_t n) {
   }
   free(a);
   free(b);
+}
+
+mv_status codec_of(const mv_codec_spec *spec, mv_codec **out) {
+  const size_t padded = mv_padded_dim(spec->dim);
+  const mv_codec_sizes sizes = {spec->n_centroids * padded, spec->n_groups * padded,
+                                (size_t)spec->n_groups + 1, MV_SCALES, MV_SCALES};
+  return mv_codec_new(spec, &sizes, out);
 }
 
 void model_train(model *out, model_shape shape, const float *sample, size_t n) {
@@ -152,10 +159,10 @@ void model_train(model *out, model_shape shape, const float *sample, size_t n) {
   spec->a_scales = out->a_scales;
   spec->b_scales = out->b_scales;
   for (int i = 0; i < MV_SCALES; i++) out->a_scales[i] = out->b_scales[i] = (float)i;
-  MUST(mv_codec_new(spec, &out->codec) == MV_OK);
+  MUST(codec_of(spec, &out->codec) == MV_OK);
   fit_tables(out, sample, n);
   mv_codec_free(out->codec);
-  MUST(mv_codec_new(spec, &out->codec) == MV_OK);
+  MUST(codec_of(spec, &out->codec) == MV_OK);
 }
 
 void model_free(model *used) {

@@ -38,6 +38,9 @@ typedef struct model_shape {
 
 enum { ROTATION_SEED = 77 };
 
+/* A codec of arrays that have the sizes that the spec's numbers ask for. */
+mv_status codec_of(const mv_codec_spec *spec, mv_codec **out);
+
 /* Centroids by k-means over the sample, or where there are more of them than sample vectors, drawn
  * at random; groups by k-means over the centroids; scales fitted to the sample. */
 void model_train(model *out, model_shape shape, const float *sample, size_t n);

@@ -39,7 +39,10 @@ void packing_build(packing *out, const uint32_t *counts, const uint32_t *documen
   cut(out, stream, n_blocks, n_extents);
   out->view = (mv_lists){n_lists, n_extents, out->block_starts, out->extent_blocks,
                          (const uint8_t *const *)out->extents};
-  MUST(mv_lists_check(&out->view, out->extent_sizes) == MV_OK);
+  out->n_block_starts = (size_t)n_blocks + 1;
+  out->n_extent_blocks = (size_t)n_extents + 1;
+  MUST(mv_lists_check(&out->view, out->n_block_starts, out->n_extent_blocks, out->extent_sizes) ==
+       MV_OK);
   free(stream);
   free(sizes);
 }
@@ -48,18 +51,19 @@ void packing_build(packing *out, const uint32_t *counts, const uint32_t *documen
 void packing_of_codes(packing *out, const uint8_t *codes, size_t code_bytes, const uint32_t *starts,
                       uint32_t n_documents, uint32_t n_lists, uint32_t n_extents) {
   const uint32_t border = n_lists / 2;
+  const size_t size = starts[n_documents] * code_bytes;
   uint32_t *counts = room(n_lists, sizeof *counts);
-  MUST(mv_lists_count(codes, code_bytes, starts, n_documents, n_lists, counts) == MV_OK);
+  MUST(mv_lists_count(codes, size, code_bytes, starts, n_documents, n_lists, counts) == MV_OK);
   size_t total = 0, before = 0;
   for (uint32_t c = 0; c < n_lists; c++) {
     if (c == border) before = total;
     total += counts[c];
   }
   uint32_t *documents = room(total, sizeof *documents);
-  MUST(mv_lists_collect(codes, code_bytes, starts, n_documents, 0, border, counts, documents) ==
-       MV_OK);
-  MUST(mv_lists_collect(codes, code_bytes, starts, n_documents, border, n_lists, counts,
-                        documents + before) == MV_OK);
+  MUST(mv_lists_collect(codes, size, code_bytes, starts, n_documents, 0, border, counts, documents,
+                        before) == MV_OK);
+  MUST(mv_lists_collect(codes, size, code_bytes, starts, n_documents, border, n_lists, counts,
+                        documents + before, total - before) == MV_OK);
   packing_build(out, counts, documents, n_lists, n_extents);
   free(counts);
   free(documents);

@@ -10,6 +10,7 @@ typedef struct packing {
   uint32_t *extent_blocks;
   uint8_t **extents;
   size_t *extent_sizes;
+  size_t n_block_starts, n_extent_blocks; /* entries of the arrays */
 } packing;
 
 /* Packs lists given as counts and documents, one list behind the other; at most n_extents. */

@@ -191,7 +191,7 @@ static void test_empty_groups(void) {
   mv_codec *codec;
   int8_t point[16] = {1};
   uint32_t code = 9;
-  MUST(mv_codec_new(&spec, &codec) == MV_OK);
+  MUST(codec_of(&spec, &codec) == MV_OK);
   CHECK(mv_assign(codec, point, 1, &code) == MV_OK && code == 0, "code %u", code);
   mv_codec_free(codec);
 }
@@ -223,7 +223,7 @@ static void case_distances(uint32_t dim, uint32_t n_centroids, uint32_t n_groups
     points[padded + d] = (int8_t)(used.rows[d] - 128);
   }
   CHECK(mv_assign(used.codec, points, n, codes) == MV_OK, "n %zu", n);
-  CHECK(mv_distances(used.codec, points, n, distances) == MV_OK, "n %zu", n);
+  CHECK(mv_distances(used.codec, points, n, padded, distances) == MV_OK, "n %zu", n);
   for (size_t i = 0; i < n; i++) {
     int64_t square = 0;
     for (size_t d = 0; d < padded; d++) {

@@ -205,10 +205,10 @@ static void test_alone(void) {
   const uint32_t all = N, one = 1;
   uint8_t *codes = room(N, 2), *record = room(N, bytes), *alone = room(1, bytes);
   double sum, part, parts = 0;
-  MUST(mv_encode(used.codec, vectors, &all, 1, codes, record, &sum) == MV_OK);
+  MUST(mv_encode(used.codec, vectors, N, DIM, &all, 1, codes, record, &sum) == MV_OK);
   for (size_t i = 0; i < N; i++) {
     uint8_t code[2];
-    MUST(mv_encode(used.codec, vectors + i * DIM, &one, 1, code, alone, &part) == MV_OK);
+    MUST(mv_encode(used.codec, vectors + i * DIM, 1, DIM, &one, 1, code, alone, &part) == MV_OK);
     CHECK(memcmp(code, codes + 2 * i, 2) == 0, "token %zu's centroid", i);
     CHECK(alone[0] == record[i] && alone[1] == record[N + i], "token %zu's scales", i);
     CHECK(memcmp(alone + 2, record + 2 * N + i * packed, packed) == 0, "token %zu's residual", i);
@@ -216,9 +216,10 @@ static void test_alone(void) {
   }
   CHECK(fabs(parts - sum) < 1e-9 * sum, "residuals add up");
   const uint32_t with_empty[2] = {1, 0};
-  CHECK(mv_encode(used.codec, vectors, with_empty, 2, codes, record, &sum) == MV_ERROR_ARGUMENT,
+  CHECK(mv_encode(used.codec, vectors, 1, DIM, with_empty, 2, codes, record, &sum) ==
+            MV_ERROR_ARGUMENT,
         "a document without tokens");
-  CHECK(mv_encode(used.codec, vectors, NULL, 0, codes, record, &sum) == MV_OK && sum == 0,
+  CHECK(mv_encode(used.codec, vectors, 0, DIM, NULL, 0, codes, record, &sum) == MV_OK && sum == 0,
         "no documents");
   model_free(&used);
   free(vectors);
@@ -248,7 +249,8 @@ static void case_code_bytes(uint32_t n_centroids) {
   }
   CHECK(docs.codes_sizes[0] == N * (n_centroids > 65536 ? 3 : 2), "bytes");
   CHECK(greatest > n_centroids / 2, "the codes that were used reach %u only", greatest);
-  CHECK(mv_codes_check(used.codec, codes, docs.code_bytes, N) == MV_OK, "codes inside");
+  CHECK(mv_codes_check(used.codec, codes, N * docs.code_bytes, docs.code_bytes) == MV_OK,
+        "codes inside");
   collection_free(&docs);
   model_free(&used);
   free(vectors);

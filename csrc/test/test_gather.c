@@ -378,7 +378,7 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
     if (is_present(used, query, c)) order[have++] = c;
   }
   ordered_table = query->table16.data;
-  ordered_lanes = query->table_lanes;
+  ordered_lanes = query->block.lanes;
   ordered_lane = lane;
   qsort(order, have, sizeof *order, row_before);
   const uint32_t kept = have < nprobe ? have : (uint32_t)nprobe;
@@ -442,7 +442,7 @@ static void cases_probe(uint32_t dim, uint32_t n_centroids, uint32_t n_groups) {
     if (n_centroids > 1000 && i % 2) continue;
     float *vectors = draw_topics(&seed, tokens[i], dim, 30, 0.6);
     for (size_t j = 0; j < sizeof nprobes / sizeof nprobes[0]; j++) {
-      MUST(mv_query_load(query, vectors, tokens[i], dim, ROTATION_SEED) == MV_OK);
+      MUST(mv_query_load(query, vectors, tokens[i], dim) == MV_OK);
       case_probe(&used, query, vectors, tokens[i], nprobes[j]);
     }
     if (n_centroids < 1000) case_probe(&used, query, vectors, tokens[i], n_centroids);
@@ -481,9 +481,9 @@ static void test_equal_rows(void) {
   used.group_starts = group_starts;
   mv_query *query;
   float *vectors = draw_rows(&seed, M, DIM);
-  MUST(mv_codec_new(&used.spec, &used.codec) == MV_OK && mv_query_new(&query) == MV_OK);
+  MUST(codec_of(&used.spec, &used.codec) == MV_OK && mv_query_new(&query) == MV_OK);
   for (size_t nprobe = 1; nprobe <= CENTROIDS; nprobe++) {
-    MUST(mv_query_load(query, vectors, M, DIM, ROTATION_SEED) == MV_OK);
+    MUST(mv_query_load(query, vectors, M, DIM) == MV_OK);
     case_probe(&used, query, vectors, M, nprobe);
   }
   check_refused(&used, query);
@@ -513,8 +513,8 @@ static void test_no_lists(void) {
   mv_rotation_free(&rotation);
   memset(group_rows, sum > 0 ? 200 : 50, DIM); /* the first, empty group is the best */
   memset(group_rows + DIM, sum > 0 ? 50 : 200, DIM);
-  MUST(mv_codec_new(&spec, &codec) == MV_OK && mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vector, 1, DIM, ROTATION_SEED) == MV_OK);
+  MUST(codec_of(&spec, &codec) == MV_OK && mv_query_new(&query) == MV_OK);
+  MUST(mv_query_load(query, vector, 1, DIM) == MV_OK);
   query->groups_wanted = 1;
   CHECK(mv_probe_lists(query, codec, 0, 1, probes, &n, &base) == MV_OK, "no lists");
   CHECK(n == 0 && base == 0, "%zu probes, base %g", n, (double)base);
@@ -533,7 +533,7 @@ static void test_large_table(void) {
   MUST(mv_query_new(&query) == MV_OK);
   static const size_t nprobes[] = {8, 32, 60};
   for (size_t i = 0; i < 3; i++) {
-    MUST(mv_query_load(query, sample, M, DIM, ROTATION_SEED) == MV_OK);
+    MUST(mv_query_load(query, sample, M, DIM) == MV_OK);
     case_probe(&used, query, sample, M, nprobes[i]);
     CHECK(query->groups_wanted == 24 + nprobes[i] * 3 / 2, "%zu groups wanted",
           query->groups_wanted);

@@ -181,10 +181,14 @@ static void test_outside(void) {
   uint32_t counts[6];
   for (size_t bytes = 2; bytes <= 3; bytes++) {
     uint8_t *codes = codes_of(numbers, 3, bytes);
-    CHECK(mv_lists_count(codes, bytes, starts, 2, 6, counts) == MV_OK, "five is inside");
-    CHECK(mv_lists_count(codes, bytes, starts, 2, 5, counts) == MV_ERROR_CORRUPT, "five is out");
-    CHECK(mv_lists_count(codes, bytes, starts, 1, 5, counts) == MV_OK, "not of this document");
+    CHECK(mv_lists_count(codes, 3 * bytes, bytes, starts, 2, 6, counts) == MV_OK, "five is inside");
+    CHECK(mv_lists_count(codes, 3 * bytes, bytes, starts, 2, 5, counts) == MV_ERROR_CORRUPT,
+          "five is out");
+    CHECK(mv_lists_count(codes, bytes, bytes, starts, 1, 5, counts) == MV_OK,
+          "not of this document");
     CHECK(counts[4] == 1 && counts[0] == 0, "counted %u, %u", counts[4], counts[0]);
+    CHECK(mv_lists_count(codes, bytes, bytes, starts, 2, 6, counts) == MV_ERROR_CORRUPT,
+          "codes of fewer tokens");
     free(codes);
   }
 }
@@ -388,7 +392,8 @@ static void test_made_up(void) {
 /* ---- wrong arrays ---- */
 
 static void expect(const packing *lists, mv_status expected, const char *what) {
-  const mv_status status = mv_lists_check(&lists->view, lists->extent_sizes);
+  const mv_status status = mv_lists_check(&lists->view, lists->n_block_starts,
+                                          lists->n_extent_blocks, lists->extent_sizes);
   CHECK(status == expected, "%s: %d", what, (int)status);
 }
 
@@ -465,6 +470,14 @@ static void test_arrays(void) {
       expect(&lists, MV_ERROR_CORRUPT, "sizes");
     }
     lists.extent_sizes[e] = kept;
+  }
+  for (int off = -1; off <= 1; off += 2) {
+    lists.n_block_starts += (size_t)off;
+    expect(&lists, MV_ERROR_CORRUPT, "entries of the array of blocks");
+    lists.n_block_starts -= (size_t)off;
+    lists.n_extent_blocks += (size_t)off;
+    expect(&lists, MV_ERROR_CORRUPT, "entries of the array of extents");
+    lists.n_extent_blocks -= (size_t)off;
   }
   break_numbers(&lists);
   break_extents(&lists);

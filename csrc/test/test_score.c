@@ -15,7 +15,7 @@ static const double fast_error = 0.012, precise_error = 4e-5;
 static mv_query *load(const float *vectors, size_t m, size_t dim) {
   mv_query *query;
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vectors, m, dim, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, vectors, m, dim) == MV_OK);
   return query;
 }
 
@@ -48,7 +48,7 @@ static void check_matrix(mv_query *query, const collection *docs, uint32_t docum
   const size_t dim = docs->view.dim, first = docs->starts[document];
   const size_t n = docs->starts[document + 1] - first;
   float *matrix = room(m * n, sizeof *matrix), score;
-  CHECK(mv_explain(query, &docs->view, document, matrix) == MV_OK, "%s", what);
+  CHECK(mv_explain(query, &docs->view, document, n, matrix) == MV_OK, "%s", what);
   double sum = 0;
   for (size_t i = 0; i < m; i++) {
     double best = -HUGE_VAL;
@@ -177,7 +177,7 @@ static void check_mixed(const mixed *m, mv_query *query, int mode, double error)
   const char *before = mv_isa();
   for (size_t i = 0; i < 6; i++) {
     if (!mv_isa_select(names[i])) continue;
-    MUST(mv_query_load(query, m->queries, MIXED_M, MIXED_DIM, ROTATION_SEED) == MV_OK);
+    MUST(mv_query_load(query, m->queries, MIXED_M, MIXED_DIM) == MV_OK);
     CHECK(mv_score(query, m->views, N_SEGMENTS, m->places, N, mode, again) == MV_OK, "mixed");
     CHECK(memcmp(scores, again, sizeof scores) == 0, "%s gives other bits", names[i]);
   }
@@ -192,15 +192,18 @@ static void check_refused(const mixed *m, mv_query *query) {
     CHECK(mv_score(query, m->views, N_SEGMENTS, &wrong[i], 1, 0, scores) == MV_ERROR_ARGUMENT,
           "place %zu", i);
   }
-  CHECK(mv_explain(query, m->views, MIXED_DOCUMENTS, matrix) == MV_ERROR_ARGUMENT, "document");
+  CHECK(mv_explain(query, m->views, MIXED_DOCUMENTS, 1, matrix) == MV_ERROR_ARGUMENT, "document");
+  CHECK(mv_explain(query, m->views, 0, m->views->starts[1] + 1, matrix) == MV_ERROR_ARGUMENT,
+        "a matrix for another number of tokens");
   CHECK(mv_score(query, m->views, N_SEGMENTS, m->places, 0, 0, scores) == MV_OK, "no places");
   float *short_vectors = draw_rows(&seed, 2, 16);
-  MUST(mv_query_load(query, short_vectors, 2, 16, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, short_vectors, 2, 16) == MV_OK);
   CHECK(mv_score(query, m->views, N_SEGMENTS, m->places, 1, 0, scores) == MV_ERROR_ARGUMENT, "16");
-  CHECK(mv_explain(query, m->views, 0, matrix) == MV_ERROR_ARGUMENT, "16 dimensions");
-  CHECK(mv_query_load(query, short_vectors, 0, 16, 1) == MV_ERROR_ARGUMENT, "no tokens");
-  CHECK(mv_query_load(query, short_vectors, 1, 0, 1) == MV_ERROR_ARGUMENT, "no dimensions");
-  CHECK(mv_query_load(query, short_vectors, 1, MV_MAX_DIM + 1, 1) == MV_ERROR_ARGUMENT, "too many");
+  CHECK(mv_explain(query, m->views, 0, m->views->starts[1], matrix) == MV_ERROR_ARGUMENT,
+        "16 dimensions");
+  CHECK(mv_query_load(query, short_vectors, 0, 16) == MV_ERROR_ARGUMENT, "no tokens");
+  CHECK(mv_query_load(query, short_vectors, 1, 0) == MV_ERROR_ARGUMENT, "no dimensions");
+  CHECK(mv_query_load(query, short_vectors, 1, MV_MAX_DIM + 1) == MV_ERROR_ARGUMENT, "too many");
   free(short_vectors);
   free(matrix);
 }
@@ -231,7 +234,7 @@ static void test_reuse(void) {
   mv_query *query = load(vectors, 1, DIM);
   for (size_t i = 0; i < 5; i++) {
     float *queries = draw_rows(&seed, tokens[i], DIM);
-    MUST(mv_query_load(query, queries, tokens[i], DIM, ROTATION_SEED) == MV_OK);
+    MUST(mv_query_load(query, queries, tokens[i], DIM) == MV_OK);
     check_scores(query, &docs, queries, tokens[i], "a query's memory used again");
     free(queries);
   }
@@ -241,6 +244,50 @@ static void test_reuse(void) {
   collection_free(&docs);
   model_free(&used);
   free(vectors);
+}
+
+/* Codecs of different seeds are scored together: each rotates the query with its own. Once all were
+ * taken to have one seed, and documents of the others got scores of nothing. */
+static void test_seeds(void) {
+  enum { DIM = 40, N = 60, M = 37, DOCUMENTS = 3 };
+  static const uint32_t lengths[DOCUMENTS] = {5, 40, 15};
+  static const uint64_t seeds[2] = {ROTATION_SEED, 12345};
+  model used[2];
+  collection docs[2];
+  mv_segment views[3];
+  float *vectors = draw_topics(&seed, N, DIM, 10, 0.5), *queries = draw_rows(&seed, M, DIM);
+  for (size_t s = 0; s < 2; s++) {
+    model_train(&used[s], (model_shape){DIM, 4, 20, 4}, vectors, N);
+    mv_codec_free(used[s].codec);
+    used[s].spec.seed = seeds[s];
+    MUST(codec_of(&used[s].spec, &used[s].codec) == MV_OK);
+    collection_build(&docs[s], &used[s], DIM, vectors, lengths, DOCUMENTS, 1);
+    views[2 * s] = docs[s].view;
+  }
+  views[1] = docs[1].view; /* seeds in turn */
+  views[2] = docs[0].view;
+  mv_place places[3 * DOCUMENTS];
+  float scores[3 * DOCUMENTS];
+  for (uint32_t i = 0; i < 3 * DOCUMENTS; i++) places[i] = (mv_place){i % 3, i / 3};
+  mv_query *query = load(queries, M, DIM);
+  for (int mode = MV_SCORE_FAST; mode <= MV_SCORE_PRECISE; mode++) {
+    MUST(mv_score(query, views, 3, places, 3 * DOCUMENTS, mode, scores) == MV_OK);
+    const double bound = (mode == MV_SCORE_FAST ? fast_error : precise_error) * M;
+    for (uint32_t i = 0; i < 3 * DOCUMENTS; i++) {
+      const double score = naive_score(&docs[i % 3 == 1], i / 3, queries, M);
+      CHECK(fabs((double)scores[i] - score) < bound, "segment %u: %g for %g", i % 3,
+            (double)scores[i], score);
+    }
+  }
+  check_matrix(query, &docs[1], 1, queries, M, "the other seed");
+  check_matrix(query, &docs[0], 1, queries, M, "and back");
+  mv_query_free(query);
+  for (size_t s = 0; s < 2; s++) {
+    collection_free(&docs[s]);
+    model_free(&used[s]);
+  }
+  free(vectors);
+  free(queries);
 }
 
 /* Query tokens of zeros score zero. */
@@ -267,6 +314,7 @@ int main(void) {
   case_long(16);
   test_mixed();
   test_reuse();
+  test_seeds();
   test_zero();
   return checks_report();
 }

@@ -289,7 +289,7 @@ static void check_isas(const world *w, mv_query *query, const float *vectors, si
   found expected = coarse(query, w, all, 50);
   for (size_t i = 0; i < 6; i++) {
     if (!mv_isa_select(names[i])) continue;
-    MUST(mv_query_load(query, vectors, m, w->dim, ROTATION_SEED) == MV_OK);
+    MUST(mv_query_load(query, vectors, m, w->dim) == MV_OK);
     found got = coarse(query, w, all, 50);
     CHECK(memcmp(got.scores, expected.scores, got.count * sizeof(float)) == 0, "%s", names[i]);
     CHECK(memcmp(got.places, expected.places, got.count * sizeof(mv_place)) == 0, "%s", names[i]);
@@ -305,7 +305,7 @@ static void case_coarse(const world *w, size_t m) {
   uint8_t *bits[N_SEGMENTS];
   const uint8_t *allowed[N_SEGMENTS] = {NULL};
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vectors, m, w->dim, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, vectors, m, w->dim) == MV_OK);
   check_coarse(w, query, vectors, m, allowed);
   for (size_t s = 0; s < N_SEGMENTS; s++) {
     const size_t bytes = (w->views[s].n_documents + 7) / 8;
@@ -361,7 +361,7 @@ static void test_ties(void) {
   float scores[2 * N];
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vector, 1, DIM, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, vector, 1, DIM) == MV_OK);
   for (size_t limit = 0; limit <= 2 * N; limit++) {
     CHECK(mv_coarse(query, both, 2, everything, allowed, limit, places, scores, &count) == MV_OK,
           "ties");
@@ -373,7 +373,7 @@ static void test_ties(void) {
   CHECK(mv_coarse(query, both, 0, NULL, NULL, 5, places, scores, &count) == MV_OK, "no segments");
   CHECK(count == 0, "%zu of no segments", count);
   float *wide = draw_rows(&seed, 1, 40);
-  MUST(mv_query_load(query, wide, 1, 40, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, wide, 1, 40) == MV_OK);
   CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) ==
             MV_ERROR_ARGUMENT,
         "a query of other dimensions");
@@ -401,7 +401,7 @@ static void test_long(void) {
   float scores[2];
   size_t count;
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, queries, M, DIM, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, queries, M, DIM) == MV_OK);
   CHECK(mv_coarse(query, &w.parts[0].view, 1, everything, allowed, 2, places, scores, &count) ==
             MV_OK,
         "long");

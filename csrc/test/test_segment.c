@@ -51,7 +51,8 @@ static void check_scores(const mv_segment *one, const mv_segment *other, mv_quer
   for (uint32_t i = 0; i < N; i += 6) {
     const size_t n = one->starts[i + 1] - one->starts[i];
     float *x = room(M * n, sizeof *x), *y = room(M * n, sizeof *y);
-    MUST(mv_explain(query, one, i, x) == MV_OK && mv_explain(query, other, i, y) == MV_OK);
+    MUST(mv_explain(query, one, i, n, x) == MV_OK);
+    MUST(mv_explain(query, other, i, n, y) == MV_OK);
     CHECK(memcmp(x, y, M * n * sizeof *x) == 0, "%s: matrix of document %u", what, i);
     free(x);
     free(y);
@@ -64,7 +65,7 @@ static void check_equal(const mv_segment *one, const mv_segment *other, const ch
   float *vectors = draw_topics(&seed, M, DIM, 20, 0.6);
   int8_t *points[2] = {room(N_DOCUMENTS, padded), room(N_DOCUMENTS, padded)};
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vectors, M, DIM, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, vectors, M, DIM) == MV_OK);
   check_scores(one, other, query, what);
   MUST(mv_document_points(one, points[0]) == MV_OK);
   MUST(mv_document_points(other, points[1]) == MV_OK);
@@ -192,7 +193,7 @@ static void test_narrow(void) {
       wide.codes[c][3 * t + 2] = 0;
       memcpy(narrow.codes[c] + 2 * t, wide.codes[c] + 3 * t, 2);
     }
-    CHECK(mv_codes_check(used.codec, narrow.codes[c], 2, n) == MV_OK, "two bytes");
+    CHECK(mv_codes_check(used.codec, narrow.codes[c], 2 * n, 2) == MV_OK, "two bytes");
   }
   expect(&narrow, MV_OK, "two bytes under a codec of three");
   collection_inline(&within, &narrow);
@@ -204,8 +205,10 @@ static void test_narrow(void) {
     float *x = room(n * DIM, sizeof *x), *y = room(n * DIM, sizeof *y);
     const uint8_t *record = wide.records[0] + wide.starts[i] * wide.token_bytes;
     const size_t at = wide.starts[i];
-    MUST(mv_decode(used.codec, wide.codes[0] + 3 * at, 3, record, n, x) == MV_OK);
-    MUST(mv_decode(used.codec, narrow.codes[0] + 2 * at, 2, record, n, y) == MV_OK);
+    const size_t size = n * wide.token_bytes;
+    const uint8_t *codes = wide.codes[0] + 3 * at, *short_codes = narrow.codes[0] + 2 * at;
+    MUST(mv_decode(used.codec, codes, 3 * n, 3, record, size, n, x) == MV_OK);
+    MUST(mv_decode(used.codec, short_codes, 2 * n, 2, record, size, n, y) == MV_OK);
     CHECK(memcmp(x, y, n * DIM * sizeof *x) == 0, "decoded document %u", i);
     free(x);
     free(y);
@@ -265,7 +268,7 @@ static void test_points(void) {
   CHECK(mv_document_points(&plain, NULL) == MV_ERROR_ARGUMENT, "without a codec");
   memset(used.rows, 128, 60 * mv_padded_dim(DIM)); /* all centroids at the origin */
   mv_codec_free(used.codec);
-  MUST(mv_codec_new(&used.spec, &used.codec) == MV_OK);
+  MUST(codec_of(&used.spec, &used.codec) == MV_OK);
   docs.view.codec = used.codec;
   check_points(&docs, &used);
   collection_free(&docs);

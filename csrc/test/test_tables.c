@@ -24,7 +24,7 @@ static mv_query *query_new(void) {
 }
 
 static void load(mv_query *query, const float *vectors, size_t m, size_t groups_wanted) {
-  MUST(mv_query_load(query, vectors, m, DIM, ROTATION_SEED) == MV_OK);
+  MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
   query->groups_wanted = groups_wanted;
 }
 
@@ -100,7 +100,7 @@ static void extremes(const mv_query *query, const model *used, size_t lane, int1
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     for (uint32_t c = used->group_starts[g]; present[g] && c < used->group_starts[g + 1]; c++) {
-      const int16_t x = table[c * query->table_lanes + lane];
+      const int16_t x = table[c * query->block.lanes + lane];
       *low = x < *low ? x : *low;
       *high = x > *high ? x : *high;
     }
@@ -126,24 +126,24 @@ static void check_scales(const mv_query *query, const model *used, const mv_bloc
 
 static void check_tables(const mv_query *query, const model *used, size_t index, size_t wanted,
                          const mv_query *full, const char *what) {
-  mv_block block;
+  const mv_block *block = &query->block;
   int16_t low[MV_LANES_MAX] = {0};
   const int16_t *table = query->table16.data, *all = full->table16.data;
   const uint8_t *bytes = query->table8.data, *present = query->groups.data;
   const uint8_t *bits = query->present.data;
   size_t absent = 0;
-  mv_query_block(query, index, &block);
+  CHECK(query->table_block == index, "%s: block %zu", what, query->table_block);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
-  check_scales(query, used, &block, low, absent == 0);
+  check_scales(query, used, block, low, absent == 0);
   CHECK(query->all_present == (absent == 0), "%s: %zu groups are absent", what, absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    check_mark(used, &block, g, wanted, present[g], what);
+    check_mark(used, block, g, wanted, present[g], what);
     for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
-      const size_t at = c * block.lanes;
+      const size_t at = c * block->lanes;
       CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
       if (present[g]) {
-        CHECK(memcmp(table + at, all + at, block.lanes * 2) == 0, "%s: row %u", what, c);
-        check_row(query, table + at, bytes + at, low, block.tokens);
+        CHECK(memcmp(table + at, all + at, block->lanes * 2) == 0, "%s: row %u", what, c);
+        check_row(query, table + at, bytes + at, low, block->tokens);
       }
     }
   }
@@ -158,9 +158,9 @@ static void check_block(mv_query *query, const model *used, const float *vectors
   MUST(mv_query_tables(full, used->codec, index) == MV_OK);
   check_tables(query, used, index, wanted, full, what);
   if (wanted >= used->spec.n_groups) {
-    const size_t n = (size_t)used->spec.n_centroids * full->table_lanes;
+    const size_t n = (size_t)used->spec.n_centroids * full->block.lanes;
     CHECK(memcmp(query->table8.data, full->table8.data, n) == 0, "%s: all groups", what);
-    CHECK(memcmp(query->floor, full->floor, full->table_lanes * sizeof(float)) == 0, "%s", what);
+    CHECK(memcmp(query->floor, full->floor, full->block.lanes * sizeof(float)) == 0, "%s", what);
   }
   mv_query_free(full);
 }
@@ -240,7 +240,7 @@ static void test_same_address(const world *w) {
     model now = w->models[step % N_MODELS];
     const size_t groups = 1 + (size_t)step % 4;
     const float *vectors = w->vectors + step * DIM;
-    MUST(mv_codec_new(&now.spec, &now.codec) == MV_OK);
+    MUST(codec_of(&now.spec, &now.codec) == MV_OK);
     MUST(now.codec == &slot.codec);
     load(query, vectors, 7, groups);
     check_block(query, &now, vectors, 7, 0, groups, "a codec at the address of another");
@@ -403,13 +403,11 @@ static void test_coarse_scores(const world *w) {
   for (size_t wanted = 0; wanted < 6; wanted++) {
     mv_place places[N];
     float scores[N];
-    mv_block block;
     for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
     load(query, w->vectors + wanted * DIM, 5 + wanted, wanted);
     MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
-    mv_query_block(query, 0, &block);
     for (size_t i = 0; i < N; i++) {
-      const float expected = coarse_sum(query, used, &block, &docs, places[i].document);
+      const float expected = coarse_sum(query, used, &query->block, &docs, places[i].document);
       CHECK(scores[i] == expected, "document %u: %g, not %g", places[i].document, (double)scores[i],
             (double)expected);
     }
@@ -471,10 +469,8 @@ static void test_scores(const world *w) {
   MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, N, found, coarse, &count) ==
        MV_OK);
   MUST(count == N);
-  mv_block block;
-  mv_query_block(query, 0, &block);
   double floor = 0;
-  for (size_t l = 0; l < M; l++) floor += (double)query->floor[l] * (double)block.scale[l];
+  for (size_t l = 0; l < M; l++) floor += (double)query->floor[l] * (double)query->block.scale[l];
   for (uint32_t i = 0; i < N; i++) {
     const int present = presence(query, used, &docs, i);
     seen[present + 1]++;

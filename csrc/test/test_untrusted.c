@@ -14,14 +14,14 @@ enum { DIM = 20, CENTROIDS = 12, GROUPS = 4 };
 
 static void refuse_codec(const mv_codec_spec *spec, const char *what) {
   mv_codec *codec = NULL;
-  const mv_status status = mv_codec_new(spec, &codec);
+  const mv_status status = codec_of(spec, &codec);
   CHECK(status == MV_ERROR_CORRUPT, "%s: %d", what, (int)status);
   if (status == MV_OK) mv_codec_free(codec);
 }
 
 static void accept_codec(const mv_codec_spec *spec, const char *what) {
   mv_codec *codec;
-  const mv_status status = mv_codec_new(spec, &codec);
+  const mv_status status = codec_of(spec, &codec);
   CHECK(status == MV_OK, "%s: %d", what, (int)status);
   if (status == MV_OK) mv_codec_free(codec);
 }
@@ -104,12 +104,12 @@ static void test_codes(const mv_codec *codec) {
       memset(codes, 0, N * 2);
       codes[2 * at] = (uint8_t)(code & 255);
       codes[2 * at + 1] = (uint8_t)(code >> 8);
-      CHECK(mv_codes_check(codec, codes, 2, N) == (code < CENTROIDS ? MV_OK : MV_ERROR_CORRUPT),
+      CHECK(mv_codes_check(codec, codes, 2 * N, 2) == (code < CENTROIDS ? MV_OK : MV_ERROR_CORRUPT),
             "code %u", code);
       free(codes);
     }
   }
-  CHECK(mv_codes_check(codec, NULL, 2, 0) == MV_OK, "no codes");
+  CHECK(mv_codes_check(codec, NULL, 0, 2) == MV_OK, "no codes");
 }
 
 static void test_wide_codes(void) {
@@ -129,7 +129,7 @@ static void test_wide_codes(void) {
     uint8_t *codes = room(2, 3);
     memset(codes, 0, 6);
     for (size_t j = 0; j < 3; j++) codes[3 + j] = (uint8_t)(cases[i].code >> (8 * j) & 255);
-    CHECK(mv_codes_check(used.codec, codes, 3, 2) == cases[i].status, "code %u", cases[i].code);
+    CHECK(mv_codes_check(used.codec, codes, 6, 3) == cases[i].status, "code %u", cases[i].code);
     free(codes);
   }
   model_free(&used);
@@ -239,6 +239,89 @@ static void test_segment(const model *used) {
   free(vectors);
 }
 
+/* ---- sizes ---- */
+
+/* Arrays that are shorter or longer than the numbers beside them say. */
+static void test_codec_sizes(const model *good) {
+  const size_t padded = mv_padded_dim(DIM);
+  const mv_codec_sizes fits = {CENTROIDS * padded, GROUPS * padded, GROUPS + 1, MV_SCALES,
+                               MV_SCALES};
+  for (size_t field = 0; field < 5; field++) {
+    for (int off = -1; off <= 1; off++) {
+      mv_codec_sizes sizes = fits;
+      size_t *fields[] = {&sizes.rows, &sizes.group_rows, &sizes.group_starts, &sizes.a_scales,
+                          &sizes.b_scales};
+      *fields[field] += (size_t)off;
+      mv_codec *codec = NULL;
+      const mv_status status = mv_codec_new(&good->spec, &sizes, &codec);
+      CHECK(status == (off == 0 ? MV_OK : MV_ERROR_CORRUPT), "array %zu: %d", field, (int)status);
+      if (status == MV_OK) mv_codec_free(codec);
+    }
+  }
+}
+
+/* Once vectors of eight dimensions met a codec of 4,096, and what lay behind them was encoded. */
+static void test_coding_sizes(const model *used) {
+  enum { N = 3 };
+  const mv_codec *codec = used->codec;
+  const uint32_t length = N;
+  const size_t size = N * mv_token_bytes(DIM, 4);
+  float *vectors = draw_rows(&seed, N, DIM), out[N * DIM], a[N], b[N];
+  uint8_t *codes = room(N, 2), *record = room(size, 1);
+  int8_t *points = room(N, mv_padded_dim(DIM));
+  double sum;
+  CHECK(mv_encode(codec, vectors, N, DIM - 1, &length, 1, codes, record, &sum) == MV_ERROR_ARGUMENT,
+        "another dim");
+  CHECK(mv_encode(codec, vectors, N - 1, DIM, &length, 1, codes, record, &sum) == MV_ERROR_ARGUMENT,
+        "fewer vectors than tokens");
+  CHECK(mv_fit_scales(codec, vectors, N, DIM + 1, a, b) == MV_ERROR_ARGUMENT, "another dim");
+  CHECK(mv_distances(codec, points, N, DIM, a) == MV_ERROR_ARGUMENT, "points that are not padded");
+  MUST(mv_encode(codec, vectors, N, DIM, &length, 1, codes, record, &sum) == MV_OK);
+  CHECK(mv_decode(codec, codes, 2 * N, 2, record, size, N, out) == MV_OK, "as encoded");
+  CHECK(mv_decode(codec, codes, 2 * N, 2, record, size - 1, N, out) == MV_ERROR_CORRUPT, "record");
+  CHECK(mv_decode(codec, codes, 2 * N - 2, 2, record, size, N, out) == MV_ERROR_CORRUPT, "codes");
+  CHECK(mv_decode(codec, codes, 2 * N, 4, record, size, N, out) == MV_ERROR_CORRUPT, "width");
+  CHECK(mv_decode(codec, codes, 2 * N, 2, record, size, SIZE_MAX, out) == MV_ERROR_CORRUPT,
+        "tokens");
+  codes[1] = 0xff;
+  CHECK(mv_decode(codec, codes, 2 * N, 2, record, size, N, out) == MV_ERROR_CORRUPT,
+        "a code beyond the centroids");
+  free(vectors);
+  free(codes);
+  free(record);
+  free(points);
+}
+
+/* ---- float16 rows ---- */
+
+/* Rows that are not finite, or longer or shorter than one, are refused: they would come first in
+ * every ranking, or last. */
+static void test_float16_rows(void) {
+  static const uint16_t wrong[] = {0x7c00, 0xfc00, 0x7e00, 0x7bff, 0x4000, 0x0000, 0x0001};
+  static const size_t dims[] = {1, 15, 16, 17, 40};
+  for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+    const size_t dim = dims[i];
+    const uint32_t lengths[] = {2, 3}, numbers[] = {0, 1};
+    float *vectors = draw_rows(&seed, 5, dim);
+    collection docs;
+    collection_build(&docs, NULL, (uint32_t)dim, vectors, lengths, 2, 1);
+    CHECK(mv_documents_check(&docs.view, numbers, 2) == MV_OK, "dim %zu", dim);
+    for (size_t j = 0; j < sizeof wrong / sizeof wrong[0]; j++) {
+      uint8_t *row = docs.records[0] + 3 * 2 * dim, *kept = room(dim, 2);
+      memcpy(kept, row, 2 * dim);
+      memset(row, 0, 2 * dim);
+      memcpy(row + 2 * (dim - 1), &wrong[j], 2);
+      CHECK(mv_documents_check(&docs.view, numbers, 1) == MV_OK, "another document");
+      CHECK(mv_documents_check(&docs.view, numbers, 2) == MV_ERROR_CORRUPT, "dim %zu: %x", dim,
+            wrong[j]);
+      memcpy(row, kept, 2 * dim);
+      free(kept);
+    }
+    collection_free(&docs);
+    free(vectors);
+  }
+}
+
 int main(void) {
   model used;
   float *sample = draw_rows(&seed, 100, DIM);
@@ -247,6 +330,9 @@ int main(void) {
   test_group_starts(&used);
   test_scales(&used);
   test_codes(used.codec);
+  test_codec_sizes(&used);
+  test_coding_sizes(&used);
+  test_float16_rows();
   test_wide_codes();
   test_segment(&used);
   test_segment(NULL);

@@ -155,33 +155,52 @@ def _kind(value: object) -> int:
     raise TypeError(f"metadata: JSON has no {type(value).__name__}")
 
 
-def build(metadata: Sequence[Mapping[str, Any] | None]) -> list[bytes]:
-    """The column index of the documents of a segment, document ``i`` of the segment being
-    ``metadata[i]``.
+class Builder:
+    """Makes the column index of the documents of a segment, given one after the other. What it
+    holds is compact: their values, not the documents."""
 
-    The metadata is what ``validate_metadata`` accepts; ``None`` is a document without any. The same
-    documents give the same bytes. Raises ``ValueError`` if the strings of one field exceed 4 GiB.
-    """
-    gatherer = _Gatherer()
-    for row, document in enumerate(metadata):
-        if document is not None:
-            gatherer.document(row, document)
-    paths = sorted(gatherer.columns)  # by code points, as the bytes of UTF-8 are
-    starts, entries, result = [0], [], [b""]
-    for path in paths:
-        kinds = gatherer.columns.pop(path)
-        for kind, element in sorted(kinds):
-            entry, data = kinds[kind, element].encode(element, len(result), len(metadata))
-            entries.append(entry.pack())
-            if entry.blob:
-                result.append(data)
-        starts.append(len(entries))
-    offsets, text = encode_bytes(path.encode("utf-8") for path in paths)
-    counts = (len(metadata), len(result) - 1, len(paths), len(entries))
-    first = np.array(starts, dtype="<u4").tobytes()
-    header = _HEADER.pack(_MAGIC, _VERSION, *counts)
-    result[0] = b"".join((header, offsets, first, *entries, text))
-    return result
+    def __init__(self) -> None:
+        self._gatherer = _Gatherer()
+        self._n_documents = 0
+        self.is_empty = True
+        """Whether no document had any metadata so far."""
+
+    def add(self, metadata: Mapping[str, Any] | None) -> None:
+        """The next document; ``None``: it has no metadata. The metadata is what
+        ``validate_metadata`` accepts."""
+        if metadata:
+            self.is_empty = False
+            self._gatherer.document(self._n_documents, metadata)
+        self._n_documents += 1
+
+    def build(self) -> list[bytes]:
+        """The blobs, once. The same documents give the same bytes. Raises ``ValueError`` if the
+        strings of one field exceed 4 GiB."""
+        columns, n_documents = self._gatherer.columns, self._n_documents
+        paths = sorted(columns)  # by code points, as the bytes of UTF-8 are
+        starts, entries, result = [0], [], [b""]
+        for path in paths:
+            kinds = columns.pop(path)
+            for kind, element in sorted(kinds):
+                entry, data = kinds[kind, element].encode(element, len(result), n_documents)
+                entries.append(entry.pack())
+                if entry.blob:
+                    result.append(data)
+            starts.append(len(entries))
+        offsets, text = encode_bytes(path.encode("utf-8") for path in paths)
+        counts = (n_documents, len(result) - 1, len(paths), len(entries))
+        first = np.array(starts, dtype="<u4").tobytes()
+        header = _HEADER.pack(_MAGIC, _VERSION, *counts)
+        result[0] = b"".join((header, offsets, first, *entries, text))
+        return result
+
+
+def build(metadata: Sequence[Mapping[str, Any] | None]) -> list[bytes]:
+    """The column index of a segment whose document ``i`` has ``metadata[i]``; see ``Builder``."""
+    builder = Builder()
+    for document in metadata:
+        builder.add(document)
+    return builder.build()
 
 
 # Reading
@@ -234,7 +253,7 @@ class Columns:
     def verify(self) -> None:
         """Read everything and check all that can be checked. Raises ``CorruptionError``."""
         self._paths.verify()
-        used = []
+        blob = 0
         expected = 0
         for index in range(len(self._paths)):
             numbers = self._entry_numbers(index)
@@ -243,11 +262,13 @@ class Columns:
             if numbers.start != expected or not order or order != sorted(set(order)):
                 raise CorruptionError("metadata directory: its entries are not in order")
             expected = numbers.stop
-            used += [entry.blob for entry in entries if entry.blob]
             for number, entry in zip(numbers, entries, strict=True):
+                # Each column belongs to one entry, so that all are read once.
+                blob += entry.blob > 0
+                if entry.blob not in (0, blob):
+                    raise CorruptionError("metadata directory: its columns are not in order")
                 self._open(number, entry).verify()
-        in_use = used == list(range(1, len(used) + 1)) and len(used) == self._n_blobs
-        if expected != self._n_entries or not in_use:
+        if expected != self._n_entries or blob != self._n_blobs:
             raise CorruptionError("metadata directory: its columns do not agree with its entries")
 
     def _entry_numbers(self, index: int) -> range:

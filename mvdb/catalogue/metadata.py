@@ -19,7 +19,11 @@ MAX_VALUES = 1_000_000
 # 617 decimal digits: below the least limit that Python can be set to for reading an integer from
 # text (640 digits), so that what was written can always be read.
 MAX_INT_BITS = 2048
+MAX_BYTES = 1 << 24
+MAX_PATH_BYTES = 1 << 26
+"""Of the paths of all its values together: a long key before many others multiplies."""
 _MAX_SHOWN = 60
+_PIECE = 1 << 20
 _NUMPY_KINDS = "biufU"
 """Bools, integers, floats and strings: what numpy and JSON both have."""
 _CONVERSIONS = {
@@ -60,6 +64,7 @@ class _Validator:
     def __init__(self, where: str) -> None:
         self._where = where
         self._values = 0
+        self._path_bytes = 0
 
     def check(self, value: object, path: tuple[str | int, ...], depth: int) -> None:
         self._values += 1
@@ -77,6 +82,7 @@ class _Validator:
                     raise TypeError(f"{self._at(path)}: expected keys that are strings, got {got}")
                 inner = (*path, key)
                 self._text(key, inner)
+                self._path(inner)
                 self.check(child, inner, depth + 1)
         elif isinstance(value, (list, tuple)):
             self._depth(path, depth)
@@ -84,6 +90,11 @@ class _Validator:
                 self.check(child, (*path, index), depth + 1)
         else:
             self._number(value, path)
+
+    def _path(self, path: tuple[str | int, ...]) -> None:
+        self._path_bytes += sum(len(part) + 1 for part in path if isinstance(part, str))
+        if self._path_bytes > MAX_PATH_BYTES:
+            raise ValueError(f"{self._where}: paths of more than {MAX_PATH_BYTES} bytes in all")
 
     def _number(self, value: object, path: tuple[str | int, ...]) -> None:
         if value is None or isinstance(value, bool):
@@ -125,21 +136,25 @@ def _shown(key: str) -> str:
 
 def dumps(value: dict[str, Any]) -> bytes:
     """The written form of validated metadata. Raises ``ValueError`` for NaN, Inf or a lone
-    surrogate.
+    surrogate, and for more than ``MAX_BYTES``.
     """
     text = json.dumps(
         value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
     )
     try:
-        return text.encode("utf-8")
+        data = text.encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("metadata: a string with a lone surrogate is not Unicode text") from None
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"metadata: {len(data)} bytes as JSON; a document has at most {MAX_BYTES}")
+    return data
 
 
 def loads(data: bytes | memoryview) -> dict[str, Any]:
     """Metadata from its written form. Raises ``CorruptionError`` for anything that ``dumps`` does
     not write.
     """
+    _check_size(data)
     try:
         value = json.loads(str(data, "utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -147,6 +162,38 @@ def loads(data: bytes | memoryview) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CorruptionError(f"stored metadata is not a JSON object but {type(value).__name__}")
     return value
+
+
+def cost(data: bytes) -> int:
+    """About how many values there are in stored metadata, and one for each 64 bytes."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{") + len(data) // 64
+
+
+def _check_size(data: bytes | memoryview) -> None:
+    """Before values are made of stored text, which take up to a hundred times its size: there are
+    not more than may be written. A value is followed by a comma or opens something, or is the last
+    of what is open."""
+    if len(data) > MAX_BYTES:
+        raise CorruptionError(f"stored metadata has {len(data)} bytes, more than {MAX_BYTES}")
+    if len(data) > 2 * MAX_VALUES:
+        commas, opened = _count_outside_strings(bytes(data))
+        if max(commas, opened) > MAX_VALUES:
+            raise CorruptionError(f"stored metadata has more than {MAX_VALUES} values")
+
+
+def _count_outside_strings(data: bytes) -> tuple[int, int]:
+    """Commas, and opening brackets and braces, that are not in strings."""
+    # Without escapes every quotation mark begins or ends a string.
+    plain = np.frombuffer(data.replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
+    commas = opened = 0
+    inside = 0
+    for at in range(0, len(plain), _PIECE):
+        piece = plain[at : at + _PIECE]
+        outside = np.cumsum(piece == ord('"'), dtype=np.uint8) + np.uint8(inside) & 1 == 0
+        commas += int(np.count_nonzero(outside & (piece == ord(","))))
+        opened += int(np.count_nonzero(outside & ((piece == ord("[")) | (piece == ord("{")))))
+        inside = int(not outside[-1])
+    return commas, opened
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from mvdb import core
+from mvdb.index.allowance import Allowance
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merging import MAX_TOKENS
 from mvdb.index.ordered_writer import OrderedWriter
@@ -16,6 +17,9 @@ from mvdb.index.segment_writer import EncodedDocument, Sealed, SegmentWriter
 from mvdb.index.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.workers import ordered_map
+
+BATCH_STORED_BYTES = 1 << 24
+"""Texts and metadata of a batch of stored documents, at most, unless one document has more."""
 
 Writer = SegmentWriter | OrderedWriter
 
@@ -109,20 +113,24 @@ def stored_batches(state: State, txn: ReadTransaction, indexes: Iterable[int]) -
     """Live documents of some segments with their vectors, reconstructed and rounded to float16."""
     group: list[PendingDocument] = []
     vectors: list[core.Floats] = []
-    size = 0
+    tokens = stored_bytes = 0
+    allowance = Allowance()
     for index in indexes:
         segment, live = state.segments[index], state.live[index]
         everything = np.arange(len(segment), dtype=np.uint32)
         rows = everything if live is None else everything[live]
-        for row, (text, metadata) in segment.rows_stored(txn, rows):
+        allowance.earn(segment.stored_bytes)
+        for row, (text, metadata) in segment.rows_stored(txn, rows, allowance):
             matrix = segment.vectors(txn, row)
-            if group and size + len(matrix) > BATCH_TOKENS:
+            is_full = tokens + len(matrix) > BATCH_TOKENS or stored_bytes > BATCH_STORED_BYTES
+            if group and is_full:
                 yield Batch(group, np.concatenate(vectors).astype(np.float16))
-                group, vectors, size = [], [], 0
+                group, vectors, tokens, stored_bytes = [], [], 0, 0
             number = int(segment.directory.numbers[row])
             key = segment.key(txn, row)
             group.append(PendingDocument(number, key, len(matrix), text, metadata))
             vectors.append(matrix)
-            size += len(matrix)
+            tokens += len(matrix)
+            stored_bytes += len(text or b"") + len(metadata or b"")
     if group:
         yield Batch(group, np.concatenate(vectors).astype(np.float16))

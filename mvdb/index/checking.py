@@ -10,11 +10,13 @@ import numpy as np
 
 from mvdb.catalogue import ids as id_keys
 from mvdb.errors import CorruptionError, FormatError
-from mvdb.index import generations, id_table, layout, manifest, unfinished
+from mvdb.index import generations, id_table, invariants, layout, manifest, unfinished
+from mvdb.index.allowance import Allowance
 from mvdb.index.layout import Part
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 from mvdb.index.segments import Segment
-from mvdb.index.state import TOMBSTONES, Live, load_live, open_segment
+from mvdb.index.state import TOMBSTONES, Live, check_tombstones, load_live, open_segment
+from mvdb.settings import Settings
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Report
 
@@ -28,32 +30,32 @@ def check_small_tables(txn: ReadTransaction) -> None:
     count = sum(1 for _ in id_table.entries(txn))
     if count != current.n_ids:
         raise CorruptionError(f"ids: {count} entries, the manifest says {current.n_ids}")
-    if current.n_ids != current.live_documents:
-        raise CorruptionError(
-            f"manifest: {current.n_ids} ids for {current.live_documents} documents"
-        )
+    unfinished.load(txn)
     for info in current.segments:
-        load_live(txn, info)
+        check_tombstones(txn, info)
 
 
 class Checker:
     """One run of `verify`."""
 
-    def __init__(self, txn: ReadTransaction, dim: int, *, deep: bool) -> None:
+    def __init__(self, txn: ReadTransaction, stored: Settings, *, deep: bool) -> None:
         self._txn = txn
-        self._dim = dim
+        self._stored = stored
         self._deep = deep
+        self._allowance = Allowance()
         self._problems: list[str] = []
         self._blocks: Counter[str] = Counter()
         self._parts: Counter[tuple[int, Part]] = Counter()
         self._documents = 0
         self._tokens = 0
         self._current_sizes: generations.Extended = {}
+        self._families: dict[int, generations.Family] = {}
 
     def run(self) -> Report:
         """Checks everything and goes on behind each fault."""
         with self._noting("manifest"):
             current = manifest.load(self._txn)
+            invariants.check_generation(current, self._stored)
             self._check(current)
         problems = tuple(self._problems[:MAX_PROBLEMS])
         return Report(problems, dict(self._blocks), self._documents, self._tokens)
@@ -70,7 +72,7 @@ class Checker:
         known: dict[bytes, int] = {}
         if current.generation != FLOAT16:
             with self._noting("generation"):
-                self._current_sizes = generations.load(self._txn, current.generation).sizes()
+                self._current_sizes = self._load(current.generation).sizes
         for info in current.segments:
             with self._noting("segments"):
                 self._check_segment(info, known)
@@ -81,20 +83,23 @@ class Checker:
 
     def _family(self, generation: int) -> generations.Family:
         """The family that a segment's generation belongs to: the current one, or one of its own."""
-        if generation in self._current_sizes:
-            return generations.load(self._txn, max(self._current_sizes))
-        return generations.load(self._txn, generation)
+        is_current = generation in self._current_sizes
+        return self._load(max(self._current_sizes) if is_current else generation)
+
+    def _load(self, generation: int) -> generations.Family:
+        if generation not in self._families:
+            family = generations.load(self._txn, generation, self._stored)
+            self._families = {generation: family}  # one at a time: they may be large
+        return self._families[generation]
 
     def _check_segment(self, info: SegmentInfo, known: dict[bytes, int]) -> None:
         family = None
         if info.generation != FLOAT16:
             family = self._family(info.generation)
             self._blocks["centroids"] += 1
-        segment = open_segment(self._txn, info, family, self._dim)
+        segment = open_segment(self._txn, info, family, self._stored.dim)
         live = load_live(self._txn, info)
         numbers = segment.directory.numbers
-        if int(numbers[0]) != info.first or int(numbers[-1]) != info.last:
-            raise CorruptionError(f"segment {info.id}: document numbers differ from the manifest")
         for row in range(len(segment)):
             if live is None or live[row]:
                 known[segment.key(self._txn, row)] = int(numbers[row])
@@ -132,6 +137,7 @@ class Checker:
         return tokens
 
     def _check_contents(self, segment: Segment) -> None:
+        self._allowance.earn(segment.stored_bytes)
         for slot in range(len(segment)):
             with self._noting("records"):
                 segment.check_records(self._txn, np.array([slot], np.uint32))
@@ -139,8 +145,7 @@ class Checker:
             segment.check_lists()
         for index in range(len(segment.directory.blocks) - 1):
             with self._noting("documents"):
-                for text, _ in segment.block(self._txn, index):
-                    _check_text(text, segment.id)
+                segment.verify_block(self._txn, index, self._allowance)
         with self._noting("fields"):
             columns = segment.columns(self._txn)
             if columns is not None:
@@ -191,11 +196,3 @@ class Checker:
                 self._problems.append(
                     f"segment {segment}: {count} values of {part.name.lower()}, {expected} expected"
                 )
-
-
-def _check_text(text: bytes | None, segment: int) -> None:
-    try:
-        if text is not None:
-            text.decode("utf-8")
-    except UnicodeDecodeError:
-        raise CorruptionError(f"segment {segment}: a text is not UTF-8") from None

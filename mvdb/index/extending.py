@@ -54,7 +54,9 @@ def extended(reading: Reading, executor: Executor, memory: int) -> Extension:
         spec = generations.load_spec(txn, generation)
         n_tokens = int(AHEAD * live_tokens)
         drawn = _draw(state, training.sample_size(n_tokens, spec.dim, memory))
-    points = np.concatenate([*_points(reading, drawn), np.empty((0, spec.rows.shape[1]), np.int8)])
+    points = np.concatenate(
+        [*_points(reading, drawn, spec.seed), np.empty((0, spec.rows.shape[1]), np.int8)]
+    )
     spec = training.extend(spec, points, n_tokens, SEED + generation, executor)
     return Extension(generation, spec, live_tokens)
 
@@ -71,7 +73,9 @@ def _draw(state: State, wanted: int) -> list[tuple[int, core.Numbers]]:
     return drawn
 
 
-def _points(reading: Reading, drawn: list[tuple[int, core.Numbers]]) -> Iterator[core.Points]:
+def _points(
+    reading: Reading, drawn: list[tuple[int, core.Numbers]], seed: int
+) -> Iterator[core.Points]:
     """The points of all tokens of these documents. A transaction is open for some of them at a
     time; what another process merges away meanwhile is left out."""
     for number, rows in drawn:
@@ -82,4 +86,4 @@ def _points(reading: Reading, drawn: list[tuple[int, core.Numbers]]) -> Iterator
                     break
                 step = rows[first : first + STEP_ROWS].tolist()
                 vectors = np.concatenate([segment.vectors(txn, row) for row in step])
-            yield core.make_points(vectors, training.ROTATION_SEED)
+            yield core.make_points(vectors, seed)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mvdb import core
 from mvdb.errors import CorruptionError
+from mvdb.index import invariants
+from mvdb.settings import Settings
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -41,7 +44,7 @@ def _put(txn: WriteTransaction, key: bytes, body: bytes) -> None:
 
 
 def _get(txn: ReadTransaction, key: bytes) -> memoryview:
-    where = f"centroids of generation {int.from_bytes(key[:4], 'big')}"
+    where = _where(int.from_bytes(key[:4], "big"))
     value = txn.get(TABLE, key)
     if value is None:
         raise CorruptionError(f"{where}: part {key[4]} is missing")
@@ -85,39 +88,54 @@ class Family:
     codec: core.Codec
     extends: Extended
 
-    def code_bytes(self, generation: int) -> int:
-        """Bytes of a code in segments of a generation; KeyError when it is none of the family."""
-        return core.code_bytes(self.sizes()[generation])
-
+    @cached_property
     def sizes(self) -> Extended:
         """Centroids of each generation of the family."""
         return {**self.extends, self.generation: self.codec.n_centroids}
 
 
-def load(txn: ReadTransaction, generation: int) -> Family:
+def load(txn: ReadTransaction, generation: int, stored: Settings) -> Family:
     """A generation; CorruptionError when a part is missing or does not fit."""
     spec = load_spec(txn, generation)
-    return Family(generation, core.Codec(spec), _extended(txn, generation, len(spec.rows)))
+    invariants.check_codec(spec, stored, _where(generation))
+    extends = _extended(txn, generation)
+    for older, size in extends.items():
+        fits = size <= len(spec.rows)
+        invariants.require(fits, _where(generation), f"generation {older} has {size} centroids")
+    return Family(generation, core.Codec(spec), extends)
 
 
-def _extended(txn: ReadTransaction, generation: int, n_centroids: int) -> Extended:
+def members(txn: ReadTransaction, generation: int) -> set[int]:
+    """The generations whose segments are like new ones: those that `generation`, the current one,
+    extends, and itself."""
+    return {generation, *(_extended(txn, generation) if generation else ())}
+
+
+def _where(generation: int) -> str:
+    return f"centroids of generation {generation}"
+
+
+def _extended(txn: ReadTransaction, generation: int) -> Extended:
     key = _key(generation, _EXTENDED)
     if txn.get(TABLE, key) is None:
         return {}
     body = _get(txn, key)
-    where = f"centroids of generation {generation}"
+    where = _where(generation)
     if len(body) % _EXTENDED_ENTRY.size:
         raise CorruptionError(f"{where}: a list of {len(body)} bytes")
-    result = dict(_EXTENDED_ENTRY.iter_unpack(body))
-    for older, size in result.items():
-        if not 0 < older < generation or not 0 < size <= n_centroids:
+    result: Extended = {}
+    previous, least = 0, 1
+    for older, size in _EXTENDED_ENTRY.iter_unpack(body):
+        if not previous < older < generation or size < least:
             raise CorruptionError(f"{where}: extends generation {older} of {size} centroids")
+        result[older] = size
+        previous, least = older, size
     return result
 
 
 def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
     """The tables of a generation; CorruptionError when a part is missing or does not fit."""
-    where = f"centroids of generation {generation}"
+    where = _where(generation)
     head = _get(txn, _key(generation, 0))
     if len(head) != _HEAD.size:
         raise CorruptionError(f"{where}: head of {len(head)} bytes")

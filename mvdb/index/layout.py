@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
+from mvdb.index import invariants
 from mvdb.storage.format import Kind
 
 TABLE = "segments"
@@ -119,16 +120,5 @@ def unpack_directory(body: memoryview, where: str) -> Directory:
         at += size
     numbers, checksums, starts, chunks, blocks = arrays
     directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)
-    _check(directory, where)
+    invariants.check_directory(directory, where)
     return directory
-
-
-def _check(directory: Directory, where: str) -> None:
-    """The core checks starts and chunks; here is what Python relies on."""
-    numbers, blocks = directory.numbers, directory.blocks
-    if len(numbers) == 0 or bool((numbers[1:] <= numbers[:-1]).any()):
-        raise CorruptionError(f"{where}: document numbers are not ascending")
-    if len(blocks) > 1 and (
-        blocks[0] != 0 or blocks[-1] != len(numbers) or bool((blocks[1:] <= blocks[:-1]).any())
-    ):
-        raise CorruptionError(f"{where}: document blocks are not in order")

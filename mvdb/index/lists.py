@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.errors import CorruptionError
+from mvdb.index.invariants import is_cut, require
 from mvdb.storage import envelope
 
 EXTENT_BYTES = (1 << 20) - 4096
@@ -131,6 +132,10 @@ class Lists:
         if at != len(directory) or n_blocks != -(-n_lists // core.LISTS_BLOCK) or not n_lists:
             raise CorruptionError(f"{where}: list directory of {len(directory)} bytes")
         self._checksums, self._starts, self._extent_blocks = arrays
+        in_order = is_cut(self._starts, int(self._starts[-1]))
+        require(in_order, where, "blocks of lists are not in order")
+        in_order = n_extents > 0 and is_cut(self._extent_blocks, n_blocks)
+        require(in_order, where, "extents of lists are not in order")
         self._extents = find_extents(n_extents)
         self.view = core.ListsView(n_lists, self._starts, self._extent_blocks, self._extents.bodies)
         self._checked = np.zeros(n_blocks, bool)

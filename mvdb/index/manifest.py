@@ -6,11 +6,11 @@ the same state. Layout in docs/format.md.
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import dataclass, field, replace
 
 from mvdb.errors import CorruptionError
+from mvdb.index import invariants
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -117,6 +117,7 @@ def unpack(body: memoryview) -> Manifest:
     sequence, next_segment, next_document, n_ids, trained_tokens, generation, residual = counters
     if len(body) != _HEADER.size + count * _SEGMENT.size:
         raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
+    invariants.require(count <= invariants.MAX_SEGMENTS, "manifest", f"{count} segments")
     segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
     manifest = Manifest(
         sequence,
@@ -128,26 +129,8 @@ def unpack(body: memoryview) -> Manifest:
         residual,
         segments,
     )
-    _check(manifest)
+    invariants.check_manifest(manifest)
     return manifest
-
-
-def _check(manifest: Manifest) -> None:
-    if not math.isfinite(manifest.trained_residual):
-        raise CorruptionError("manifest: a residual is not finite")
-    previous_last = 0
-    for info in manifest.segments:
-        consistent = (
-            previous_last < info.first <= info.last < manifest.next_document
-            and 0 < info.id < manifest.next_segment
-            and FLOAT16 <= info.generation <= manifest.generation
-            and info.n_deleted <= info.n_documents <= info.last - info.first + 1
-            and info.deleted_tokens <= info.n_tokens
-            and math.isfinite(info.residual_sum)
-        )
-        if not consistent:
-            raise CorruptionError(f"manifest: segment {info.id} contradicts the other entries")
-        previous_last = info.last
 
 
 def load(txn: ReadTransaction) -> Manifest:
@@ -159,5 +142,6 @@ def load(txn: ReadTransaction) -> Manifest:
 
 
 def store(txn: WriteTransaction, manifest: Manifest) -> None:
-    """Writes the manifest."""
+    """Writes the manifest, which `load` will accept."""
+    invariants.check_manifest(manifest)
     txn.put(TABLE, KEY, envelope.seal(Kind.MANIFEST, KEY, pack(manifest)))

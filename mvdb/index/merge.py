@@ -14,6 +14,7 @@ import numpy as np
 
 from mvdb import core
 from mvdb.index import order
+from mvdb.index.allowance import Allowance
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.segment_writer import Sealed, SegmentWriter
 from mvdb.index.segments import Segment
@@ -56,6 +57,7 @@ class Merge:
         self._live: dict[int, Live | None] = {}
         self._rows: list[core.Numbers] = []
         self._order: core.Numbers | None = None
+        self._allowance = Allowance()
 
     def steps(self) -> Iterator[list[Sealed]]:
         """The work, a step at a time."""
@@ -105,9 +107,12 @@ class Merge:
             for first in range(0, len(rows), STEP_ROWS):
                 with self._reading() as (txn, state):
                     segment, _ = _find(state, info.id)
+                    if first == 0:
+                        self._allowance.earn(segment.stored_bytes)
                     numbers = segment.directory.numbers
                     step = rows[first : first + STEP_ROWS]
-                    for i, (row, stored) in enumerate(segment.rows_stored(txn, step)):
+                    found = segment.rows_stored(txn, step, self._allowance)
+                    for i, (row, stored) in enumerate(found):
                         key = segment.key(txn, row)
                         self.writer.add_row(int(numbers[row]), key, *stored)
                         if i % BREATH_DOCUMENTS == 0:

@@ -8,9 +8,9 @@ segments stay ordered by document number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
-from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
+from mvdb.index.manifest import Manifest, SegmentInfo
 
 FANOUT = 8
 BASE_TOKENS = 4096
@@ -32,56 +32,50 @@ def _level(info: SegmentInfo) -> int:
     return level
 
 
-Plan = Callable[[Manifest, "int | None"], "list[int] | None"]
+Plan = Callable[[Manifest, Container[int], "int | None"], "list[int] | None"]
 
 
-def plan(manifest: Manifest, budget: int | None) -> list[int] | None:
+def plan(manifest: Manifest, members: Container[int], budget: int | None) -> list[int] | None:
     """Indexes of neighbouring segments to merge now, of at most `budget` tokens (None: as many as a
-    segment may have); None: nothing is due."""
+    segment may have); None: nothing is due. Only segments of the generations `members`, whose
+    codes the current centroids understand."""
     segments = manifest.segments
     budget = MAX_TOKENS if budget is None else budget
+    may = [info.generation in members for info in segments]
     for i, info in enumerate(segments):
-        if info.deleted_tokens > DELETED_SHARE * info.n_tokens and info.live_tokens <= budget:
+        is_sparse = info.deleted_tokens > DELETED_SHARE * info.n_tokens
+        if may[i] and is_sparse and info.live_tokens <= budget:
             return [i]
     levels = [_level(info) for info in segments]
     for level in sorted(set(levels)):
         run: list[int] = []
         for i in range(len(segments) + 1):
-            extends = (
-                i < len(segments)
-                and levels[i] <= level
-                and (not run or _is_quantised(segments[i]) == _is_quantised(segments[run[0]]))
-            )
-            if extends:
+            if i < len(segments) and may[i] and levels[i] <= level:
                 run.append(i)
                 continue
             if len(run) >= FANOUT and _tokens(segments, run) <= budget:
                 return run
-            run = [i] if i < len(segments) and levels[i] <= level else []
+            run = []
     return None
 
 
-def everything(manifest: Manifest, budget: int | None) -> list[int] | None:
+def everything(manifest: Manifest, members: Container[int], budget: int | None) -> list[int] | None:
     """The same for the fewest segments: neighbours that fit into one, and whatever has deleted
     documents."""
     segments = manifest.segments
     budget = MAX_TOKENS if budget is None else budget
     first = 0
     while first < len(segments):
-        last = first + 1
-        while last < len(segments) and (
-            _is_quantised(segments[last]) == _is_quantised(segments[first])
-            and _tokens(segments, list(range(first, last + 1))) <= budget
-        ):
+        last, tokens = first, 0
+        while last < len(segments) and segments[last].generation in members:
+            tokens += segments[last].live_tokens
+            if last > first and tokens > budget:
+                break
             last += 1
-        if last > first + 1 or segments[first].n_deleted:
+        if last > first + 1 or (last > first and segments[first].n_deleted):
             return list(range(first, last))
-        first = last
+        first = max(last, first + 1)
     return None
-
-
-def _is_quantised(info: SegmentInfo) -> bool:
-    return info.generation != FLOAT16
 
 
 def _tokens(segments: tuple[SegmentInfo, ...], run: list[int]) -> int:

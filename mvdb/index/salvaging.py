@@ -65,10 +65,11 @@ class Tally:
 class Salvager:
     """Finds the newest state of a damaged file and yields what verifies of it."""
 
-    def __init__(self, file: SalvagedFile, dim: int) -> None:
+    def __init__(self, file: SalvagedFile, stored: settings.Settings) -> None:
         self._file = file
         self._txn = as_transaction(file)
-        self._dim = dim
+        self._settings = stored
+        self._dim = stored.dim
         self.tally = Tally()
         self.manifest = self._newest_manifest()
         self._keys = self._keys_by_number()
@@ -149,13 +150,13 @@ class Salvager:
     ) -> generations.Family | None:
         """The family of a generation, whose tables are copied once; None when they are damaged."""
         for family in known.values():
-            if family is not None and generation in family.sizes():
+            if family is not None and generation in family.sizes:
                 return family
         if generation == FLOAT16 or generation in known:
             return None
         known[generation] = None
         try:
-            family = generations.load(self._txn, generation)
+            family = generations.load(self._txn, generation, self._settings)
         except CorruptionError:
             return None
         generations.copy(self._txn, txn, generation)
@@ -232,14 +233,17 @@ class Salvager:
         key = self._key(segment, row, number)
         if key is None or self._newest[key] != number or envelope.checksum(record) != checksum:
             return None
-        if inline and segment.codec is not None:
+        if inline:
             codes, record = record[: n * inline], record[n * inline :]
-            try:
-                core.check_codes(segment.codec, inline, codes)
-            except CorruptionError:
-                return None
         else:
             codes = codes[offset * segment.code_bytes : (offset + n) * segment.code_bytes]
+        try:
+            if segment.codec is None:
+                core.check_rows(record, segment.dim)
+            elif inline:
+                core.check_codes(segment.codec, inline, codes)
+        except CorruptionError:
+            return None
         text, metadata = self._stored(segment, row)
         return EncodedDocument(
             number=number,

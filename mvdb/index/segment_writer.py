@@ -5,9 +5,9 @@ from __future__ import annotations
 import mmap
 import tempfile
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class SegmentWriter:
         self._starts = array("L", [0])
         self._keys = bytearray()
         self._key_ends = array("L", [0])
-        self._metadata: list[Mapping[str, Any] | None] = []
+        self._columns = columns.Builder()
         self._chunk_slots: list[int] = [0]
         self._codes: list[Bytes] = []
         self._records: list[Bytes] = []
@@ -140,7 +140,7 @@ class SegmentWriter:
         size = len(text or b"") + len(raw_metadata or b"")
         if self._block and self._block_bytes + size > documents.BLOCK_BYTES:
             self._end_block()
-        self._metadata.append(None if raw_metadata is None else metadata.loads(raw_metadata))
+        self._columns.add(None if raw_metadata is None else metadata.loads(raw_metadata))
         self._block.append((text, raw_metadata))
         self._block_bytes += size
 
@@ -177,9 +177,9 @@ class SegmentWriter:
         self._block, self._block_bytes = [], 0
 
     def _write_fields(self) -> int:
-        if not any(self._metadata):
+        if self._columns.is_empty:
             return 0
-        blobs = columns.build(self._metadata)
+        blobs = self._columns.build()
         for index, blob in enumerate(blobs):
             self._put(Part.FIELDS, index, blob)
         return len(blobs)

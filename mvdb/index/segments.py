@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
-from mvdb.catalogue import documents
+from mvdb.catalogue import documents, metadata
 from mvdb.catalogue.columns import Columns
 from mvdb.errors import CorruptionError
+from mvdb.index import invariants
+from mvdb.index.allowance import Allowance
 from mvdb.index.layout import (
     KINDS,
     TABLE,
@@ -71,7 +73,7 @@ class Segment:
 
     Methods that take a transaction need one that sees this segment; the views they keep are valid
     in every such transaction of the same environment until its map moves. A `volatile` segment was
-    written by the open transaction itself: everything of it is copied. `code_bytes` are those of
+    written by the open transaction itself: everything of it is copied. `n_centroids` are those of
     the codec that the segment was encoded with; `codec` may extend that one."""
 
     def __init__(
@@ -79,22 +81,22 @@ class Segment:
         txn: ReadTransaction,
         info: SegmentInfo,
         codec: core.Codec | None,
-        code_bytes: int,
+        n_centroids: int,
         dim: int,
         *,
         volatile: bool = False,
     ) -> None:
         self.id = info.id
+        self._n_centroids = n_centroids
         self.codec = codec
         self.dim = dim
         self._copy_below = sys.maxsize if volatile else LARGEST_PAGE
         self.token_bytes = codec.token_bytes if codec else core.token_bytes(dim, 16)
-        self.code_bytes = code_bytes
+        self.code_bytes = core.code_bytes(n_centroids) if codec else 0
         self.directory: Directory = unpack_directory(
             self.part(txn, Part.DIRECTORY), self._where(Part.DIRECTORY)
         )
-        if len(self) != info.n_documents or int(self.directory.starts[-1]) != info.n_tokens:
-            raise CorruptionError(f"segment {self.id}: directory and manifest disagree")
+        invariants.check_segment(self.directory, info)
         self.order = self._load_order(txn)
         """The row in each slot, uint32 (n,); None: slots are in the order of the rows."""
         self._slots: core.Numbers | None = None
@@ -110,6 +112,11 @@ class Segment:
 
     def __len__(self) -> int:
         return len(self.directory.numbers)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that its documents take in the file, without texts and metadata, at least."""
+        return int(self.directory.starts[-1]) * self.token_bytes + 20 * len(self)
 
     def extended(self, codec: core.Codec) -> Segment:
         """The same segment under a codec that extends its own."""
@@ -214,11 +221,17 @@ class Segment:
     def _open_lists(self, txn: ReadTransaction) -> Lists | None:
         if txn.get(TABLE, part_key(self.id, Part.LIST_DIRECTORY)) is None:
             return None
-        return Lists(
+        lists = Lists(
             self.part(txn, Part.LIST_DIRECTORY),
             lambda count: self._extents(txn, Part.LISTS, count),
             self._where(Part.LISTS),
         )
+        n_lists = lists.view.n_lists
+        fits = self.codec is not None and n_lists == self._n_centroids
+        invariants.require(
+            fits, self._where(Part.LISTS), f"{n_lists} lists for {self._n_centroids} centroids"
+        )
+        return lists
 
     @property
     def _inline_bytes(self) -> int:
@@ -254,10 +267,11 @@ class Segment:
                     f"segment {self.id}: the vectors of document number {number} are damaged "
                     "(checksum mismatch)"
                 )
-        if self._inline_bytes:
+        if self._inline_bytes or self.codec is None:
             view.check_documents(unchecked)
         self._checked[unchecked] = True
-        self.is_checked = bool(self._checked.all())
+        # Whoever goes through all slots in order has not looked at the last one before the end.
+        self.is_checked = bool(self._checked[-1]) and bool(self._checked.all())
 
     def check_lists(self) -> None:
         """Verifies all inverted lists. `view` has been called."""
@@ -348,6 +362,14 @@ class Segment:
             self._where(Part.DOCUMENTS, index),
         )
 
+    def verify_block(self, txn: ReadTransaction, index: int, allowance: Allowance) -> None:
+        """Checks a block, however much it unpacks to."""
+        blocks, where = self.directory.blocks, self._where(Part.DOCUMENTS, index)
+        body = self.part(txn, Part.DOCUMENTS, index)
+        allowance.earn(len(body))
+        n_documents = int(blocks[index + 1] - blocks[index])
+        documents.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
+
     def columns(self, txn: ReadTransaction) -> Columns | None:
         """The column index of the metadata, valid within the transaction; None without metadata."""
         if self.directory.n_fields == 0:
@@ -357,7 +379,7 @@ class Segment:
     # ---- everything, for merging ----
 
     def rows_stored(
-        self, txn: ReadTransaction, rows: core.Numbers
+        self, txn: ReadTransaction, rows: core.Numbers, allowance: Allowance
     ) -> Iterator[tuple[int, documents.Stored]]:
         """These rows (ascending), each with its text and metadata."""
         blocks = self.directory.blocks
@@ -370,6 +392,9 @@ class Segment:
             if block < 0 or row >= blocks[block + 1]:
                 block = int(np.searchsorted(blocks, row, side="right")) - 1
                 stored = self.block(txn, block)
+                allowance.earn(len(self.part(txn, Part.DOCUMENTS, block, verified=True)))
+                values = sum(metadata.cost(raw) for _, raw in stored if raw is not None)
+                allowance.spend(values, self._where(Part.DOCUMENTS, block))
             yield row, stored[row - int(blocks[block])]
 
     def points(self, txn: ReadTransaction) -> core.Points:

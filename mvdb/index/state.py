@@ -12,20 +12,23 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.errors import CorruptionError
-from mvdb.index import generations, layout, manifest
+from mvdb.index import generations, invariants, layout, manifest
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
 from mvdb.index.segments import Segment
+from mvdb.settings import Settings
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
 
 TOMBSTONES = "tombstones"
+_PIECE = 1 << 16
 
 Live = NDArray[np.bool_]
 
 
-def load_live(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
-    """Which documents of a segment are not deleted; None when all are there."""
+def check_tombstones(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
+    """The bits of a segment's deleted documents, as many as the manifest says; None when it has
+    none. Of their bytes nothing larger is made."""
     if info.n_deleted == 0:
         return None
     key = layout.segment_prefix(info.id)
@@ -34,13 +37,24 @@ def load_live(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
     if value is None:
         raise CorruptionError(f"{where}: missing")
     body = envelope.unseal(Kind.TOMBSTONES, key, value, where)
-    if len(body) != (info.n_documents + 7) // 8:
-        raise CorruptionError(f"{where}: {len(body)} bytes for {info.n_documents} documents")
+    n = info.n_documents
+    invariants.require(len(body) == (n + 7) // 8, where, f"{len(body)} bytes for {n} documents")
+    invariants.require(n % 8 == 0 or body[-1] >> n % 8 == 0, where, "bits of no documents")
+    pieces = (body[at : at + _PIECE] for at in range(0, len(body), _PIECE))
+    count = sum(int.from_bytes(piece, "little").bit_count() for piece in pieces)
+    invariants.require(count == info.n_deleted, where, f"{count} set, {info.n_deleted} expected")
+    return body
+
+
+def load_live(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
+    """Which documents of a segment are not deleted; None when all are there."""
+    body = check_tombstones(txn, info)
+    if body is None:
+        return None
     bits = np.frombuffer(body, np.uint8)
-    deleted = np.unpackbits(bits, count=info.n_documents, bitorder="little").astype(bool)
-    if int(deleted.sum()) != info.n_deleted:
-        raise CorruptionError(f"{where}: {int(deleted.sum())} set, {info.n_deleted} expected")
-    return ~deleted
+    live = np.unpackbits(bits, count=info.n_documents, bitorder="little").view(np.bool_)
+    np.logical_not(live, out=live)
+    return live
 
 
 def store_live(txn: WriteTransaction, segment: int, live: Live) -> None:
@@ -83,7 +97,7 @@ class State:
         live: list[Live | None],
         families: list[generations.Family],
     ) -> None:
-        """families: those of the current generation and of all segments."""
+        """families: those of all segments; that of the current generation first."""
         self.manifest = manifest
         self.families = families
         self.segments = segments
@@ -111,8 +125,9 @@ class State:
 
     @property
     def family(self) -> generations.Family | None:
-        """The family of the current generation; None before training."""
-        return self.families[0] if self.manifest.generation != FLOAT16 else None
+        """The family of the current generation; None before training, and where no segment needs
+        its centroids."""
+        return self.families[0] if self.families else None
 
     def locate(self, number: int) -> tuple[int, int] | None:
         """Segment index and row of a live document number; None when there is none."""
@@ -130,8 +145,8 @@ class State:
 class StateCache:
     """Opened segments and codecs of one environment, and the newest state."""
 
-    def __init__(self, dim: int) -> None:
-        self._dim = dim
+    def __init__(self, stored: Settings) -> None:
+        self._stored = stored
         self._lock = threading.Lock()
         self._epoch = -1
         self._state: State | None = None
@@ -153,7 +168,7 @@ class StateCache:
             return state
         with self._lock:
             reusable = self._state if txn.epoch == self._epoch else None
-            state = open_state(txn, manifest.load(txn), self._dim, reusable)
+            state = open_state(txn, manifest.load(txn), self._stored, reusable)
             newest = reusable is None or state.manifest.sequence >= reusable.manifest.sequence
             if newest:  # an old snapshot must not displace what current readers share
                 self._state, self._header, self._epoch = state, header, txn.epoch
@@ -163,36 +178,36 @@ class StateCache:
 def open_state(
     txn: ReadTransaction,
     current: Manifest,
-    dim: int,
+    stored: Settings,
     previous: State | None,
     volatile_from: int | None = None,
 ) -> State:
     """The state of a manifest, taking from a previous one what both have. Segments numbered
     `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
+    invariants.check_generation(current, stored)
     known: dict[int, tuple[Segment, Live | None, int]] = {}
-    families: list[generations.Family] = []
+    families = _Families(txn, stored, [] if previous is None else previous.families)
     if previous is not None:
         triples = zip(previous.manifest.segments, previous.segments, previous.live, strict=True)
         known = {info.id: (segment, live, info.n_deleted) for info, segment, live in triples}
-        families = [family for family in previous.families if current.generation in family.sizes()]
-    if current.generation != FLOAT16 and not families:
-        families = [generations.load(txn, current.generation)]
+    if any(info.generation != FLOAT16 for info in current.segments):
+        families.of(current.generation)  # may extend the others
     segments: list[Segment] = []
     lives: list[Live | None] = []
     for info in current.segments:
-        family = _family(txn, families, info.generation)
+        of_segment = families.of(info.generation)
         if info.id in known:
             segment, live, n_deleted = known[info.id]
-            if family is not None and segment.codec is not family.codec:
-                segment = segment.extended(family.codec)
+            if of_segment is not None and segment.codec is not of_segment.codec:
+                segment = segment.extended(of_segment.codec)
         else:
             volatile = volatile_from is not None and info.id >= volatile_from
-            segment = open_segment(txn, info, family, dim, volatile=volatile)
+            segment = open_segment(txn, info, of_segment, stored.dim, volatile=volatile)
             live, n_deleted = None, -1
         segments.append(segment)
         # Deletions only ever grow, so the same number of them is the same set.
         lives.append(live if n_deleted == info.n_deleted else load_live(txn, info))
-    return State(current, segments, lives, families)
+    return State(current, segments, lives, families.found)
 
 
 def open_segment(
@@ -206,18 +221,33 @@ def open_segment(
     """A segment whose generation belongs to the family; None: it has float16 vectors."""
     if family is None:
         return Segment(txn, info, None, 0, dim, volatile=volatile)
-    code_bytes = family.code_bytes(info.generation)
-    return Segment(txn, info, family.codec, code_bytes, dim, volatile=volatile)
+    n_centroids = family.sizes[info.generation]
+    return Segment(txn, info, family.codec, n_centroids, dim, volatile=volatile)
 
 
-def _family(
-    txn: ReadTransaction, families: list[generations.Family], generation: int
-) -> generations.Family | None:
-    """The family of a generation, loaded and added to the list when it is not there."""
-    if generation == FLOAT16:
-        return None
-    for family in families:
-        if generation in family.sizes():
-            return family
-    families.append(generations.load(txn, generation))
-    return families[-1]
+class _Families:
+    """Families as they are asked for, each loaded once, or taken from earlier ones."""
+
+    def __init__(
+        self, txn: ReadTransaction, stored: Settings, earlier: Sequence[generations.Family]
+    ) -> None:
+        self._txn = txn
+        self._stored = stored
+        self._earlier = {number: family for family in earlier for number in family.sizes}
+        self._by_generation: dict[int, generations.Family] = {}
+        self.found: list[generations.Family] = []
+
+    def of(self, generation: int) -> generations.Family | None:
+        """The family of a generation; None for float16. A generation stays with the family that
+        had it first."""
+        if generation == FLOAT16:
+            return None
+        family = self._by_generation.get(generation)
+        if family is None:
+            family = self._earlier.get(generation)
+            if family is None:
+                family = generations.load(self._txn, generation, self._stored)
+            self.found.append(family)
+            for number in family.sizes:
+                self._by_generation.setdefault(number, family)
+        return family

@@ -41,7 +41,7 @@ SLICE_POINTS = 65_536
 TASKS = 2 * BUILD_THREADS
 """Tasks in flight: enough for all threads, while other databases' tasks find their turn."""
 ROTATION_SEED = 0x6D766462
-"""Seed of the rotation of every file: kept in each generation, so it may change."""
+"""Seed of the rotation of new codecs. Each codec keeps its own and is used with that one."""
 
 
 def centroid_count(n_tokens: int) -> int:

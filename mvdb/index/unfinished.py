@@ -12,7 +12,7 @@ import struct
 import time
 
 from mvdb.errors import CorruptionError
-from mvdb.index import layout
+from mvdb.index import invariants, layout, manifest
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -31,7 +31,9 @@ def load(txn: ReadTransaction) -> dict[int, float]:
     body = envelope.unseal(Kind.META, KEY, value, "unfinished segments")
     if len(body) % _ENTRY.size:
         raise CorruptionError(f"unfinished segments: {len(body)} bytes")
-    return dict(_ENTRY.iter_unpack(body))
+    entries: dict[int, float] = dict(_ENTRY.iter_unpack(body))
+    invariants.check_unfinished(entries, manifest.load(txn))
+    return entries
 
 
 def _store(txn: WriteTransaction, entries: dict[int, float]) -> None:

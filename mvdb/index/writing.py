@@ -20,6 +20,7 @@ from mvdb.index import (
     extending,
     generations,
     id_table,
+    invariants,
     layout,
     manifest,
     merging,
@@ -32,6 +33,7 @@ from mvdb.index.ordered_writer import OrderedWriter
 from mvdb.index.pending import Batch, Pending, PendingDocument
 from mvdb.index.segment_writer import EncodedDocument, Listing, Sealed, SegmentWriter
 from mvdb.index.state import TOMBSTONES, State, open_state, store_live
+from mvdb.settings import Settings
 from mvdb.storage.environment import WriteTransaction
 
 TRAIN_DOCUMENTS = 1000
@@ -159,7 +161,7 @@ class IndexWriter:
         return open_state(
             self.txn,
             self._manifest,
-            self._dim,
+            Settings(self._dim, self._bits),
             self._base,
             volatile_from=self._base.manifest.next_segment,
         )
@@ -231,7 +233,9 @@ class IndexWriter:
         if self._base.family is not None and self._base.manifest.generation == generation:
             return self._base.family
         if self._own_family is None or self._own_family.generation != generation:
-            self._own_family = generations.load(self.txn, generation)
+            self._own_family = generations.load(
+                self.txn, generation, Settings(self._dim, self._bits)
+            )
         return self._own_family
 
     def _codec(self) -> core.Codec | None:
@@ -314,7 +318,7 @@ class IndexWriter:
         if family is None or family.generation != extension.generation:
             return
         generation = self._manifest.generation + 1
-        generations.store(self.txn, generation, extension.spec, family.sizes())
+        generations.store(self.txn, generation, extension.spec, family.sizes)
         generations.delete(self.txn, family.generation)
         self._manifest = replace(
             self._manifest, generation=generation, trained_tokens=extension.live_tokens
@@ -382,9 +386,16 @@ class IndexWriter:
     def finish(self) -> bool:
         """Flushes, merges what is due and writes the manifest; False when nothing has changed."""
         self.flush()
-        while (run := merging.plan(self._manifest, merging.COMMIT_TOKENS)) is not None:
+        while (run := self._due()) is not None:
             self._merge(run)
         return self.store_manifest()
+
+    def _due(self) -> list[int] | None:
+        """What a commit merges: a little, but whatever it takes when there are very many segments
+        because nothing else merges them."""
+        is_crowded = len(self._manifest.segments) > invariants.MAX_SEGMENTS // 2
+        members = generations.members(self.txn, self._manifest.generation)
+        return merging.plan(self._manifest, members, None if is_crowded else merging.COMMIT_TOKENS)
 
     def store_manifest(self) -> bool:
         """Writes the manifest; False when nothing has changed."""

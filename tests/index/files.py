@@ -160,8 +160,6 @@ def codes_of(txn: ReadTransaction, state: State, index: int) -> list[set[int]]:
 
 def load_query(vectors: Floats) -> core.Query:
     """A query for the core."""
-    from mvdb.index.training import ROTATION_SEED
-
     query = core.Query()
-    query.load(np.ascontiguousarray(vectors, np.float32), ROTATION_SEED)
+    query.load(np.ascontiguousarray(vectors, np.float32))
     return query

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import mvdb
-from mvdb.index import layout, merging, unfinished
+from mvdb.index import generations, invariants, layout, merging, unfinished
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge, SegmentGone
 from mvdb.storage import growth
@@ -353,6 +354,22 @@ def test_optimize_goes_down_to_the_fewest_segments(tmp_path: Path) -> None:
         check(db, versions)
 
 
+def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) -> None:
+    """A state has a bounded number of segments; without a background the commits see to it."""
+    options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 60}
+    with (
+        mock.patch.object(invariants, "MAX_SEGMENTS", 16),
+        lowered(**options),
+        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
+    ):
+        fill(db, 60)
+        for part in range(40):
+            fill(db, 10, first=100 + 10 * part)
+            assert len(segments(db)) <= 10
+        assert db.verify().ok
+        check(db, dict.fromkeys([*range(60), *range(100, 500)], 0))
+
+
 def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
     """A commit merges what is small; the rest only `optimize` or the background thread."""
     options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 200}
@@ -362,8 +379,11 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
             fill(db, 5, first=100 + 5 * part)
         infos = segments(db)
         assert max(info.n_tokens for info in infos[1:]) <= 200
-        assert merging.plan(open_state(db)[1].manifest, None) is not None
-        assert merging.plan(open_state(db)[1].manifest, 200) is None
+        txn, state = open_state(db)
+        with txn:
+            members = generations.members(txn, state.manifest.generation)
+        assert merging.plan(state.manifest, members, None) is not None
+        assert merging.plan(state.manifest, members, 200) is None
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()

@@ -1,0 +1,133 @@
+"""The rotation's seed is stored with each codebook. Searches once took a constant instead: a file
+that fitted docs/format.md and had another seed was answered wrongly, always, and nothing said so.
+Now each codec rotates with its own, and codebooks of several seeds are searched together."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import lmdb
+import numpy as np
+import pytest
+
+import mvdb
+from mvdb.index import layout, training
+from mvdb.storage import envelope
+from mvdb.storage.format import ENVELOPE_HEADER, TABLES, Kind
+from tests.index.files import DIM, LISTED, check, fill, listed, query_for
+from tests.support.thresholds import lowered, searched_by_lists
+
+HEAD = struct.Struct("<QQQQQIdI")
+ENTRY = struct.Struct("<QIIIQQdQQ")
+SMALL: dict[str, Any] = {"train_documents": 50}
+Values = dict[tuple[str, bytes], tuple[Kind, bytes]]
+
+
+def make(path: Path, seed: int, first: int, count: int, options: dict[str, Any]) -> None:
+    with (
+        mock.patch.object(training, "ROTATION_SEED", seed),
+        lowered(**options),
+        mvdb.open(path, dim=DIM, bits=4, background=False) as db,
+    ):
+        fill(db, count, first=first)
+
+
+@pytest.mark.parametrize("options", [SMALL, LISTED], ids=["small", "listed"])
+@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
+def test_a_file_of_another_seed(tmp_path: Path, seed: int, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.mvdb"
+    make(path, seed, 0, 240, options)
+    with lowered(**options), mvdb.open(path, background=False) as db:
+        assert db.verify().ok
+        for at in range(5):
+            check(db, dict.fromkeys(range(240), 0), at)
+        explained = db.explain(query_for(3), 3)
+        direct = query_for(3) @ db.vectors(3)[0].T
+        assert np.abs(explained.scores - direct).max() < 1e-3
+        fill(db, 30, first=240)
+        fill(db, 800, first=270)  # makes more centroids due, of the same seed
+        db.optimize()
+        assert db.verify().ok
+        check(db, dict.fromkeys(range(1070), 0))
+
+
+def values(path: Path) -> Values:
+    result: Values = {}
+    with lmdb.open(str(path), subdir=False, max_dbs=16, lock=False, readonly=True) as file:
+        for table in TABLES:
+            handle = file.open_db(table.encode(), create=False)
+            with file.begin(db=handle) as txn:
+                for key, value in txn.cursor():
+                    kind = Kind(ENVELOPE_HEADER.unpack_from(value)[1])
+                    result[table, key] = kind, value[ENVELOPE_HEADER.size :]
+    return result
+
+
+def join(path: Path, other: Path, shift: int = 10_000) -> None:
+    """Puts the segments and the centroids of another file, as generation 2, beside those of a file
+    of generation 1."""
+    mine, theirs = values(path), values(other)
+    added: Values = {}
+    for (table, key), (kind, body) in theirs.items():
+        if table in ("segments", "tombstones"):
+            key = (int.from_bytes(key[:8], "big") + shift).to_bytes(8, "big") + key[8:]
+            if kind == Kind.DIRECTORY:
+                found = layout.unpack_directory(memoryview(body), "other")
+                body = body.replace(
+                    found.numbers.tobytes(), (found.numbers + np.uint64(shift)).tobytes()
+                )
+        elif table == "centroids":
+            key = (2).to_bytes(4, "big") + key[4:]
+        elif table == "ids":
+            body = struct.pack("<Q", struct.unpack("<Q", body)[0] + shift)
+        else:
+            continue
+        added[table, key] = kind, body
+    manifests = [each["meta", b"manifest"][1] for each in (mine, theirs)]
+    heads = [list(HEAD.unpack_from(body)) for body in manifests]
+    entries = [list(map(list, ENTRY.iter_unpack(body[HEAD.size :]))) for body in manifests]
+    for entry in entries[1]:
+        entry[0], entry[1] = entry[0] + shift, 2
+        entry[7], entry[8] = entry[7] + shift, entry[8] + shift
+    head = heads[0]
+    head[1], head[2] = heads[1][1] + shift, heads[1][2] + shift
+    head[3] += heads[1][3]
+    head[5] = 2
+    head[7] = len(entries[0]) + len(entries[1])
+    joined = HEAD.pack(*head) + b"".join(ENTRY.pack(*one) for one in [*entries[0], *entries[1]])
+    added["meta", b"manifest"] = Kind.MANIFEST, joined
+    with lmdb.open(str(path), subdir=False, max_dbs=16, lock=False, map_size=1 << 28) as file:
+        for (table, key), (kind, body) in added.items():
+            handle = file.open_db(table.encode(), create=False)
+            with file.begin(write=True, db=handle) as txn:
+                txn.put(key, envelope.seal(kind, key, body))
+
+
+@pytest.mark.parametrize("options", [SMALL, LISTED], ids=["small", "listed"])
+def test_codebooks_of_two_seeds_are_searched_together(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """And never merged: codes of one mean nothing to the other."""
+    path, other = tmp_path / "a.mvdb", tmp_path / "b.mvdb"
+    make(path, 7, 0, 240, options)
+    make(other, 8, 240, 240, options)
+    join(path, other)
+    versions = dict.fromkeys(range(480), 0)
+    with lowered(**options), mvdb.open(path, background=False) as db:
+        report = db.verify()
+        assert report.ok, report.problems
+        assert all(listed(db)) == (options is LISTED)
+        for at in range(5):
+            check(db, versions, at)
+        with searched_by_lists(candidates=100):
+            hits = db.search(query_for(5), 24)
+        assert {hit.id >= 240 for hit in hits if isinstance(hit.id, int)} == {False, True}
+        db.delete(list(range(200)))
+        fill(db, 60, first=480)
+        db.optimize()
+        report = db.verify()
+        assert report.ok, report.problems
+        check(db, dict.fromkeys([*range(200, 480), *range(480, 540)], 0))
