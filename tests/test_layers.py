@@ -24,7 +24,7 @@ MAX_LINES = 600
 BASE = {"errors"}
 STORED = {"errors", "core", "storage", "catalogue"}
 INDEXED = {*STORED, "types", "settings", "encoding", "inputs", "querypool", "workers", "index"}
-READABLE = {*INDEXED, "reading"}
+READABLE = {*INDEXED, "contents", "reading"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -40,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers": set(),
     "scheduler": {"workers"},
     "index": {*STORED, "types", "settings", "workers"},
-    "reading": INDEXED,
+    "contents": INDEXED,
+    "reading": {*INDEXED, "contents"},
     "snapshot": READABLE,
     "transaction": READABLE,
     "streaming": {*READABLE, "arrow", "transaction"},
