@@ -18,11 +18,10 @@ def by_part(txn: ReadTransaction) -> dict[str, int]:
     pages.
 
     A part of very many values is estimated from a sample of them, spread evenly."""
-    parts = dict.fromkeys(Part, 0.0)
+    sizes = [0.0] * 256  # by the number of the part
     for prefix, size in txn.sizes(layout.TABLE, _PART_BYTES).items():
-        if prefix[-1] in parts:
-            parts[Part(prefix[-1])] += size.values
-    result = {part.name.lower(): round(size) for part, size in parts.items()}
+        sizes[prefix[-1]] += size.values
+    result = {part.name.lower(): round(sizes[part]) for part in Part}
     result[f"table_{id_table.TABLE}"] = txn.table_bytes(id_table.TABLE)
     for table in (TOMBSTONES, generations.TABLE):
         all_of = txn.sizes(table).get(b"", Size())
