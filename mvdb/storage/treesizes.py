@@ -44,7 +44,7 @@ Numbers = NDArray[np.int64]
 Prefixes = NDArray[np.uint8]
 
 
-@dataclass
+@dataclass(slots=True)
 class Size:
     """Bytes of keys and of values."""
 
@@ -97,9 +97,8 @@ class Tree:
 
     def sizes(self, length: int) -> dict[bytes, Size]:
         """By the first `length` bytes of the keys, which have at least as many."""
-        result: dict[bytes, Size] = {}
         if self._depth == 0:
-            return result
+            return {}
         numbers, weights = self._leaves(length)
         nodes = self._read(numbers, _LEAF, length)
         weight = weights[nodes.page]
@@ -107,15 +106,14 @@ class Tree:
         values = weight * (nodes.heads[:, 0] | nodes.heads[:, 1] << 16)
         changes = (nodes.prefixes[1:] != nodes.prefixes[:-1]).any(axis=1)
         firsts = np.concatenate([[0], np.nonzero(changes)[0] + 1])
-        sums = zip(
-            nodes.prefixes[firsts],
-            np.add.reduceat(keys, firsts).tolist(),
-            np.add.reduceat(values, firsts).tolist(),
-            strict=True,
-        )
-        for prefix, key_bytes, value_bytes in sums:
-            result.setdefault(prefix.tobytes(), Size()).add(key_bytes, value_bytes)
-        return result
+        prefixes = nodes.prefixes[firsts].tobytes()
+        key_sums = np.add.reduceat(keys, firsts).tolist()
+        value_sums = np.add.reduceat(values, firsts).tolist()
+        # Keys are in order, so each prefix stands at one place.
+        return {
+            prefixes[i * length : (i + 1) * length]: Size(key_sums[i], value_sums[i])
+            for i in range(len(firsts))
+        }
 
     def _leaves(self, length: int) -> tuple[Numbers, NDArray[np.float64]]:
         """Pages of the leaves that are to be read, and how many each stands for."""
