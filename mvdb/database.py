@@ -14,7 +14,7 @@ from typing import Any
 from mvdb import arguments, encoding, options, settings, shield, streaming
 from mvdb.catalogue.ids import Id
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
-from mvdb.index import checking, generations, layout, manifest
+from mvdb.index import checking, generations, manifest, sizes
 from mvdb.index.budget import Budget
 from mvdb.index.manifest import Manifest
 from mvdb.index.prefetching import Prefetcher
@@ -363,11 +363,15 @@ class Database(Readable):
             raise
 
     def stats(self) -> Stats:
-        """Numbers about the database; see `Stats`."""
-        with self._reading() as (txn, state):
-            current = state.manifest
+        """Numbers about the database; see `Stats`. Takes milliseconds, however large the file:
+        no documents are read."""
+        self._check_open()
+        with self._environment.read() as txn:
+            current = manifest.load(txn)
+            generation = current.generation
+            centroids = generations.centroid_count(txn, generation) if generation else 0
             encoder = encoding.load(txn)
-            sizes = _part_sizes(txn)
+            parts = sizes.by_part(txn)
         stored = sum(info.n_tokens for info in current.segments)
         return Stats(
             documents=current.live_documents,
@@ -375,11 +379,11 @@ class Database(Readable):
             dim=self.dim,
             bits=self.bits,
             segments=len(current.segments),
-            centroids=0 if state.family is None else state.family.codec.n_centroids,
+            centroids=centroids,
             trained_tokens=current.trained_tokens,
             deleted_share=1 - current.live_tokens / stored if stored else 0.0,
             drift=_drift(current),
-            bytes=sizes,
+            bytes=parts,
             file_bytes=self._environment.size(),
             encoder=None if encoder is None else encoder.name,
             maintenance_error=self._maintenance.error,
@@ -437,18 +441,6 @@ class Database(Readable):
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._environment.read() as txn:
             return checking.Checker(txn, Settings(self.dim, self.bits), deep=deep).run()
-
-
-def _part_sizes(txn: ReadTransaction) -> dict[str, int]:
-    sizes = {part.name.lower(): 0 for part in layout.Part}
-    names = {int(part): part.name.lower() for part in layout.Part}
-    for key, value in txn.iterate(layout.TABLE):
-        name = names.get(key[8] if len(key) == 13 else -1)
-        if name is not None:
-            sizes[name] += len(value)
-    for table in ("ids", "tombstones", generations.TABLE):
-        sizes[f"table_{table}"] = sum(len(key) + len(value) for key, value in txn.iterate(table))
-    return sizes
 
 
 def _drift(current: Manifest) -> float:

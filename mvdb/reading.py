@@ -6,25 +6,27 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from mvdb import core, encoding, inputs
+from mvdb import contents, core, encoding, inputs
 from mvdb.arguments import flag, number, whole_number
-from mvdb.catalogue import columns, filters, metadata
+from mvdb.catalogue import columns, filters
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue.ids import Id
+from mvdb.contents import HitContents
 from mvdb.encoding import TextEncoder
-from mvdb.errors import CorruptionError, InvalidInputError, NotFoundError
+from mvdb.errors import InvalidInputError, NotFoundError
 from mvdb.index import id_table
 from mvdb.index.prefetching import Prefetcher
 from mvdb.index.searching import Found, Options, Search
 from mvdb.index.state import Allowed, Live, State
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
-from mvdb.types import Document, Explanation, Fetch, Hit, Metadata, Profile
+from mvdb.types import Document, Explanation, Hit, Profile
 from mvdb.workers import Workers
 
 IDS_PER_READ = 1024
@@ -203,16 +205,20 @@ class Readable(ABC):
 
     def get(self, ids: Id | Sequence[Id]) -> list[Document | None]:
         """The documents with these ids, None where there is none."""
-        result: list[Document | None] = []
+        names = id_keys.as_list(ids)
+        result: list[Document | None] = [None] * len(names)
         with self._reading() as (txn, state):
-            for name in id_keys.as_list(ids):
+            wanted: dict[tuple[int, int], list[int]] = {}
+            for position, name in enumerate(names):
                 place = self._place(txn, state, name)
-                if place is None:
-                    result.append(None)
-                    continue
-                segment, row = state.segments[place[0]], place[1]
-                text, fields = _decoded(segment.stored(txn, row))
-                result.append(Document(id_keys.plain(name), text, fields, segment.n_tokens(row)))
+                if place is not None:
+                    wanted.setdefault(place, []).append(position)
+            for place, stored in contents.in_blocks(txn, state, wanted):
+                n_tokens = state.segments[place[0]].n_tokens(place[1])
+                for position in wanted[place]:
+                    text, fields = contents.decoded(stored)
+                    name = id_keys.plain(names[position])
+                    result[position] = Document(name, text, fields, n_tokens)
         return result
 
     def vectors(self, ids: Id | Sequence[Id]) -> list[core.Floats]:
@@ -319,21 +325,20 @@ class Readable(ABC):
         return place
 
     def _hits(self, state: State, found: list[Found]) -> list[Hit]:
-        hits = []
-        for one in found:
-            number = int(state.segments[one.segment].directory.numbers[one.row])
-            hits.append(Hit(id_keys.decode(one.key), one.score, self._fetcher(number)))
-        return hits
+        numbers = [int(state.segments[one.segment].directory.numbers[one.row]) for one in found]
+        stored = HitContents(numbers, self._reading_later, self._is_undone)
+        return [
+            Hit(id_keys.decode(one.key), one.score, partial(stored.fetch, index))
+            for index, one in enumerate(found)
+        ]
 
-    def _fetcher(self, number: int) -> Fetch:
-        def fetch() -> tuple[str | None, Metadata | None]:
-            with self._reading() as (txn, state):
-                place = state.locate(number)
-                if place is None:
-                    return None, None
-                return _decoded(state.segments[place[0]].stored(txn, place[1]))
+    def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
+        """The same as `_reading` for hits, which may outlive what gave them."""
+        return self._reading()
 
-        return fetch
+    def _is_undone(self, number: int) -> bool:
+        """Whether a document belongs to a transaction that was rolled back."""
+        return False
 
 
 def _locate(txn: ReadTransaction, state: State, key: bytes) -> tuple[int, int] | None:
@@ -361,14 +366,3 @@ def _restrict(allowed: list[Live | None], index: int, mask: Live) -> None:
 def _no_metadata(n_documents: int) -> columns.Columns:
     blobs = columns.build([None] * n_documents)
     return columns.Columns(lambda index: blobs[index], n_documents)
-
-
-def _decoded(stored: tuple[bytes | None, bytes | None]) -> tuple[str | None, Metadata | None]:
-    text, raw = stored
-    try:
-        return (
-            None if text is None else text.decode("utf-8"),
-            None if raw is None else metadata.loads(raw),
-        )
-    except UnicodeDecodeError as error:
-        raise CorruptionError(f"a stored text is not UTF-8 ({error.reason})") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from mvdb.errors import ClosedError
 from mvdb.index.state import State
 from mvdb.reading import Readable
 from mvdb.storage.environment import ReadTransaction
-from mvdb.types import Fetch
 
 if TYPE_CHECKING:
     from mvdb.database import Database
@@ -52,10 +51,9 @@ class Snapshot(Readable):
         self._database._check_process()
         yield self._txn, self._state
 
-    def _fetcher(self, number: int) -> Fetch:
-        inside, outside = super()._fetcher(number), self._database._fetcher(number)
+    def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
         # Hits may outlive their snapshot; what has a number never changes until it is deleted.
-        return lambda: outside() if self._closed else inside()
+        return self._database._reading() if self._closed else self._reading()
 
     def close(self) -> None:
         """Lets go of the state. Harmless when done twice."""

@@ -24,7 +24,6 @@ from mvdb.index.writing import IndexWriter
 from mvdb.journal import Change, Journal
 from mvdb.reading import Readable
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.types import Fetch, Metadata
 
 if TYPE_CHECKING:
     from mvdb.database import Database
@@ -99,16 +98,9 @@ class Transaction(Readable):
             return False
         return id_table.get(self._txn, key) is not None
 
-    def _fetcher(self, number: int) -> Fetch:
-        fetch = super()._fetcher(number)
-
-        def guarded() -> tuple[str | None, Metadata | None]:
-            # Numbers of documents that were rolled back are given to others.
-            if self._finished and not self._committed and number >= self._first_own:
-                return None, None
-            return fetch()
-
-        return guarded
+    def _is_undone(self, number: int) -> bool:
+        # Numbers of documents that were rolled back are given to others.
+        return self._finished and not self._committed and number >= self._first_own
 
     def _check_open(self) -> None:
         if self._finished:

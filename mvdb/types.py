@@ -209,8 +209,15 @@ class Stats(Value):
         deleted_share: share of stored tokens that belong to deleted documents.
         drift: mean residual length of the documents stored since training, relative to that at
             training time (1.0: no drift).
-        bytes: bytes in the file by part.
-        file_bytes: the file's size.
+        bytes: bytes in the file by part. Of segments, unfinished ones included: `directory`,
+            `records` (residuals, and codes where they stand with them), `codes` (where they stand
+            apart), `ids`, `documents` (texts and metadata, compressed), `fields` (columns for
+            filters), `list_directory` and `lists` (inverted lists), `order`. Beside them the tables
+            of ids, in whole pages, deletions and centroids: `table_ids`, `table_tombstones`,
+            `table_centroids`. The others without what pages leave unused. Taken from the sizes that
+            LMDB's pages state; a part whose entries fill more than 16 pages of the tree in
+            a segment (about 2,000 large values) is estimated from an even sample of them.
+        file_bytes: the file's size, free pages included.
         encoder: name of the encoder the vectors come from, or None.
         maintenance_error: the last failure of this handle's background thread: when (UTC), at which
             step, and the error; None when there was none, or when its work has succeeded since."""

@@ -25,7 +25,7 @@ BASE = {"errors", "shield"}
 STORED = {*BASE, "core", "storage", "catalogue"}
 CHECKED = {"arguments", "settings", "encoding", "inputs"}
 INDEXED = {*STORED, *CHECKED, "types", "querypool", "workers", "index"}
-READABLE = {*INDEXED, "reading", "journal"}
+READABLE = {*INDEXED, "contents", "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -45,7 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scheduler": {"workers"},
     "index": {*STORED, "types", "settings", "workers"},
     "options": {*STORED, *CHECKED, "index"},
-    "reading": INDEXED,
+    "contents": INDEXED,
+    "reading": {*INDEXED, "contents"},
     "snapshot": READABLE,
     "transaction": READABLE,
     "streaming": {*READABLE, "arrow", "transaction"},

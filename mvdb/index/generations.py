@@ -133,13 +133,23 @@ def _extended(txn: ReadTransaction, generation: int) -> Extended:
     return result
 
 
+def centroid_count(txn: ReadTransaction, generation: int) -> int:
+    """Centroids of a generation, from its head alone."""
+    return int(_head(txn, generation)[3])
+
+
+def _head(txn: ReadTransaction, generation: int) -> tuple[int, ...]:
+    """dim, bits, seed, centroids, groups."""
+    head = _get(txn, _key(generation, 0))
+    if len(head) != _HEAD.size:
+        raise CorruptionError(f"centroids of generation {generation}: head of {len(head)} bytes")
+    return _HEAD.unpack(head)
+
+
 def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
     """The tables of a generation; CorruptionError when a part is missing or does not fit."""
     where = _where(generation)
-    head = _get(txn, _key(generation, 0))
-    if len(head) != _HEAD.size:
-        raise CorruptionError(f"{where}: head of {len(head)} bytes")
-    dim, bits, seed, n_rows, n_groups = _HEAD.unpack(head)
+    dim, bits, seed, n_rows, n_groups = _head(txn, generation)
     if not 1 <= dim <= core.MAX_DIM or n_rows < 1 or n_groups < 1:
         raise CorruptionError(f"{where}: impossible sizes in the head")
     padded = core.padded_dim(dim)

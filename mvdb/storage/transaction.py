@@ -19,10 +19,11 @@ import lmdb
 
 from mvdb import shield
 from mvdb.errors import ClosedError, CorruptionError, Error, WrongThreadError
-from mvdb.storage import untouched
+from mvdb.storage import treesizes, untouched
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 from mvdb.storage.gate import Visit
+from mvdb.storage.treesizes import Size
 
 
 class Owner(Protocol):
@@ -165,6 +166,33 @@ class ReadTransaction:
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
 
+    def table_bytes(self, table: str) -> int:
+        """Bytes of all pages of the table (kept by LMDB: not counted anew)."""
+        try:
+            found = self._open().stat(self._tables[table])
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+        pages = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
+        return int(pages * found["psize"])
+
+    def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
+        """How much the entries take, by the first ``length`` bytes of their keys, which have at
+        least as many. Large values are not read. Of very many entries under one prefix it is an
+        estimate: see `treesizes`."""
+        page_size, last_page = self._owner.pages()
+        if not treesizes.supports(page_size):
+            return self._sizes_by_reading(table, length)
+        try:
+            return treesizes.Tree(self._open(), table, page_size, last_page).sizes(length)
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def _sizes_by_reading(self, table: str, length: int) -> dict[bytes, Size]:
+        result: dict[bytes, Size] = {}
+        for key, value in self.iterate(table):
+            result.setdefault(bytes(key[:length]), Size()).add(len(key), len(value))
+        return result
+
     def close(self) -> None:
         """End the transaction; its views must not be used any more."""
         txn, self._txn = self._txn, None
@@ -236,6 +264,10 @@ class WriteTransaction(ReadTransaction):
         """The values under several keys. Pages that this transaction wrote are not in the map, so
         all are read."""
         return [self.get(table, key) for key in keys]
+
+    def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
+        """The same, for which all is read: pages that this transaction wrote are not in the map."""
+        return self._sizes_by_reading(table, length)
 
     def put(self, table: str, key: Buffer, value: Buffer) -> None:
         """Store ``value`` under ``key``, replacing what is there."""

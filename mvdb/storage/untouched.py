@@ -39,27 +39,27 @@ def values(
             if begin is None or place is None or not place[0] <= last_page:
                 value: memoryview | None = txn.get(key, None, table)
                 if value is not None and place is not None and place[1] == len(value):
-                    begin = _address(value) - _PAGE_HEADER - place[0] * page_size
+                    begin = address(value) - _PAGE_HEADER - place[0] * page_size
                 yield value
                 continue
             page, size = place
             if _PAGE_HEADER + size > (last_page + 1 - page) * page_size:
                 yield txn.get(key, None, table)  # liblmdb finds the words for it
                 continue
-            address = begin + page * page_size + _PAGE_HEADER
-            array = (ctypes.c_char * size).from_address(address)
+            array = (ctypes.c_char * size).from_address(begin + page * page_size + _PAGE_HEADER)
             yield memoryview(array).cast("B").toreadonly()
 
 
 def _place(cursor: Any, key: bytes) -> tuple[int, int] | None:
     """First page and size of the large value that the cursor is at; None when it is not large."""
-    address = _address(cursor.key())
-    low, high, flags, key_size = _NODE.unpack(ctypes.string_at(address - _NODE.size, _NODE.size))
+    begin = address(cursor.key())
+    low, high, flags, key_size = _NODE.unpack(ctypes.string_at(begin - _NODE.size, _NODE.size))
     if not flags & _BIG_DATA or key_size != len(key):
         return None
-    (page,) = _PAGE_NUMBER.unpack(ctypes.string_at(address + key_size, _PAGE_NUMBER.size))
+    (page,) = _PAGE_NUMBER.unpack(ctypes.string_at(begin + key_size, _PAGE_NUMBER.size))
     return page, low | high << 16
 
 
-def _address(view: memoryview) -> int:
+def address(view: memoryview) -> int:
+    """Where the bytes of a view lie."""
     return int(np.frombuffer(view, np.uint8).ctypes.data)

@@ -43,6 +43,10 @@ def _hits(hits: list[mvdb.Hit]) -> list[Any]:
     return [(hit.id, hit.score, hit.text, hit.metadata) for hit in hits]
 
 
+def _counts(stats: mvdb.Stats) -> tuple[int, ...]:
+    return stats.documents, stats.tokens, stats.segments, stats.centroids
+
+
 def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
     """All but `verify`."""
     query, other = make_query(1, plan.dim), make_query(2, plan.dim, 5)
@@ -72,6 +76,7 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
         "rerank": lambda: _hits(db.rerank(other, ids[::5])),
         "get": lambda: db.get(ids),
         "dim": lambda: (db.dim, db.bits),
+        "stats": lambda: _counts(db.stats()),
     }
     for at in range(0, len(ids), 4):
         some = ids[at : at + 4]

@@ -134,14 +134,10 @@ def test_a_prefetch_of_all_lists_reads_their_bytes(tmp_path: Path) -> None:
             assert segment.lists is not None
             blocks = segment.lists.blocks(np.arange(segment.lists.view.n_lists, dtype=np.uint32))
             for mode in ("hint", "read"):
-                prefetcher = Prefetcher(mode)
-                try:
-                    fetches = prefetcher.query()
-                    fetches.lists(segment, blocks)
-                    assert fetches.reads >= 1
-                    assert fetches.bytes % 4096 == 0
-                finally:
-                    prefetcher.close()
+                fetches = Prefetcher(mode).query()
+                fetches.lists(segment, blocks)
+                assert fetches.reads >= 1
+                assert fetches.bytes % 4096 == 0
             segment.lists.check_all()
             again = Prefetcher("hint").query()
             again.lists(segment, blocks)
