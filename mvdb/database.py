@@ -282,7 +282,7 @@ class Database(Readable):
                 DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are brought to
                 unit length; zero rows are dropped as padding. None: the texts are encoded.
             texts: stored, and returned with hits.
-            metadata: a JSON object per document, to be filtered on.
+            metadata: a JSON object per document, to be filtered on; scalars of numpy are taken.
 
         Raises:
             DuplicateIdError: an id is there already.

@@ -389,7 +389,7 @@ def test_without_pyarrow_arrow_data_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1")
-    with pytest.raises(ImportError, match=r"pip install mvdb\[arrow\]"):
+    with pytest.raises(ImportError, match=r"pip install 'mvdb-engine\[arrow\]'"):
         db.insert_batches(make(path), progress=print)
     assert len(db) == 0
     db.insert("after", matrix(1))

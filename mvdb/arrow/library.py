@@ -17,7 +17,7 @@ def pyarrow(module: str = "") -> Any:
         return importlib.import_module(f"pyarrow.{module}" if module else "pyarrow")
     except ImportError as error:
         raise ImportError(
-            f"Arrow data and Parquet files need pyarrow ({error}): pip install mvdb[arrow]"
+            f"Arrow data and Parquet files need pyarrow ({error}): pip install 'mvdb-engine[arrow]'"
         ) from error
 
 

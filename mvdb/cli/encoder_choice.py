@@ -13,7 +13,7 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 HELP = (
     "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without arguments "
-    "that returns an encoder object (default: the one that comes with mvdb[text])"
+    "that returns an encoder object (default: the one that comes with the extra text)"
 )
 
 

@@ -93,5 +93,6 @@ def _require(*modules: str) -> None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise ImportError(
-            f"text encoding needs {', '.join(missing)}, not installed: pip install 'mvdb[text]'"
+            f"text encoding needs {', '.join(missing)}, not installed: "
+            "pip install 'mvdb-engine[text]'"
         )

@@ -15,7 +15,7 @@ import mvdb
 from tests.support.patience import PATIENCE
 
 FILES, PARAGRAPHS = 60, 12  # some twelve batches
-HALF = {"WORDS_ENCODER_BATCHES": "3"}
+HALF = {"WORDS_ENCODER_BATCHES": "5"}
 """For a run that comes no further than that, whenever it is stopped."""
 
 

@@ -38,7 +38,7 @@ def test_missing_extra_is_named(
         importlib.util, "find_spec", lambda name: None if name == missing else real(name)
     )
     assert callable(call)
-    with pytest.raises(ImportError, match=r"pip install 'mvdb\[text\]'") as caught:
+    with pytest.raises(ImportError, match=r"pip install 'mvdb-engine\[text\]'") as caught:
         call()
     assert missing in str(caught.value)
 

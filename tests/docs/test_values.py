@@ -1,0 +1,428 @@
+"""Numbers in the documentation that stand in the code too: each is held against it.
+
+`nprobe` was 32 by default on one page and 48 on others. A row of the table has what the code says,
+and what stands around the number in the documentation, as regular expressions in which `{n}` is the
+number. Every place that matches, on any page, must say the same, and each expression must match
+somewhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mvdb
+from mvdb import cli, core, database, inputs, maintenance, settings, streaming
+from mvdb.arrow import sources
+from mvdb.catalogue import column_blobs, columns, documents, filters, ids, metadata
+from mvdb.cli.reading import cutting
+from mvdb.index import (
+    budget,
+    extending,
+    gathering,
+    generations,
+    layout,
+    lists,
+    manifest,
+    merge,
+    merging,
+    order,
+    planning,
+    prefetching,
+    searching,
+    segment_writer,
+    training,
+    unfinished,
+    writing,
+)
+from mvdb.storage import envelope, growth, opening, replacement
+from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
+from tests.docs.test_readme import PAGES, ROOT, commands
+
+_NUMBER = (
+    r"(0x[0-9A-F]+|1/\d+|2\^\d+|(?:\d[\d,]*(?:\.\d+)?|\.\d+|[a-z]+)(?: (?:million|[KMG]i?B))?)"
+)
+_WORDS = {"three": 3, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
+_UNITS = {"million": 10**6, "MB": 10**6, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+SHARES = budget.Budget()
+
+
+def default(function: Callable[..., Any], name: str) -> Any:
+    """The default of a parameter."""
+    return inspect.signature(function).parameters[name].default
+
+
+def option(command: str, name: str) -> Any:
+    """The default of an option of the command line."""
+    return commands()[command].get_default(name)
+
+
+VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
+    # ---- of calls ----
+    (
+        "bits",
+        lambda: default(mvdb.open, "bits"),
+        [
+            r"`bits` of `open` \| {n} \|",
+            r"\| {n} \(default\) \|",
+            r"kept per dimension \({n} unless",
+            r"for a new file \(default {n}\)",
+            r"\bbits: int = {n},",
+        ],
+    ),
+    ("k", lambda: default(mvdb.Database.search, "k"), [r"\bk: int = {n},"]),
+    (
+        "commit_every",
+        lambda: streaming.COMMIT_EVERY,
+        [
+            r"`commit_every` of `insert_batches` \| {n};",
+            r"documents per transaction, by default {n}\.",
+            r"Default {n}, but the first transaction",
+        ],
+    ),
+    (
+        "memory",
+        lambda: budget.DEFAULT,
+        [
+            r"`memory` of `open` \| {n} \|",
+            r"`memory` is {n} by default",
+            r"own tables, {n} by default",
+            r"default {n}\. The file's pages",
+        ],
+    ),
+    (
+        "least memory",
+        lambda: budget.LEAST,
+        [r"by default,? (?:and )?at least {n}\.", r"works in; at least {n}, default"],
+    ),
+    (
+        "least nprobe",
+        lambda: gathering.MIN_NPROBE,
+        [r"for 1,280 centroids, at least {n}\b", r"a token's {n} best centroids"],
+    ),
+    (
+        "centroids per list probed",
+        lambda: gathering.CENTROIDS_PER_PROBE,
+        [r"one (?:list )?for {n} centroids"],
+    ),
+    (
+        "candidates",
+        lambda: searching.MIN_CANDIDATES,
+        [r"by default the greatest of {n}\b", r"default max\({n}, 32 k"],
+    ),
+    (
+        "candidates once extended",
+        lambda: searching.MIN_CANDIDATES_EXTENDED,
+        [r"greatest of 512 \({n} once centroids", r"\b{n} instead of 512 once centroids"],
+    ),
+    (
+        "candidates per hit",
+        lambda: searching.CANDIDATES_PER_HIT,
+        [r"once centroids were added\), {n} k\b", r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
+    ),
+    (
+        "candidates by size",
+        lambda: searching.CANDIDATES_FACTOR,
+        [r"32 k and {n} documents\^¾", r"32 k, {n} documents\^\(3/4\)"],
+    ),
+    (
+        "candidates of 200,000",
+        lambda: int(searching.CANDIDATES_FACTOR * 200_000**searching.CANDIDATES_POWER),
+        [r"\({n} of 200,000, "],
+    ),
+    (
+        "candidates of a million",
+        lambda: int(searching.CANDIDATES_FACTOR * 1e6**searching.CANDIDATES_POWER),
+        [r", {n} of a million\)"],
+    ),
+    (
+        "readers that prefetch",
+        lambda: prefetching.READERS,
+        [r"\b{n} threads (?:per database|touch)"],
+    ),
+    (
+        "threads",
+        lambda: database.BUILD_THREADS,
+        [r"training use up to {n} threads", r"and trains on those {n}\."],
+    ),
+    ("results", lambda: option("search", "k"), [r"number of results \(default {n}\)"]),
+    (
+        "sizes",
+        lambda: option("index", "max_size"),
+        [r"skip files larger than this \(default {n}\)"],
+    ),
+    ("passages", lambda: cutting.ENOUGH, [r"passages of about {n} words"]),
+    ("wrong usage", lambda: cli.USAGE, [r"why\), {n} wrong usage"]),
+    ("failed", lambda: cli.ERROR, [r"Exit codes: 0 done, {n} failed"]),
+    ("interrupted", lambda: cli.INTERRUPTED, [r"usage, {n} interrupted"]),
+    # ---- limits ----
+    (
+        "dim",
+        lambda: core.MAX_DIM,
+        [
+            r"`dim` from 1 to {n} ",
+            r"a vector {n} dimensions",
+            r"\b1\.\.{n}; needed to create",
+            r"`dim` u32 \(1\.\.{n}\)",
+        ],
+    ),
+    (
+        "tokens of a query",
+        lambda: inputs.MAX_QUERY_TOKENS,
+        [r"a query {n}, a vector", r"\bm in 1\.\.{n},"],
+    ),
+    (
+        "tokens of a document",
+        lambda: inputs.MAX_DOCUMENT_TOKENS,
+        [r"document has at most {n} token vectors"],
+    ),
+    (
+        "bytes of an id",
+        lambda: ids.MAX_STRING_BYTES,
+        [r"\b1\.\.{n} bytes of UTF-8", r"str of 1\.\.{n} UTF-8 bytes"],
+    ),
+    ("depth of a filter", lambda: filters.MAX_DEPTH, [r"a filter is at most {n} deep"]),
+    ("nodes of a filter", lambda: filters.MAX_NODES, [r"has at most {n} objects and conditions"]),
+    ("values of a filter", lambda: filters.MAX_VALUES, [r"lists at most {n} values\. Metadata"]),
+    ("depth of metadata", lambda: metadata.MAX_DEPTH, [r"of a document: at most {n} deep"]),
+    ("values of metadata", lambda: metadata.MAX_VALUES, [r"deep, {n} values, integers"]),
+    ("bits of an integer", lambda: metadata.MAX_INT_BITS, [r"integers of {n} bits"]),
+    ("a compressed block", lambda: documents.MAX_BLOCK_BYTES, [r"unpacked; at most {n}\."]),
+    # ---- training, segments, maintenance ----
+    (
+        "documents to train at",
+        lambda: writing.TRAIN_DOCUMENTS,
+        [
+            r"brings a database to {n} documents or",
+            r"as soon as there are {n} documents or",
+            r"At {n} documents or",
+            r"[Bb]elow {n} documents and",
+        ],
+    ),
+    (
+        "tokens to train at",
+        lambda: writing.TRAIN_TOKENS,
+        [r"1,000 documents (?:or|and) {n} tokens"],
+    ),
+    (
+        "tokens of the first transaction",
+        lambda: writing.UNTRAINED_FLUSH_TOKENS,
+        [
+            r"empty database collects {n} tokens",
+            r"until it has {n} tokens",
+            r"everything it brings, up to {n} tokens",
+        ],
+    ),
+    (
+        "texts before training",
+        lambda: writing.UNTRAINED_FLUSH_TOKENS * 32,
+        [r"before the first training: up to {n} of texts"],
+    ),
+    (
+        "tokens of a segment with lists",
+        lambda: merging.LISTED_TOKENS,
+        [
+            r"One of {n} tokens or more",
+            r"from {n} tokens on, about a million",
+            r"for segments below {n} tokens",
+        ],
+    ),
+    (
+        "tokens merged in a commit",
+        lambda: merging.COMMIT_TOKENS,
+        [r"[Mm]erges of up to {n} tokens"],
+    ),
+    (
+        "tokens of a segment",
+        lambda: merging.MAX_TOKENS,
+        [
+            r"before it exceeds {n} tokens",
+            r"larger merges, up to {n} tokens in one",
+            r"as few segments as {n} tokens each",
+        ],
+    ),
+    ("extended at once", lambda: writing.EXTENDED_AT_ONCE, [r"when there are up to {n} tokens:"]),
+    (
+        "growth",
+        lambda: extending.GROWTH,
+        [r"(?:has|are|grown to|done rarely and for more: at) {n} times the tokens"],
+    ),
+    (
+        "ahead",
+        lambda: extending.AHEAD,
+        [r"the K of {n} times the present", r"tokens, for {n} times as many\."],
+    ),
+    ("fanout", lambda: merging.FANOUT, [r"· {n}\^\(l-1\)", r"or more; {n} neighbours of a level"]),
+    ("fanout in words", lambda: merging.FANOUT, [r"Segments are merged, {n} of a size"]),
+    ("base", lambda: merging.BASE_TOKENS, [r"level l when it has about {n} ·"]),
+    (
+        "deleted share",
+        lambda: merging.DELETED_SHARE,
+        [r"more than {n} of whose tokens", r"Once more than {n} of a segment's tokens"],
+    ),
+    ("rows of a step", lambda: merge.STEP_ROWS, [r"rows are copied {n} at a time"]),
+    ("bytes of a step", lambda: merge.STEP_BYTES, [r"their new order about {n} at a time"]),
+    ("opening", lambda: maintenance.OPENING_SECONDS, [r"commits and {n} seconds after opening"]),
+    (
+        "patience",
+        lambda: maintenance.PATIENCE_SECONDS / 60,
+        [r"was at it within {n} minutes", r"not heard of for {n} minutes"],
+    ),
+    (
+        "waiting to grow",
+        lambda: growth._DRAIN_SECONDS,
+        [r"those that are open, at most {n} seconds"],
+    ),
+    ("waiting to compact", lambda: replacement._DRAIN_SECONDS, [r"are open, at most {n} seconds"]),
+    (
+        "reserved",
+        lambda: opening._RESERVE,
+        [r"process is large, {n} or more"],
+    ),
+    ("centroids", lambda: training.CENTROIDS_PER_ROOT, [r"\bK = min\({n} √n"]),
+    ("tokens per centroid", lambda: training.MIN_TOKENS_PER_CENTROID, [r"√n, n / {n},"]),
+    ("most centroids", lambda: training.MAX_CENTROIDS, [r"n / 16, {n}\) for n tokens"]),
+    ("sample", lambda: training.SAMPLE_PER_CENTROID, [r"sample is {n} tokens per centroid"]),
+    ("groups", lambda: training.GROUPS_PER_ROOT, [r"into {n} √K groups"]),
+    ("scales", lambda: training.STRANGE, [r"The last {n} entries at an end"]),
+    ("cluster", lambda: order.CLUSTER_DOCUMENTS, [r"in two levels, {n} documents a cluster"]),
+    # ---- searching ----
+    ("a code", lambda: planning._INTERACT_CODE * 1e9, [r"{n} ns per code"]),
+    ("a list", lambda: planning._READ_LIST * 1e9, [r"{n} ns per list"]),
+    ("a posting", lambda: planning._GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
+    ("scored first", lambda: searching.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
+    ("deviations", lambda: searching.STOP_DEVIATIONS, [r"the mean gap and {n} deviations"]),
+    ("verified together", lambda: searching.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
+    ("pressure", lambda: prefetching.MEMORY_QUERIES, [r"makes the next {n} ask"]),
+    # ---- memory ----
+    ("share of queries", lambda: SHARES.queries / SHARES.total, [r"\| {n} \| scratch memory"]),
+    ("share of samples", lambda: SHARES.sample / SHARES.total, [r"\| {n} \| points that"]),
+    (
+        "share of postings",
+        lambda: SHARES.postings / SHARES.total,
+        [r"\| {n} \| postings collected"],
+    ),
+    ("share of pending", lambda: SHARES.pending / SHARES.total, [r"\| {n} \| vectors and texts"]),
+    ("share in words", lambda: SHARES.pending / SHARES.total, [r"reach (a twelfth) of `memory`"]),
+    (
+        "pending vectors",
+        lambda: SHARES.pending / 2,
+        [r"vectors beyond {n} ", r"folder beyond {n},"],
+    ),
+    ("spool", lambda: segment_writer.SPOOL_MEMORY, [r"the first {n} of each temporary file"]),
+    ("Parquet", lambda: sources.BATCH_BYTES, [r"in pieces of about {n},"]),
+    # ---- the file format ----
+    (
+        "version",
+        lambda: FORMAT_VERSION,
+        [r"Format version {n}\.", r"format version u32, {n} \|", r"File format {n}\."],
+    ),
+    ("envelope", lambda: envelope.HEADER_BYTES, [r"begins with an envelope of {n} bytes"]),
+    ("manifest", lambda: manifest._HEADER.size, [r"\| {n} \| 60 each \| segments"]),
+    ("segment", lambda: manifest._SEGMENT.size, [r"\| 56 \| {n} each \| segments"]),
+    ("unfinished", lambda: unfinished._ENTRY.size, [r"Entries of {n} bytes, ascending"]),
+    ("head", lambda: generations._HEAD.size, [r"groups u32 \({n} bytes\)"]),
+    ("extended", lambda: generations._EXTENDED_ENTRY.size, [r"centroids u32 \({n} bytes\), asc"]),
+    ("extent", lambda: generations.EXTENT_BYTES, [r"cut into extents of {n} bytes"]),
+    ("extent of lists", lambda: lists.EXTENT_BYTES, [r"[Aa]t most {n} bytes of blocks"]),
+    ("chunk", lambda: layout.CHUNK_BYTES, [r"at most {n} bytes \(2\^20 - 4096\)"]),
+    ("lists of a block", lambda: core.LISTS_BLOCK, [r"lists (?:in blocks )?of {n} consecutive"]),
+    ("block", lambda: documents.BLOCK_BYTES, [r"about {n} before compression"]),
+    ("largest block", lambda: documents.MAX_BLOCK_BYTES, [r"compression, at most {n}\."]),
+    ("columns", lambda: columns._VERSION, [r"`MVMC` \| \| 4 \| version u32, {n} \|"]),
+    ("entry", lambda: column_blobs.ENTRY_SIZE, [r"\| {n} each \| entries \|"]),
+    (
+        "codes",
+        lambda: column_blobs.NO_CODE,
+        [r"\*codes\* has at most {n} values", r"or {n} for none"],
+    ),
+    ("seed", lambda: training.ROTATION_SEED, [r"this version have the seed {n}\."]),
+]
+
+
+def text_of(page: Path) -> str:
+    """A page in one line."""
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+TEXTS = {page.name: text_of(page) for page in PAGES}
+
+
+def value_of(text: str) -> float:
+    """A number as it is written in the documentation."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text.startswith("0x"):
+        return int(text, 16)
+    if text.startswith("1/"):
+        return 1 / int(text[2:])
+    if text.startswith("2^"):
+        return float(2 ** int(text[2:]))
+    number, _, unit = text.replace(",", "").partition(" ")
+    return float(number) * _UNITS.get(unit, 1)
+
+
+@pytest.mark.parametrize(
+    ("expected", "patterns"), [row[1:] for row in VALUES], ids=[row[0] for row in VALUES]
+)
+def test_the_documentation_says_what_the_code_does(
+    expected: Callable[[], float], patterns: list[str]
+) -> None:
+    for pattern in patterns:
+        found = [
+            (name, match[0], match[1])
+            for name, text in TEXTS.items()
+            for match in re.finditer(pattern.replace("{n}", _NUMBER), text)
+        ]
+        assert found, f"nothing in the documentation matches {pattern!r}: mend it, or the table"
+        for name, said, number in found:
+            assert value_of(number) == pytest.approx(expected()), f"{name}: {said!r}"
+
+
+def test_numbers_that_are_words() -> None:
+    """The notations that `value_of` reads."""
+    written = ["4,000,000", "4 million", "2^20", "768 MiB", ".12", "1/4", "0x1F", "128 MB", "ten"]
+    values = [4e6, 4e6, 1 << 20, 768 << 20, 0.12, 0.25, 31, 128e6, 10]
+    assert [value_of(text) for text in written] == values
+    assert all(re.fullmatch(_NUMBER, text) for text in written)
+
+
+def test_kinds_and_parts_of_the_format() -> None:
+    text = TEXTS["format.md"]
+    for kind in Kind:
+        assert f"| {kind.name} | {int(kind)} |" in text
+    for part in layout.Part:
+        name = part.name.lower().replace("_", " ")
+        assert re.search(
+            rf"\| {name} \| {int(part)} \| [^|]+ \| {layout.KINDS[part].name} \|", text
+        )
+
+
+def test_magic_and_bits() -> None:
+    text = TEXTS["format.md"]
+    assert f"magic: `{MAGIC.hex(' ')}`" in text
+    assert f"magic `{columns._MAGIC.decode()}`" in text
+    bits = ", ".join(map(str, settings.BITS[:-1])) + f" or {settings.BITS[-1]}"
+    assert f"`bits` u32 ({bits})" in text
+    assert f"{bits} bits per dimension" in TEXTS["CHANGELOG.md"]
+
+
+def test_nothing_calls_the_distribution_by_the_name_of_another() -> None:
+    """`mvdb` on PyPI is somebody else's package: `pip install mvdb` would fetch that."""
+    folders = ("mvdb", "docs", ".github", "tests", "bench")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    for path in [*PAGES, ROOT / "Makefile", ROOT / "pyproject.toml", *files]:
+        if path.suffix not in (".md", ".py", ".yml", ".toml", "") or path == Path(__file__):
+            continue
+        text = path.read_text(encoding="utf-8")
+        wrong = re.findall(
+            r"(?:pip install|pip install -U|uv add)[^\n]*?['\" ]mvdb\b(?!-)[^\n]*", text
+        )
+        wrong += re.findall(r"\bmvdb\[(?:text|arrow|cli|dev|bench)\]", text)
+        assert not wrong, f"{path}: {wrong}"
+    assert 'name = "mvdb-engine"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
