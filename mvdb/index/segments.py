@@ -376,12 +376,11 @@ class Segment:
             return None
         return Columns(lambda index: self.part(txn, Part.FIELDS, index), len(self))
 
-    # ---- everything, for merging ----
-
     def rows_stored(
-        self, txn: ReadTransaction, rows: core.Numbers, allowance: Allowance
+        self, txn: ReadTransaction, rows: core.Numbers, allowance: Allowance | None = None
     ) -> Iterator[tuple[int, documents.Stored]]:
-        """These rows (ascending), each with its text and metadata."""
+        """These rows (ascending), each with its text and metadata; every block is unpacked once.
+        `allowance`: of a call that goes through all documents, whose metadata it will parse."""
         blocks = self.directory.blocks
         block = -1
         stored: list[documents.Stored] = []
@@ -392,10 +391,18 @@ class Segment:
             if block < 0 or row >= blocks[block + 1]:
                 block = int(np.searchsorted(blocks, row, side="right")) - 1
                 stored = self.block(txn, block)
-                allowance.earn(len(self.part(txn, Part.DOCUMENTS, block, verified=True)))
-                values = sum(metadata.cost(raw) for _, raw in stored if raw is not None)
-                allowance.spend(values, self._where(Part.DOCUMENTS, block))
+                if allowance is not None:
+                    self._spend(txn, block, stored, allowance)
             yield row, stored[row - int(blocks[block])]
+
+    def _spend(
+        self, txn: ReadTransaction, block: int, stored: list[documents.Stored], allowance: Allowance
+    ) -> None:
+        allowance.earn(len(self.part(txn, Part.DOCUMENTS, block, verified=True)))
+        values = sum(metadata.cost(raw) for _, raw in stored if raw is not None)
+        allowance.spend(values, self._where(Part.DOCUMENTS, block))
+
+    # ---- everything, for merging ----
 
     def points(self, txn: ReadTransaction) -> core.Points:
         """The mean of the centroids of each slot's tokens, as int8 points (n, padded)."""
