@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -158,10 +159,14 @@ class Database(Readable):
         self.dim = stored.dim
         self.bits = stored.bits
         self._cache = StateCache(stored)
+        self.new_writer = partial(
+            _new_writer, self._cache, stored, str(self._path.absolute().parent), self._budget
+        )
+        """Makes the index side of a write transaction."""
         self._maintenance = Maintenance(
             environment,
             self._cache,
-            self._new_writer,
+            self.new_writer,
             self._budget,
             in_background=opening.background and not opening.readonly,
         )
@@ -249,21 +254,10 @@ class Database(Readable):
         with self._maintenance.before_writing(timeout) as left:
             txn = self._environment.write(timeout=left, told=timeout)
         try:
-            return Transaction(self, txn, self._new_writer(txn))
+            return Transaction(self, txn, self.new_writer(txn))
         except BaseException:
             txn.abort()
             raise
-
-    def _new_writer(self, txn: WriteTransaction) -> IndexWriter:
-        return IndexWriter(
-            txn,
-            self._cache.state(txn),
-            dim=self.dim,
-            bits=self.bits,
-            folder=str(self.path.absolute().parent),
-            executor=BUILDING,
-            budget=self._budget,
-        )
 
     def insert(
         self,
@@ -344,10 +338,13 @@ class Database(Readable):
         """
         self._check_writable()
         encodes = self._encoder.identity is not None
-        target = streaming.Target(self.transaction, self._maintenance.keep_up, self.dim, encodes)
+        target = streaming.Target(self.transaction, self._keep_up, self.dim, encodes)
         return streaming.insert_batches(
             target, batches, commit_every=commit_every, progress=progress, total=total
         )
+
+    def _keep_up(self) -> None:
+        shield.run(self._maintenance.keep_up)
 
     # ---- snapshots and numbers ----
 
@@ -441,6 +438,21 @@ class Database(Readable):
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._environment.read() as txn:
             return checking.Checker(txn, Settings(self.dim, self.bits), deep=deep).run()
+
+
+def _new_writer(
+    cache: StateCache, stored: Settings, folder: str, budget: Budget, txn: WriteTransaction
+) -> IndexWriter:
+    # No method: maintenance has it, and a database that nobody holds should go at once.
+    return IndexWriter(
+        txn,
+        cache.state(txn),
+        dim=stored.dim,
+        bits=stored.bits,
+        folder=folder,
+        executor=BUILDING,
+        budget=budget,
+    )
 
 
 def _drift(current: Manifest) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mvdb import contents, core, encoding, inputs
+from mvdb import contents, core, encoding, inputs, shield
 from mvdb.arguments import flag, number, whole_number
 from mvdb.catalogue import columns, filters
 from mvdb.catalogue import ids as id_keys
@@ -27,7 +27,7 @@ from mvdb.index.state import Allowed, Live, State
 from mvdb.querypool import QueryPool
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Document, Explanation, Hit, Profile
-from mvdb.workers import Workers
+from mvdb.workers import Workers, ordered_map
 
 IDS_PER_READ = 1024
 
@@ -140,8 +140,8 @@ class Readable(ABC):
             if n_threads <= 1:
                 results = [run(vectors) for vectors in matrices]
             else:
-                with Workers(n_threads, "mvdb-search") as executor:
-                    results = list(executor.map(run, matrices))
+                # In the shield: what waits for threads must not be interrupted midway.
+                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
         return [self._hits(state, found) for found in results]
 
     def profile(
@@ -339,6 +339,13 @@ class Readable(ABC):
     def _is_undone(self, number: int) -> bool:
         """Whether a document belongs to a transaction that was rolled back."""
         return False
+
+
+def _in_threads(
+    n_threads: int, run: Callable[[core.Floats], list[Found]], matrices: list[core.Floats]
+) -> list[list[Found]]:
+    with Workers(n_threads, "mvdb-search") as executor:
+        return list(ordered_map(executor, run, matrices, 4 * n_threads))
 
 
 def _locate(txn: ReadTransaction, state: State, key: bytes) -> tuple[int, int] | None:

@@ -117,16 +117,19 @@ def run(function: Callable[[], T], undo: Callable[[T], object] | None = None) ->
         except BaseException as error:
             interruption = error
             step.cancelled = True
-    failure = step.error if interruption is None else interruption
     try:
-        if interruption is not None and step.error is None and undo is not None:
-            run(partial(undo, step.result))
-        if failure is not None:
-            raise failure
+        if interruption is not None:
+            raise interruption
+        if step.error is not None:
+            raise step.error
         result: T = step.result
         return result
+    except BaseException:
+        if step.error is None and undo is not None:
+            run(partial(undo, step.result))
+        raise
     finally:
-        step.result = step.error = interruption = failure = None  # no cycles with tracebacks
+        step.result = step.error = interruption = None  # no cycles with tracebacks
 
 
 def post(function: Callable[[], object]) -> None:

@@ -153,7 +153,7 @@ class Transaction(Readable):
         assert self._journal is not None
         self._writer.close()
         self._txn.begin_again()
-        self._writer = self._database._new_writer(self._txn)
+        self._writer = self._database.new_writer(self._txn)
         for change in self._journal.changes():
             change(self._writer)
 

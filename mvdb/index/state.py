@@ -6,11 +6,12 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvdb import core
+from mvdb import core, shield
 from mvdb.errors import CorruptionError
 from mvdb.index import generations, invariants, layout, manifest
 from mvdb.index.manifest import FLOAT16, Manifest, SegmentInfo
@@ -117,11 +118,13 @@ class State:
 
     def segment_list(self, txn: ReadTransaction) -> core.SegmentList:
         """The segments as the core reads them."""
-        if self._list is None:
-            with self._lock:
-                if self._list is None:
-                    self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
-        return self._list
+        return self._list or shield.run(lambda: self._listed(txn))
+
+    def _listed(self, txn: ReadTransaction) -> core.SegmentList:
+        with self._lock:
+            if self._list is None:
+                self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
+            return self._list
 
     @property
     def family(self) -> generations.Family | None:
@@ -142,36 +145,46 @@ class State:
         return (at, row) if live is None or live[row] else None
 
 
+@dataclass(frozen=True)
+class _Cached:
+    """A state, the epoch of the map that its views are in, and what its manifest begins with: the
+    header of an envelope holds the checksum, so an equal header is an equal state."""
+
+    state: State
+    epoch: int
+    header: bytes
+
+
 class StateCache:
-    """Opened segments and codecs of one environment, and the newest state."""
+    """Opened segments and codecs of one environment, and the newest state. Thread-safe."""
 
     def __init__(self, stored: Settings) -> None:
         self._stored = stored
         self._lock = threading.Lock()
-        self._epoch = -1
-        self._state: State | None = None
-        self._header = b""
+        self._newest: _Cached | None = None  # one reference: readers take no lock
 
     def clear(self) -> None:
         """Forgets everything: the mapped file is about to move or to go."""
         with self._lock:
-            self._state = None
-            self._header = b""
+            self._newest = None
 
     def state(self, txn: ReadTransaction) -> State:
         """The state that a transaction sees."""
         value = txn.get(manifest.TABLE, manifest.KEY)
-        # The envelope's header holds the manifest's checksum: an equal header is an equal state.
         header = bytes(value[:16]) if value is not None else b""
-        state = self._state
-        if state is not None and header == self._header and txn.epoch == self._epoch:
-            return state
+        newest = self._newest
+        if newest is not None and header == newest.header and txn.epoch == newest.epoch:
+            return newest.state
+        return shield.run(lambda: self._open(txn, header))
+
+    def _open(self, txn: ReadTransaction, header: bytes) -> State:
         with self._lock:
-            reusable = self._state if txn.epoch == self._epoch else None
+            newest = self._newest
+            reusable = newest.state if newest is not None and newest.epoch == txn.epoch else None
             state = open_state(txn, manifest.load(txn), self._stored, reusable)
-            newest = reusable is None or state.manifest.sequence >= reusable.manifest.sequence
-            if newest:  # an old snapshot must not displace what current readers share
-                self._state, self._header, self._epoch = state, header, txn.epoch
+            # An old snapshot must not displace what current readers share.
+            if reusable is None or state.manifest.sequence >= reusable.manifest.sequence:
+                self._newest = _Cached(state, txn.epoch, header)
             return state
 
 

@@ -94,7 +94,7 @@ def _build(
     try:
         txn = environment.begin(write=True, buffers=True)
         owner = _NewFile(temporary, path, make_tables(environment, txn))
-        with WriteTransaction(owner, txn, Visit()) as transaction:
+        with WriteTransaction(owner, txn, Visit(None)) as transaction:
             if initialise is not None:
                 initialise(transaction)
     finally:

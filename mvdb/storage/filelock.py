@@ -257,11 +257,11 @@ class UnregisteredReaders:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def announce(self) -> None:
+    def on_first(self) -> None:
         """Somebody begins to read. Never waits for long: writers only look, they do not hold."""
         self._set(shared=True)
 
-    def retract(self) -> None:
+    def on_last(self) -> None:
         """Nobody reads any more."""
         self._set(shared=False)
 

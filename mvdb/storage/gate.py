@@ -15,39 +15,49 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from mvdb.errors import BusyError, ClosedError
 from mvdb.storage.filelock import Backoff
 
 
+class Hooks(Protocol):
+    """Told when somebody enters an empty gate, and when the last one has left; under a mutex."""
+
+    def on_first(self) -> None: ...
+    def on_last(self) -> None: ...
+
+
 class Visit:
     """One entry. Ends with `Gate.leave`, or with the last reference to it."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "hooks")
+
+    def __init__(self, hooks: Hooks | None) -> None:
+        self.hooks = hooks
+        """Those that were told of it, and are to be told of its end."""
 
 
 class Gate:
-    """Thread-safe. ``name`` is used in messages.
+    """Thread-safe. ``name`` is used in messages; ``on_lost`` is called after a visit that ended
+    without `leave`.
 
-    ``on_first`` and ``on_last`` are called, under the gate's mutex, when somebody enters an empty
-    gate and when the last one has left; ``on_lost`` after a visit ended without `leave`."""
+    Entering and leaving take no lock, which an interruption could leave locked: sets change
+    atomically. With ``hooks``, which are exchanged only while nobody is inside, they do."""
 
-    def __init__(
-        self,
-        name: str,
-        on_first: Callable[[], None] = lambda: None,
-        on_last: Callable[[], None] = lambda: None,
-        on_lost: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, name: str, on_lost: Callable[[], None] = lambda: None) -> None:
         self._name = name
         # Reentrant: a transaction may be collected, and so leave, at any allocation.
         self._mutex = threading.RLock()
         self._visits: set[weakref.ref[Visit]] = set()
         self._shut = False
         self._closed = False
-        self._on_first = on_first
-        self._on_last = on_last
+        self._hooks: Hooks | None = None
         self._on_lost = on_lost
+
+    def hook(self, hooks: Hooks | None) -> None:
+        """Have these told from now on. Only while the gate is shut or nobody knows of it."""
+        self._hooks = hooks
 
     @property
     def inside(self) -> int:
@@ -59,33 +69,44 @@ class Gate:
         Raises `ClosedError` once closed, `BusyError` after the deadline (monotonic seconds)."""
         pauses = Backoff()
         while True:
-            with self._mutex:
-                if self._closed:
-                    raise self._is_closed()
-                if not self._shut:
-                    visit = Visit()
-                    if not self._visits:
-                        self._on_first()
-                    self._visits.add(weakref.ref(visit, self._lost))
-                    return visit
+            visit = Visit(self._hooks)
+            self._add(weakref.ref(visit, self._lost), visit.hooks)
+            # First in, then a look: `shut` first shuts, then looks who is inside.
+            if not self._shut and not self._closed:
+                return visit
+            self.leave(visit)
+            if self._closed:
+                raise self._is_closed()
             if not pauses.wait(deadline):
                 raise BusyError(f"{self._name}: the map was being moved for too long; try again")
 
     def leave(self, visit: Visit) -> bool:
         """End a visit; whether nobody is inside now."""
-        return self._remove(weakref.ref(visit))
+        return self._remove(weakref.ref(visit), visit.hooks)
 
-    def _remove(self, visit: weakref.ref[Visit]) -> bool:
+    def _add(self, visit: weakref.ref[Visit], hooks: Hooks | None) -> None:
+        if hooks is None:
+            self._visits.add(visit)
+            return
+        with self._mutex:
+            if not self._visits:
+                hooks.on_first()
+            self._visits.add(visit)
+
+    def _remove(self, visit: weakref.ref[Visit], hooks: Hooks | None) -> bool:
+        if hooks is None:
+            self._visits.discard(visit)
+            return not self._visits
         with self._mutex:
             self._visits.discard(visit)
-            empty = not self._visits
-            if empty:
-                self._on_last()
-        return empty
+            if self._visits:
+                return False
+            hooks.on_last()
+            return True
 
     def _lost(self, visit: weakref.ref[Visit]) -> None:
         if visit in self._visits:
-            self._remove(visit)
+            self._remove(visit, self._hooks)
             self._on_lost()
 
     @contextlib.contextmanager

@@ -112,7 +112,7 @@ class SharedEnvironment:
         end."""
         self.on_finish: Callable[[SharedEnvironment], None] = lambda _: None
         self.writer = WriterLock(path, self._rescue)
-        self.gate = Gate(path, self._announce, self._retract, self._lost)
+        self.gate = Gate(path, self._lost)
         self.environment: Any = None
         self.map_size: int | None = None
         self.mode = Mode(readonly=True, lock=False, relaxed=False)
@@ -155,6 +155,7 @@ class SharedEnvironment:
         self.epoch += 1
         self.next_growth = 0
         self._unregistered = None if mode.lock else UnregisteredReaders(self.descriptor)
+        self.gate.hook(self._unregistered)
         self._mark = Mark.UNKNOWN
 
     def _open_for_writer(self) -> int:
@@ -424,17 +425,8 @@ class SharedEnvironment:
         self.writer.release()
         self.leave(visit)
 
-    # Called by the gate, under its mutex or at any allocation: short, and without other locks.
-
-    def _announce(self) -> None:
-        if self._unregistered is not None:
-            self._unregistered.announce()
-
-    def _retract(self) -> None:
-        if self._unregistered is not None:
-            self._unregistered.retract()
-
     def _lost(self) -> None:
+        """A transaction was collected: at any allocation, so nothing here may wait."""
         if self.handles == 0:
             shield.post(self._finish_if_unused)
 

@@ -1,0 +1,93 @@
+"""Interruptions by a timer signal, at random moments.
+
+    python -m tests.interrupts.by_timer --interruptions 10000
+
+Ends with exit code 1 at the first operation that was left half done, or handle that did not work on
+afterwards; prints the seed that repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from tests.interrupts.operations import OPERATIONS, Interruption, Subject
+
+HANG_SECONDS = 120
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interruption
+
+
+def run(folder: Path, interruptions: int, seed: int) -> Counter[str]:
+    """Interrupts so many operations; how many of each kind."""
+    rng = np.random.default_rng(seed)
+    subject = Subject(folder)
+    usual = {operation: _duration(subject, operation) for operation in OPERATIONS}
+    counts: Counter[str] = Counter()
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        while sum(counts.values()) < interruptions:
+            subject.refresh()
+            operation = str(rng.choice(OPERATIONS))
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+            counts[operation] += _interrupted(subject, operation, usual[operation] * rng.random())
+            faulthandler.cancel_dump_traceback_later()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    subject.close()
+    return counts
+
+
+def _duration(subject: Subject, operation: str) -> float:
+    """How long an operation takes, about."""
+    begin = time.perf_counter()
+    for _ in range(3):
+        subject.refresh()
+        possible = subject.outcomes(operation)
+        subject.run(operation)
+        subject.check(operation, possible)
+    return 1.2 * (time.perf_counter() - begin) / 3
+
+
+def _interrupted(subject: Subject, operation: str, seconds: float) -> bool:
+    possible = subject.outcomes(operation)
+    interrupted = False
+    try:
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-5))
+        try:
+            subject.run(operation)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Interruption:
+        interrupted = True
+    subject.check(operation, possible if interrupted else possible[-1:])
+    return interrupted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--interruptions", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    begin = time.monotonic()
+    print(f"seed {arguments.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = run(Path(folder), arguments.interruptions, arguments.seed)
+    print(
+        f"{sum(counts.values())} interruptions in {time.monotonic() - begin:.0f} s, each all or "
+        f"nothing, and the handle worked on: {dict(counts)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
