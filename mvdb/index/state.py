@@ -165,8 +165,7 @@ class StateCache:
 
     def clear(self) -> None:
         """Forgets everything: the mapped file is about to move or to go."""
-        with self._lock:
-            self._newest = None
+        self._newest = None
 
     def state(self, txn: ReadTransaction) -> State:
         """The state that a transaction sees."""
