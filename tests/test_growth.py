@@ -29,10 +29,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "_SLACK", 1 << 20)
 
 
-def vectors(
-    names: range, tokens: int = 20
-) -> list[np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
-    return [matrix(name, tokens, DIM) for name in names]
+def vectors(names: range) -> list[Floats]:
+    return [matrix(name, 20, DIM) for name in names]
 
 
 def mapped(db: mvdb.Database) -> int:
