@@ -7,7 +7,8 @@ Rules, all in terms of one ``flock`` on the data file:
    checks, and only then shares the lock. So a shared holder with an open environment has a checked
    file.
 3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock
-   on the lock file). If so, that one has checked the file, and it may be changing: it must not be
+   on the lock file, or a claim of any lock file). If so, that one has checked the file, and it may
+   be changing: it must not be
    checked as at rest. If not, the others are readers without lock file, or are only passing
    through: try again for a while, then check the file with the lock shared. (Or they use another
    lock file, under another name: `claims` finds out. Where it cannot, nobody gets in to write.)
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mvdb.errors import CorruptionError, PathIsFolderError
+from mvdb.storage import claims
 from mvdb.storage.filelock import (
     HAVE_FCNTL,
     HAVE_OFD,
@@ -89,7 +91,8 @@ def arrive(path: str, descriptor: int) -> Arrival | None:
             arrival = _try_to_arrive(path, descriptor, last=rounds >= _PATIENCE)
         except CorruptionError:
             # Under a shared lock a writer may have come while we looked; then it was no rest.
-            if rounds >= 2 * _PATIENCE or not lock_file_in_use(lock_path(path)):
+            in_use = lock_file_in_use(lock_path(path)) or claims.are_there(descriptor)
+            if rounds >= 2 * _PATIENCE or not in_use:
                 raise
             arrival = None
         if not still_names(path, descriptor):
@@ -114,7 +117,7 @@ def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
         return Arrival(alone=True, trusted=preflight(descriptor, path))
     if not shared:
         return None
-    if lock_file_in_use(lock_path(path)):
+    if lock_file_in_use(lock_path(path)) or claims.are_there(descriptor):
         trusted = preflight(descriptor, path, at_rest=False)
         return Arrival(alone=False, trusted=trusted, is_certain=has_locks)
     if last:

@@ -87,6 +87,11 @@ class Claim:
             return False
 
 
+def are_there(descriptor: int) -> bool:
+    """Whether somebody else has the data file open with a lock file, by whatever name."""
+    return HAVE_OFD and is_ofd_locked(descriptor, _FIRST, 1 << _BITS)
+
+
 def _place(status: os.stat_result) -> int:
     name = f"{status.st_dev} {status.st_ino}".encode("ascii")
     # Odd, so that there is something on both sides of any place.

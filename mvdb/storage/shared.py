@@ -467,6 +467,9 @@ class SharedEnvironment:
                 self._open_write = None
                 self.writer.take_over()
                 try:
+                    # Before closing, which waits for it. The mutex stays its thread's all the same,
+                    # and the next one to open the environment finds its owner dead.
+                    open_write.raw.abort()
                     self.close()
                     self.gate.leave(open_write.visit)
                     self.open(self.mode)
