@@ -91,7 +91,8 @@ def file_path(name: str, value: Any) -> str:
     """The path of a file, which need not exist: str, bytes or os.PathLike."""
     try:
         path = os.fsdecode(value)
-    except TypeError:
+        os.fsencode(path)  # may fail on a surrogate that stands for no byte
+    except (TypeError, UnicodeError):
         raise InvalidInputError(
             f"{name}: the path of a file is needed, not {_shown(value)}"
         ) from None
@@ -112,6 +113,9 @@ def file_path(name: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = f"such {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= 100 else text[:100] + "..."

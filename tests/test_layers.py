@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": STORED,
     "arrow": STORED,
     "querypool": STORED,
-    "journal": BASE,
+    "journal": {*BASE, "storage"},
     "workers": BASE,
     "scheduler": {"workers"},
     "index": {*STORED, "types", "settings", "workers"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from mvdb.arrow.columns import COLUMNS
 from mvdb.arrow.library import pyarrow
 from mvdb.errors import InvalidInputError
+from mvdb.storage.failures import translate, translating
 
 BATCH_BYTES = 64 << 20
 """Batches read from files have about this size."""
@@ -97,17 +99,17 @@ class ArrowFile:
     SUFFIXES = (".parquet", ".arrow", ".feather")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raises InvalidInputError for another suffix or a directory, and FileNotFoundError."""
+        """Raises InvalidInputError for another suffix or what is no regular file, and PathError."""
         self.path = Path(path)
-        if self.path.is_dir():
+        if os.path.isdir(self.path):
             raise InvalidInputError(f"{self.path}: a directory; give pyarrow.dataset.dataset(path)")
         if self.path.suffix.lower() not in self.SUFFIXES:
             raise InvalidInputError(
                 f"{self.path}: a file {', '.join(self.SUFFIXES)} is needed, not "
                 f"{self.path.suffix or 'one without a suffix'}"
             )
-        with self.path.open("rb") as file:
-            self._magic = file.read(len(_IPC_MAGIC))
+        with translating("reading", str(self.path)):
+            self._magic = _first_bytes(self.path)
         self._is_parquet = self.path.suffix.lower() == ".parquet"
 
     def count(self) -> int | None:
@@ -157,8 +159,20 @@ class ArrowFile:
             yield
         except (arrow.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # the system's, not a fault of the content
+                # The system's, not a fault of the content.
+                raise translate(error, "reading", str(self.path)) from error
             raise InvalidInputError(f"{self.path}: not readable ({_one_line(error)})") from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    # O_NONBLOCK: opening a FIFO must not hang.
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInputError(f"{path}: not a regular file, and read more than once")
+        return file.read(len(_IPC_MAGIC))
 
 
 def _one_line(error: BaseException) -> str:
