@@ -1,0 +1,184 @@
+"""Every public call of mvdb, found by looking, with arguments it takes; and how it may end.
+
+No exception but those of mvdb, TypeError and ValueError leaves a call, except what the caller's own
+objects raise, ImportError for a package that is not there, and MemoryError.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import mvdb
+from mvdb.storage.failures import UnexpectedStorageError
+from tests.helpers import DIM, fill, matrix
+
+PROMISED = (mvdb.Error, TypeError, ValueError, ImportError, MemoryError)
+
+HANDLES = (mvdb.Database, mvdb.Snapshot, mvdb.Transaction)
+VALUES = tuple(
+    one
+    for name in mvdb.__all__
+    if isinstance(one := getattr(mvdb, name), type) and not issubclass(one, (Exception, *HANDLES))
+)
+ERRORS = tuple(
+    one
+    for name in mvdb.__all__
+    if isinstance(one := getattr(mvdb, name), type) and issubclass(one, Exception)
+)
+FUNCTIONS = tuple(name for name in mvdb.__all__ if inspect.isfunction(getattr(mvdb, name)))
+
+_QUERY = matrix(1)
+_LEAVING = {"kind": None, "error": None, "trace": None}
+_SEARCH: dict[str, Any] = {
+    "query": _QUERY,
+    "k": 2,
+    "filter": {"n": {"$lt": 9}},
+    "ids": [0, 1, 2],
+    "nprobe": 4,
+    "candidates": 100,
+    "exact": False,
+    "min_score": -100.0,
+}
+_WRITE: dict[str, Any] = {
+    "ids": ["new"],
+    "embeddings": [matrix(7)],
+    "texts": ["a text"],
+    "metadata": [{"n": 1}],
+}
+_READING: dict[str, dict[str, Any]] = {
+    "__bool__": {},
+    "__contains__": {"id": 1},
+    "__enter__": {},
+    "__exit__": _LEAVING,
+    "__len__": {},
+    "__reduce__": {},
+    "explain": {"query": _QUERY, "id": 1},
+    "get": {"ids": [1, 2, "none"]},
+    "ids": {},
+    "profile": _SEARCH,
+    "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
+    "search": _SEARCH,
+    "search_batch": {
+        **{name: value for name, value in _SEARCH.items() if name != "query"},
+        "queries": [_QUERY, _QUERY],
+        "threads": 2,
+    },
+    "vectors": {"ids": [1, 2]},
+}
+HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
+    mvdb.Database: {
+        **_READING,
+        "__repr__": {},
+        "backup": {"path": "copy.mvdb"},
+        "close": {},
+        "compact": {"path": "compacted.mvdb"},
+        "delete": {"ids": [1]},
+        "insert": _WRITE,
+        "insert_batches": {
+            "batches": [(["a", "b"], [matrix(1), matrix(2)])],
+            "commit_every": 1,
+            "progress": lambda progress: None,
+            "total": 2,
+        },
+        "optimize": {"progress": lambda step: None},
+        "path": {},
+        "readonly": {},
+        "snapshot": {},
+        "stats": {},
+        "transaction": {"timeout": 1.0},
+        "upsert": _WRITE,
+        "verify": {"deep": True},
+    },
+    mvdb.Snapshot: {**_READING, "close": {}},
+    mvdb.Transaction: {
+        **_READING,
+        "collects_for_training": {},
+        "commit": {},
+        "delete": {"ids": [1]},
+        "insert": _WRITE,
+        "rollback": {},
+        "upsert": _WRITE,
+    },
+}
+FUNCTION_CALLS: dict[str, dict[str, Any]] = {
+    "open": {
+        "path": "opened.mvdb",
+        "dim": DIM,
+        "bits": 4,
+        "readonly": False,
+        "create": True,
+        "encoder": None,
+        "durability": "relaxed",
+        "map_size": 1 << 24,
+        "allow_encoder_mismatch": False,
+        "prefetch": "hint",
+        "background": False,
+        "memory": 64 << 20,
+    },
+    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb"},
+}
+
+
+def public(kind: type) -> set[str]:
+    """What can be called of a class of mvdb, or read like an attribute and computes something."""
+    found = set()
+    for one in kind.__mro__:
+        if not one.__module__.startswith("mvdb"):
+            continue
+        for name, value in vars(one).items():
+            is_called = isinstance(value, (types.FunctionType, property))
+            is_special = name.startswith("__") and name not in ("__init__", "__new__")
+            if is_called and (is_special or not name.startswith("_")):
+                found.add(name)
+    return found
+
+
+def invoke(subject: Any, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Calls a method, or reads a property; of an iterator the first entries are asked for."""
+    if isinstance(inspect.getattr_static(type(subject), name), property):
+        return getattr(subject, name)
+    result = getattr(subject, name)(**arguments)
+    return list(islice(result, 100)) if isinstance(result, Iterator) else result
+
+
+def end(result: Any) -> None:
+    """Lets go of a handle that a call has given."""
+    if isinstance(result, mvdb.Transaction):
+        result.rollback()
+    elif isinstance(result, (mvdb.Database, mvdb.Snapshot)):
+        result.close()
+
+
+def is_promised(error: BaseException, own: tuple[type[BaseException], ...] = ()) -> bool:
+    """Whether the exception may leave a call. ``own``: what the caller's objects raise."""
+    if isinstance(error, own):
+        return True
+    # A path or a text that cannot be encoded is refused as such; liblmdb is used correctly.
+    slipped = (UnicodeError, UnexpectedStorageError)
+    return isinstance(error, PROMISED) and not isinstance(error, slipped)
+
+
+@dataclass
+class Handles:
+    """A database of some documents with a snapshot and a transaction of it."""
+
+    db: mvdb.Database
+
+    @classmethod
+    def of(cls, path: Path, **options: Any) -> Handles:
+        """Of a new file."""
+        db = mvdb.open(path, dim=DIM, durability="relaxed", background=False, **options)
+        fill(db, 5)
+        return cls(db)
+
+    def subject(self, kind: type) -> Any:
+        """A new handle of this kind."""
+        if kind is mvdb.Transaction:
+            return self.db.transaction(timeout=5)
+        return self.db.snapshot() if kind is mvdb.Snapshot else self.db
