@@ -85,6 +85,10 @@ class WrongThreadError(Error, RuntimeError):
 class PathError(Error, OSError):
     """The system refuses what a path was to be used for; the message says why."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {**vars(self), "errno": self.errno, "filename": self.filename}
+        return type(self), self.args, state
+
 
 class PathNotFoundError(PathError, FileNotFoundError):
     """There is no such file, or no such folder."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from mvdb.arrow.columns import COLUMNS
 from mvdb.arrow.library import pyarrow
-from mvdb.errors import InvalidInputError
+from mvdb.errors import InvalidInputError, shown
 from mvdb.storage.failures import translate, translating
 
 BATCH_BYTES = 64 << 20
@@ -101,6 +101,7 @@ class ArrowFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises InvalidInputError for another suffix or what is no regular file, and PathError."""
         self.path = Path(path)
+        _refuse_unencodable(self.path)
         if os.path.isdir(self.path):
             raise InvalidInputError(f"{self.path}: a directory; give pyarrow.dataset.dataset(path)")
         if self.path.suffix.lower() not in self.SUFFIXES:
@@ -162,6 +163,15 @@ class ArrowFile:
                 # The system's, not a fault of the content.
                 raise translate(error, "reading", str(self.path)) from error
             raise InvalidInputError(f"{self.path}: not readable ({_one_line(error)})") from error
+
+
+def _refuse_unencodable(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"batches: {shown(str(path))}: pyarrow takes names in UTF-8 alone; rename the file"
+        ) from None
 
 
 def _first_bytes(path: Path) -> bytes:

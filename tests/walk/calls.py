@@ -7,9 +7,9 @@ objects raise, ImportError for a package that is not there, and MemoryError.
 from __future__ import annotations
 
 import inspect
+import traceback
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -164,21 +164,54 @@ def is_promised(error: BaseException, own: tuple[type[BaseException], ...] = ())
     return isinstance(error, PROMISED) and not isinstance(error, slipped)
 
 
-@dataclass
-class Handles:
-    """A database of some documents with a snapshot and a transaction of it."""
+def new_database(path: Path) -> mvdb.Database:
+    """A database of some documents."""
+    db = mvdb.open(path, dim=DIM, durability="relaxed", background=False)
+    fill(db, 5)
+    return db
 
-    db: mvdb.Database
 
-    @classmethod
-    def of(cls, path: Path, **options: Any) -> Handles:
-        """Of a new file."""
-        db = mvdb.open(path, dim=DIM, durability="relaxed", background=False, **options)
-        fill(db, 5)
-        return cls(db)
+def subject_of(db: mvdb.Database, kind: type) -> Any:
+    """A new handle of this kind; the database itself."""
+    if kind is mvdb.Transaction:
+        return db.transaction(timeout=5)
+    return db.snapshot() if kind is mvdb.Snapshot else db
 
-    def subject(self, kind: type) -> Any:
-        """A new handle of this kind."""
-        if kind is mvdb.Transaction:
-            return self.db.transaction(timeout=5)
-        return self.db.snapshot() if kind is mvdb.Snapshot else self.db
+
+LAST = ("__exit__", "close", "commit", "rollback")
+"""They end their handle, so they come after all others."""
+
+
+def walk(db: mvdb.Database, *, own: tuple[type[BaseException], ...] = ()) -> Iterator[str]:
+    """Makes every call on a database, a snapshot and a transaction of it: what should not have left
+    them, a line each."""
+    for kind, table in HANDLE_CALLS.items():
+        for name in sorted(table, key=lambda name: (name in LAST, name)):
+            try:
+                subject = subject_of(db, kind)
+                try:
+                    end(invoke(subject, name, table[name]))
+                finally:
+                    if subject is not db:
+                        end(subject)
+            except BaseException as error:
+                if not is_promised(error, own):
+                    where = traceback.extract_tb(error.__traceback__)[-1]
+                    yield (
+                        f"{kind.__name__}.{name}: {type(error).__name__}: {str(error)[:200]} "
+                        f"({Path(where.filename).name}:{where.lineno})"
+                    )
+
+
+def walk_file(path: str | bytes | Path, **options: Any) -> Iterator[str]:
+    """Opens a file and makes every call on it."""
+    try:
+        db = mvdb.open(path, background=False, **options)  # type: ignore[arg-type]
+    except BaseException as error:
+        if not is_promised(error):
+            yield f"open: {type(error).__name__}: {str(error)[:200]}"
+        return
+    try:
+        yield from walk(db)
+    finally:
+        db.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ import mvdb
 from tests.helpers import DIM
 from tests.walk import calls
 from tests.walk.bad_values import BAD, Own
-from tests.walk.calls import FUNCTION_CALLS, HANDLE_CALLS, Handles
+from tests.walk.calls import FUNCTION_CALLS, HANDLE_CALLS
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +23,9 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture
-def handles(tmp_path: Path) -> Iterator[Handles]:
-    made = Handles.of(tmp_path / "a.mvdb")
-    yield made
-    made.db.close()
+def db(tmp_path: Path) -> Iterator[mvdb.Database]:
+    with calls.new_database(tmp_path / "a.mvdb") as made:
+        yield made
 
 
 def test_every_public_call_is_walked() -> None:
@@ -47,10 +45,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "name", "argument"), CASES)
-def test_methods(handles: Handles, kind: type, name: str, argument: str) -> None:
+def test_methods(db: mvdb.Database, kind: type, name: str, argument: str) -> None:
     wrong = []
     for label, make in BAD.items():
-        subject = handles.subject(kind)
+        subject = calls.subject_of(db, kind)
         result = None
         try:
             arguments = {**HANDLE_CALLS[kind][name], argument: make()}
@@ -60,11 +58,11 @@ def test_methods(handles: Handles, kind: type, name: str, argument: str) -> None
                 wrong.append(f"{label}: {type(error).__name__}: {str(error)[:200]}")
         finally:
             calls.end(result)
-            if subject is not handles.db:
+            if subject is not db:
                 calls.end(subject)
     assert not wrong
-    with mvdb.open("a.mvdb", readonly=True) as db:
-        assert db.verify().ok
+    with mvdb.open("a.mvdb", readonly=True) as other:
+        assert other.verify().ok
 
 
 @pytest.mark.parametrize(
