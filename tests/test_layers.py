@@ -29,7 +29,7 @@ READABLE = {*INDEXED, "contents", "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "shield": set(),
+    "shield": {"errors"},
     "core": {*BASE, "_core"},
     "storage": BASE,
     "catalogue": BASE,

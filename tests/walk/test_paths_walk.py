@@ -1,5 +1,5 @@
-"""Every call that takes a path, with what else a path may lead to: folders, FIFOs, sockets, devices,
-links, names that are too long, not UTF-8, or taken by something else.
+"""Every call that takes a path, with what else a path may lead to: folders, FIFOs, sockets,
+devices, links, names that are too long, not UTF-8, or taken by something else.
 
 `repair` raised FileNotFoundError and other errors of the system as they were, and waited for ever
 for a FIFO; so did every opening beside a FIFO named like its lock file. Where a folder had that
