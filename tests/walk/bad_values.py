@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.helpers import DIM
+from tests.corrupt.specimens import DIM
 
 
 class Own(Exception):

@@ -16,7 +16,9 @@ from typing import Any
 
 import mvdb
 from mvdb.storage.failures import UnexpectedStorageError
-from tests.helpers import DIM, fill, matrix
+from tests.corrupt.specimens import DIM
+from tests.helpers import fill
+from tests.helpers import matrix as matrix_of
 
 PROMISED = (mvdb.Error, TypeError, ValueError, ImportError, MemoryError)
 
@@ -32,6 +34,12 @@ ERRORS = tuple(
     if isinstance(one := getattr(mvdb, name), type) and issubclass(one, Exception)
 )
 FUNCTIONS = tuple(name for name in mvdb.__all__ if inspect.isfunction(getattr(mvdb, name)))
+
+
+def matrix(seed: int, tokens: int = 3) -> Any:
+    """Token vectors of the walk's dimensions."""
+    return matrix_of(seed, tokens, DIM)
+
 
 _QUERY = matrix(1)
 _LEAVING = {"kind": None, "error": None, "trace": None}

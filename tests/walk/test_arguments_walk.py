@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from tests.helpers import DIM
 from tests.walk import calls
 from tests.walk.bad_values import BAD, Own
-from tests.walk.calls import FUNCTION_CALLS, HANDLE_CALLS
+from tests.walk.calls import DIM, FUNCTION_CALLS, HANDLE_CALLS
 
 
 @pytest.fixture(autouse=True)

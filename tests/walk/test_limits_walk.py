@@ -19,9 +19,10 @@ from mvdb import journal
 from mvdb.index import ordered_writer, pending, segment_writer
 from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
-from tests.helpers import DIM, content, fill, matrix, trains_at
+from tests.helpers import content, fill, trains_at
 from tests.support.thresholds import lowered
 from tests.walk import calls
+from tests.walk.calls import DIM, matrix
 from tests.walk.children import in_child
 
 if sys.platform == "win32":

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 import mvdb
-from tests.helpers import matrix
 from tests.walk import calls
-from tests.walk.calls import HANDLE_CALLS
+from tests.walk.calls import HANDLE_CALLS, matrix
 from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
