@@ -128,7 +128,8 @@ class ArrowFile:
 
         Raises InvalidInputError for a file that is not what its suffix says."""
         with self._named():
-            yield from _slices(self._parquet(rows) if self._is_parquet else self._ipc(), rows)
+            source = self._parquet(rows) if self._is_parquet else self._ipc()
+            yield from _slices(map(_validated, source), rows)
 
     def _parquet(self, rows: int) -> Iterator[Any]:
         # Without pre_buffer and with a buffer columns are read as they are needed; otherwise a
@@ -158,11 +159,17 @@ class ArrowFile:
         arrow = pyarrow()
         try:
             yield
-        except (arrow.ArrowException, OSError) as error:
+        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 # The system's, not a fault of the content.
                 raise translate(error, "reading", str(self.path)) from error
             raise InvalidInputError(f"{self.path}: not readable ({_one_line(error)})") from error
+
+
+def _validated(batch: Any) -> Any:
+    """pyarrow believes offsets and texts of a file unless it is asked to look."""
+    batch.validate(full=True)
+    return batch
 
 
 def _refuse_unencodable(path: Path) -> None:
