@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mvdb.errors import FormatError, InvalidInputError
+from mvdb.errors import FormatError, InvalidInputError, shown
 
 _GREATEST = 2**63 - 1
 _LONGEST = threading.TIMEOUT_MAX / 2
@@ -35,7 +35,7 @@ def whole_number(
         return int(value)
     limited = greatest < _GREATEST or (whole and value > greatest)
     limits = f"from {least} to {greatest}" if limited else f"of at least {least}"
-    raise InvalidInputError(f"{name}: {what} {limits} is needed, not {_shown(value)}")
+    raise InvalidInputError(f"{name}: {what} {limits} is needed, not {shown(value)}")
 
 
 def number(name: str, value: Any) -> float:
@@ -47,7 +47,7 @@ def number(name: str, value: Any) -> float:
             result = math.inf if value > 0 else -math.inf
         if not math.isnan(result):
             return result
-    raise InvalidInputError(f"{name}: a number is needed, not {_shown(value)}")
+    raise InvalidInputError(f"{name}: a number is needed, not {shown(value)}")
 
 
 def seconds(name: str, value: Any) -> float | None:
@@ -60,7 +60,7 @@ def seconds(name: str, value: Any) -> float | None:
         time = -1.0
     if time < 0:
         raise InvalidInputError(
-            f"{name}: seconds from 0 on, or None to wait for ever, not {_shown(value)}"
+            f"{name}: seconds from 0 on, or None to wait for ever, not {shown(value)}"
         )
     return min(time, _LONGEST)
 
@@ -69,7 +69,7 @@ def flag(name: str, value: Any) -> bool:
     """True or False, of Python or numpy; no other value stands for them."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise InvalidInputError(f"{name}: True or False is needed, not {_shown(value)}")
+    raise InvalidInputError(f"{name}: True or False is needed, not {shown(value)}")
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
@@ -77,23 +77,24 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     if isinstance(value, str) and value in choices:
         return str(value)
     words = ", ".join(f'"{word}"' for word in choices)
-    raise InvalidInputError(f"{name}: one of {words} is needed, not {_shown(value)}")
+    raise InvalidInputError(f"{name}: one of {words} is needed, not {shown(value)}")
 
 
 def function(name: str, value: Any) -> Callable[..., object] | None:
     """Something that can be called, or None."""
     if value is None or callable(value):
         return value  # type: ignore[no-any-return]
-    raise InvalidInputError(f"{name}: a function or None is needed, not {_shown(value)}")
+    raise InvalidInputError(f"{name}: a function or None is needed, not {shown(value)}")
 
 
 def file_path(name: str, value: Any) -> str:
     """The path of a file, which need not exist: str, bytes or os.PathLike."""
     try:
         path = os.fsdecode(value)
-    except TypeError:
+        os.fsencode(path)  # may fail on a surrogate that stands for no byte
+    except (TypeError, UnicodeError):
         raise InvalidInputError(
-            f"{name}: the path of a file is needed, not {_shown(value)}"
+            f"{name}: the path of a file is needed, not {shown(value)}"
         ) from None
     if path == ":memory:":
         raise InvalidInputError(
@@ -101,7 +102,7 @@ def file_path(name: str, value: Any) -> str:
             'tempfile.TemporaryDirectory() (a file of that very name is "./:memory:")'
         )
     if not path or "\0" in path:
-        raise InvalidInputError(f"{name}: the path of a file is needed, not {_shown(value)}")
+        raise InvalidInputError(f"{name}: the path of a file is needed, not {shown(value)}")
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if path.endswith(separators) or os.path.isdir(path):
         example = os.path.join(path, "notes.mvdb")
@@ -109,9 +110,3 @@ def file_path(name: str, value: Any) -> str:
             f"{name}: {path} is a directory, a database is one file; name one, such as {example}"
         )
     return path
-
-
-def _shown(value: Any) -> str:
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else text[:100] + "..."

@@ -76,7 +76,8 @@ def open(
             memory are the system's and not counted.
 
     Raises:
-        FileNotFoundError: no such file, and create is False or readonly True.
+        PathNotFoundError: no such file, and create is False or readonly True; no such folder.
+        PathError: the system refuses the path otherwise.
         DimensionMismatch: the file has another `dim`.
         FormatError: not an mvdb file, a directory, or made by a newer mvdb or an unlike machine.
         CorruptionError: damaged.

@@ -9,7 +9,7 @@ from typing import Any
 
 from mvdb import core
 from mvdb.arguments import whole_number
-from mvdb.errors import CorruptionError, EncoderMismatchError, InvalidInputError
+from mvdb.errors import CorruptionError, EncoderMismatchError, InvalidInputError, shown
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -41,7 +41,21 @@ def identity(encoder: Any) -> EncoderIdentity:
         )
     dim = whole_number("encoder.dim", encoder.dim, 1, core.MAX_DIM)
     pooling = getattr(encoder, "pooling", None)
-    return EncoderIdentity(str(encoder.name), dim, None if pooling is None else str(pooling))
+    return EncoderIdentity(
+        _text("encoder.name", encoder.name),
+        dim,
+        None if pooling is None else _text("encoder.pooling", pooling),
+    )
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{what}: a str is needed, not {shown(value)}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{what}: {shown(value)} is not valid Unicode") from None
+    return str(value)
 
 
 def load(txn: ReadTransaction) -> EncoderIdentity | None:
@@ -117,7 +131,13 @@ class TextEncoder:
 
 
 def _one_each(matrices: Any, count: int, method: str) -> list[Any]:
-    result = list(matrices)
+    try:
+        result = list(matrices)
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(
+            f"encoder: {method} gave {type(matrices).__name__}, not a sequence of matrices "
+            f"({error})"
+        ) from error
     if len(result) != count:
         raise InvalidInputError(
             f"encoder: {method} gave {len(result)} matrices for {count} texts; one each is needed"

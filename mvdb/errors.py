@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 
+def shown(value: object) -> str:
+    """What was given, for a message: in one line of at most 100 characters."""
+    try:
+        text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    except (ValueError, RecursionError):  # too many digits for Python to write, or nested too deep
+        text = f"such {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
 class Error(Exception):
     """Base of every exception that mvdb raises on its own account."""
 
@@ -74,6 +84,10 @@ class WrongThreadError(Error, RuntimeError):
 
 class PathError(Error, OSError):
     """The system refuses what a path was to be used for; the message says why."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {**vars(self), "errno": self.errno, "filename": self.filename}
+        return type(self), self.args, state
 
 
 class PathNotFoundError(PathError, FileNotFoundError):

@@ -17,7 +17,7 @@ from mvdb import core
 from mvdb.catalogue import ids as id_keys
 from mvdb.catalogue import metadata as metadata_json
 from mvdb.catalogue.ids import Id
-from mvdb.errors import DimensionMismatch, InvalidInputError
+from mvdb.errors import DimensionMismatch, InvalidInputError, shown
 
 BATCH_TOKENS = 32_768
 MAX_QUERY_TOKENS = 4096
@@ -39,7 +39,7 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
             array = np.from_dlpack(value)
         else:
             array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError, BufferError) as error:
+    except (ValueError, TypeError, RuntimeError, BufferError, AttributeError) as error:
         raise InvalidInputError(f"{what}: not an array of numbers ({error})") from None
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
@@ -240,7 +240,10 @@ def listed(what: str, value: Any, each: str = "document") -> list[Any]:
         raise InvalidInputError(
             f"{what}: a sequence with one entry per {each} is needed, not {type(value).__name__}"
         )
-    return list(value)
+    try:
+        return list(value)
+    except OverflowError:  # a range of more than any memory holds
+        raise InvalidInputError(f"{what}: {shown(value)} has too many entries") from None
 
 
 def as_ids(value: Id | Sequence[Id]) -> tuple[list[Id], list[bytes], bool]:
@@ -296,9 +299,9 @@ def as_metadata(value: Any, count: int) -> list[bytes | None]:
             entry = dict(entry)
         try:
             metadata_json.validate_metadata(entry, f"metadata[{i}]")
+            encoded.append(metadata_json.dumps(entry))
         except (ValueError, TypeError) as error:
             raise InvalidInputError(str(error)) from None
-        encoded.append(metadata_json.dumps(entry))
     return encoded
 
 

@@ -8,13 +8,14 @@ kept as float16, in which form they wait for their segment in any case.
 from __future__ import annotations
 
 import pickle
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mvdb.storage.spool import Spool
 
 _MEMORY: Final = 16 << 20
 """Bytes kept in memory; more of them go to a temporary file."""
@@ -35,25 +36,25 @@ class Journal:
     """Changes in their order. Used by one thread; not persistent."""
 
     def __init__(self, folder: str) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_MEMORY, dir=folder)  # noqa: SIM115
+        self._kept = Spool(folder, _MEMORY)
+        self._count = 0
 
     def add(self, change: Change) -> None:
         """Keeps a change."""
-        self._file.seek(0, 2)
         kept = tuple(_narrow(argument) for argument in change.arguments)
-        pickle.dump(Change(change.function, kept), self._file, pickle.HIGHEST_PROTOCOL)
+        pickle.dump(Change(change.function, kept), self._kept, pickle.HIGHEST_PROTOCOL)
+        self._count += 1
 
     def changes(self) -> Iterator[Change]:
         """All changes from the first one on."""
-        end = self._file.seek(0, 2)
-        self._file.seek(0)
-        while self._file.tell() < end:
-            change = pickle.load(self._file)  # written above, by this process
+        self._kept.rewind()
+        for _ in range(self._count):
+            change = pickle.load(self._kept)  # written above, by this process
             yield Change(change.function, tuple(_widen(one) for one in change.arguments))
 
     def close(self) -> None:
         """Gives the temporary file back."""
-        self._file.close()
+        self._kept.close()
 
 
 @dataclass(frozen=True)

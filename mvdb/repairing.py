@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mvdb import encoding, settings
 from mvdb.arguments import file_path
+from mvdb.errors import PathExistsError
 from mvdb.index.salvaging import Salvager, Tally, as_transaction, copy_meta
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.storage.salvage import SalvagedFile
@@ -33,14 +34,14 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
     Works without the page structure of the damaged file. `src` must not be open for writing.
 
     Raises:
-        FileNotFoundError: no file `src`.
-        FileExistsError: there is a file `dst`.
+        PathNotFoundError, PathError: no file `src`, or one that the system refuses to read.
+        PathExistsError: there is a file `dst`.
         FormatError: `src` is not an mvdb file, or no manifest of it is left.
         CorruptionError: the settings of `src` are damaged.
     """
     source, target = file_path("src", src), file_path("dst", dst)
     if os.path.exists(target):
-        raise FileExistsError(f"{target}: exists already; repair writes a new file")
+        raise PathExistsError(f"{target}: exists already; repair writes a new file")
     with SalvagedFile(source) as file:
         tally = _copy(file, target)
     return Repair(tally.recovered, tally.lost, tally.texts_lost)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mvdb import core
 from mvdb.arguments import whole_number
-from mvdb.errors import CorruptionError, InvalidInputError
+from mvdb.errors import CorruptionError, InvalidInputError, shown
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -45,7 +45,7 @@ def check_bits(bits: Any) -> int:
     """Bits per dimension; InvalidInputError when they cannot be."""
     if isinstance(bits, (int, np.integer)) and not isinstance(bits, bool) and bits in BITS:
         return int(bits)
-    raise InvalidInputError(f"bits: one of {', '.join(map(str, BITS))}, not {bits!r}")
+    raise InvalidInputError(f"bits: one of {', '.join(map(str, BITS))}, not {shown(bits)}")
 
 
 def store(txn: WriteTransaction, settings: Settings) -> None:

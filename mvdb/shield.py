@@ -19,9 +19,12 @@ import os
 import threading
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
+
+from mvdb.errors import Error
 
 T = TypeVar("T")
 
@@ -75,7 +78,13 @@ class _Shield:
 
     def begin(self) -> None:
         if self.thread is None:
-            threading.Thread(target=self._serve, name="mvdb-shield", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, name="mvdb-shield", daemon=True).start()
+            except RuntimeError as error:
+                raise Error(
+                    f"the system gives mvdb no thread ({error}); raise the limit of processes or "
+                    "of memory"
+                ) from error
 
     def _serve(self) -> None:
         with self._electing:
@@ -100,8 +109,9 @@ _shield = _Shield()
 def run(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
     """The result of ``function``, run to its end even if the main thread is interrupted.
 
-    Raises what it raises; after an interruption what has interrupted, with the step done as a whole
-    or not at all. ``undo`` is then called with a result that nobody gets."""
+    Raises what it raises, and `Error` when the system has no thread for it; after an interruption
+    what has interrupted, with the step done as a whole or not at all. ``undo`` is then called with
+    a result that nobody gets."""
     shield = _shield
     if not shield.is_needed():
         return function()
@@ -139,7 +149,8 @@ def post(function: Callable[[], object]) -> None:
         function()
         return
     _shield.steps.put(_Step(function))
-    _shield.begin()
+    with suppress(Error):  # no thread: the next step will bring one
+        _shield.begin()
 
 
 def check() -> None:

@@ -29,7 +29,7 @@ READABLE = {*INDEXED, "contents", "reading", "journal"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "shield": set(),
+    "shield": {"errors"},
     "core": {*BASE, "_core"},
     "storage": BASE,
     "catalogue": BASE,
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": STORED,
     "arrow": STORED,
     "querypool": STORED,
-    "journal": BASE,
+    "journal": {*BASE, "storage"},
     "workers": BASE,
     "scheduler": {"workers"},
     "index": {*STORED, "types", "settings", "workers"},

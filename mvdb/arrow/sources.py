@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from mvdb.arrow.columns import COLUMNS
 from mvdb.arrow.library import pyarrow
-from mvdb.errors import InvalidInputError
+from mvdb.errors import InvalidInputError, shown
+from mvdb.storage.failures import translate, translating
 
 BATCH_BYTES = 64 << 20
 """Batches read from files have about this size."""
@@ -97,17 +99,18 @@ class ArrowFile:
     SUFFIXES = (".parquet", ".arrow", ".feather")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raises InvalidInputError for another suffix or a directory, and FileNotFoundError."""
+        """Raises InvalidInputError for another suffix or what is no regular file, and PathError."""
         self.path = Path(path)
-        if self.path.is_dir():
+        _refuse_unencodable(self.path)
+        if os.path.isdir(self.path):
             raise InvalidInputError(f"{self.path}: a directory; give pyarrow.dataset.dataset(path)")
         if self.path.suffix.lower() not in self.SUFFIXES:
             raise InvalidInputError(
                 f"{self.path}: a file {', '.join(self.SUFFIXES)} is needed, not "
                 f"{self.path.suffix or 'one without a suffix'}"
             )
-        with self.path.open("rb") as file:
-            self._magic = file.read(len(_IPC_MAGIC))
+        with translating("reading", str(self.path)):
+            self._magic = _first_bytes(self.path)
         self._is_parquet = self.path.suffix.lower() == ".parquet"
 
     def count(self) -> int | None:
@@ -125,7 +128,8 @@ class ArrowFile:
 
         Raises InvalidInputError for a file that is not what its suffix says."""
         with self._named():
-            yield from _slices(self._parquet(rows) if self._is_parquet else self._ipc(), rows)
+            source = self._parquet(rows) if self._is_parquet else self._ipc()
+            yield from _slices(map(_validated, source), rows)
 
     def _parquet(self, rows: int) -> Iterator[Any]:
         # Without pre_buffer and with a buffer columns are read as they are needed; otherwise a
@@ -155,10 +159,37 @@ class ArrowFile:
         arrow = pyarrow()
         try:
             yield
-        except (arrow.ArrowException, OSError) as error:
+        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # the system's, not a fault of the content
+                # The system's, not a fault of the content.
+                raise translate(error, "reading", str(self.path)) from error
             raise InvalidInputError(f"{self.path}: not readable ({_one_line(error)})") from error
+
+
+def _validated(batch: Any) -> Any:
+    """pyarrow believes offsets and texts of a file unless it is asked to look."""
+    batch.validate(full=True)
+    return batch
+
+
+def _refuse_unencodable(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"batches: {shown(str(path))}: pyarrow takes names in UTF-8 alone; rename the file"
+        ) from None
+
+
+def _first_bytes(path: Path) -> bytes:
+    # O_NONBLOCK: opening a FIFO must not hang.
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInputError(f"{path}: not a regular file, and read more than once")
+        return file.read(len(_IPC_MAGIC))
 
 
 def _one_line(error: BaseException) -> str:

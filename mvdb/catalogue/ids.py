@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
-from mvdb.errors import CorruptionError, InvalidInputError
+from mvdb.errors import CorruptionError, InvalidInputError, shown
 
 Id = str | int
 
@@ -32,9 +32,9 @@ def encode(value: Id) -> bytes:
         number = operator.index(value)
     except TypeError:
         kind = type(value).__name__
-        raise InvalidInputError(f"an id is a str or an int, not {kind} ({value!r})") from None
+        raise InvalidInputError(f"an id is a str or an int, not {kind} ({shown(value)})") from None
     if not -_BIAS <= number < _BIAS:
-        raise InvalidInputError(f"id {number} does not fit a signed 64-bit integer")
+        raise InvalidInputError(f"id {shown(number)} does not fit a signed 64-bit integer")
     return bytes((_INTEGER,)) + (number + _BIAS).to_bytes(8, "big")
 
 
@@ -72,7 +72,12 @@ def decode(key: bytes | memoryview) -> Id:
 
 def as_list(value: Id | Sequence[Id]) -> list[Id]:
     """One id or a sequence of ids, as a list."""
-    return [value] if is_single(value) else list(value)  # type: ignore[list-item, arg-type]
+    if is_single(value):
+        return [value]  # type: ignore[list-item]
+    try:
+        return list(value)  # type: ignore[arg-type]
+    except OverflowError:  # a range of more than any memory holds
+        raise InvalidInputError(f"ids: {shown(value)} has too many entries for one call") from None
 
 
 def is_single(value: object) -> bool:

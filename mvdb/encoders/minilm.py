@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from mvdb import PathNotFoundError
 from mvdb.encoders import DEFAULT_NAME
 
 # Tokens (padding included) per batch. On one thread 32,768 take 1.4 times as long.
@@ -71,7 +72,7 @@ class MiniLMEncoder:
     (``torch.set_num_threads``).
 
     Raises:
-        FileNotFoundError: ``model_path`` lacks one of the model's files.
+        mvdb.PathNotFoundError: ``model_path`` lacks one of the model's files.
         ValueError: ``projection`` does not have 384 rows, or ``window`` is out of range.
     """
 
@@ -250,7 +251,7 @@ def _load_model(folder: Path) -> Any:
 
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"no {name} in the model's folder {folder}")
+            raise PathNotFoundError(f"no {name} in the model's folder {folder}")
     config = BertConfig.from_json_file(str(folder / "config.json"))
     model: Any = BertModel(config, add_pooling_layer=False)
     weights = load_file(str(folder / "model.safetensors"))

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
+from mvdb import PathError
+
 
 class SentenceEncoder:
     """A ``MultiVectorEncoder`` as an :class:`mvdb.encoders.Encoder`.
@@ -31,7 +33,7 @@ class SentenceEncoder:
         options: keyword arguments of ``MultiVectorEncoder``: ``device``, ``local_files_only``, ...
 
     Raises:
-        OSError: there is no such model.
+        mvdb.PathError: there is no such model.
         ValueError: the model does not tell its dimension, or a ``MultiVectorEncoder`` came without
             ``name``.
     """
@@ -46,7 +48,7 @@ class SentenceEncoder:
         **options: Any,
     ) -> None:
         if isinstance(model, (str, os.PathLike)):
-            self._model = MultiVectorEncoder(os.fspath(model), **options)
+            self._model = _load(os.fspath(model), options)
             self.name = name or _name_of(os.fspath(model))
         elif name is not None:
             self._model = model
@@ -90,6 +92,14 @@ class SentenceEncoder:
 
     def _arrays(self, encoded: Any) -> list[NDArray[np.float32]]:
         return [np.asarray(array, dtype=np.float32).reshape(-1, self.dim) for array in encoded]
+
+
+def _load(model: str, options: dict[str, Any]) -> MultiVectorEncoder:
+    try:
+        return MultiVectorEncoder(model, **options)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise PathError(f"{model}: no model that can be loaded ({reason})") from error
 
 
 def _as_list(texts: Sequence[str]) -> list[str]:

@@ -10,13 +10,13 @@ from mvdb import core
 from mvdb.index import order
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.segment_writer import (
+    SPOOL_MEMORY,
     EncodedDocument,
     Listing,
     Sealed,
     SegmentWriter,
-    contents,
-    temporary,
 )
+from mvdb.storage.spool import Spool
 
 
 class OrderedWriter:
@@ -26,7 +26,7 @@ class OrderedWriter:
     def __init__(self, segment: int, generation: int, listing: Listing) -> None:
         self._writer = SegmentWriter(segment, generation, listing)
         self._codec = listing.codec
-        self._waiting = temporary(listing.folder)
+        self._waiting = Spool(listing.folder, SPOOL_MEMORY)
         self._starts = [0]
 
     @property
@@ -54,7 +54,7 @@ class OrderedWriter:
         """Makes the parts that are left, a step at a time. At least one document was added."""
         starts = np.array(self._starts, np.uint32)
         chunks = np.array([0, len(starts) - 1], np.uint32)
-        records = contents(self._waiting)
+        records = self._waiting.contents()
         codec = self._codec
         view = core.SegmentView(codec, codec.code_bytes, codec.dim, starts, chunks, [], [records])
         rows = order.by_likeness(view.document_points(), codec.dim)

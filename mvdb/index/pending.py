@@ -5,7 +5,6 @@ transaction may be larger than memory, and so that the first one can be trained 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
+from mvdb.storage.spool import Spool
 
 BATCH_TOKENS = 16_384
 
@@ -42,7 +42,7 @@ class Pending:
     def __init__(self, folder: str, dim: int, memory: int) -> None:
         """The vectors are kept in memory up to `memory` bytes."""
         self._dim = dim
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory, dir=folder)  # noqa: SIM115
+        self._waiting = Spool(folder, memory)
         self._documents: list[PendingDocument] = []
         self._dropped: set[int] = set()
         self.n_tokens = 0
@@ -55,8 +55,7 @@ class Pending:
 
     def append(self, documents: list[PendingDocument], vectors: core.Floats) -> None:
         """Adds documents whose unit vectors (sum of n_tokens, dim) are given."""
-        self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(vectors, "<f2").data)
+        self._waiting.write(np.ascontiguousarray(vectors, "<f2").data)
         self._documents += documents
         self.n_tokens += len(vectors)
         self.stored_bytes += sum(len(d.text or b"") + len(d.metadata or b"") for d in documents)
@@ -70,7 +69,7 @@ class Pending:
 
     def batches(self) -> Iterator[Batch]:
         """The documents in order, without the dropped ones. One iteration at a time."""
-        self._file.seek(0)
+        self._waiting.rewind()
         group: list[PendingDocument] = []
         size = 0
         for document in self._documents:
@@ -83,7 +82,7 @@ class Pending:
             yield self._batch(group, size)
 
     def _batch(self, group: list[PendingDocument], size: int) -> Batch:
-        raw = self._file.read(size * self._dim * 2)
+        raw = self._waiting.read(size * self._dim * 2)
         vectors = np.frombuffer(raw, "<f2").reshape(size, self._dim)
         if not self._dropped:
             return Batch(group, vectors)
@@ -95,4 +94,4 @@ class Pending:
 
     def close(self) -> None:
         """Gives the temporary file back."""
-        self._file.close()
+        self._waiting.close()

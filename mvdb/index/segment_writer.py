@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
-import tempfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 
@@ -24,6 +21,7 @@ from mvdb.index.layout import (
 )
 from mvdb.index.manifest import SegmentInfo
 from mvdb.storage import envelope
+from mvdb.storage.spool import Spool
 
 Bytes = bytes | memoryview
 Sealed = tuple[bytes, bytes]
@@ -31,21 +29,6 @@ Sealed = tuple[bytes, bytes]
 
 SPOOL_MEMORY = 32 << 20
 """What waits for the end of a segment does so in memory up to this, then in a file."""
-
-
-def temporary(folder: str) -> IO[bytes]:
-    """A file without a name, in memory while it is small."""
-    return tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY, dir=folder)
-
-
-def contents(file: IO[bytes]) -> memoryview:
-    """What has been written to a temporary file; mapped where it is a real one. It must not be
-    written or closed while the view is in use."""
-    file.seek(0)
-    if getattr(file, "_rolled", True):
-        file.flush()
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return memoryview(file.read())
 
 
 @dataclass(frozen=True)
@@ -98,7 +81,7 @@ class SegmentWriter:
         self._block_rows: list[int] = [0]
         self._block: list[documents.Stored] = []
         self._block_bytes = 0
-        self._all_codes = None if listing is None else temporary(listing.folder)
+        self._all_codes = None if listing is None else Spool(listing.folder, SPOOL_MEMORY)
 
     @property
     def listed(self) -> bool:
@@ -188,7 +171,7 @@ class SegmentWriter:
         """Makes the lists, a step for each extent."""
         assert self._all_codes is not None
         assert self._listing is not None
-        codes = np.frombuffer(contents(self._all_codes), np.uint8)
+        codes = np.frombuffer(self._all_codes.contents(), np.uint8)
         starts = np.array(self._starts, np.uint32)
         codec = self._listing.codec
         builder = lists.Builder(

@@ -15,6 +15,7 @@ for writing who is not alone and finds its lock file unused.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import Final
 
@@ -48,6 +49,10 @@ class Claim:
         lock = os.open(path, flags, 0o666)
         try:
             self._status = os.fstat(lock)
+            if not stat.S_ISREG(self._status.st_mode):
+                raise LockFileError(
+                    f"{path}: not a regular file; it cannot be a lock file. Remove it"
+                )
             _refuse_same_number(lock, name)
         finally:
             os.close(lock)

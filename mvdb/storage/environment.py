@@ -21,6 +21,7 @@ from mvdb.errors import (
     CorruptionError,
     PathDeniedError,
     PathError,
+    PathIsFolderError,
     PathNotFoundError,
     ReadOnlyError,
 )
@@ -64,15 +65,15 @@ class Environment:
         in, for a file that was not closed cleanly by this library; what it raises, `open` raises.
         ``map_size`` (bytes) is a lower bound of the reserved address space.
 
-        Raises `FileNotFoundError` (also for a missing folder), `IsADirectoryError`,
-        `PermissionError`, `FormatError`, `CorruptionError`, `BusyError` (see `registry.acquire`),
-        `StorageFullError`, `ValueError` for bad options.
+        Raises `PathNotFoundError` (also for a missing folder) and other kinds of `PathError`,
+        `FormatError`, `CorruptionError`, `BusyError` (see `registry.acquire`), `StorageFullError`,
+        `ValueError` for bad options.
         """
         if durability not in ("full", "relaxed"):
             raise ValueError(f"durability must be 'full' or 'relaxed', not {durability!r}")
         if map_size is not None and map_size <= 0:
             raise ValueError(f"map_size must be positive, not {map_size}")
-        real = os.path.realpath(os.fsdecode(path))
+        real = _real(path)
         mode = Mode(readonly=readonly, lock=not readonly, relaxed=durability == "relaxed")
         new = _create if create and not readonly else _refuse_missing
         with translating("opening", real):
@@ -173,7 +174,9 @@ class Environment:
 
     def size(self) -> int:
         """Bytes on disk. Without counting holes, where the system says."""
-        status = os.stat(self.path)
+        shared = self._open()
+        with translating("looking at the file", shared.path):
+            status = os.fstat(shared.descriptor)
         blocks: int | None = getattr(status, "st_blocks", None)
         return status.st_size if blocks is None else min(status.st_size, blocks * 512)
 
@@ -181,17 +184,8 @@ class Environment:
         """What is wrong with the page structure of the latest state, one sentence each. Readers and
         a writer may go on; nothing is written."""
         shared = self._open()
-        while True:
-            with shared.begin_read() as transaction:
-                page_size, _ = shared.pages()
-                head = structure.state_head(shared.descriptor, page_size, transaction.id)
-                if head is None:
-                    continue  # two commits have come between
-                size = os.fstat(shared.descriptor).st_size
-                try:
-                    return structure.walk(shared.descriptor, shared.path, size, head).problems
-                except CorruptionError as error:
-                    return [str(error)]
+        with translating("verifying", shared.path):
+            return _page_problems(shared)
 
     def sync(self) -> None:
         """Make every commit durable: only durability "relaxed" needs it. Raises
@@ -206,10 +200,11 @@ class Environment:
         """Write a consistent copy of the latest commit to ``path``, readers and a writer going on.
 
         The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
-        pages out. Raises `FileExistsError` unless ``replace``, `StorageFullError`, `OSError`.
+        pages out. Raises `PathExistsError` unless ``replace``, `StorageFullError`, `PathError`.
         """
-        shared, real = self._open(), os.path.realpath(os.fsdecode(path))
+        shared, real = self._open(), _real(path)
         with translating("copying to", real):
+            _refuse_long_name(real)
             shield.run(lambda: replacement.copy(shared, real, compact, replace))
 
     def compact(self, timeout: float | None = None) -> None:
@@ -230,7 +225,7 @@ class Environment:
         `BusyError`, and changes nothing, while another process has the database open, or
         transactions of this one stay open.
         """
-        shared, real = self._writable(), os.path.realpath(os.fsdecode(path))
+        shared, real = self._writable(), _real(path)
         with translating("replacing", shared.path):
             shield.run(lambda: replacement.replace(shared, real, timeout))
 
@@ -244,6 +239,13 @@ class Environment:
         if self._shared is None:
             raise ClosedError("the database is closed")
         return self._shared
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    """The path made absolute and free of links."""
+    given = os.fsdecode(path)
+    with translating("looking for the present folder", given):  # which may have been deleted
+        return os.path.realpath(given)
 
 
 def _acquire(
@@ -269,6 +271,10 @@ def _create(path: str, initialise: Callable[[WriteTransaction], None] | None) ->
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise PathNotFoundError(f"{folder}: no such folder to create a database in")
+    if os.path.isdir(lock_path(path)):
+        raise PathIsFolderError(
+            f"{lock_path(path)}: a folder, where the lock file belongs; move it"
+        )
     create_file(path, initialise)
 
 
@@ -301,6 +307,20 @@ def _refuse_unwritable(path: str, readonly: bool) -> None:
         )
     if not os.access(path, os.W_OK):
         raise PathDeniedError(f"{path}: the file is read-only; open it with readonly=True")
+
+
+def _page_problems(shared: SharedEnvironment) -> list[str]:
+    while True:
+        with shared.begin_read() as transaction:
+            page_size, _ = shared.pages()
+            head = structure.state_head(shared.descriptor, page_size, transaction.id)
+            if head is None:
+                continue  # two commits have come between
+            size = os.fstat(shared.descriptor).st_size
+            try:
+                return structure.walk(shared.descriptor, shared.path, size, head).problems
+            except CorruptionError as error:
+                return [str(error)]
 
 
 def _sync(shared: SharedEnvironment) -> None:

@@ -117,7 +117,8 @@ def lock_file_in_use(lock_path: str) -> bool:
     if sys.platform == "win32":
         return _lock_file_held_open(lock_path)
     try:
-        descriptor = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC)
+        # O_NONBLOCK: a FIFO of that name must not hang.
+        descriptor = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -36,7 +36,11 @@ def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     Raises `FormatError` for what is not such a file, or comes from an unlike machine or a newer
     LMDB; `CorruptionError` for a damaged or truncated one.
     """
-    size = _regular_file_size(descriptor, path)
+    size = regular_file_size(descriptor, path)
+    if size == 0:
+        raise FormatError(
+            f"{path}: the file is empty, not an mvdb file; remove it to create a database there"
+        )
     page_size = _read_page_size(descriptor, path, size)
     if not at_rest:
         return True
@@ -47,14 +51,12 @@ def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     return False
 
 
-def _regular_file_size(descriptor: int, path: str) -> int:
+def regular_file_size(descriptor: int, path: str) -> int:
+    """Bytes of the open file. Raises `FormatError` for a device, a FIFO or another one that is
+    none of bytes at rest."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise FormatError(f"{path}: not a regular file")
-    if status.st_size == 0:
-        raise FormatError(
-            f"{path}: the file is empty, not an mvdb file; remove it to create a database there"
-        )
     return status.st_size
 
 

@@ -17,6 +17,8 @@ from mvdb.storage.filelock import try_flock
 
 _SUFFIX = ".tmp"
 _MARK = ".mvdb-"
+_LONGEST_STEM = 200
+"""Bytes."""
 
 
 @contextlib.contextmanager
@@ -27,8 +29,7 @@ def temporary_beside(path: str) -> Iterator[tuple[str, int]]:
     `OSError` if the folder does not exist or may not be written.
     """
     folder, name = os.path.split(path)
-    # A long name is shortened so that the temporary one still fits the file system's limit.
-    temporary = os.path.join(folder, f".{name[:200]}{_MARK}{secrets.token_hex(4)}{_SUFFIX}")
+    temporary = os.path.join(folder, f".{_stem(name)}{_MARK}{secrets.token_hex(4)}{_SUFFIX}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -39,6 +40,13 @@ def temporary_beside(path: str) -> Iterator[tuple[str, int]]:
         os.close(descriptor)
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def _stem(name: str) -> str:
+    """The name, shortened so that the temporary one still fits the file system's limit of bytes."""
+    while len(os.fsencode(name)) > _LONGEST_STEM:
+        name = name[:-1]
+    return name
 
 
 def publish_new(temporary: str, path: str) -> bool:
@@ -87,7 +95,7 @@ def sync_folder(path: str) -> None:
 def remove_stale(path: str) -> None:
     """Remove temporary files for ``path`` whose makers were killed. Never fails."""
     folder, name = os.path.split(path)
-    pattern = os.path.join(glob.escape(folder), f".{glob.escape(name[:200])}{_MARK}*{_SUFFIX}")
+    pattern = os.path.join(glob.escape(folder), f".{glob.escape(_stem(name))}{_MARK}*{_SUFFIX}")
     for temporary in glob.glob(pattern):
         with contextlib.suppress(OSError):
             _remove_if_stale(temporary, path)

@@ -19,7 +19,10 @@ from types import TracebackType
 
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.storage import envelope
+from mvdb.storage.arrival import open_data_file
+from mvdb.storage.failures import translating
 from mvdb.storage.format import ENVELOPE_HEADER, MAX_KEY_BYTES, Kind
+from mvdb.storage.preflight import regular_file_size
 
 _PAGE = struct.Struct("=QHHHH")  # page number, padding, flags, lower, upper
 _NODE = struct.Struct("=HHHH")  # size low, size high, flags, key size
@@ -34,13 +37,12 @@ _PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
 class SalvagedFile:
     """A damaged file as a source of proved values: `get` serves like a transaction's.
 
-    A context manager; read-only. Raises `FormatError` when nothing of an mvdb file is found."""
+    A context manager; read-only. Raises `FormatError` when nothing of an mvdb file is found,
+    `PathError` when the system does not let it be read."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise FormatError(f"{path}: the file is empty; there is nothing to repair")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    def __init__(self, path: str) -> None:
+        with translating("repairing", path):
+            self._map = _mapped(path)
         self._data = memoryview(self._map)
         self._places: dict[tuple[int, bytes], list[tuple[int, int]]] = defaultdict(list)
         for kind, key, start, size in self._sweep(self._page_size()):
@@ -141,3 +143,13 @@ class SalvagedFile:
         if size < ENVELOPE_HEADER.size or start + size > len(self._data):
             return None
         return self._data[start + 1], key, start, size
+
+
+def _mapped(path: str) -> mmap.mmap:
+    descriptor = open_data_file(path)
+    try:
+        if regular_file_size(descriptor, path) == 0:
+            raise FormatError(f"{path}: the file is empty; there is nothing to repair")
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Bytes that wait for the end of a transaction or of a segment: in memory while they are few, then
+in a temporary file without a name.
+
+What the system refuses meanwhile (no room, no such folder, no descriptor left) is raised as an
+error of mvdb.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from contextlib import suppress
+
+from mvdb.storage.failures import translate
+from mvdb.storage.format import Buffer
+
+
+class Spool:
+    """A file that grows at its end and is read from its beginning. Used by one thread.
+
+    Has what `pickle` asks of a file. Raises `StorageFullError`, `PathError`."""
+
+    def __init__(self, folder: str, memory: int) -> None:
+        """Beyond ``memory`` bytes the content goes to a file in ``folder``."""
+        self._folder = folder
+        self._file = tempfile.SpooledTemporaryFile(max_size=memory, dir=folder)  # noqa: SIM115
+        self._is_at_end = True
+
+    def write(self, data: Buffer) -> int:
+        """Appends."""
+        try:
+            if not self._is_at_end:
+                self._file.seek(0, 2)
+                self._is_at_end = True
+            return self._file.write(data)
+        except OSError as error:
+            raise self._failed(error, "writing a temporary file") from error
+
+    def rewind(self) -> None:
+        """Has the next `read` begin at the beginning."""
+        self._is_at_end = False
+        try:
+            self._file.seek(0)
+        except OSError as error:
+            raise self._failed(error, "writing a temporary file") from error
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise self._failed(error, "reading a temporary file") from error
+
+    def readline(self) -> bytes:
+        """The next bytes to the end of a line."""
+        try:
+            return self._file.readline()
+        except OSError as error:
+            raise self._failed(error, "reading a temporary file") from error
+
+    def contents(self) -> memoryview:
+        """Everything; mapped where it is in a file. Nothing must be written, nor the spool closed,
+        while the view is in use."""
+        self.rewind()
+        if not getattr(self._file, "_rolled", True):
+            return memoryview(self.read())
+        try:
+            self._file.flush()
+            return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError as error:
+            raise self._failed(error, "mapping a temporary file") from error
+
+    def close(self) -> None:
+        """Gives the file back. Never fails: what could not be written is not wanted any more."""
+        with suppress(OSError):
+            self._file.close()
+
+    def _failed(self, error: OSError, doing: str) -> Exception:
+        return translate(error, doing, self._folder)

@@ -1,0 +1,225 @@
+"""Every public call of mvdb, found by looking, with arguments it takes; and how it may end.
+
+No exception but those of mvdb, TypeError and ValueError leaves a call, except what the caller's own
+objects raise, ImportError for a package that is not there, and MemoryError.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+import types
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import mvdb
+from mvdb.storage.failures import UnexpectedStorageError
+from tests.corrupt.specimens import DIM
+from tests.helpers import fill
+from tests.helpers import matrix as matrix_of
+
+PROMISED = (mvdb.Error, TypeError, ValueError, ImportError, MemoryError)
+
+HANDLES = (mvdb.Database, mvdb.Snapshot, mvdb.Transaction)
+VALUES = tuple(
+    one
+    for name in mvdb.__all__
+    if isinstance(one := getattr(mvdb, name), type) and not issubclass(one, (Exception, *HANDLES))
+)
+ERRORS = tuple(
+    one
+    for name in mvdb.__all__
+    if isinstance(one := getattr(mvdb, name), type) and issubclass(one, Exception)
+)
+FUNCTIONS = tuple(name for name in mvdb.__all__ if inspect.isfunction(getattr(mvdb, name)))
+
+
+def matrix(seed: int, tokens: int = 3) -> Any:
+    """Token vectors of the walk's dimensions."""
+    return matrix_of(seed, tokens, DIM)
+
+
+_QUERY = matrix(1)
+_LEAVING = {"kind": None, "error": None, "trace": None}
+_SEARCH: dict[str, Any] = {
+    "query": _QUERY,
+    "k": 2,
+    "filter": {"n": {"$lt": 9}},
+    "ids": [0, 1, 2],
+    "nprobe": 4,
+    "candidates": 100,
+    "exact": False,
+    "min_score": -100.0,
+}
+_WRITE: dict[str, Any] = {
+    "ids": ["new"],
+    "embeddings": [matrix(7)],
+    "texts": ["a text"],
+    "metadata": [{"n": 1}],
+}
+_READING: dict[str, dict[str, Any]] = {
+    "__bool__": {},
+    "__contains__": {"id": 1},
+    "__enter__": {},
+    "__exit__": _LEAVING,
+    "__len__": {},
+    "__reduce__": {},
+    "explain": {"query": _QUERY, "id": 1},
+    "get": {"ids": [1, 2, "none"]},
+    "ids": {},
+    "profile": _SEARCH,
+    "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
+    "search": _SEARCH,
+    "search_batch": {
+        **{name: value for name, value in _SEARCH.items() if name != "query"},
+        "queries": [_QUERY, _QUERY],
+        "threads": 2,
+    },
+    "vectors": {"ids": [1, 2]},
+}
+HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
+    mvdb.Database: {
+        **_READING,
+        "__repr__": {},
+        "backup": {"path": "copy.mvdb"},
+        "close": {},
+        "compact": {"path": "compacted.mvdb"},
+        "delete": {"ids": [1]},
+        "insert": _WRITE,
+        "insert_batches": {
+            "batches": [(["a", "b"], [matrix(1), matrix(2)])],
+            "commit_every": 1,
+            "progress": lambda progress: None,
+            "total": 2,
+        },
+        "optimize": {"progress": lambda step: None},
+        "path": {},
+        "readonly": {},
+        "snapshot": {},
+        "stats": {},
+        "transaction": {"timeout": 1.0},
+        "upsert": _WRITE,
+        "verify": {"deep": True},
+    },
+    mvdb.Snapshot: {**_READING, "close": {}},
+    mvdb.Transaction: {
+        **_READING,
+        "collects_for_training": {},
+        "commit": {},
+        "delete": {"ids": [1]},
+        "insert": _WRITE,
+        "rollback": {},
+        "upsert": _WRITE,
+    },
+}
+FUNCTION_CALLS: dict[str, dict[str, Any]] = {
+    "open": {
+        "path": "opened.mvdb",
+        "dim": DIM,
+        "bits": 4,
+        "readonly": False,
+        "create": True,
+        "encoder": None,
+        "durability": "relaxed",
+        "map_size": 1 << 24,
+        "allow_encoder_mismatch": False,
+        "prefetch": "hint",
+        "background": False,
+        "memory": 64 << 20,
+    },
+    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb"},
+}
+
+
+def public(kind: type) -> set[str]:
+    """What can be called of a class of mvdb, or read like an attribute and computes something."""
+    found = set()
+    for one in kind.__mro__:
+        if not one.__module__.startswith("mvdb"):
+            continue
+        for name, value in vars(one).items():
+            is_called = isinstance(value, (types.FunctionType, property))
+            is_special = name.startswith("__") and name not in ("__init__", "__new__")
+            if is_called and (is_special or not name.startswith("_")):
+                found.add(name)
+    return found
+
+
+def invoke(subject: Any, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Calls a method, or reads a property; of an iterator the first entries are asked for."""
+    if isinstance(inspect.getattr_static(type(subject), name), property):
+        return getattr(subject, name)
+    result = getattr(subject, name)(**arguments)
+    return list(islice(result, 100)) if isinstance(result, Iterator) else result
+
+
+def end(result: Any) -> None:
+    """Lets go of a handle that a call has given."""
+    if isinstance(result, mvdb.Transaction):
+        result.rollback()
+    elif isinstance(result, (mvdb.Database, mvdb.Snapshot)):
+        result.close()
+
+
+def is_promised(error: BaseException, own: tuple[type[BaseException], ...] = ()) -> bool:
+    """Whether the exception may leave a call. ``own``: what the caller's objects raise."""
+    if isinstance(error, own):
+        return True
+    # A path or a text that cannot be encoded is refused as such; liblmdb is used correctly.
+    slipped = (UnicodeError, UnexpectedStorageError)
+    return isinstance(error, PROMISED) and not isinstance(error, slipped)
+
+
+def new_database(path: Path) -> mvdb.Database:
+    """A database of some documents."""
+    db = mvdb.open(path, dim=DIM, durability="relaxed", background=False)
+    fill(db, 5)
+    return db
+
+
+def subject_of(db: mvdb.Database, kind: type) -> Any:
+    """A new handle of this kind; the database itself."""
+    if kind is mvdb.Transaction:
+        return db.transaction(timeout=5)
+    return db.snapshot() if kind is mvdb.Snapshot else db
+
+
+LAST = ("__exit__", "close", "commit", "rollback")
+"""They end their handle, so they come after all others."""
+
+
+def walk(db: mvdb.Database, *, own: tuple[type[BaseException], ...] = ()) -> Iterator[str]:
+    """Makes every call on a database, a snapshot and a transaction of it: what should not have left
+    them, a line each."""
+    for kind, table in HANDLE_CALLS.items():
+        for name in sorted(table, key=lambda name: (name in LAST, name)):
+            try:
+                subject = subject_of(db, kind)
+                try:
+                    end(invoke(subject, name, table[name]))
+                finally:
+                    if subject is not db:
+                        end(subject)
+            except BaseException as error:
+                if not is_promised(error, own):
+                    where = traceback.extract_tb(error.__traceback__)[-1]
+                    yield (
+                        f"{kind.__name__}.{name}: {type(error).__name__}: {str(error)[:200]} "
+                        f"({Path(where.filename).name}:{where.lineno})"
+                    )
+
+
+def walk_file(path: str | bytes | Path, **options: Any) -> Iterator[str]:
+    """Opens a file and makes every call on it."""
+    try:
+        db = mvdb.open(path, background=False, **options)  # type: ignore[arg-type]
+    except BaseException as error:
+        if not is_promised(error):
+            yield f"open: {type(error).__name__}: {str(error)[:200]}"
+        return
+    try:
+        yield from walk(db)
+    finally:
+        db.close()
