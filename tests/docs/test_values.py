@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import mvdb
-from mvdb import cli, core, database, inputs, maintenance, settings, streaming
+from mvdb import cli, core, inputs, maintenance, settings, streaming, workers
 from mvdb.arrow import sources
 from mvdb.catalogue import column_blobs, columns, documents, filters, ids, metadata
 from mvdb.cli.reading import cutting
@@ -147,7 +147,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "threads",
-        lambda: database.BUILD_THREADS,
+        lambda: workers.BUILD_THREADS,
         [r"training use up to {n} threads", r"and trains on those {n}\."],
     ),
     ("results", lambda: option("search", "k"), [r"number of results \(default {n}\)"]),
@@ -192,7 +192,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("depth of metadata", lambda: metadata.MAX_DEPTH, [r"of a document: at most {n} deep"]),
     ("values of metadata", lambda: metadata.MAX_VALUES, [r"deep, {n} values, integers"]),
     ("bits of an integer", lambda: metadata.MAX_INT_BITS, [r"integers of {n} bits"]),
-    ("a compressed block", lambda: documents.MAX_BLOCK_BYTES, [r"unpacked; at most {n}\."]),
+    ("a block of documents", lambda: documents.BLOCK_BYTES, [r"documents has at most {n}, or"]),
     # ---- training, segments, maintenance ----
     (
         "documents to train at",
@@ -332,8 +332,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("extent of lists", lambda: lists.EXTENT_BYTES, [r"[Aa]t most {n} bytes of blocks"]),
     ("chunk", lambda: layout.CHUNK_BYTES, [r"at most {n} bytes \(2\^20 - 4096\)"]),
     ("lists of a block", lambda: core.LISTS_BLOCK, [r"lists (?:in blocks )?of {n} consecutive"]),
-    ("block", lambda: documents.BLOCK_BYTES, [r"about {n} before compression"]),
-    ("largest block", lambda: documents.MAX_BLOCK_BYTES, [r"compression, at most {n}\."]),
+    (
+        "block",
+        lambda: documents.BLOCK_BYTES,
+        [r"consecutive documents, at most {n} before compression"],
+    ),
+    ("largest block", lambda: documents.MAX_BLOCK_BYTES, [r"a block to itself, of at most {n}\."]),
     ("columns", lambda: columns._VERSION, [r"`MVMC` \| \| 4 \| version u32, {n} \|"]),
     ("entry", lambda: column_blobs.ENTRY_SIZE, [r"\| {n} each \| entries \|"]),
     (
