@@ -77,7 +77,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Encoder:
     Raises:
         ImportError: a library of the extra ``text`` is not installed; the message says which and
             what to do.
-        mvdb.PathError: sentence_transformers finds no such model.
+        PathError: sentence_transformers finds no such model.
     """
     name = os.fspath(name_or_path)
     if name == DEFAULT_NAME:

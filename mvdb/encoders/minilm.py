@@ -72,7 +72,7 @@ class MiniLMEncoder:
     (``torch.set_num_threads``).
 
     Raises:
-        mvdb.PathNotFoundError: ``model_path`` lacks one of the model's files.
+        PathNotFoundError: ``model_path`` lacks one of the model's files.
         ValueError: ``projection`` does not have 384 rows, or ``window`` is out of range.
     """
 

@@ -33,7 +33,7 @@ class SentenceEncoder:
         options: keyword arguments of ``MultiVectorEncoder``: ``device``, ``local_files_only``, ...
 
     Raises:
-        mvdb.PathError: there is no such model.
+        PathError: there is no such model.
         ValueError: the model does not tell its dimension, or a ``MultiVectorEncoder`` came without
             ``name``.
     """
