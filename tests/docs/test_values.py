@@ -148,7 +148,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "threads",
         lambda: workers.BUILD_THREADS,
-        [r"training use up to {n} threads", r"and trains on those {n}\."],
+        [r"training use up to {n} threads", r"at most {n} threads build segments"],
     ),
     ("results", lambda: option("search", "k"), [r"number of results \(default {n}\)"]),
     (
