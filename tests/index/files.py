@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mvdb import core
 from mvdb.index import layout, manifest, unfinished
 from mvdb.index.layout import Part
 from mvdb.index.state import State
+from mvdb.index.writing import IndexWriter
+from mvdb.maintenance import Maintenance
 from mvdb.reading import Readable
 from mvdb.storage.environment import Environment, ReadTransaction
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
@@ -163,3 +166,20 @@ def load_query(vectors: Floats) -> core.Query:
     query = core.Query()
     query.load(np.ascontiguousarray(vectors, np.float32))
     return query
+
+
+@contextmanager
+def step(maintenance: Maintenance) -> Iterator[IndexWriter]:
+    """A step of maintenance whose work is a block of a test."""
+    txn = maintenance._begin()
+    try:
+        with txn:
+            writer = maintenance._new_writer(txn)
+            try:
+                yield writer
+                writer.store_manifest()
+                txn.commit()
+            finally:
+                writer.close()
+    finally:
+        maintenance._end_step()

@@ -27,6 +27,7 @@ from tests.index.files import (
     put,
     query_for,
     scores_of,
+    step,
     vectors_of,
 )
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
@@ -207,7 +208,7 @@ def test_codes_grow_from_two_bytes_to_three(
     with searchable(tmp_path / "a.mvdb", 8, small=small, growth=1e9) as db:
         fill(db, 150)
         for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
-            with db._maintenance._step() as writer:
+            with step(db._maintenance) as writer:
                 old = generations.load_spec(writer.txn, writer.generation)
                 larger = extended_to(old, count)
                 writer.extend(extending.Extension(writer.generation, larger, len(db)))
@@ -241,7 +242,7 @@ def train_anew(db: mvdb.Database, names: range) -> None:
     sample = training.draw([vectors], len(vectors), 3, DIM, 1 << 30)
     with ThreadPoolExecutor(1) as executor:
         spec = training.train(sample, db.bits, 3, executor)
-    with db._maintenance._step() as writer:
+    with step(db._maintenance) as writer:
         generation = writer.generation + 1
         generations.store(writer.txn, generation, spec, {})
         writer._manifest = replace(

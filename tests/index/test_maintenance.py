@@ -26,6 +26,7 @@ from tests.index.files import (
     put,
     query_for,
     scores_of,
+    step,
 )
 from tests.support.model import check_hits
 from tests.support.patience import PATIENCE
@@ -154,7 +155,7 @@ def test_work_that_another_process_has_begun_is_left_to_it(
     """After opening; a commit counts for more, and so does that it was not heard of for long."""
     segments = left_behind(path)
     monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.0)
-    with mvdb.open(path, background=False) as other, other._maintenance._step() as writer:
+    with mvdb.open(path, background=False) as other, step(other._maintenance) as writer:
         unfinished.add(writer.txn, 1 << 40)
     copy = path.with_name("b.mvdb")
     copy.write_bytes(path.read_bytes())
@@ -333,7 +334,7 @@ def test_many_writers_without_patience(path: Path) -> None:
 
 def waiting_step(db: mvdb.Database) -> Callable[[], None]:
     """A step that waits for the transaction that is open."""
-    join = in_thread(lambda: db._maintenance._step().__enter__().txn.abort())
+    join = in_thread(lambda: db._maintenance._step(lambda writer: None))
     wait_for(lambda: db._maintenance._in_step)
     return join
 

@@ -16,7 +16,17 @@ from mvdb.index import generations, invariants, layout, merging, unfinished
 from mvdb.index.manifest import SegmentInfo
 from mvdb.index.merge import Merge, SegmentGone
 from mvdb.storage import growth
-from tests.index.files import DIM, LISTED, check, fill, left_over, listed, open_state, put
+from tests.index.files import (
+    DIM,
+    LISTED,
+    check,
+    fill,
+    left_over,
+    listed,
+    open_state,
+    put,
+    step,
+)
 from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 
@@ -32,7 +42,7 @@ class ByHand:
         self._maintenance = db._maintenance
         if infos is None:
             infos = list(segments(db))
-        with self._maintenance._step() as writer:
+        with step(self._maintenance) as writer:
             self.segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
             unfinished.add(writer.txn, self.segment.segment)
         reading = self._maintenance._reading
@@ -44,12 +54,12 @@ class ByHand:
         parts = next(self._steps, None)
         if parts is None:
             return False
-        with self._maintenance._step() as writer:
+        with step(self._maintenance) as writer:
             writer.store(parts)
         return True
 
     def publish(self) -> bool:
-        with self._maintenance._step() as writer:
+        with step(self._maintenance) as writer:
             done = self._maintenance._publish(writer, self.merge)
         self.segment.close()
         return done
@@ -212,7 +222,7 @@ def test_a_merge_whose_entry_was_removed_stores_nothing_more(tmp_path: Path) -> 
             for number, parts in enumerate(original(self)):
                 yield parts
                 if number == 7:
-                    with other._maintenance._step() as writer:
+                    with step(other._maintenance) as writer:
                         unfinished.remove_all(writer.txn, 0.0)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -238,7 +248,7 @@ def test_a_merge_that_goes_on_is_not_taken_for_dead(
                 for parts in original(self):
                     now[0] += 400 if parts else 0
                     yield parts
-                    with other._maintenance._step() as writer:
+                    with step(other._maintenance) as writer:
                         unfinished.remove_all(writer.txn, 600.0)
 
             monkeypatch.setattr(Merge, "steps", steps)
@@ -263,7 +273,7 @@ def test_what_an_interrupted_merge_leaves_is_removed(tmp_path: Path) -> None:
         assert db.verify().ok, "unfinished segments are no orphans"
         check(db, versions)
         # What is young may be at work in another process.
-        with db._maintenance._step() as writer:
+        with step(db._maintenance) as writer:
             unfinished.remove_all(writer.txn, 600.0)
         assert left_over(db.path) == (begun, set())
         everything_merged(db)
@@ -277,11 +287,11 @@ def test_an_entry_from_the_future_is_removed(
     with lowered(**SMALL), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
         fill(db, 80)
         monkeypatch.setattr("mvdb.index.unfinished.time.time", lambda: 1e12)
-        with db._maintenance._step() as writer:
+        with step(db._maintenance) as writer:
             unfinished.add(writer.txn, 77)
         monkeypatch.undo()
         assert left_over(db.path)[0] == {77}
-        with db._maintenance._step() as writer:
+        with step(db._maintenance) as writer:
             unfinished.remove_all(writer.txn, 600.0)
         assert left_over(db.path)[0] == set()
 
@@ -291,7 +301,7 @@ def move_map(db: mvdb.Database) -> None:
     shared = db._environment._shared
     assert shared is not None
     with shared.gate.shut(own=0, seconds=5):
-        growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20))
+        growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20), 0)
 
 
 def moved_between_steps(path: str, large: str) -> None:
