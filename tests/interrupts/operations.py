@@ -8,8 +8,9 @@ the handle must work on.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,18 @@ READS: dict[str, Callable[[mvdb.Database], object]] = {
 WRITES = ("insert", "upsert", "delete", "transaction", "stream")
 MAINTAINS = ("optimize", "compact", "close", "reopen")
 OPERATIONS = (*WRITES, *MAINTAINS, *READS)
+
+
+@contextmanager
+def lost_interruptions() -> Iterator[None]:
+    """While a block runs: what is raised in finalisers is not told, since it may be an
+    interruption, and telling could be interrupted itself."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda unraisable: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def documents(
