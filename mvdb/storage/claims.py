@@ -43,7 +43,7 @@ class Claim:
         self._descriptor = descriptor
         self._path = path
         self._name = name
-        if HAVE_OFD and not os.path.exists(path) and self._is_claimed(_FIRST, 1 << _BITS):
+        if not os.path.exists(path) and are_there(descriptor):
             raise self._refusal()  # before an empty lock file is left behind
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         lock = os.open(path, flags, 0o666)
@@ -62,15 +62,12 @@ class Claim:
     def _make(self) -> None:
         place = _place(self._status)
         set_ofd(self._descriptor, fcntl.F_RDLCK, place)
-        after = place + 1
-        if self._is_claimed(_FIRST, place - _FIRST) or self._is_claimed(
-            after, _FIRST + (1 << _BITS) - after
+        below, above = place - _FIRST, _FIRST + (1 << _BITS) - place - 1
+        if is_ofd_locked(self._descriptor, _FIRST, below) or is_ofd_locked(
+            self._descriptor, place + 1, above
         ):
             self.drop()
             raise self._refusal()
-
-    def _is_claimed(self, first: int, size: int) -> bool:
-        return is_ofd_locked(self._descriptor, first, size)
 
     def _refusal(self) -> LockFileError:
         return LockFileError(

@@ -14,8 +14,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-import lmdb
-
 from mvdb import shield
 from mvdb.errors import LockFileError, PathChangedError
 from mvdb.storage.arrival import Arrival, arrive, lock_path, open_data_file, remove_lock_file
@@ -96,7 +94,10 @@ def _open_first(shared: SharedEnvironment, mode: Mode, check: Check | None) -> b
         if not arrival.trusted or os.fstat(shared.descriptor).st_nlink > 1:
             remove_stale(path)
     try:
-        _open_in_mode(shared, mode)
+        if mode.readonly:
+            shared.open_for_reading()
+        else:
+            shared.open(Mode(readonly=False, lock=True, relaxed=mode.relaxed))
     except PathChangedError:
         return False
     if check is not None and not arrival.trusted:
@@ -116,20 +117,6 @@ def _refuse_if_uncertain(path: str, arrival: Arrival) -> None:
         raise LockFileError(
             f"{path}: a process has the file open directly with LMDB, not with mvdb; end it first"
         )
-
-
-def _open_in_mode(shared: SharedEnvironment, mode: Mode) -> None:
-    lock = lock_path(shared.path)
-    if not mode.readonly:
-        shared.open(Mode(readonly=False, lock=True, relaxed=mode.relaxed))
-        return
-    if os.path.exists(lock) and os.access(lock, os.R_OK | os.W_OK):
-        try:
-            shared.open(Mode(readonly=True, lock=True, relaxed=False))
-            return
-        except (lmdb.LockError, lmdb.ReadonlyError, LockFileError, OSError):
-            pass  # there, but not to be used by us
-    shared.open(Mode(readonly=True, lock=False, relaxed=False))
 
 
 def share_presence(shared: SharedEnvironment) -> bool:

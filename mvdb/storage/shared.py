@@ -158,6 +158,19 @@ class SharedEnvironment:
         self.gate.hook(self._unregistered)
         self._mark = Mark.UNKNOWN
 
+    def open_for_reading(self) -> None:
+        """The same for reading: with the lock file, if there is one that can be used."""
+        if self._may_use_lock_file():
+            try:
+                self.open(Mode(readonly=True, lock=True, relaxed=False))
+                return
+            except (lmdb.LockError, lmdb.ReadonlyError, OSError):
+                pass  # there, but not to be used by us
+        self.open(Mode(readonly=True, lock=False, relaxed=False))
+
+    def _may_use_lock_file(self) -> bool:
+        return os.access(lock_path(self.path), os.R_OK | os.W_OK)
+
     def _open_for_writer(self) -> int:
         """The file of the lock between writers: see `filelock`."""
         if not HAVE_OFD:
@@ -449,10 +462,8 @@ class SharedEnvironment:
         if open_write is None or open_write.handle() is not None:
             return
         if open_write.thread is threading.current_thread():
-            self._open_write = None
             open_write.raw.abort()
-            self.writer.release()
-            self.leave(open_write.visit)
+            self.end_write(open_write.visit)
 
     def _rescue(self) -> None:
         """Ends a transaction whose thread has ended: the environment is opened again, since
@@ -526,8 +537,7 @@ class SharedEnvironment:
 
     def _join_lock_file(self) -> None:
         """A lock file has appeared, so a writer may be there: open again with the reader table."""
-        lock = lock_path(self.path)
-        if not os.path.exists(lock) or not os.access(lock, os.R_OK | os.W_OK):
+        if not self._may_use_lock_file():
             return
         now = time.monotonic()
         if now < self._next_join:
@@ -540,17 +550,9 @@ class SharedEnvironment:
         with self.lifecycle:
             if self._unregistered is None or self.finished:
                 return
-            with contextlib.suppress(BusyError):
-                self.reopen_for_reading(seconds=0.05)
-
-    def reopen_for_reading(self, *, seconds: float) -> None:
-        """Open again with the lock file, or without it if that cannot be used."""
-        with self.gate.shut(own=0, seconds=seconds):
-            self.close()
-            try:
-                self.open(Mode(readonly=True, lock=True, relaxed=False))
-            except (Error, lmdb.Error, OSError):
-                self.open(Mode(readonly=True, lock=False, relaxed=False))
+            with contextlib.suppress(BusyError), self.gate.shut(own=0, seconds=0.05):
+                self.close()
+                self.open_for_reading()
 
     # -- address space -------------------------------------------------------------------------
 
