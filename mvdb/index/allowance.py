@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mvdb.errors import CorruptionError
 
-SLACK = 1 << 22
+SLACK = 1 << 21
 """Values that any call may make."""
 RATIO = 8
 """The same for each byte of the file that the documents take, vectors and ids included."""

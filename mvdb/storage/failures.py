@@ -40,6 +40,9 @@ FULL_CODES: Final = frozenset(
 )
 """errno values that mean: no room, and nothing is broken."""
 
+_LIMITS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
+"""errno values that mean: the process or the system has no more descriptors, memory or threads."""
+
 _CORRUPT: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 _FORMAT: Final = (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError)
 
@@ -126,6 +129,8 @@ def translate(error: BaseException, doing: str, path: str, written: str | None =
         )
     if isinstance(error, OSError):
         return _path_error(error, where)
+    if code_of(error) in _LIMITS:
+        return _path_error(OSError(code_of(error), os.strerror(code_of(error))), where)
     if "closed" in str(error):
         return ClosedError(f"{where}: already closed")
     return UnexpectedStorageError(f"{where}: {error}")

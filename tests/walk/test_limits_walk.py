@@ -49,17 +49,29 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def _open_files() -> int:
-    return max(map(int, os.listdir("/proc/self/fd")))
+@contextlib.contextmanager
+def descriptors(left: int) -> Iterator[None]:
+    """``left`` more descriptors can be opened, wherever those in use left gaps."""
+    last = max(map(int, os.listdir("/proc/self/fd")))
+    filled = []
+    while (gap := os.dup(0)) < last:
+        filled.append(gap)
+    os.close(gap)
+    try:
+        with limited(resource.RLIMIT_NOFILE, max(gap, last + 1) + left):
+            yield
+    finally:
+        for gap in filled:
+            os.close(gap)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("left", range(8))
+@pytest.mark.parametrize("left", range(12))
 def test_without_descriptors(path: Path, left: int) -> None:
     def work() -> list[str]:
         wrong = []
         list(calls.walk_file(path))  # imports what is imported late
-        with limited(resource.RLIMIT_NOFILE, _open_files() + left):
+        with descriptors(left):
             wrong += calls.walk_file(path)
             wrong += calls.walk_file(path, readonly=True)
             wrong += calls.walk_file("new.mvdb", dim=DIM)
@@ -67,7 +79,7 @@ def test_without_descriptors(path: Path, left: int) -> None:
                 mvdb.repair(path, "repaired.mvdb")
             except BaseException as error:
                 wrong += [] if calls.is_promised(error) else [repr(error)]
-        with mvdb.open(path) as db, limited(resource.RLIMIT_NOFILE, _open_files() + left):
+        with mvdb.open(path) as db, descriptors(left):
             wrong += calls.walk(db)
         return wrong
 
