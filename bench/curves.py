@@ -98,9 +98,9 @@ def profile_early(path: str, base: str, n_queries: int, share: float) -> Row:
     """Means of profiles with records asked for after a share of the probes. Runs in its own
     process."""
     import mvdb
-    from mvdb.index import gathering
+    from mvdb.search import candidates
 
-    gathering.EARLY_SHARE = share
+    candidates.EARLY_SHARE = share
     profiles = []
     for query in sample_queries(base, n_queries).vectors:
         with mvdb.open(path, readonly=True) as db:

@@ -37,7 +37,8 @@ from bench.tables import Report, parser
 from bench.truth import K, all_scores, best_ten
 from bench.vectors import load_vectors
 from mvdb import core
-from mvdb.index import budget, training
+from mvdb.codebook import training
+from mvdb.write import memory_budget
 
 SEED = 1
 COLBERT_CASES = ("nanofiqa35", "lotte500")
@@ -66,7 +67,7 @@ def train(flat: core.Floats, n_centroids: int | None) -> core.CodecSpec:
     if n_centroids is not None:
         training.CENTROIDS_PER_ROOT = (n_centroids + 0.5) / math.sqrt(len(flat))
     try:
-        sample = training.draw([flat], len(flat), SEED, flat.shape[1], budget.DEFAULT)
+        sample = training.draw([flat], len(flat), SEED, flat.shape[1], memory_budget.DEFAULT)
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             return training.train(sample, 4, SEED, executor)
     finally:

@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Any
 
-from mvdb.catalogue.columns import Columns, build, evaluate
-from mvdb.catalogue.filters import parse
-from mvdb.catalogue.metadata import dumps, validate_metadata
+from mvdb.documents.metadata import dumps, validate_metadata
+from mvdb.filters.columns import Columns, build, evaluate
+from mvdb.filters.language import parse
 
 
 def collection(n_documents: int) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ CENTROIDS_PER_ROOT = (8, 12, 18, 24, 36)
 def build(path: str, collection: str, bits: int, per_root: float | None = None) -> dict[str, Any]:
     """Builds a database of a collection in one insert and compacts it. Runs in its own process."""
     import mvdb
-    from mvdb.index import training
+    from mvdb.codebook import training
 
     if per_root is not None:
         training.CENTROIDS_PER_ROOT = per_root

@@ -25,7 +25,7 @@ import mvdb
 from bench import device, pagecache
 from bench.children import call
 from bench.points import Points, parser
-from mvdb.index.layout import Part
+from mvdb.segment.layout import Part
 from mvdb.storage.environment import Environment
 
 DIM, TOKENS, BATCH = 128, 120, 2000

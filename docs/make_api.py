@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import mvdb  # noqa: E402
 import mvdb.encoders  # noqa: E402
-from mvdb.reading import Readable  # noqa: E402
+from mvdb.api.readable import Readable  # noqa: E402
 
 TARGET = HERE / "api.md"
 

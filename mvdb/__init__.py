@@ -9,7 +9,10 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from mvdb.database import Database, open
+from mvdb.api.database import Database
+from mvdb.api.open import open
+from mvdb.api.snapshot import Snapshot
+from mvdb.api.transaction import Transaction
 from mvdb.errors import (
     BusyError,
     ClosedError,
@@ -34,9 +37,7 @@ from mvdb.errors import (
     WriteFailedError,
     WrongThreadError,
 )
-from mvdb.repairing import Repair, repair
-from mvdb.snapshot import Snapshot
-from mvdb.transaction import Transaction
+from mvdb.repair.repair import Repair, repair
 from mvdb.types import Document, Explanation, Hit, InsertProgress, Profile, Report, Stats
 
 if TYPE_CHECKING:

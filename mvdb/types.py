@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvdb.catalogue.ids import Id
-
+Id = str | int
 Metadata = Mapping[str, Any]
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mvdb
-from mvdb.index import writing
+from mvdb.write import index_writer
 
 Id = str | int
 Floats = NDArray[np.float32]
@@ -62,7 +62,7 @@ def fill(db: mvdb.Database, count: int, first: int = 0, tokens: int = 3) -> None
 @contextmanager
 def trains_at(documents: int) -> Iterator[None]:
     """Within the block files train their centroids at so many documents."""
-    with mock.patch.object(writing, "TRAIN_DOCUMENTS", documents):
+    with mock.patch.object(index_writer, "TRAIN_DOCUMENTS", documents):
         yield
 
 

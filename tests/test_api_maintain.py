@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.index import generations, layout, manifest
-from mvdb.index.layout import Part
+from mvdb.codebook import codebook as codebooks
+from mvdb.segment import layout
+from mvdb.segment.layout import Part
+from mvdb.state import manifest
 from mvdb.storage.environment import Environment
 from tests.helpers import DIM, content, fill, matrix, trains_at
 
@@ -292,7 +294,7 @@ def test_a_repaired_file_without_documents_takes_new_ones(
             db.delete(range(40))
     if damage:
         key = (1).to_bytes(4, "big") + b"\x01" + bytes(4)
-        flip(path, stored_value(path, generations.TABLE, key))
+        flip(path, stored_value(path, codebooks.TABLE, key))
     outcome = mvdb.repair(path, tmp_path / "new.mvdb")
     assert (outcome.recovered, outcome.lost) == (0, 40 if damage else 0)
     with trains_at(30), mvdb.open(tmp_path / "new.mvdb") as new:

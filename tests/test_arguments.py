@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.reading import Readable
+from mvdb.api.readable import Readable
 from tests.helpers import DIM, fill, matrix
 
 NUMBERS: list[Any] = [True, 2.5, "3", -1, float("nan"), [1], np.float32(2), 2**80]

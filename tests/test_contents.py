@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb import contents
-from mvdb.catalogue import documents
+from mvdb.api import hit_contents
+from mvdb.documents import texts
 
 DIM, N = 8, 3000
 QUERY = np.random.default_rng(0).standard_normal((4, DIM))
@@ -45,13 +45,13 @@ def db(tmp_path: Path) -> Iterator[mvdb.Database]:
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Documents of each block that was unpacked."""
     found: list[int] = []
-    original = documents.unpack
+    original = texts.unpack
 
-    def unpack(block: memoryview, n_documents: int, where: str) -> list[documents.Stored]:
+    def unpack(block: memoryview, n_documents: int, where: str) -> list[texts.Stored]:
         found.append(n_documents)
         return original(block, n_documents, where)
 
-    monkeypatch.setattr(documents, "unpack", unpack)
+    monkeypatch.setattr(texts, "unpack", unpack)
     return found
 
 
@@ -147,7 +147,7 @@ def test_hits_of_a_transaction_that_was_rolled_back(db: mvdb.Database) -> None:
 
 
 def test_what_is_kept_is_bounded(db: mvdb.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "AHEAD_BYTES", 20_000)
+    monkeypatch.setattr(hit_contents, "AHEAD_BYTES", 20_000)
     hits = db.search(QUERY, N, exact=True)
     stored = hits[0]._fetch.func.__self__  # type: ignore[attr-defined]
     for hit in random.Random(3).sample(hits, N // 2):
@@ -161,15 +161,15 @@ def test_what_is_kept_is_bounded(db: mvdb.Database, monkeypatch: pytest.MonkeyPa
 def test_a_damaged_block_is_told_to_its_own_hits(
     db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = documents.unpack
+    original = texts.unpack
 
-    def unpack(block: memoryview, n_documents: int, where: str) -> list[documents.Stored]:
+    def unpack(block: memoryview, n_documents: int, where: str) -> list[texts.Stored]:
         found = original(block, n_documents, where)
         if any(text is not None and text.startswith(b"100 ") for text, _ in found):
             raise mvdb.CorruptionError(f"{where}: damaged")
         return found
 
-    monkeypatch.setattr(documents, "unpack", unpack)
+    monkeypatch.setattr(texts, "unpack", unpack)
     hits = db.search(QUERY, N, exact=True)
     damaged = 0
     for hit in hits:

@@ -174,7 +174,7 @@ def test_an_encoder_that_fails_rolls_back(db: mvdb.Database, path: Path) -> None
     def fail(texts: Any) -> Any:
         raise MemoryError
 
-    db._encoder.encoder.encode_documents = fail
+    db._engine.encoder.encoder.encode_documents = fail
     with pytest.raises(MemoryError):
         db.upsert("cat", texts="new words")
     assert content(path) == before

@@ -34,7 +34,7 @@ def vectors(names: range) -> list[Floats]:
 
 
 def mapped(db: mvdb.Database) -> int:
-    shared = db._environment._shared
+    shared = db._engine.environment._shared
     assert shared is not None
     return int(shared.environment.info()["map_size"])
 

@@ -1,15 +1,18 @@
-"""The house has layers, and arrows go down only: imports in Python, includes in C.
+"""The house has rooms, and arrows go down only.
 
-A new module needs a line in ``MAY_IMPORT``: that is where one decides how high it stands.
+The rooms and who may call whom: docs/architecture.md. A new room or module needs a line in
+``BELOW``: that is where one decides how high it stands. Imports for type checkers alone count like
+all others.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,84 +21,65 @@ import mvdb
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mvdb"
-CSRC = ROOT / "csrc"
-MAX_LINES = 600
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 50
+LONG_FILES = {"core.py"}
 
-BASE = {"errors", "shield"}
-STORED = {*BASE, "core", "storage", "catalogue"}
-CHECKED = {"arguments", "settings", "encoding", "inputs"}
-INDEXED = {*STORED, *CHECKED, "types", "querypool", "workers", "index"}
-READABLE = {*INDEXED, "contents", "reading", "journal"}
+GROUND = {"errors", "arguments", "threads", "core", "types", "limits"}
+STORED = {*GROUND, "storage", "documents", "filters", "codebook", "segment", "state"}
 
-MAY_IMPORT: dict[str, set[str]] = {
+BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "shield": {"errors"},
-    "core": {*BASE, "_core"},
-    "storage": BASE,
-    "catalogue": BASE,
-    "types": {"errors", "catalogue"},
-    "arguments": BASE,
-    "settings": {*STORED, "arguments"},
-    "encoding": {*STORED, "arguments"},
-    "inputs": STORED,
-    "arrow": STORED,
-    "querypool": STORED,
-    "journal": {*BASE, "storage"},
-    "workers": BASE,
-    "scheduler": {"workers"},
-    "index": {*STORED, "types", "settings", "workers"},
-    "options": {*STORED, *CHECKED, "index"},
-    "contents": INDEXED,
-    "reading": {*INDEXED, "contents"},
-    "snapshot": READABLE,
-    "transaction": READABLE,
-    "streaming": {*READABLE, "arrow", "transaction"},
-    "maintenance": {*BASE, "storage", "index", "scheduler", "workers"},
-    "database": {*READABLE, "options", "snapshot", "transaction", "streaming", "maintenance"},
-    "repairing": {*READABLE, "snapshot", "transaction", "database"},
-    "__init__": {"errors", "types", "snapshot", "transaction", "database", "repairing"},
-    "encoders": {"__init__"},
-    "cli": {"__init__", "encoders"},
+    "limits": set(),
+    "arguments": {"errors"},
+    "threads": {"errors"},
+    "types": {"errors"},
+    "core": {"errors", "threads", "_core"},
+    "storage": GROUND - {"core"},
+    "documents": {*GROUND, "storage"},
+    "filters": {*GROUND, "storage", "documents"},
+    "codebook": {*GROUND, "storage"},
+    "segment": {*GROUND, "storage", "documents", "filters", "codebook"},
+    "state": {*GROUND, "storage", "documents", "filters", "codebook", "segment"},
+    "search": STORED,
+    "write": STORED,
+    "repair": STORED,
+    "ingest": STORED,
+    "api": {*STORED, "search", "write", "repair", "ingest"},
+    "__init__": {"errors", "types", "api", "repair", "encoders"},
+    "encoders": {"errors"},
+    "cli": {"__init__", "errors", "encoders"},
     "__main__": {"cli"},
     "_core_build": set(),
-    "viewer": {"__init__", "encoders"},
-    "integrations": {"__init__", "encoders"},
 }
-"""For each module or package of mvdb, what else of mvdb it may import. ``__init__`` is the public
-API (``import mvdb``)."""
+"""For each room or module of mvdb, what else of mvdb it may import. ``__init__`` is the public API
+(``import mvdb``)."""
 
 ALLOWED_AT_IMPORT = {"mvdb", "numpy", "cffi", "_cffi_backend", "lmdb", "zstandard", "xxhash"}
 
-C_LAYERS = ("base", "kernels", "codec", "centroids", "postings", "search", "test")
-"""From the bottom. ``mvdb.h`` declares the public API; what is above ``kernels`` may include it."""
 
-C_BESIDE = {("postings", "centroids")}
-"""Layers that do not know each other though one stands above the other: lists are of codes, however
-they were come by."""
-
-SYSTEM_HEADERS = (
-    *("stdio.h", "fcntl.h", "pthread.h", "threads.h"),
-    *("unistd.h", "sys/mman.h", "sys/stat.h", "windows.h"),
-)
-MAY_CALL_THE_SYSTEM = {"search/prefetch.c": {"unistd.h", "sys/mman.h", "windows.h"}}
+def python_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
 
 
-def layer_of(path: Path) -> str:
-    """The module or package of mvdb that a file belongs to."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def name_of(path: Path) -> str:
+    """Path below the package, as a test's name."""
+    return str(path.relative_to(PACKAGE))
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and full name of everything imported when the code runs (also inside functions).
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
-    What stands under ``if TYPE_CHECKING:`` is for type checkers only and is passed over."""
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            pending.extend(node.orelse)
-            continue
+
+def room_of(path: Path) -> str:
+    """The room or module of mvdb that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything imported, wherever in the file."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -103,53 +87,100 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             assert node.level == 0, f"line {node.lineno}: imports are absolute here"
             for alias in node.names:
                 yield node.lineno, f"{node.module}.{alias.name}"
-        pending.extend(ast.iter_child_nodes(node))
 
 
-def target_layer(name: str) -> str | None:
-    """The layer of mvdb that an imported name belongs to; None for a foreign one."""
+def file_of(name: str) -> Path | None:
+    """The file of mvdb that an imported name stands in; None for a foreign one."""
     parts = name.split(".")
-    if parts[0] != "mvdb":
+    if parts[0] != "mvdb" or parts[1:2] == ["_core"]:
         return None
-    second = parts[1] if len(parts) > 1 else ""
-    is_module = (PACKAGE / second).is_dir() or (PACKAGE / f"{second}.py").is_file()
-    return second if second and (is_module or second == "_core") else "__init__"
+    for length in range(len(parts), 0, -1):
+        below = PACKAGE.joinpath(*parts[1:length])
+        if below.with_suffix(".py").is_file() and length > 1:
+            return below.with_suffix(".py")
+        if (below / "__init__.py").is_file():
+            return below / "__init__.py"
+    return None
 
 
-def python_files() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_python_imports_go_down(path: Path) -> None:
-    layer = layer_of(path)
-    assert layer in MAY_IMPORT, f"mvdb.{layer} is new: give it a place in MAY_IMPORT"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for line, name in imported(tree):
-        target = target_layer(name)
-        if target is None or target == layer:
+@pytest.mark.parametrize("path", python_files(), ids=name_of)
+def test_imports_go_down(path: Path) -> None:
+    room = room_of(path)
+    assert room in BELOW, f"mvdb.{room} is new: give it a place in BELOW"
+    for line, name in imported(path):
+        if name.startswith("mvdb._core."):
+            assert room == "core", f"{path}:{line}: only core.py may import the compiled module"
             continue
-        assert target in MAY_IMPORT[layer], f"{path}:{line}: mvdb.{layer} imports {name}"
+        target = file_of(name)
+        if target is not None and room_of(target) != room:
+            assert room_of(target) in BELOW[room], f"{path}:{line}: mvdb.{room} imports {name}"
 
 
-def test_every_named_layer_may_only_name_lower_ones() -> None:
-    """The table itself has no cycle."""
+def test_the_table_itself_has_no_circle() -> None:
     done: set[str] = {"_core"}
-    waiting = dict(MAY_IMPORT)
+    waiting = dict(BELOW)
     while waiting:
-        ready = [layer for layer, below in waiting.items() if below <= done]
-        assert ready, f"a cycle among {sorted(waiting)}"
-        for layer in ready:
-            done.add(layer)
-            del waiting[layer]
+        ready = [room for room, below in waiting.items() if below <= done]
+        assert ready, f"a circle among {sorted(waiting)}"
+        for room in ready:
+            done.add(room)
+            del waiting[room]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    waiting = {}
+    for path in python_files():
+        targets = {file_of(name) for _, name in imported(path)}
+        waiting[path] = {one for one in targets if one is not None and one != path}
+    while waiting:
+        ready = [path for path, targets in waiting.items() if not targets & waiting.keys()]
+        assert ready, f"a circle among {sorted(map(name_of, waiting))}"
+        for path in ready:
+            del waiting[path]
+
+
+def own_names(tree: ast.Module) -> set[str]:
+    """Names of methods, attributes, fields and variables that a file defines."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            names.update({node.attr} if is_own else ())
+    return names
+
+
+FOREIGN_PRIVATE = {"_exit"}
+"""Private by name only: `os._exit` is documented."""
+
+
+@pytest.mark.parametrize("path", python_files(), ids=name_of)
+def test_private_names_stay_in_their_file(path: Path) -> None:
+    tree = tree_of(path)
+    own = own_names(tree) | FOREIGN_PRIVATE
+    inherited = any(isinstance(node, ast.ClassDef) and node.bases for node in ast.walk(tree))
+    for line, name in imported(path):
+        last = name.rpartition(".")[2]
+        is_private = last.startswith("_") and not last.startswith("__")
+        assert not is_private or name.startswith("mvdb._core"), f"{path}:{line}: imports {name}"
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):
+            continue
+        is_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        if node.attr.startswith("__") or node.attr in own or (is_self and inherited):
+            continue
+        pytest.fail(f"{path}:{node.lineno}: {node.attr} belongs to another file")
 
 
 @pytest.mark.parametrize(("module", "owner"), [("lmdb", "storage"), ("mvdb._core", "core")])
 def test_one_owner_of_a_door(module: str, owner: str) -> None:
     for path in python_files():
-        for line, name in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        for line, name in imported(path):
             if f"{name}.".startswith(f"{module}."):
-                assert layer_of(path) == owner, f"{path}:{line} imports {name}"
+                assert room_of(path) == owner, f"{path}:{line} imports {name}"
 
 
 def test_importing_mvdb_brings_in_its_dependencies_only() -> None:
@@ -171,62 +202,25 @@ def test_importing_mvdb_brings_in_its_dependencies_only() -> None:
     assert not foreign, f"import mvdb also imports {sorted(foreign)}"
 
 
-# ---- C ----
-
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-
-
-def c_files() -> list[Path]:
-    return sorted([*CSRC.rglob("*.c"), *CSRC.rglob("*.h")])
+def test_no_two_files_share_a_name() -> None:
+    counts = Counter(path.name for path in python_files())
+    shared = {name for name, count in counts.items() if count > 1}
+    assert shared <= {"__init__.py", "__main__.py"}
 
 
-@pytest.mark.parametrize("path", c_files(), ids=lambda path: str(path.relative_to(CSRC)))
-def test_c_includes_go_down(path: Path) -> None:
-    inside = path.relative_to(CSRC).parts
-    layer = inside[0] if len(inside) > 1 else "mvdb.h"
-    assert layer == "mvdb.h" or layer in C_LAYERS, f"{layer} is new: give it a place in C_LAYERS"
-    for name in _INCLUDE.findall(path.read_text(encoding="utf-8")):
-        target = (path.parent / name).resolve()
-        assert target.is_file(), f"{path}: {name} is not there"
-        parts = target.relative_to(CSRC).parts
-        below = parts[0] if len(parts) > 1 else "mvdb.h"
-        assert may_include(layer, below), f"{path} includes {name}: {layer} stands below {below}"
+@pytest.mark.parametrize("path", python_files(), ids=name_of)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= MAX_LINES or path.name in LONG_FILES, f"{path} has {lines} lines"
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            begin = (
+                node.body[0].lineno if ast.get_docstring(node) is None else _after_docstring(node)
+            )
+            length = (node.end_lineno or 0) - begin + 1
+            assert length <= MAX_FUNCTION_LINES, f"{path}: {node.name} has {length} lines"
 
 
-def may_include(layer: str, below: str) -> bool:
-    if layer == "mvdb.h":
-        return below == "base"
-    if below == "mvdb.h":
-        return C_LAYERS.index(layer) > C_LAYERS.index("kernels")
-    if (layer, below) in C_BESIDE:
-        return False
-    return C_LAYERS.index(below) <= C_LAYERS.index(layer)
-
-
-def test_the_core_does_no_input_or_output() -> None:
-    """The C core touches no files: its callers give it bytes. What it asks of the system, to read
-    mapped bytes ahead, it asks in one place."""
-    for path in c_files():
-        if path.relative_to(CSRC).parts[0] == "test":
-            continue
-        text = path.read_text(encoding="utf-8")
-        allowed = MAY_CALL_THE_SYSTEM.get(path.relative_to(CSRC).as_posix(), set())
-        for header in SYSTEM_HEADERS:
-            if header not in allowed:
-                assert f"<{header}>" not in text, f"{path} includes <{header}>"
-
-
-# ---- sizes ----
-
-
-def test_files_stay_small() -> None:
-    too_long = {}
-    for folder in ("mvdb", "csrc", "tests", "bench", "docs"):
-        for suffix in ("*.py", "*.c", "*.h"):
-            for path in (ROOT / folder).rglob(suffix):
-                if path == PACKAGE / "_core.c":  # generated
-                    continue
-                lines = len(path.read_text(encoding="utf-8").splitlines())
-                if lines > MAX_LINES:
-                    too_long[str(path.relative_to(ROOT))] = lines
-    assert not too_long, f"over {MAX_LINES} lines: {too_long}"
+def _after_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """First line of the code: signatures and docstrings of the public API are documentation."""
+    return (node.body[0].end_lineno or 0) + 1

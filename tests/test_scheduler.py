@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from mvdb.scheduler import Scheduler
+from mvdb.threads.scheduler import Scheduler
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

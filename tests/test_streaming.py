@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mvdb
-from mvdb import streaming
+from mvdb.ingest import streaming
 from tests.helpers import DIM, FakeEncoder, content, matrix, refused, unit
 from tests.support.killing import ROOT, kill_after_commits
 from tests.support.patience import PATIENCE

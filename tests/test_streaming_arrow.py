@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.arrow import sources
-from mvdb.arrow.columns import Converter
+from mvdb.ingest.arrow import sources
+from mvdb.ingest.arrow.arrow_columns import Converter
 from tests.helpers import DIM, FakeEncoder, content, matrix, refused, unit
 from tests.support.killing import kill_after_commits
 

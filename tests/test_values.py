@@ -201,7 +201,7 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with db._lock, db._maintenance._turn:
+        with db._engine._lock, db._engine.maintenance._turn:
             held.set()
             release.wait(PATIENCE)
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mvdb import workers
-from mvdb.workers import Workers, ordered_map
+from mvdb.threads import workers
+from mvdb.threads.workers import Workers, ordered_map
 
 
 @contextmanager

@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from mvdb import PathNotFoundError
-from mvdb.encoders import DEFAULT_NAME
+from mvdb.encoders.protocol import DEFAULT_NAME
+from mvdb.errors import PathNotFoundError
 
 # Tokens (padding included) per batch. On one thread 32,768 take 1.4 times as long.
 _BATCH_TOKENS = 8192

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
-from mvdb import PathError
+from mvdb.errors import PathError
 
 
 class SentenceEncoder:

@@ -12,10 +12,10 @@ from typing import Any
 
 import lmdb
 
+from mvdb.storage.atomic_file import publish_new, remove_stale, temporary_beside
+from mvdb.storage.drain import Visit
 from mvdb.storage.failures import translate
-from mvdb.storage.gate import Visit
 from mvdb.storage.opening import has_address_space, make_tables
-from mvdb.storage.publish import publish_new, remove_stale, temporary_beside
 from mvdb.storage.transaction import WriteTransaction
 
 _MAP_SIZES = (1 << 30, 1 << 28, 1 << 26, 1 << 24)

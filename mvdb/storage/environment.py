@@ -14,7 +14,6 @@ from types import TracebackType
 
 import lmdb
 
-from mvdb import shield
 from mvdb.errors import (
     BusyError,
     ClosedError,
@@ -25,13 +24,15 @@ from mvdb.errors import (
     PathNotFoundError,
     ReadOnlyError,
 )
-from mvdb.storage import registry, replacement, structure
-from mvdb.storage.arrival import lock_path
+from mvdb.storage import registry, replacement
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
+from mvdb.storage.lmdb import check_pages
 from mvdb.storage.opening import Mode
+from mvdb.storage.presence import lock_path
 from mvdb.storage.shared import SharedEnvironment
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
+from mvdb.threads import shield
 
 __all__ = ["Environment", "ReadTransaction", "WriteTransaction"]
 
@@ -313,12 +314,12 @@ def _page_problems(shared: SharedEnvironment) -> list[str]:
     while True:
         with shared.begin_read() as transaction:
             page_size, _ = shared.pages()
-            head = structure.state_head(shared.descriptor, page_size, transaction.id)
+            head = check_pages.state_head(shared.descriptor, page_size, transaction.id)
             if head is None:
                 continue  # two commits have come between
             size = os.fstat(shared.descriptor).st_size
             try:
-                return structure.walk(shared.descriptor, shared.path, size, head).problems
+                return check_pages.walk(shared.descriptor, shared.path, size, head).problems
             except CorruptionError as error:
                 return [str(error)]
 

@@ -35,8 +35,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mvdb import shield
 from mvdb.errors import BusyError
+from mvdb.threads import shield
 
 if sys.platform != "win32":
     import fcntl

@@ -14,14 +14,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from mvdb import shield
 from mvdb.errors import LockFileError, PathChangedError
-from mvdb.storage.arrival import Arrival, arrive, lock_path, open_data_file, remove_lock_file
+from mvdb.storage.atomic_file import remove_stale
 from mvdb.storage.filelock import lock_file_in_use, share_flock
 from mvdb.storage.opening import Mode
-from mvdb.storage.publish import remove_stale
+from mvdb.storage.presence import Arrival, arrive, lock_path, open_data_file, remove_lock_file
 from mvdb.storage.shared import SharedEnvironment
 from mvdb.storage.transaction import ReadTransaction
+from mvdb.threads import shield
 
 Check = Callable[[ReadTransaction], None]
 

@@ -11,17 +11,12 @@ import lmdb
 
 from mvdb.errors import BusyError, PathExistsError
 from mvdb.storage import registry
-from mvdb.storage.arrival import open_data_file, remove_lock_file
+from mvdb.storage.atomic_file import publish_new, publish_over, remove_stale, temporary_beside
 from mvdb.storage.failures import translate
 from mvdb.storage.filelock import try_flock
+from mvdb.storage.lmdb.preflight import preflight
 from mvdb.storage.opening import Mode, open_lmdb, open_tables
-from mvdb.storage.preflight import preflight
-from mvdb.storage.publish import (
-    publish_new,
-    publish_over,
-    remove_stale,
-    temporary_beside,
-)
+from mvdb.storage.presence import open_data_file, remove_lock_file
 from mvdb.storage.shared import SharedEnvironment
 
 _DRAIN_SECONDS = 5.0

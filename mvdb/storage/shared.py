@@ -33,7 +33,6 @@ from typing import Any, Final
 
 import lmdb
 
-from mvdb import shield
 from mvdb.errors import (
     BusyError,
     ClosedError,
@@ -43,8 +42,8 @@ from mvdb.errors import (
     WriteFailedError,
 )
 from mvdb.storage import cleanmark, growth
-from mvdb.storage.arrival import lock_path, open_data_file, remove_lock_file, still_names
 from mvdb.storage.claims import Claim
+from mvdb.storage.drain import Gate, Visit
 from mvdb.storage.failures import code_of, is_full, translate
 from mvdb.storage.filelock import (
     HAVE_OFD,
@@ -53,9 +52,10 @@ from mvdb.storage.filelock import (
     try_flock,
     wait_for_unregistered_readers,
 )
-from mvdb.storage.gate import Gate, Visit
 from mvdb.storage.opening import Mode, open_lmdb, open_tables
+from mvdb.storage.presence import lock_path, open_data_file, remove_lock_file, still_names
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
+from mvdb.threads import shield
 
 DRAIN_SECONDS: Final = 5.0
 """How long the gate waits for transactions of this process to end."""

@@ -17,13 +17,13 @@ from typing import Any, Protocol
 
 import lmdb
 
-from mvdb import shield
 from mvdb.errors import ClosedError, CorruptionError, Error, WrongThreadError
-from mvdb.storage import treesizes, untouched
+from mvdb.storage.drain import Visit
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
-from mvdb.storage.gate import Visit
-from mvdb.storage.treesizes import Size
+from mvdb.storage.lmdb import overflow_values, tree_sizes
+from mvdb.storage.lmdb.tree_sizes import Size
+from mvdb.threads import shield
 
 
 class Owner(Protocol):
@@ -111,11 +111,13 @@ class ReadTransaction:
         txn = self._txn
         if txn is None:
             raise self._closed()
-        if not untouched.SUPPORTED:
+        if not overflow_values.SUPPORTED:
             return [self.get(table, key) for key in keys]
         try:
             page_size, last_page = self._owner.pages()
-            return list(untouched.values(txn, self._tables[table], keys, page_size, last_page))
+            return list(
+                overflow_values.values(txn, self._tables[table], keys, page_size, last_page)
+            )
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
 
@@ -180,10 +182,10 @@ class ReadTransaction:
         least as many. Large values are not read. Of very many entries under one prefix it is an
         estimate: see `treesizes`."""
         page_size, last_page = self._owner.pages()
-        if not treesizes.supports(page_size):
+        if not tree_sizes.supports(page_size):
             return self._sizes_by_reading(table, length)
         try:
-            return treesizes.Tree(self._open(), table, page_size, last_page).sizes(length)
+            return tree_sizes.Tree(self._open(), table, page_size, last_page).sizes(length)
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvdb.catalogue.columns import Columns, build, evaluate
-from mvdb.catalogue.filters import parse
 from mvdb.errors import CorruptionError
+from mvdb.filters.columns import Columns, build, evaluate
+from mvdb.filters.language import parse
 
 _spec = importlib.util.spec_from_file_location("brute", Path(__file__).with_name("brute.py"))
 assert _spec is not None

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvdb.catalogue import filters
-from mvdb.catalogue.filters import And, Compare, Contains, Exists, In, Not, Or, parse
 from mvdb.errors import FilterError
+from mvdb.filters import language
+from mvdb.filters.language import And, Compare, Contains, Exists, In, Not, Or, parse
 
 
 class Lang(str, enum.Enum):
@@ -44,7 +44,7 @@ class Lang(str, enum.Enum):
         ({"a": math.inf}, In("a", (math.inf,))),
     ],
 )
-def test_trees(filter: dict[str, Any], tree: filters.Node) -> None:
+def test_trees(filter: dict[str, Any], tree: language.Node) -> None:
     assert parse(filter) == tree
 
 
@@ -110,8 +110,8 @@ def nest(key: str, depth: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", ["$not", "$and", "$or"])
 def test_depth_is_bounded(key: str) -> None:
-    parse(nest(key, filters.MAX_DEPTH - 1))
-    for depth in (filters.MAX_DEPTH, 900):
+    parse(nest(key, language.MAX_DEPTH - 1))
+    for depth in (language.MAX_DEPTH, 900):
         with pytest.raises(FilterError, match="nested at most 64 deep"):
             parse(nest(key, depth))
 
@@ -125,13 +125,13 @@ def test_depth_under_a_field_is_bounded() -> None:
 
 def test_size_is_bounded() -> None:
     with pytest.raises(FilterError, match="at most 10000 objects and conditions"):
-        parse({"$or": [{"a": 1}] * filters.MAX_NODES})
+        parse({"$or": [{"a": 1}] * language.MAX_NODES})
     laughs: dict[str, Any] = {"a": 1}
     for _ in range(50):
         laughs = {"$and": [laughs, laughs]}
     with pytest.raises(FilterError, match="at most 10000 objects and conditions"):
         parse(laughs)
-    values = [0] * (filters.MAX_VALUES // 2 + 1)
+    values = [0] * (language.MAX_VALUES // 2 + 1)
     parse({"a": {"$in": values}})
     with pytest.raises(FilterError, match=r"^filter\.b\.\$in: a filter lists at most"):
         parse({"a": {"$in": values}, "b": {"$in": values}})
@@ -142,7 +142,7 @@ ANYTHING = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from([*filters._FIELD_OPERATORS, *filters._TOP_OPERATORS, "a", "b", "$z"]),
+            st.sampled_from([*language._FIELD_OPERATORS, *language._TOP_OPERATORS, "a", "b", "$z"]),
             inner,
             max_size=3,
         )

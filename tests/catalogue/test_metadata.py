@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvdb.catalogue.metadata import MAX_DEPTH, MAX_INT_BITS, dumps, loads, validate_metadata
+from mvdb.documents.metadata import MAX_DEPTH, MAX_INT_BITS, dumps, loads, validate_metadata
 from mvdb.errors import CorruptionError
 
 JSON = st.recursive(

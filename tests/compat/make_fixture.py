@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 import mvdb
-from mvdb.index import writing
+from mvdb.write import index_writer
 
 DIM = 24
 COUNT = 120
@@ -36,7 +36,7 @@ def documents() -> tuple[list[str | int], list[np.ndarray], list[str], list[dict
 
 def main() -> None:
     """Writes the fixture: a trained segment, a second one, and a deleted document."""
-    writing.TRAIN_DOCUMENTS = 100
+    index_writer.TRAIN_DOCUMENTS = 100
     ids, matrices, texts, metadata = documents()
     with mvdb.open(sys.argv[1], dim=DIM, bits=4) as db:
         for part in (slice(0, 110), slice(110, COUNT)):

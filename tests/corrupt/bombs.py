@@ -14,7 +14,7 @@ import lmdb
 import numpy as np
 import zstandard
 
-from mvdb.index import layout
+from mvdb.segment import layout
 from mvdb.storage import cleanmark, envelope
 from mvdb.storage.format import ENVELOPE_HEADER, TABLES, Kind
 

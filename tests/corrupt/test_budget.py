@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 import mvdb
-from mvdb.index.layout import Part
+from mvdb.segment.layout import Part
 from mvdb.storage.format import Kind
 from tests.corrupt.bombs import named, reseal
 from tests.corrupt.watching import watch

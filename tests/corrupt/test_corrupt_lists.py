@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.index.layout import TABLE, Part
+from mvdb.segment.layout import TABLE, Part
 from tests.corrupt import specimens
 from tests.corrupt.bombs import reseal
 from tests.index.files import part_keys
@@ -41,7 +41,7 @@ def path(tmp_path: Path, intact: bytes) -> Path:
 def parts_of(path: Path) -> Parts:
     """The values of the current state."""
     result: Parts = {}
-    with mvdb.open(path, readonly=True) as db, db._environment.read() as txn:
+    with mvdb.open(path, readonly=True) as db, db._engine.environment.read() as txn:
         for part in Part:
             for key in part_keys(txn, part):
                 value = txn.get(TABLE, key)
@@ -69,8 +69,8 @@ def test_the_specimen_has_everything(path: Path) -> None:
     assert len(parts[Part.LISTS]) > 1
     assert parts[Part.LIST_DIRECTORY]
     assert parts[Part.ORDER]
-    with mvdb.open(path, readonly=True) as db, db._environment.read() as txn:
-        state = db._cache.state(txn)
+    with mvdb.open(path, readonly=True) as db, db._engine.environment.read() as txn:
+        state = db._engine.cache.state(txn)
         listed = [s for s in state.segments if s.order is not None]
         assert listed
         assert all(segment.has_inline_codes(txn) for segment in listed)

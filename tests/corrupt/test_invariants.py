@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb import encoding
-from mvdb.index import unfinished
-from mvdb.index.layout import Part
+from mvdb.ingest import text_encoder
+from mvdb.segment.layout import Part
+from mvdb.state import unpublished
 from mvdb.storage import envelope
 from mvdb.storage.format import Kind
 from tests.corrupt import specimens
@@ -249,13 +249,13 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def add_records(path: Path) -> None:
     """The optional values of the table `meta`, to be changed."""
-    with mvdb.open(path, background=False) as db, db._environment.write() as txn:
-        encoding.store(txn, encoding.EncoderIdentity("a", db.dim))
+    with mvdb.open(path, background=False) as db, db._engine.environment.write() as txn:
+        text_encoder.store(txn, text_encoder.EncoderIdentity("a", db.dim))
         numbers = sorted(
             {int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate("segments")}
         )
         free = next(number for number in range(1, numbers[-1]) if number not in numbers)
-        unfinished.add(txn, free)
+        unpublished.add(txn, free)
 
 
 def use(db: mvdb.Database) -> None:
@@ -276,7 +276,7 @@ def use(db: mvdb.Database) -> None:
 def extend(path: Path) -> None:
     """Adds centroids, so that there is a generation that extends another."""
     with lowered(growth=0.1), mvdb.open(path, background=False) as db:
-        db._maintenance.keep_up()
+        db._engine.maintenance.keep_up()
 
 
 @pytest.mark.parametrize("name", INVARIANTS)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import mvdb
-from mvdb.index import unfinished
+from mvdb.state import unpublished
 from tests.crash import processes
 from tests.crash.processes import BEGIN, DONE, FAILED, READY
 from tests.crash.workload import (
@@ -304,8 +304,8 @@ def _check_whole(db: mvdb.Database, model: Model, seed: int) -> int:
     if not report.ok:
         raise Bad(f"{db.path}: {report.problems}")
     check_content(db, model, db.bits, seed)
-    with db._environment.read() as txn:
-        return len(unfinished.load(txn))
+    with db._engine.environment.read() as txn:
+        return len(unpublished.load(txn))
 
 
 __all__ = ["BEGIN", "DONE", "READY", "Bad", "Rounds"]

@@ -17,31 +17,28 @@ from typing import Any
 import pytest
 
 import mvdb
-from mvdb import cli, core, inputs, maintenance, settings, streaming, workers
-from mvdb.arrow import sources
-from mvdb.catalogue import column_blobs, columns, documents, filters, ids, metadata
+from mvdb import cli, core
 from mvdb.cli.reading import cutting
-from mvdb.index import (
-    budget,
-    extending,
-    gathering,
-    generations,
-    layout,
-    lists,
-    manifest,
-    merge,
-    merging,
-    order,
-    planning,
-    prefetching,
-    searching,
-    segment_writer,
-    training,
-    unfinished,
-    writing,
-)
+from mvdb.codebook import codebook as codebooks
+from mvdb.codebook import training
+from mvdb.documents import ids, metadata, texts
+from mvdb.filters import column_blobs, columns, language
+from mvdb.ingest import inputs, streaming
+from mvdb.ingest.arrow import sources
+from mvdb.search import candidates, plan, prefetch, search
+from mvdb.segment import clustering, layout, posting_lists, segment_writer
+from mvdb.state import manifest, settings, unpublished
 from mvdb.storage import envelope, growth, opening, replacement
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
+from mvdb.threads import workers
+from mvdb.write import (
+    extend_codebook,
+    index_writer,
+    maintenance,
+    memory_budget,
+    merge,
+    merge_policy,
+)
 from tests.docs.test_readme import PAGES, ROOT, commands
 
 _NUMBER = (
@@ -49,7 +46,7 @@ _NUMBER = (
 )
 _WORDS = {"three": 3, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
 _UNITS = {"million": 10**6, "MB": 10**6, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-SHARES = budget.Budget()
+SHARES = memory_budget.Budget()
 
 
 def default(function: Callable[..., Any], name: str) -> Any:
@@ -87,7 +84,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "memory",
-        lambda: budget.DEFAULT,
+        lambda: memory_budget.DEFAULT,
         [
             r"`memory` of `open` \| {n} \|",
             r"`memory` is {n} by default",
@@ -97,52 +94,52 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "least memory",
-        lambda: budget.LEAST,
+        lambda: memory_budget.LEAST,
         [r"by default,? (?:and )?at least {n}\.", r"works in; at least {n}, default"],
     ),
     (
         "least nprobe",
-        lambda: gathering.MIN_NPROBE,
+        lambda: candidates.MIN_NPROBE,
         [r"for 1,280 centroids, at least {n}\b", r"a token's {n} best centroids"],
     ),
     (
         "centroids per list probed",
-        lambda: gathering.CENTROIDS_PER_PROBE,
+        lambda: candidates.CENTROIDS_PER_PROBE,
         [r"one (?:list )?for {n} centroids"],
     ),
     (
         "candidates",
-        lambda: searching.MIN_CANDIDATES,
+        lambda: search.MIN_CANDIDATES,
         [r"by default the greatest of {n}\b", r"default max\({n}, 32 k"],
     ),
     (
         "candidates once extended",
-        lambda: searching.MIN_CANDIDATES_EXTENDED,
+        lambda: search.MIN_CANDIDATES_EXTENDED,
         [r"greatest of 512 \({n} once centroids", r"\b{n} instead of 512 once centroids"],
     ),
     (
         "candidates per hit",
-        lambda: searching.CANDIDATES_PER_HIT,
+        lambda: search.CANDIDATES_PER_HIT,
         [r"once centroids were added\), {n} k\b", r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
     ),
     (
         "candidates by size",
-        lambda: searching.CANDIDATES_FACTOR,
+        lambda: search.CANDIDATES_FACTOR,
         [r"32 k and {n} documents\^¾", r"32 k, {n} documents\^\(3/4\)"],
     ),
     (
         "candidates of 200,000",
-        lambda: int(searching.CANDIDATES_FACTOR * 200_000**searching.CANDIDATES_POWER),
+        lambda: int(search.CANDIDATES_FACTOR * 200_000**search.CANDIDATES_POWER),
         [r"\({n} of 200,000, "],
     ),
     (
         "candidates of a million",
-        lambda: int(searching.CANDIDATES_FACTOR * 1e6**searching.CANDIDATES_POWER),
+        lambda: int(search.CANDIDATES_FACTOR * 1e6**search.CANDIDATES_POWER),
         [r", {n} of a million\)"],
     ),
     (
         "readers that prefetch",
-        lambda: prefetching.READERS,
+        lambda: prefetch.READERS,
         [r"\b{n} threads (?:per database|touch)"],
     ),
     (
@@ -186,17 +183,17 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: ids.MAX_STRING_BYTES,
         [r"\b1\.\.{n} bytes of UTF-8", r"str of 1\.\.{n} UTF-8 bytes"],
     ),
-    ("depth of a filter", lambda: filters.MAX_DEPTH, [r"a filter is at most {n} deep"]),
-    ("nodes of a filter", lambda: filters.MAX_NODES, [r"has at most {n} objects and conditions"]),
-    ("values of a filter", lambda: filters.MAX_VALUES, [r"lists at most {n} values\. Metadata"]),
+    ("depth of a filter", lambda: language.MAX_DEPTH, [r"a filter is at most {n} deep"]),
+    ("nodes of a filter", lambda: language.MAX_NODES, [r"has at most {n} objects and conditions"]),
+    ("values of a filter", lambda: language.MAX_VALUES, [r"lists at most {n} values\. Metadata"]),
     ("depth of metadata", lambda: metadata.MAX_DEPTH, [r"of a document: at most {n} deep"]),
     ("values of metadata", lambda: metadata.MAX_VALUES, [r"deep, {n} values, integers"]),
     ("bits of an integer", lambda: metadata.MAX_INT_BITS, [r"integers of {n} bits"]),
-    ("a block of documents", lambda: documents.BLOCK_BYTES, [r"documents has at most {n}, or"]),
+    ("a block of documents", lambda: texts.BLOCK_BYTES, [r"documents has at most {n}, or"]),
     # ---- training, segments, maintenance ----
     (
         "documents to train at",
-        lambda: writing.TRAIN_DOCUMENTS,
+        lambda: index_writer.TRAIN_DOCUMENTS,
         [
             r"brings a database to {n} documents or",
             r"as soon as there are {n} documents or",
@@ -206,12 +203,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "tokens to train at",
-        lambda: writing.TRAIN_TOKENS,
+        lambda: index_writer.TRAIN_TOKENS,
         [r"1,000 documents (?:or|and) {n} tokens"],
     ),
     (
         "tokens of the first transaction",
-        lambda: writing.UNTRAINED_FLUSH_TOKENS,
+        lambda: index_writer.UNTRAINED_FLUSH_TOKENS,
         [
             r"empty database collects {n} tokens",
             r"until it has {n} tokens",
@@ -220,12 +217,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "texts before training",
-        lambda: writing.UNTRAINED_FLUSH_TOKENS * 32,
+        lambda: index_writer.UNTRAINED_FLUSH_TOKENS * 32,
         [r"before the first training: up to {n} of texts"],
     ),
     (
         "tokens of a segment with lists",
-        lambda: merging.LISTED_TOKENS,
+        lambda: merge_policy.LISTED_TOKENS,
         [
             r"One of {n} tokens or more",
             r"from {n} tokens on, about a million",
@@ -234,35 +231,43 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "tokens merged in a commit",
-        lambda: merging.COMMIT_TOKENS,
+        lambda: merge_policy.COMMIT_TOKENS,
         [r"[Mm]erges of up to {n} tokens"],
     ),
     (
         "tokens of a segment",
-        lambda: merging.MAX_TOKENS,
+        lambda: merge_policy.MAX_TOKENS,
         [
             r"before it exceeds {n} tokens",
             r"larger merges, up to {n} tokens in one",
             r"as few segments as {n} tokens each",
         ],
     ),
-    ("extended at once", lambda: writing.EXTENDED_AT_ONCE, [r"when there are up to {n} tokens:"]),
+    (
+        "extended at once",
+        lambda: index_writer.EXTENDED_AT_ONCE,
+        [r"when there are up to {n} tokens:"],
+    ),
     (
         "growth",
-        lambda: extending.GROWTH,
+        lambda: extend_codebook.GROWTH,
         [r"(?:has|are|grown to|done rarely and for more: at) {n} times the tokens"],
     ),
     (
         "ahead",
-        lambda: extending.AHEAD,
+        lambda: extend_codebook.AHEAD,
         [r"the K of {n} times the present", r"tokens, for {n} times as many\."],
     ),
-    ("fanout", lambda: merging.FANOUT, [r"· {n}\^\(l-1\)", r"or more; {n} neighbours of a level"]),
-    ("fanout in words", lambda: merging.FANOUT, [r"Segments are merged, {n} of a size"]),
-    ("base", lambda: merging.BASE_TOKENS, [r"level l when it has about {n} ·"]),
+    (
+        "fanout",
+        lambda: merge_policy.FANOUT,
+        [r"· {n}\^\(l-1\)", r"or more; {n} neighbours of a level"],
+    ),
+    ("fanout in words", lambda: merge_policy.FANOUT, [r"Segments are merged, {n} of a size"]),
+    ("base", lambda: merge_policy.BASE_TOKENS, [r"level l when it has about {n} ·"]),
     (
         "deleted share",
-        lambda: merging.DELETED_SHARE,
+        lambda: merge_policy.DELETED_SHARE,
         [r"more than {n} of whose tokens", r"Once more than {n} of a segment's tokens"],
     ),
     ("rows of a step", lambda: merge.STEP_ROWS, [r"rows are copied {n} at a time"]),
@@ -290,15 +295,15 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("sample", lambda: training.SAMPLE_PER_CENTROID, [r"sample is {n} tokens per centroid"]),
     ("groups", lambda: training.GROUPS_PER_ROOT, [r"into {n} √K groups"]),
     ("scales", lambda: training.STRANGE, [r"The last {n} entries at an end"]),
-    ("cluster", lambda: order.CLUSTER_DOCUMENTS, [r"in two levels, {n} documents a cluster"]),
+    ("cluster", lambda: clustering.CLUSTER_DOCUMENTS, [r"in two levels, {n} documents a cluster"]),
     # ---- searching ----
-    ("a code", lambda: planning._INTERACT_CODE * 1e9, [r"{n} ns per code"]),
-    ("a list", lambda: planning._READ_LIST * 1e9, [r"{n} ns per list"]),
-    ("a posting", lambda: planning._GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
-    ("scored first", lambda: searching.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
-    ("deviations", lambda: searching.STOP_DEVIATIONS, [r"the mean gap and {n} deviations"]),
-    ("verified together", lambda: searching.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
-    ("pressure", lambda: prefetching.MEMORY_QUERIES, [r"makes the next {n} ask"]),
+    ("a code", lambda: plan._INTERACT_CODE * 1e9, [r"{n} ns per code"]),
+    ("a list", lambda: plan._READ_LIST * 1e9, [r"{n} ns per list"]),
+    ("a posting", lambda: plan._GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
+    ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
+    ("deviations", lambda: search.STOP_DEVIATIONS, [r"the mean gap and {n} deviations"]),
+    ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
+    ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} ask"]),
     # ---- memory ----
     ("share of queries", lambda: SHARES.queries / SHARES.total, [r"\| {n} \| scratch memory"]),
     ("share of samples", lambda: SHARES.sample / SHARES.total, [r"\| {n} \| points that"]),
@@ -325,19 +330,19 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("envelope", lambda: envelope.HEADER_BYTES, [r"begins with an envelope of {n} bytes"]),
     ("manifest", lambda: manifest._HEADER.size, [r"\| {n} \| 60 each \| segments"]),
     ("segment", lambda: manifest._SEGMENT.size, [r"\| 56 \| {n} each \| segments"]),
-    ("unfinished", lambda: unfinished._ENTRY.size, [r"Entries of {n} bytes, ascending"]),
-    ("head", lambda: generations._HEAD.size, [r"groups u32 \({n} bytes\)"]),
-    ("extended", lambda: generations._EXTENDED_ENTRY.size, [r"centroids u32 \({n} bytes\), asc"]),
-    ("extent", lambda: generations.EXTENT_BYTES, [r"cut into extents of {n} bytes"]),
-    ("extent of lists", lambda: lists.EXTENT_BYTES, [r"[Aa]t most {n} bytes of blocks"]),
+    ("unfinished", lambda: unpublished._ENTRY.size, [r"Entries of {n} bytes, ascending"]),
+    ("head", lambda: codebooks._HEAD.size, [r"groups u32 \({n} bytes\)"]),
+    ("extended", lambda: codebooks._EXTENDED_ENTRY.size, [r"centroids u32 \({n} bytes\), asc"]),
+    ("extent", lambda: codebooks.EXTENT_BYTES, [r"cut into extents of {n} bytes"]),
+    ("extent of lists", lambda: posting_lists.EXTENT_BYTES, [r"[Aa]t most {n} bytes of blocks"]),
     ("chunk", lambda: layout.CHUNK_BYTES, [r"at most {n} bytes \(2\^20 - 4096\)"]),
     ("lists of a block", lambda: core.LISTS_BLOCK, [r"lists (?:in blocks )?of {n} consecutive"]),
     (
         "block",
-        lambda: documents.BLOCK_BYTES,
+        lambda: texts.BLOCK_BYTES,
         [r"consecutive documents, at most {n} before compression"],
     ),
-    ("largest block", lambda: documents.MAX_BLOCK_BYTES, [r"a block to itself, of at most {n}\."]),
+    ("largest block", lambda: texts.MAX_BLOCK_BYTES, [r"a block to itself, of at most {n}\."]),
     ("columns", lambda: columns._VERSION, [r"`MVMC` \| \| 4 \| version u32, {n} \|"]),
     ("entry", lambda: column_blobs.ENTRY_SIZE, [r"\| {n} each \| entries \|"]),
     (

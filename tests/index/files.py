@@ -11,13 +11,14 @@ import numpy as np
 
 import mvdb
 from mvdb import core
-from mvdb.index import layout, manifest, unfinished
-from mvdb.index.layout import Part
-from mvdb.index.state import State
-from mvdb.index.writing import IndexWriter
-from mvdb.maintenance import Maintenance
-from mvdb.reading import Readable
+from mvdb.api.readable import Readable
+from mvdb.segment import layout
+from mvdb.segment.layout import Part
+from mvdb.state import manifest, unpublished
+from mvdb.state.state import State
 from mvdb.storage.environment import Environment, ReadTransaction
+from mvdb.write.index_writer import IndexWriter
+from mvdb.write.maintenance import Maintenance
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
 
 DIM = 16
@@ -108,8 +109,8 @@ def check(db: Readable, versions: dict[int, int], seed: int = 0) -> None:
 
 def open_state(db: mvdb.Database) -> tuple[ReadTransaction, State]:
     """A transaction, to be closed, and the state in it, whose views are open."""
-    txn = db._environment.read()
-    state = db._cache.state(txn)
+    txn = db._engine.environment.read()
+    state = db._engine.cache.state(txn)
     if state.segments:
         state.segment_list(txn)
     return txn, state
@@ -134,7 +135,7 @@ def left_over(path: Path) -> tuple[set[int], set[int]]:
     state and are not listed either."""
     with Environment.open(path, readonly=True) as environment, environment.read() as txn:
         known = {info.id for info in manifest.load(txn).segments}
-        begun = set(unfinished.load(txn))
+        begun = set(unpublished.load(txn))
         there = {int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate(layout.TABLE)}
         return begun, there - known - begun
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from mvdb import maintenance
-from mvdb.index.merge import Merge, SegmentGone
-from mvdb.maintenance import Maintenance
+from mvdb.write import maintenance
+from mvdb.write.maintenance import Maintenance
+from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import DIM, check, fill
 from tests.index.test_maintenance import THRESHOLDS, at_rest, wait_for
 from tests.support.thresholds import lowered
@@ -142,7 +142,7 @@ def test_closing_is_no_failure(tmp_path: Path, printed: list[str]) -> None:
         fill(db, 100, first=120, commits=10)
         time.sleep(0.01 * number)
         db.close()
-        assert db._maintenance.error is None
+        assert db._engine.maintenance.error is None
     assert printed == []
 
 
@@ -213,7 +213,7 @@ def test_optimize_says_that_the_database_is_being_closed(
         for number, parts in enumerate(original(self)):
             if number == 1:
                 closer.start()
-                wait_for(lambda: db._closed and db._maintenance._stopping)
+                wait_for(lambda: db._engine._closed and db._engine.maintenance._stopping)
             yield parts
 
     monkeypatch.setattr(Merge, "steps", steps)

@@ -14,7 +14,9 @@ import pytest
 
 import mvdb
 from mvdb import core
-from mvdb.index import extending, generations, training
+from mvdb.codebook import codebook as codebooks
+from mvdb.codebook import training
+from mvdb.write import extend_codebook
 from tests.index.files import (
     DIM,
     LISTED,
@@ -134,7 +136,7 @@ def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_pat
         db.optimize()
         assert generation_of(db) == 1
         fill(db, 20, first=190)
-        assert extending.is_due(open_state(db)[1].manifest)
+        assert extend_codebook.is_due(open_state(db)[1].manifest)
         db.optimize()
         assert generation_of(db) == 2
         assert db.stats().trained_tokens == db.stats().tokens
@@ -208,10 +210,10 @@ def test_codes_grow_from_two_bytes_to_three(
     with searchable(tmp_path / "a.mvdb", 8, small=small, growth=1e9) as db:
         fill(db, 150)
         for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
-            with step(db._maintenance) as writer:
-                old = generations.load_spec(writer.txn, writer.generation)
+            with step(db._engine.maintenance) as writer:
+                old = codebooks.load_spec(writer.txn, writer.generation)
                 larger = extended_to(old, count)
-                writer.extend(extending.Extension(writer.generation, larger, len(db)))
+                writer.extend(extend_codebook.Extension(writer.generation, larger, len(db)))
             first = len(db)
             fill(db, 100, first=first)
             txn, state = open_state(db)
@@ -242,18 +244,18 @@ def train_anew(db: mvdb.Database, names: range) -> None:
     sample = training.draw([vectors], len(vectors), 3, DIM, 1 << 30)
     with ThreadPoolExecutor(1) as executor:
         spec = training.train(sample, db.bits, 3, executor)
-    with step(db._maintenance) as writer:
+    with step(db._engine.maintenance) as writer:
         generation = writer.generation + 1
-        generations.store(writer.txn, generation, spec, {})
+        codebooks.store(writer.txn, generation, spec, {})
         writer._manifest = replace(
             writer._manifest, generation=generation, trained_tokens=len(vectors)
         )
 
 
 @pytest.mark.parametrize("bits", [2, 8])
-@pytest.mark.parametrize("first", ["float16", "another family"])
+@pytest.mark.parametrize("first", ["float16", "another codebook"])
 def test_two_generations_are_searched_together(tmp_path: Path, first: str, bits: int) -> None:
-    """Segments of float16 vectors, or of a family of centroids of their own, beside others."""
+    """Segments of float16 vectors, or of a codebook of centroids of their own, beside others."""
     trains = 10_000 if first == "float16" else 100
     with (
         lowered(**{**LISTED, "train_documents": trains, "growth": 1e9, "commit_tokens": 0}),

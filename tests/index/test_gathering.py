@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.index import planning, searching
+from mvdb.search import plan, search
 from tests.index.files import (
     DIM,
     LISTED,
@@ -64,19 +64,19 @@ def test_all_lists_find_what_scoring_everything_finds(
     scored, gathering loses nothing: the hits are those of exact search, scores and all; so are
     those of the interaction over all codes. (One candidate less than documents, else there is
     nothing to choose.)"""
-    monkeypatch.setattr(searching, "STOP_DEVIATIONS", 1e6)
+    monkeypatch.setattr(search, "STOP_DEVIATIONS", 1e6)
     for topic in range(TOPICS):
         query = query_for(topic, 3, tokens)
         exact = pairs(db.search(query, 20, exact=True))
         wanted = len(live()) - 1
         profile = db.profile(query, 20, nprobe=ALL_CENTROIDS, candidates=wanted)
-        assert profile.plan == planning.LISTS
+        assert profile.plan == plan.LISTS
         assert profile.lists > 0
         assert pairs(profile.hits) == exact
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planning, "choose", lambda *_: planning.INTERACTION)
+            patch.setattr(plan, "choose", lambda *_: plan.INTERACTION)
             profile = db.profile(query, 20, candidates=wanted)
-        assert profile.plan == planning.INTERACTION
+        assert profile.plan == plan.INTERACTION
         assert profile.lists == 0
         assert pairs(profile.hits) == exact
 
@@ -92,12 +92,12 @@ def test_few_lists_find_the_best_documents(db: mvdb.Database) -> None:
         scores = scores_of(db, query)
         for nprobe in found:
             profile = db.profile(query, 10, nprobe=nprobe)
-            assert profile.plan == planning.LISTS
+            assert profile.plan == plan.LISTS
             assert 0 < profile.lists <= nprobe * len(query)
             check_hits(profile.hits, scores, 10, len(query), complete=False)
             found[nprobe] += len(best & {hit.id for hit in profile.hits})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planning, "choose", lambda *_: planning.INTERACTION)
+            patch.setattr(plan, "choose", lambda *_: plan.INTERACTION)
             without += len(best & {hit.id for hit in db.search(query, 10)})
     print(found, without)
     assert found[8] >= 0.9 * found[ALL_CENTROIDS] > 0.7 * 400
@@ -127,7 +127,7 @@ def test_every_list_that_is_probed_is_gathered(db: mvdb.Database, nprobe: int) -
                 for document in segment
             )
             profile = db.profile(vectors, 5, nprobe=nprobe)
-            assert profile.plan == planning.LISTS
+            assert profile.plan == plan.LISTS
             assert profile.lists == len(set(probes["list"].tolist()))
             assert profile.postings == expected + tokens
 
@@ -157,14 +157,14 @@ def test_no_deleted_or_filtered_document_is_ever_found(db: mvdb.Database, seed: 
             profile = db.profile(query, 15, nprobe=nprobe, **option)
             check_hits(profile.hits, fits, 15, len(query), complete=False)
             few = len(fits) <= 40
-            assert profile.plan == (planning.EXACT if few else planning.LISTS), (option, len(fits))
+            assert profile.plan == (plan.EXACT if few else plan.LISTS), (option, len(fits))
 
 
 def test_a_filter_that_leaves_few_documents_scores_them_all(db: mvdb.Database) -> None:
     query = query_for(3)
     few = [name for name in live() if topic_of(name) in (3, 9)][:30]
     profile = db.profile(query, 10, ids=few)
-    assert profile.plan == planning.EXACT
+    assert profile.plan == plan.EXACT
     assert profile.candidates == 30
     fits: dict[Id, float] = {
         name: score for name, score in scores_of(db, query).items() if name in few

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 import mvdb
 from mvdb import core
-from mvdb.index.lists import Builder, Lists
-from mvdb.index.prefetching import Prefetcher
-from mvdb.index.state import State
+from mvdb.search.prefetch import Prefetcher
+from mvdb.segment.posting_lists import Builder, Lists
+from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from tests.index.files import (
     DIM,
@@ -76,8 +76,8 @@ def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
         for turn in range(2):
             txn, state = open_state(db)
             with txn:
-                assert state.family is not None
-                n_lists = state.family.codec.n_centroids
+                assert state.codebook is not None
+                n_lists = state.codebook.codec.n_centroids
                 for index in range(len(state.segments)):
                     expected: dict[int, set[int]] = {i: set() for i in range(n_lists)}
                     for slot, codes in enumerate(codes_of(txn, state, index)):

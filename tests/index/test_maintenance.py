@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import mvdb
-from mvdb import maintenance, shield
-from mvdb.index import unfinished
-from mvdb.index.merge import Merge
+from mvdb.state import unpublished
+from mvdb.threads import shield
+from mvdb.write import maintenance
+from mvdb.write.merge import Merge
 from tests.index.files import (
     DIM,
     LISTED,
@@ -62,7 +63,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def at_rest(db: mvdb.Database) -> bool:
-    thread = db._maintenance._thread
+    thread = db._engine.maintenance._thread
     return thread is None or not thread.is_alive()
 
 
@@ -155,8 +156,8 @@ def test_work_that_another_process_has_begun_is_left_to_it(
     """After opening; a commit counts for more, and so does that it was not heard of for long."""
     segments = left_behind(path)
     monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.0)
-    with mvdb.open(path, background=False) as other, step(other._maintenance) as writer:
-        unfinished.add(writer.txn, 1 << 40)
+    with mvdb.open(path, background=False) as other, step(other._engine.maintenance) as writer:
+        unpublished.add(writer.txn, 1 << 40)
     copy = path.with_name("b.mvdb")
     copy.write_bytes(path.read_bytes())
     with mvdb.open(path) as db:
@@ -285,10 +286,10 @@ def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
 
         def step(_: object) -> None:
             inside.set()
-            wait_for(lambda: db._maintenance._writers == 1)
+            wait_for(lambda: db._engine.maintenance._writers == 1)
             order.append("step")
 
-        join = in_thread(lambda: db._maintenance._step(step))
+        join = in_thread(lambda: db._engine.maintenance._step(step))
         assert inside.wait(PATIENCE)
         with db.transaction(timeout=0) as txn:
             order.append("transaction")
@@ -311,7 +312,7 @@ def test_a_long_step_does_not_outlast_the_timeout(
             inside.set()
             assert go.wait(PATIENCE)
 
-        join = in_thread(lambda: db._maintenance._step(step))
+        join = in_thread(lambda: db._engine.maintenance._step(step))
         assert inside.wait(PATIENCE)
         with pytest.raises(mvdb.BusyError, match=r"longer than 0.2 s"):
             db.transaction(timeout=0.2)
@@ -334,8 +335,8 @@ def test_many_writers_without_patience(path: Path) -> None:
 
 def waiting_step(db: mvdb.Database) -> Callable[[], None]:
     """A step that waits for the transaction that is open."""
-    join = in_thread(lambda: db._maintenance._step(lambda writer: None))
-    wait_for(lambda: db._maintenance._in_step)
+    join = in_thread(lambda: db._engine.maintenance._step(lambda writer: None))
+    wait_for(lambda: db._engine.maintenance._in_step)
     return join
 
 
@@ -449,10 +450,10 @@ def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Ev
 
 
 def left_over_now(db: mvdb.Database) -> dict[int, float]:
-    from mvdb.index import unfinished
+    from mvdb.state import unpublished
 
-    with db._environment.read() as txn:
-        return unfinished.load(txn)
+    with db._engine.environment.read() as txn:
+        return unpublished.load(txn)
 
 
 def test_compaction_beside_background_work(path: Path) -> None:
@@ -475,7 +476,7 @@ def test_a_read_only_handle_does_no_maintenance(path: Path) -> None:
     with mvdb.open(path, readonly=True) as db:
         check(db, dict.fromkeys(range(180), 0))
         time.sleep(0.05)
-        assert db._maintenance._thread is None
+        assert db._engine.maintenance._thread is None
         assert db.stats().segments == segments
         with pytest.raises(mvdb.ReadOnlyError):
             db.optimize()

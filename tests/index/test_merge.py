@@ -12,10 +12,13 @@ from unittest import mock
 import pytest
 
 import mvdb
-from mvdb.index import generations, invariants, layout, merging, unfinished
-from mvdb.index.manifest import SegmentInfo
-from mvdb.index.merge import Merge, SegmentGone
-from mvdb.storage import growth
+from mvdb.codebook import codebook as codebooks
+from mvdb.segment import layout
+from mvdb.segment.layout import SegmentInfo
+from mvdb.state import unpublished
+from mvdb.storage import growth, invariants
+from mvdb.write import merge_policy
+from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import (
     DIM,
     LISTED,
@@ -39,12 +42,12 @@ class ByHand:
     """A merge of all segments, a step at a time, as `Maintenance` does it."""
 
     def __init__(self, db: mvdb.Database, infos: list[SegmentInfo] | None = None) -> None:
-        self._maintenance = db._maintenance
+        self._maintenance = db._engine.maintenance
         if infos is None:
             infos = list(segments(db))
         with step(self._maintenance) as writer:
             self.segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
-            unfinished.add(writer.txn, self.segment.segment)
+            unpublished.add(writer.txn, self.segment.segment)
         reading = self._maintenance._reading
         self.merge = Merge(infos, self.segment, code_bytes, reading, lambda: None)
         self._steps = self.merge.steps()
@@ -103,7 +106,7 @@ def change(db: mvdb.Database, versions: dict[int, int], number: int) -> None:
 
 
 def stored_values(db: mvdb.Database, segment: int) -> int:
-    with db._environment.read() as txn:
+    with db._engine.environment.read() as txn:
         prefix = layout.segment_prefix(segment)
         return sum(1 for _ in txn.iterate(layout.TABLE, prefix=prefix))
 
@@ -200,7 +203,7 @@ def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not db._maintenance._merge(infos)
+            assert not db._engine.maintenance._merge(infos)
         for handle in (db, other):
             check(handle, versions)
             report = handle.verify()
@@ -222,12 +225,12 @@ def test_a_merge_whose_entry_was_removed_stores_nothing_more(tmp_path: Path) -> 
             for number, parts in enumerate(original(self)):
                 yield parts
                 if number == 7:
-                    with step(other._maintenance) as writer:
-                        unfinished.remove_all(writer.txn, 0.0)
+                    with step(other._engine.maintenance) as writer:
+                        unpublished.remove_all(writer.txn, 0.0)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not db._maintenance._merge(list(segments(db)))
+            assert not db._engine.maintenance._merge(list(segments(db)))
         assert left_over(db.path) == (set(), set())
         assert db.verify().ok
         check(db, versions)
@@ -238,7 +241,7 @@ def test_a_merge_that_goes_on_is_not_taken_for_dead(
 ) -> None:
     """Each step that stores something renews the entry: what is old has stopped."""
     now = [1000.0]
-    monkeypatch.setattr("mvdb.index.unfinished.time.time", lambda: now[0])
+    monkeypatch.setattr("mvdb.state.unpublished.time.time", lambda: now[0])
     with lowered(**SMALL):
         db, versions = make(tmp_path / "a.mvdb")
         with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
@@ -248,11 +251,11 @@ def test_a_merge_that_goes_on_is_not_taken_for_dead(
                 for parts in original(self):
                     now[0] += 400 if parts else 0
                     yield parts
-                    with step(other._maintenance) as writer:
-                        unfinished.remove_all(writer.txn, 600.0)
+                    with step(other._engine.maintenance) as writer:
+                        unpublished.remove_all(writer.txn, 600.0)
 
             monkeypatch.setattr(Merge, "steps", steps)
-            assert db._maintenance._merge(list(segments(db)))
+            assert db._engine.maintenance._merge(list(segments(db)))
             check(db, versions)
             assert left_over(db.path) == (set(), set())
 
@@ -273,8 +276,8 @@ def test_what_an_interrupted_merge_leaves_is_removed(tmp_path: Path) -> None:
         assert db.verify().ok, "unfinished segments are no orphans"
         check(db, versions)
         # What is young may be at work in another process.
-        with step(db._maintenance) as writer:
-            unfinished.remove_all(writer.txn, 600.0)
+        with step(db._engine.maintenance) as writer:
+            unpublished.remove_all(writer.txn, 600.0)
         assert left_over(db.path) == (begun, set())
         everything_merged(db)
         check(db, versions)
@@ -286,19 +289,19 @@ def test_an_entry_from_the_future_is_removed(
     """Begun while the clock was wrong."""
     with lowered(**SMALL), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
         fill(db, 80)
-        monkeypatch.setattr("mvdb.index.unfinished.time.time", lambda: 1e12)
-        with step(db._maintenance) as writer:
-            unfinished.add(writer.txn, 77)
+        monkeypatch.setattr("mvdb.state.unpublished.time.time", lambda: 1e12)
+        with step(db._engine.maintenance) as writer:
+            unpublished.add(writer.txn, 77)
         monkeypatch.undo()
         assert left_over(db.path)[0] == {77}
-        with step(db._maintenance) as writer:
-            unfinished.remove_all(writer.txn, 600.0)
+        with step(db._engine.maintenance) as writer:
+            unpublished.remove_all(writer.txn, 600.0)
         assert left_over(db.path)[0] == set()
 
 
 def move_map(db: mvdb.Database) -> None:
     """As when another process has let the file grow."""
-    shared = db._environment._shared
+    shared = db._engine.environment._shared
     assert shared is not None
     with shared.gate.shut(own=0, seconds=5):
         growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20), 0)
@@ -391,9 +394,9 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
         assert max(info.n_tokens for info in infos[1:]) <= 200
         txn, state = open_state(db)
         with txn:
-            members = generations.members(txn, state.manifest.generation)
-        assert merging.plan(state.manifest, members, None) is not None
-        assert merging.plan(state.manifest, members, 200) is None
+            members = codebooks.members(txn, state.manifest.generation)
+        assert merge_policy.plan(state.manifest, members, None) is not None
+        assert merge_policy.plan(state.manifest, members, 200) is None
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()

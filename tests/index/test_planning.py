@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from mvdb.index import planning
+from mvdb.search import plan as planning
 from tests.index.files import DIM, LISTED, fill, listed, query_for
 from tests.support.thresholds import lowered, searched_by_lists
 

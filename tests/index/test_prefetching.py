@@ -13,7 +13,7 @@ import pytest
 
 import mvdb
 from mvdb import core
-from mvdb.index.prefetching import MODES, Prefetcher
+from mvdb.search.prefetch import MODES, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
 from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered, searched_by_lists
@@ -126,7 +126,7 @@ def test_what_has_been_read_is_not_asked_for_again(
     """Unless the system is found to evict pages: a query that had to wait makes the next ones ask
     for everything, for a while."""
     waits = [0]
-    monkeypatch.setattr("mvdb.index.prefetching._waits", lambda: waits[0])
+    monkeypatch.setattr("mvdb.search.prefetch._waits", lambda: waits[0])
     with searched_by_lists(candidates=60), mvdb.open(path, readonly=True) as db:
         query = query_for(1)
         first = db.profile(query, 10)
@@ -138,7 +138,7 @@ def test_what_has_been_read_is_not_asked_for_again(
             again = db.profile(query, 10)
         assert (again.reads, again.bytes_read, again.prefetch_hit_rate) == (0, 0, 0)
         assert pairs(again.hits) == pairs(first.hits)
-        db._prefetcher.note(1, 0.0)
+        db._engine.prefetcher.note(1, 0.0)
         pressed = db.profile(query, 10)
         assert pressed.reads > 0
         assert pressed.prefetched > 0

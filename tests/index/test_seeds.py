@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.index import layout, training
+from mvdb.codebook import training
+from mvdb.segment import layout
 from mvdb.storage import envelope
 from mvdb.storage.format import ENVELOPE_HEADER, TABLES, Kind
 from tests.index.files import DIM, LISTED, check, fill, listed, query_for

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import mvdb
-from mvdb.index import unfinished
-from mvdb.reading import Readable
+from mvdb.api.readable import Readable
+from mvdb.state import unpublished
 from tests.support.model import (
     Entry,
     Id,
@@ -246,8 +246,8 @@ class DatabaseMachine(RuleBasedStateMachine):
         assert stats.deleted_share == 0
         # Two neighbours are more than one segment may hold, else they were one.
         assert stats.segments <= 1 + 2 * stats.tokens // self.most
-        with self.db._environment.read() as txn:
-            assert unfinished.load(txn) == {}
+        with self.db._engine.environment.read() as txn:
+            assert unpublished.load(txn) == {}
 
     @precondition(lambda self: self.snapshot is None)
     @rule()

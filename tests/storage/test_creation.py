@@ -8,7 +8,7 @@ import pytest
 from processes import Child, run
 
 from mvdb.errors import BusyError, CorruptionError, FormatError
-from mvdb.storage import creation, publish
+from mvdb.storage import atomic_file, creation
 from mvdb.storage.environment import Environment
 from mvdb.storage.transaction import WriteTransaction
 from tests.support.patience import PATIENCE
@@ -234,8 +234,8 @@ def test_killed_at_a_step_of_publication(path: str, tmp_path: Path, step: str) -
 
 
 def test_a_temporary_file_in_use_is_left_alone(path: str, tmp_path: Path) -> None:
-    with publish.temporary_beside(path) as (temporary, _):
-        publish.remove_stale(path)
+    with atomic_file.temporary_beside(path) as (temporary, _):
+        atomic_file.remove_stale(path)
         assert os.path.exists(temporary)
     assert os.listdir(tmp_path) == []
 

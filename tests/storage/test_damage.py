@@ -14,8 +14,8 @@ import pytest
 from processes import run
 
 from mvdb.errors import CorruptionError, FormatError
-from mvdb.storage import structure
 from mvdb.storage.environment import Environment
+from mvdb.storage.lmdb import check_pages
 
 ROUNDS = int(os.environ.get("MVDB_DAMAGE_ROUNDS", "300"))
 SEED = int(os.environ.get("MVDB_SEED", "20"))
@@ -220,7 +220,7 @@ def test_intact_files_that_look_damaged(path: str) -> None:
 def test_without_the_private_class_of_the_verifier(
     path: str, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(structure, "_USED", ("no_such_method",))
+    monkeypatch.setattr(check_pages, "_USED", ("no_such_method",))
     os.utime(source)
     Environment.open(source).close()
     content = source.read_bytes()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvdb.reading import Readable
+from mvdb.api.readable import Readable
 
 Id = str | int
 Floats = NDArray[np.float32]

@@ -7,7 +7,7 @@ import ctypes
 import os
 import sys
 
-from mvdb import shield
+from mvdb.threads import shield
 
 PERMISSIONS_BIND = os.name == "posix" and os.geteuid() != 0
 """Whether permissions bind this process without further ado."""

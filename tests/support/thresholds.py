@@ -6,20 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from mvdb.index import (
-    budget,
-    building,
-    extending,
-    layout,
-    lists,
-    merge,
-    merging,
-    order,
-    planning,
-    searching,
-    segment_writer,
-    writing,
-)
+from mvdb.search import plan, search
+from mvdb.segment import clustering, layout, posting_lists, segment_writer
+from mvdb.write import extend_codebook, flush, index_writer, memory_budget, merge, merge_policy
 
 
 @contextmanager
@@ -50,20 +39,20 @@ def lowered(
     which would restore each other's values, nor end while a database is open that works in the
     background."""
     wanted: list[tuple[object, str, object]] = [
-        (writing, "TRAIN_DOCUMENTS", train_documents),
-        (budget.Budget, "pending", flush_bytes),
-        (merging, "BASE_TOKENS", base_tokens),
-        (merging, "FANOUT", fanout),
+        (index_writer, "TRAIN_DOCUMENTS", train_documents),
+        (memory_budget.Budget, "pending", flush_bytes),
+        (merge_policy, "BASE_TOKENS", base_tokens),
+        (merge_policy, "FANOUT", fanout),
         (layout, "CHUNK_BYTES", chunk_bytes),
         (segment_writer, "CHUNK_BYTES", chunk_bytes),
-        (merging, "LISTED_TOKENS", listed_tokens),
-        (order, "CLUSTER_DOCUMENTS", cluster_documents),
-        (lists, "EXTENT_BYTES", extent_bytes),
-        (merging, "COMMIT_TOKENS", commit_tokens),
-        (merging, "MAX_TOKENS", max_tokens),
-        (building, "MAX_TOKENS", max_tokens),
-        (extending, "GROWTH", growth),
-        (writing, "EXTENDED_AT_ONCE", extended_at_once),
+        (merge_policy, "LISTED_TOKENS", listed_tokens),
+        (clustering, "CLUSTER_DOCUMENTS", cluster_documents),
+        (posting_lists, "EXTENT_BYTES", extent_bytes),
+        (merge_policy, "COMMIT_TOKENS", commit_tokens),
+        (merge_policy, "MAX_TOKENS", max_tokens),
+        (flush, "MAX_TOKENS", max_tokens),
+        (extend_codebook, "GROWTH", growth),
+        (index_writer, "EXTENDED_AT_ONCE", extended_at_once),
         (merge, "STEP_BYTES", step_bytes),
     ]
     with _patched(wanted):
@@ -75,12 +64,12 @@ def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
     """Within the block searches of this process take the lists wherever there are any and more than
     `candidates` documents are allowed: these, or k if it is more, are looked at by default."""
     wanted: list[tuple[object, str, object]] = [
-        (planning, "_ENOUGH", 0.0),
-        (planning, "choose", _lists_if_possible),
-        (searching, "MIN_CANDIDATES", candidates),
-        (searching, "MIN_CANDIDATES_EXTENDED", candidates),
-        (searching, "CANDIDATES_PER_HIT", 1),
-        (searching, "CANDIDATES_FACTOR", 0),
+        (plan, "_ENOUGH", 0.0),
+        (plan, "choose", _lists_if_possible),
+        (search, "MIN_CANDIDATES", candidates),
+        (search, "MIN_CANDIDATES_EXTENDED", candidates),
+        (search, "CANDIDATES_PER_HIT", 1),
+        (search, "CANDIDATES_FACTOR", 0),
     ]
     with _patched(wanted):
         yield
@@ -88,8 +77,8 @@ def searched_by_lists(*, candidates: int = 8) -> Iterator[None]:
 
 def _lists_if_possible(estimates: dict[str, float], n_allowed: int, wanted: int) -> str:
     if n_allowed <= wanted:
-        return planning.EXACT
-    return planning.LISTS if planning.LISTS in estimates else planning.INTERACTION
+        return plan.EXACT
+    return plan.LISTS if plan.LISTS in estimates else plan.INTERACTION
 
 
 @contextmanager

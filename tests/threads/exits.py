@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import mvdb
-from mvdb import maintenance
+from mvdb.write import maintenance
 from tests.index.files import DIM, check, fill, query_for
 from tests.support.thresholds import lowered
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import mvdb
 from mvdb import core
-from mvdb.reading import Readable
+from mvdb.api.readable import Readable
 from tests.support.model import Floats, unit
 from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered, searched_by_lists

@@ -28,15 +28,16 @@ def test_processes_that_end_at_random_moments(tmp_path: Path) -> None:
 HANGING = """
 import sys, threading, time
 import mvdb
-from mvdb import maintenance, workers
-from mvdb.scheduler import LATER
+from mvdb.threads import workers
+from mvdb.write import maintenance
+from mvdb.threads.scheduler import LATER
 maintenance.EXIT_SECONDS = 0.5
 never = threading.Event()
 workers.BUILDING.submit(never.wait)
 LATER.call_later(0, never.wait)
 db = mvdb.open(sys.argv[1], dim=4)
-db._maintenance._do_one = lambda plan: never.wait()
-db._maintenance._start()
+db._engine.maintenance._do_one = lambda plan: never.wait()
+db._engine.maintenance._start()
 time.sleep(0.2)
 """
 
@@ -65,7 +66,7 @@ import mvdb
 from tests.index.files import DIM, fill
 db = mvdb.open({str(tmp_path / "a.mvdb")!r}, dim=DIM)
 fill(db, 150)
-maintenance = db._maintenance
+maintenance = db._engine.maintenance
 with maintenance._turn, maintenance._working:
     child = os.fork()
 if not child:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import mvdb
-from mvdb import maintenance
-from mvdb.workers import BUILD_THREADS
+from mvdb.threads.workers import BUILD_THREADS
+from mvdb.write import maintenance
 
 FEW = BUILD_THREADS + 1
 """Threads of the process for building, and the scheduler's."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.index import building
+from mvdb.write import flush
 from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 from tests.threads.processes import (
@@ -306,7 +306,7 @@ def test_a_commit_under_way_finishes_when_the_database_is_closed(
     path = tmp_path / "late.mvdb"
     db = mvdb.open(path, dim=DIM)
     db.insert("early", np.ones((1, DIM), np.float32))  # the pool is there
-    encode = building.encode
+    encode = flush.encode
 
     def close_and_encode(*arguments: Any) -> Any:
         closer = threading.Thread(target=db.close)
@@ -314,7 +314,7 @@ def test_a_commit_under_way_finishes_when_the_database_is_closed(
         closer.join(0.2)
         return encode(*arguments)
 
-    monkeypatch.setattr(building, "encode", close_and_encode)
+    monkeypatch.setattr(flush, "encode", close_and_encode)
     db.insert("late", np.ones((1, DIM), np.float32))
     with pytest.raises(mvdb.ClosedError):
         db.transaction()

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from mvdb import journal
-from mvdb.index import ordered_writer, pending, segment_writer
+from mvdb.api import replay_log
+from mvdb.segment import clustered_writer, segment_writer
 from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
+from mvdb.write import write_buffer
 from tests.helpers import content, fill, trains_at
 from tests.support.thresholds import lowered
 from tests.walk import calls
@@ -106,9 +107,9 @@ def test_without_room(path: Path, room: int) -> None:
 
 
 TEMPORARY = {
-    "pending": pending,
-    "journal": journal,
-    "order": ordered_writer,
+    "pending": write_buffer,
+    "journal": replay_log,
+    "order": clustered_writer,
     "codes": segment_writer,
 }
 

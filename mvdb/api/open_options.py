@@ -1,0 +1,106 @@
+"""How a database is to be opened: the arguments of `mvdb.open`, checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mvdb.arguments import file_path, flag, one_of, whole_number
+from mvdb.errors import DimensionMismatch, InvalidInputError
+from mvdb.ingest.text_encoder import TextEncoder
+from mvdb.search import prefetch as prefetching
+from mvdb.state.settings import DEFAULT_BITS, Settings, check_bits, check_dim
+from mvdb.write import memory_budget
+
+DURABILITIES = ("full", "relaxed")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of `mvdb.open`; `dim` and `bits` are None where the file decides."""
+
+    path: str
+    dim: int | None
+    bits: int | None
+    readonly: bool
+    create: bool
+    encoder: TextEncoder
+    durability: str
+    map_size: int | None
+    prefetch: str
+    background: bool
+    memory: int
+
+    def check_stored(self, stored: Settings) -> None:
+        """Raises DimensionMismatch or InvalidInputError when the file has another dim or bits than
+        was asked for."""
+        if self.dim not in (None, stored.dim):
+            raise DimensionMismatch(
+                f"{self.path}: the file has dim {stored.dim}, not {self.dim}; leave dim out, or "
+                "create another file"
+            )
+        if self.bits not in (None, stored.bits):
+            raise InvalidInputError(
+                f"{self.path}: the file has bits={stored.bits}, which is fixed, not bits="
+                f"{self.bits}; leave bits out, or create another file"
+            )
+
+    def for_new_file(self) -> Settings:
+        """What a new file is made with; InvalidInputError when `dim` was not given."""
+        if self.dim is None:
+            raise InvalidInputError("dim is needed to create a database, for example dim=128")
+        return Settings(self.dim, int(DEFAULT_BITS) if self.bits is None else self.bits)
+
+
+def check(
+    path: Any,
+    *,
+    dim: Any,
+    bits: Any,
+    readonly: Any,
+    create: Any,
+    encoder: Any,
+    durability: Any,
+    map_size: Any,
+    allow_encoder_mismatch: Any,
+    prefetch: Any,
+    background: Any,
+    memory: Any,
+) -> Options:
+    """The options; InvalidInputError names the argument that cannot be. Raises DimensionMismatch
+    when dim is not the encoder's."""
+    allow = flag("allow_encoder_mismatch", allow_encoder_mismatch)
+    options = Options(
+        path=file_path("path", path),
+        dim=None if dim is None else check_dim(dim),
+        bits=None if bits is DEFAULT_BITS else check_bits(bits),
+        readonly=flag("readonly", readonly),
+        create=flag("create", create),
+        encoder=TextEncoder(encoder, allow_mismatch=allow),
+        durability=one_of("durability", durability, DURABILITIES),
+        map_size=None if map_size is None else _bytes("map_size", map_size, 1),
+        prefetch=one_of("prefetch", prefetch, prefetching.MODES),
+        background=flag("background", background),
+        memory=memory_budget.DEFAULT
+        if memory is None
+        else _bytes("memory", memory, memory_budget.LEAST),
+    )
+    options = replace(options, dim=_agreed_dim(options))
+    if options.create and not options.readonly and not os.path.exists(options.path):
+        options.for_new_file()
+    return options
+
+
+def _bytes(name: str, value: Any, least: int) -> int:
+    return whole_number(name, value, least, what="a number of bytes")
+
+
+def _agreed_dim(options: Options) -> int | None:
+    encoder, dim = options.encoder.identity, options.dim
+    if encoder is not None and dim not in (None, encoder.dim):
+        raise DimensionMismatch(
+            f"encoder {encoder.name!r} gives vectors of dim {encoder.dim}, dim={dim} was asked "
+            "for; leave dim out, or give another encoder"
+        )
+    return dim if encoder is None else encoder.dim

@@ -1,0 +1,55 @@
+"""Snapshots: repeatable reads of one frozen state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+
+from mvdb.api.engine import Engine
+from mvdb.api.readable import Readable
+from mvdb.errors import ClosedError
+from mvdb.state.state import State
+from mvdb.storage.environment import ReadTransaction
+
+
+class Snapshot(Readable):
+    """One state of the database, whatever others commit meanwhile.
+
+    A context manager. While it is open the file cannot reuse the space of what was deleted since:
+    keep snapshots short. May be used from several threads."""
+
+    def __init__(self, engine: Engine, txn: ReadTransaction, state: State) -> None:
+        self._engine = engine
+        self.dim = engine.settings.dim
+        self._txn = txn
+        self._state = state
+        self._closed = False
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        if self._closed:
+            raise ClosedError("the snapshot is closed")
+        self._engine.check_process()
+        yield self._txn, self._state
+
+    def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
+        # Hits may outlive their snapshot; what has a number never changes until it is deleted.
+        return self._engine.reading() if self._closed else self._reading()
+
+    def close(self) -> None:
+        """Lets go of the state. Harmless when done twice."""
+        if not self._closed:
+            self._closed = True
+            self._txn.close()

@@ -1,0 +1,288 @@
+"""Write transactions: all or nothing, with their own writes visible inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from mvdb.api.engine import Engine
+from mvdb.api.readable import Readable
+from mvdb.api.replay_log import Change, Journal
+from mvdb.documents import id_table
+from mvdb.documents import ids as id_keys
+from mvdb.errors import (
+    ClosedError,
+    DuplicateIdError,
+    Error,
+    InvalidInputError,
+    StorageFullError,
+)
+from mvdb.ingest import inputs
+from mvdb.state import encoder_identity
+from mvdb.state.encoder_identity import EncoderIdentity
+from mvdb.state.state import State
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.threads import shield
+from mvdb.types import Id
+from mvdb.write.index_writer import IndexWriter
+
+Texts = str | Sequence[str | None] | None
+T = TypeVar("T")
+
+_UNFINISHED = Error("it was interrupted")
+
+MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+
+
+class Transaction(Readable):
+    """Changes that become visible to others together, or not at all.
+
+    Made by `Database.transaction()` and used as a context manager by one thread: leaving the block
+    commits, an exception rolls back. `search`, `get` and the other reading methods see the
+    transaction's own writes. A write that fails dooms the whole transaction, even when its
+    exception is caught inside the block: the commit then raises, and nothing is kept.
+
+    Another thread than the one that began it gets WrongThreadError, and changes nothing. One that
+    nobody holds any more is rolled back."""
+
+    def __init__(self, engine: Engine, txn: WriteTransaction) -> None:
+        self._engine = engine
+        self.dim = engine.settings.dim
+        self._txn = txn
+        self._writer = writer = engine.new_writer(txn)
+        self._first_own = writer.next_document
+        self._finished = False
+        self._committed = False
+        self._failure: BaseException | None = None
+        self._journal = None if txn.is_roomy else Journal(writer.folder)
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._finished:
+            return
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
+        if self._finished:  # hits may outlive their transaction
+            with self._engine.reading() as pair:
+                yield pair
+            return
+        self._check_open()
+        yield self._txn, self._perform(IndexWriter.state)
+
+    def __contains__(self, id: object) -> bool:
+        # Unlike other reads this needs no segments, so nothing has to be flushed for it.
+        if self._finished:
+            return super().__contains__(id)
+        self._check_open()
+        try:
+            key = id_keys.encode(id)  # type: ignore[arg-type]
+        except InvalidInputError:
+            return False
+        return id_table.get(self._txn, key) is not None
+
+    def _is_undone(self, number: int) -> bool:
+        # Numbers of documents that were rolled back are given to others.
+        return self._finished and not self._committed and number >= self._first_own
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise ClosedError("the transaction is finished; begin another one")
+        self._engine.check_open()
+        if self._failure is not None:
+            raise Error(
+                f"an earlier write of this transaction failed ({self._failure}); it will be rolled "
+                "back"
+            ) from self._failure
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        self._txn.check_thread()
+        self._check_open()
+        # Before, not after the failure: an exception of a signal handler may come anywhere.
+        self._failure = _UNFINISHED
+        try:
+            yield
+        except BaseException as error:
+            self._failure = error
+            raise
+        self._failure = None
+
+    # ---- a map that gets full ----
+
+    def _change(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Makes a change, `function` of the module level with the writer and these arguments."""
+        change = Change(function, arguments)
+        result: T = self._perform(change)
+        if self._journal is not None:
+            self._journal.add(change)
+        return result
+
+    def _perform(self, function: Callable[[IndexWriter], T]) -> T:
+        """What `function` does with the writer; when the map is full for it, in a larger one, after
+        all changes so far."""
+        behind = False
+        while True:
+            try:
+                if behind:
+                    shield.run(self._begin_again)
+                return function(self._writer)
+            except StorageFullError:
+                if self._journal is None or not self._txn.full:
+                    raise
+                behind = True
+
+    def _begin_again(self) -> None:
+        assert self._journal is not None
+        self._writer.close()
+        self._txn.begin_again()
+        self._writer = self._engine.new_writer(self._txn)
+        for change in self._journal.changes():
+            change(self._writer)
+
+    # ---- writes ----
+
+    def insert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents; see `Database.insert`."""
+        self._store(ids, embeddings, texts, metadata, replace=False)
+
+    def upsert(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any = None,
+        *,
+        texts: Texts = None,
+        metadata: MetadataInput = None,
+    ) -> None:
+        """Adds documents or replaces them whole; see `Database.upsert`."""
+        self._store(ids, embeddings, texts, metadata, replace=True)
+
+    def delete(self, ids: Id | Sequence[Id]) -> int:
+        """Deletes documents; see `Database.delete`."""
+        with self._write():
+            keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
+            return sum(self._change(IndexWriter.delete, key) for key in dict.fromkeys(keys))
+
+    def _store(
+        self,
+        ids: Id | Sequence[Id],
+        embeddings: Any,
+        texts: Texts,
+        metadata: MetadataInput,
+        *,
+        replace: bool,
+    ) -> None:
+        with self._write():
+            names, keys, single = inputs.as_ids(ids)
+            if not names and embeddings is None:
+                return
+            stored = list(
+                zip(
+                    inputs.as_texts(texts, len(names)),
+                    inputs.as_metadata(metadata, len(names)),
+                    strict=True,
+                )
+            )
+            if embeddings is None:
+                embeddings = self._encode(names, stored)
+                single = False
+            vectors = inputs.DocumentVectors(embeddings, names, single, self.dim)
+            for name, key in zip(names, keys, strict=True):
+                if replace:
+                    self._change(IndexWriter.delete, key)
+                elif id_table.get(self._txn, key) is not None:
+                    raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
+            for batch in vectors.batches():
+                span = slice(batch.first, batch.first + len(batch.lengths))
+                self._change(
+                    IndexWriter.append, keys[span], batch.lengths, batch.flat, stored[span]
+                )
+
+    def _encode(
+        self, names: list[Id], stored: list[tuple[bytes | None, bytes | None]]
+    ) -> list[Any]:
+        texts = []
+        for name, (text, _) in zip(names, stored, strict=True):
+            if text is None:
+                raise InvalidInputError(
+                    f"document {name!r}: neither embeddings nor a text were given"
+                )
+            texts.append(text.decode("utf-8"))
+        identity = encoder_identity.load(self._txn)
+        vectors = self._engine.encoder.documents(texts, identity)
+        if identity is None and self._engine.encoder.identity is not None:
+            self._change(_store_encoder, self._engine.encoder.identity)
+        return vectors
+
+    @property
+    def collects_for_training(self) -> bool:
+        """Whether more documents in this transaction would make for better centroids."""
+        return self._writer.collects_for_training
+
+    # ---- end ----
+
+    def commit(self) -> None:
+        """Makes all changes visible and, with durability "full", lasting.
+
+        Raises StorageFullError or WriteFailedError when the system cannot write; the transaction is
+        rolled back then."""
+        self._txn.check_thread()
+        shield.run(self._commit)
+
+    def _commit(self) -> None:
+        try:
+            self._check_open()
+            self._perform(self._finish)
+        except BaseException:
+            self._roll_back()
+            raise
+        self._committed = True
+        self._end()
+
+    def _finish(self, writer: IndexWriter) -> None:
+        writer.finish()
+        self._txn.commit()
+
+    def rollback(self) -> None:
+        """Forgets all changes. Harmless when the transaction is finished, and in a process that was
+        forked meanwhile, where it has no changes."""
+        if not self._finished and self._engine.is_in_own_process():
+            self._txn.check_thread()
+            shield.run(self._roll_back)
+
+    def _roll_back(self) -> None:
+        if not self._finished:
+            self._txn.abort()
+            self._end()
+
+    def _end(self) -> None:
+        self._finished = True
+        self._writer.close()
+        if self._journal is not None:
+            self._journal.close()
+        if self._committed:
+            self._engine.maintenance.committed()
+
+
+def _store_encoder(writer: IndexWriter, identity: EncoderIdentity) -> None:
+    encoder_identity.store(writer.txn, identity)

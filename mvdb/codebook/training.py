@@ -1,0 +1,231 @@
+"""Training: two-level centroids and the tables of scales, from a sample of token vectors.
+
+The number of centroids K follows the square root of the number of tokens, as in PLAID
+(arXiv 2205.09707), with a larger factor: more centroids make the coarse score sharper and the
+residuals smaller (docs/engine.md shows the curve). Training first makes about sqrt(K) groups, then
+centroids inside each group, so its cost is that of sqrt(K) comparisons a point, not K.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb import core
+from mvdb.threads.workers import BUILD_THREADS, ordered_map
+
+CENTROIDS_PER_ROOT = 18
+"""K = this times sqrt(tokens)."""
+MIN_TOKENS_PER_CENTROID = 16
+MAX_CENTROIDS = 1 << 20
+SAMPLE_PER_CENTROID = 40
+GROUPS_PER_ROOT = 4
+"""Groups in a codec = this times sqrt(K); training begins with one times."""
+GROUP_SAMPLE = 256
+"""Points per group when the groups are trained."""
+GROUP_ITERATIONS = 8
+CENTROID_ITERATIONS = 6
+SCALE_SAMPLE = 20_000
+STRANGE = 16
+"""Entries of a table of scales, at an end, for vectors unlike any of the sample."""
+LEAST_STRANGE = 64
+"""The smallest b but 0 is this fraction of the smallest usual one."""
+STRANGERS = 1024
+SLICE_POINTS = 65_536
+"""Points that one task assigns to centroids."""
+TASKS = 2 * BUILD_THREADS
+"""Tasks in flight: enough for all threads, while other databases' tasks find their turn."""
+ROTATION_SEED = 0x6D766462
+"""Seed of the rotation of new codecs. Each codec keeps its own and is used with that one."""
+
+
+def centroid_count(n_tokens: int) -> int:
+    """K for a collection of so many tokens."""
+    wanted = CENTROIDS_PER_ROOT * math.sqrt(n_tokens)
+    limit = max(1.0, n_tokens / MIN_TOKENS_PER_CENTROID)
+    return int(min(wanted, limit, MAX_CENTROIDS)) or 1
+
+
+def sample_size(n_tokens: int, dim: int, memory: int) -> int:
+    """Tokens that training wants to see of a collection of so many, as points in `memory`
+    bytes."""
+    return min(
+        n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens), memory // core.padded_dim(dim)
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What training sees of a collection of `n_tokens`: int8 points (n, padded) of an even sample
+    of its tokens, n >= 1, and unit vectors (m, dim) of a small part of that."""
+
+    n_tokens: int
+    points: core.Points
+    vectors: core.Floats
+
+
+def draw(
+    batches: Iterable[NDArray[np.float16]], n_tokens: int, seed: int, dim: int, memory: int
+) -> Sample:
+    """Draws a sample of `n_tokens` vectors that come in batches; keeps one batch in memory and the
+    points."""
+    rng = np.random.default_rng(seed)
+    wanted = sample_size(n_tokens, dim, memory)
+    chosen = np.sort(rng.choice(n_tokens, wanted, replace=False, shuffle=False))
+    kept = np.sort(rng.choice(wanted, min(wanted, SCALE_SAMPLE), replace=False, shuffle=False))
+    points, vectors = [], []
+    start = 0
+    for batch in batches:
+        first, last = np.searchsorted(chosen, [start, start + len(batch)])
+        rows, _ = core.normalise(batch[chosen[first:last] - start].astype(np.float32))
+        points.append(core.make_points(rows, ROTATION_SEED))
+        vectors.append(rows[kept[(kept >= first) & (kept < last)] - first])
+        start += len(batch)
+    return Sample(n_tokens, np.concatenate(points), np.concatenate(vectors))
+
+
+def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.CodecSpec:
+    """A codec for the collection that the sample was drawn from.
+
+    Deterministic for the same sample and seed, whatever the number of threads."""
+    dim = sample.vectors.shape[1]
+    k = min(centroid_count(sample.n_tokens), len(sample.points))
+    rows, group_rows, group_starts = _two_levels(sample.points, dim, k, seed, executor)
+    spec = core.CodecSpec(
+        dim=dim,
+        bits=bits,
+        seed=ROTATION_SEED,
+        rows=rows,
+        group_rows=group_rows,
+        group_starts=group_starts,
+        a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
+        b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
+    )
+    return fit_scales(spec, sample.vectors)
+
+
+def extend(
+    spec: core.CodecSpec, sample: core.Points, n_tokens: int, seed: int, executor: Executor
+) -> core.CodecSpec:
+    """The codec with as many more centroids as a collection of `n_tokens` should have, where they
+    are missed most, by an even sample of its tokens.
+
+    The centroids there were keep their numbers and the scales stay, so what the old codec has
+    encoded is encoded for the new one too. Points are drawn with the square of their distance to
+    their centroid, as k-means++ does, and clustered. Deterministic."""
+    wanted = centroid_count(n_tokens) - len(spec.rows)
+    if wanted < 1:
+        return spec
+    codec = core.Codec(spec)
+    slices = [sample[at : at + SLICE_POINTS] for at in range(0, len(sample), SLICE_POINTS)]
+    distances = np.concatenate(list(ordered_map(executor, codec.squared_distances, slices, TASKS)))
+    total = distances.sum()
+    n = min(len(sample), SAMPLE_PER_CENTROID * wanted, int(np.count_nonzero(distances)))
+    if n < wanted:
+        return spec
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(len(sample), n, replace=False, shuffle=False, p=distances / total))
+    rows, group_rows, group_starts = _two_levels(sample[chosen], spec.dim, wanted, seed, executor)
+    return replace(
+        spec,
+        rows=np.concatenate([spec.rows, rows]),
+        group_rows=np.concatenate([spec.group_rows, group_rows]),
+        group_starts=np.concatenate(
+            [spec.group_starts, group_starts[1:] + np.uint32(len(spec.rows))]
+        ),
+    )
+
+
+def _two_levels(
+    points: core.Points, dim: int, k: int, seed: int, executor: Executor
+) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
+    """k centroids by group, the groups' means, and the first centroid of each group."""
+    group_rows = _train_groups(points, dim, max(1, math.isqrt(k)), seed)
+    members = core.nearest(group_rows, dim, points)
+    counts = np.bincount(members, minlength=len(group_rows))
+    shares = _shares(counts, k)
+    order = np.argsort(members, kind="stable")
+    ends = np.cumsum(counts)
+
+    def train_group(group: int) -> core.Bytes:
+        inside = points[order[ends[group] - counts[group] : ends[group]]]
+        return core.kmeans(inside, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
+
+    filled = [group for group in range(len(group_rows)) if shares[group] > 0]
+    rows = np.concatenate(list(ordered_map(executor, train_group, filled, TASKS)))
+    return _grouped(rows, dim, seed)
+
+
+def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
+    """Centroids in smaller groups of those that are near each other, as assigning and probing
+    compare all groups and then some groups' centroids."""
+    points = (rows ^ np.uint8(128)).view(np.int8)
+    points = np.maximum(points, np.int8(-127))
+    n_groups = min(len(rows), int(GROUPS_PER_ROOT * math.sqrt(len(rows))))
+    group_rows = core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+    members = core.nearest(group_rows, dim, points)
+    counts = np.bincount(members, minlength=n_groups)
+    starts = np.cumsum([0, *counts[counts > 0]]).astype(np.uint32)
+    order = np.argsort(members, kind="stable")
+    return rows[order], np.ascontiguousarray(group_rows[counts > 0]), starts
+
+
+def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
+    wanted = GROUP_SAMPLE * n_groups
+    if len(points) > wanted:
+        chosen = np.random.default_rng(seed).choice(len(points), wanted, replace=False)
+        points = points[np.sort(chosen)]
+    return core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+
+
+def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[int]:
+    """k centroids shared out in proportion to the groups' points, at least one to each group that
+    has any, never more than it has points."""
+    exact = counts * (k / counts.sum())
+    shares = np.minimum(np.maximum(np.floor(exact), counts > 0), counts).astype(np.int64)
+    remainders = np.argsort(-(exact - shares), kind="stable")
+    for group in remainders[: max(0, k - int(shares.sum()))]:
+        if shares[group] < counts[group]:
+            shares[group] += 1
+    return [int(share) for share in shares]
+
+
+def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
+    """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
+    extremes that all but a thousandth of the sample keeps. STRANGE entries at each end lead on from
+    there, to what random unit vectors need and to residuals that are hardly any, since documents
+    that come later may be unlike the sample."""
+    codec = core.Codec(spec)
+    a, b = codec.fit_scales(vectors)
+    strange_a, strange_b = codec.fit_scales(_random_units(spec.dim))
+    a_low, a_high = np.quantile(a, [0.0005, 0.9995])
+    positive = b[b > 0]
+    b_low, b_high = np.quantile(positive, [0.002, 0.9995]) if len(positive) else (1e-3, 1e-3)
+    b_low = max(float(b_low), 1e-6)
+    b_high = max(float(b_high), b_low)
+    a_scales = [
+        np.linspace(min(a_low, strange_a.min()), a_low, STRANGE, endpoint=False),
+        np.linspace(a_low, a_high, core.SCALES - 2 * STRANGE),
+        np.linspace(max(a_high, strange_a.max()), a_high, STRANGE, endpoint=False)[::-1],
+    ]
+    b_scales = [
+        np.zeros(1),
+        np.geomspace(b_low / LEAST_STRANGE, b_low, STRANGE, endpoint=False),
+        np.geomspace(b_low, b_high, core.SCALES - 1 - 2 * STRANGE),
+        np.geomspace(max(b_high, strange_b.max()), b_high, STRANGE, endpoint=False)[::-1],
+    ]
+    return replace(
+        spec,
+        a_scales=np.sort(np.concatenate(a_scales).astype(np.float32)),
+        b_scales=np.sort(np.concatenate(b_scales).astype(np.float32)),
+    )
+
+
+def _random_units(dim: int) -> core.Floats:
+    drawn = np.random.default_rng(ROTATION_SEED).standard_normal((STRANGERS, dim))
+    return core.normalise(drawn.astype(np.float32))[0]

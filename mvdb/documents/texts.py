@@ -1,0 +1,134 @@
+"""Texts and metadata of documents, in compressed blocks.
+
+A block holds consecutive documents of a segment, about `BLOCK_BYTES` before compression: small
+enough that one hit's text costs little, large enough for zstd to find what documents share. A
+document that is larger has a block to itself, so that reading one document never unpacks much more
+than that document.
+
+Block: raw size u32, then a zstd frame of: for each document a text length u32 (0xFFFFFFFF: no
+text), a metadata length u32 (the same), then for each document its text (UTF-8) and metadata
+(JSON).
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from mvdb.documents import metadata
+from mvdb.errors import CorruptionError
+
+BLOCK_BYTES = 32 * 1024
+MAX_BLOCK_BYTES = 1 << 30
+_AT_ONCE = 1 << 20
+"""Larger blocks are unpacked as a stream."""
+_PIECE = 1 << 17
+"""A text is looked at in pieces of so many bytes, which stay in the processor's cache."""
+_WINDOW = 1 << 23
+"""The most that a frame may look back, and so that unpacking in pieces may need; written ones look
+back a quarter of it."""
+_NONE = 0xFFFFFFFF
+_LEVEL = 3
+
+Stored = tuple[bytes | None, bytes | None]
+"""Text (UTF-8) and metadata (JSON) of a document; None where there is none."""
+
+
+def pack(documents: Sequence[Stored]) -> bytes:
+    """One block of the given documents."""
+    lengths = np.array(
+        [_NONE if part is None else len(part) for document in documents for part in document],
+        dtype="<u4",
+    )
+    raw = lengths.tobytes() + b"".join(
+        part for document in documents for part in document if part is not None
+    )
+    if len(raw) > MAX_BLOCK_BYTES:
+        raise ValueError(f"texts of {len(raw)} bytes in one document block; at most 1 GiB fits")
+    frame = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(raw)
+    return struct.pack("<I", len(raw)) + frame
+
+
+def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
+    """The documents of a block; CorruptionError when it does not hold n_documents of them."""
+    with _opened(block, n_documents, where) as raw:
+        parts = [None if size == _NONE else raw.take(size) for size in raw.lengths.tolist()]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> None:
+    """Checks a block: sizes, that texts are UTF-8, and metadata. However large the texts are,
+    little memory is used; `spend` is told the cost of metadata before values are made of it."""
+    with _opened(block, n_documents, where) as raw:
+        for at, size in enumerate(raw.lengths.tolist()):
+            if size == _NONE:
+                continue
+            if at % 2 == 0:
+                _check_text(raw, size, where)
+            else:
+                stored = raw.take(size)
+                spend(metadata.cost(stored))
+                metadata.loads(stored)
+
+
+def _check_text(raw: _Raw, size: int, where: str) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, size, _PIECE):
+            decoder.decode(raw.take(min(_PIECE, size - at)), final=at + _PIECE >= size)
+    except UnicodeDecodeError as error:
+        raise CorruptionError(f"{where}: a text is not UTF-8 ({error.reason})") from None
+
+
+class _Raw:
+    """The raw bytes of a block, taken from the front."""
+
+    def __init__(self, block: memoryview, n_documents: int, where: str) -> None:
+        (size,) = struct.unpack_from("<I", block)
+        frame = block[4:]
+        if size > MAX_BLOCK_BYTES or zstandard.frame_content_size(frame) != size:
+            raise CorruptionError(f"{where}: the compressed block states a wrong size")
+        table = 8 * n_documents
+        if size < table or (size - table > BLOCK_BYTES and n_documents != 1):
+            raise CorruptionError(f"{where}: a block of {size} bytes for {n_documents} documents")
+        self._where = where
+        self._data = b""
+        self._at = 0
+        self._stream: zstandard.ZstdDecompressionReader | None = None
+        if size <= _AT_ONCE:
+            self._data = zstandard.ZstdDecompressor().decompress(frame)
+        else:
+            unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+            self._stream = unpacker.stream_reader(frame)
+        self.lengths: NDArray[np.uint32] = np.frombuffer(self.take(table), dtype="<u4")
+        """Of each document's text and metadata."""
+        present = np.where(self.lengths == _NONE, 0, self.lengths).astype(np.int64)
+        if table + int(present.sum()) != size:
+            raise CorruptionError(f"{where}: lengths do not add up to the block's size")
+        if int(present[1::2].max(initial=0)) > metadata.MAX_BYTES:
+            raise CorruptionError(f"{where}: metadata of more than {metadata.MAX_BYTES} bytes")
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        if self._stream is None:
+            taken = self._data[self._at : self._at + size]
+            self._at += size
+        else:
+            taken = self._stream.read(size)
+        if len(taken) != size:
+            raise CorruptionError(f"{self._where}: the compressed block ends early")
+        return taken
+
+
+@contextmanager
+def _opened(block: memoryview, n_documents: int, where: str) -> Iterator[_Raw]:
+    try:
+        yield _Raw(block, n_documents, where)
+    except (struct.error, zstandard.ZstdError) as error:
+        raise CorruptionError(f"{where}: the compressed block does not unpack ({error})") from None

@@ -1,0 +1,311 @@
+"""Inserting a stream of documents: batches from anywhere, bounded transactions, progress.
+
+A stream may be given again after an interruption: what is in the database already is skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+from mvdb.arguments import function, whole_number
+from mvdb.documents import ids as id_keys
+from mvdb.errors import InvalidInputError
+from mvdb.ingest import inputs
+from mvdb.ingest.arrow import sources
+from mvdb.ingest.arrow.arrow_columns import Converter
+from mvdb.ingest.arrow.library import is_arrow
+from mvdb.types import Id, InsertProgress
+
+Report = Callable[[InsertProgress], object]
+Stream = Generator[Any, None, None]
+
+COMMIT_EVERY = 10_000
+"""Documents per transaction by default."""
+_ARGUMENTS = ("ids", "embeddings", "texts", "metadata")
+
+
+class Transaction(Protocol):
+    """What a stream needs of a write transaction (`mvdb.Transaction`)."""
+
+    dim: int
+
+    @property
+    def collects_for_training(self) -> bool: ...
+    def __enter__(self) -> Transaction: ...
+    def __exit__(self, *details: Any) -> None: ...
+    def __contains__(self, id: object) -> bool: ...
+    def insert(
+        self, ids: Any, embeddings: Any = None, *, texts: Any = None, metadata: Any = None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where documents go: how a transaction begins, what is done between two of them, and what is
+    known before."""
+
+    begin: Callable[[], Transaction]
+    between: Callable[[], None]
+    dim: int
+    encodes: bool
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Documents of a transaction, at most. If it may wait for training, the first one of an empty
+    database goes on until there is enough to train good centroids on."""
+
+    documents: int
+    waits_for_training: bool
+
+    def is_reached(self, txn: Transaction, inserted: int) -> bool:
+        """Whether a transaction with so many new documents is to be committed."""
+        if inserted < self.documents:
+            return False
+        return not (self.waits_for_training and txn.collects_for_training)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Arguments of one insert."""
+
+    ids: list[Id]
+    arguments: Mapping[str, Any]
+
+
+def insert_batches(
+    target: Target,
+    batches: Any,
+    *,
+    commit_every: int | None,
+    progress: Report | None,
+    total: int | None,
+) -> int:
+    """See `Database.insert_batches`."""
+    if commit_every is not None:
+        commit_every = whole_number("commit_every", commit_every, 1)
+    if total is not None:
+        total = whole_number("total", total, 0, what="a number of documents")
+    function("progress", progress)
+    counted = progress is not None and total is None
+    size = _Size(commit_every or COMMIT_EVERY, waits_for_training=commit_every is None)
+    source, count = _open(target, batches, size.documents, counted=counted)
+    meter = _Meter(total if count is None else count)
+    with closing(_pieces(source, target.dim, size.documents)) as pieces:
+        batch = next(pieces, None)
+        while batch is not None:
+            with target.begin() as txn:
+                batch = _fill(txn, batch, pieces, size, meter)
+            meter.committed()
+            if progress is not None:
+                progress(meter.progress())
+            target.between()
+            if batch is None:
+                batch = next(pieces, None)  # after the commit: this may take long, or fail
+    return meter.inserted
+
+
+def _fill(
+    txn: Transaction, batch: _Batch, pieces: Iterator[_Batch], size: _Size, meter: _Meter
+) -> _Batch | None:
+    """Inserts `batch` and more until there are enough documents. Batches stay whole, so that one
+    that fails leaves nothing: returns one that was got but does not fit, else None."""
+    inserted = skipped = 0
+    pending: _Batch | None = batch
+    while pending is not None:
+        new = _new(txn, pending.ids)
+        if inserted and size.is_reached(txn, inserted + len(new) - 1):
+            return pending
+        if new:
+            txn.insert(**_chosen(pending, new, txn.dim))
+        meter.add(len(new), len(pending.ids) - len(new))
+        inserted += len(new)
+        skipped += len(pending.ids) - len(new)
+        # Many documents that are all there already: others may write, and progress is due.
+        if size.is_reached(txn, inserted) or (not inserted and skipped >= size.documents):
+            return None
+        pending = next(pieces, None)
+    return None
+
+
+def _new(txn: Transaction, ids: Sequence[Id]) -> list[int]:
+    """Places of the documents to insert: those whose id is neither in the database, as the
+    transaction sees it, nor earlier in the batch. So a stream means the same however it is cut."""
+    seen: set[bytes] = set()
+    places = []
+    for i, name in enumerate(ids):
+        key = id_keys.encode(name)
+        if key not in seen and name not in txn:
+            places.append(i)
+        seen.add(key)
+    return places
+
+
+def _chosen(batch: _Batch, new: list[int], dim: int) -> dict[str, Any]:
+    """The arguments of insert for some documents of a batch."""
+    if len(new) == len(batch.ids):
+        return dict(batch.arguments)
+    parts = _arguments(batch, dim)
+    return {name: part.take(new) for name, part in parts.items()}
+
+
+def _arguments(batch: _Batch, dim: int) -> dict[str, inputs.PerDocument]:
+    return {
+        name: inputs.PerDocument(name, value, len(batch.ids), dim)
+        for name, value in batch.arguments.items()
+    }
+
+
+# ---- what was given ----
+
+
+def _open(target: Target, batches: Any, rows: int, *, counted: bool) -> tuple[Stream, int | None]:
+    """Batches as they were given, or record batches of at most `rows` rows; and how many documents
+    they have, where that is asked for and known."""
+    converter = _Converter(target)
+    if isinstance(batches, (str, os.PathLike)):
+        file = sources.ArrowFile(batches)
+        return converter.all(file.record_batches(rows)), file.count() if counted else None
+    if is_arrow(batches):
+        count = sources.count(batches) if counted else None
+        return converter.all(sources.record_batches(batches, rows)), count
+    if not isinstance(batches, Iterable):
+        raise InvalidInputError(
+            "batches: an iterable of batches, Arrow data or the path of a Parquet or Arrow file is "
+            f"needed, not {type(batches).__name__}"
+        )
+    return converter.expand(batches, rows), _count(batches) if counted else None
+
+
+class _Converter:
+    """Arrow data among the batches becomes mappings; everything else passes."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._converter: Converter | None = None  # needs pyarrow
+
+    def all(self, record_batches: Stream) -> Stream:
+        """Mappings for record batches."""
+        with closing(record_batches) as source:
+            for batch in source:
+                if self._converter is None:
+                    target = self._target
+                    self._converter = Converter(target.dim, encodes=target.encodes)
+                yield self._converter.arguments(batch)
+
+    def expand(self, batches: Iterable[Any], rows: int) -> Stream:
+        """Batches that may be Arrow data each."""
+        for batch in batches:
+            if is_arrow(batch):
+                yield from self.all(sources.record_batches(batch, rows))
+            else:
+                yield batch
+
+
+def _count(batches: Iterable[Any]) -> int | None:
+    """Documents in a list of batches; None when it is no list or one does not tell."""
+    if not isinstance(batches, (list, tuple)):
+        return None
+    counts = [_count_batch(batch) for batch in batches]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _count_batch(batch: Any) -> int | None:
+    if is_arrow(batch):
+        return sources.count(batch)
+    ids: Any = None
+    if isinstance(batch, Mapping):
+        ids = batch.get("ids")
+    elif _is_row(batch):
+        ids = batch[0]
+    if ids is None or id_keys.is_single(ids):
+        return None if ids is None else 1
+    return len(ids) if hasattr(ids, "__len__") else None
+
+
+def _is_row(batch: Any) -> bool:
+    return isinstance(batch, tuple) and 1 <= len(batch) <= len(_ARGUMENTS)
+
+
+def _pieces(source: Stream, dim: int, size: int) -> Generator[_Batch, None, None]:
+    """Checked batches; one with more than `size` documents in several of that size."""
+    with closing(source):
+        for given in source:
+            batch = _as_batch(given)
+            if len(batch.ids) <= size:
+                yield batch
+            else:
+                yield from _cut(batch, dim, size)
+
+
+def _as_batch(given: Any) -> _Batch:
+    if _is_row(given):
+        given = dict(zip(_ARGUMENTS, given, strict=False))
+    if not isinstance(given, Mapping) or "ids" not in given or not set(given) <= set(_ARGUMENTS):
+        raise InvalidInputError(
+            f"batches: each is a mapping with ids and any of {', '.join(_ARGUMENTS[1:])}, a tuple "
+            "of these in this order, or Arrow data"
+        )
+    names = id_keys.as_list(given["ids"])
+    if not id_keys.is_single(given["ids"]):
+        given = {**given, "ids": names}  # a generator has been used up
+    return _Batch(names, given)
+
+
+def _cut(batch: _Batch, dim: int, size: int) -> Iterator[_Batch]:
+    for name in batch.ids:
+        id_keys.encode(name)  # one that is no id is found before a part is inserted
+    parts = _arguments(batch, dim)
+    for start in range(0, len(batch.ids), size):
+        span = range(start, min(start + size, len(batch.ids)))
+        piece = {name: part.take(span) for name, part in parts.items()}
+        yield _Batch(piece["ids"], piece)
+
+
+# ---- progress ----
+
+
+class _Meter:
+    """Counts documents and time. Time that went into documents that were there already does not
+    count for the rate: they are passed over much faster than others are inserted."""
+
+    def __init__(self, total: int | None) -> None:
+        self.inserted = 0
+        self._skipped = 0
+        self._total = total
+        self._start = self._mark = perf_counter()
+        self._working = 0.0
+        self._committing = False
+
+    def add(self, inserted: int, skipped: int) -> None:
+        """A batch was got and handled since the last call."""
+        self._lap(inserted > 0)
+        self._committing |= inserted > 0
+        self.inserted += inserted
+        self._skipped += skipped
+
+    def committed(self) -> None:
+        """A transaction ended."""
+        self._lap(self._committing)
+        self._committing = False
+
+    def _lap(self, works: bool) -> None:
+        now = perf_counter()
+        if works:
+            self._working += now - self._mark
+        self._mark = now
+
+    def progress(self) -> InsertProgress:
+        """Where it stands."""
+        return InsertProgress(
+            self.inserted,
+            skipped=self._skipped,
+            total=self._total,
+            seconds=perf_counter() - self._start,
+            documents_per_second=self.inserted / self._working if self._working else 0.0,
+        )

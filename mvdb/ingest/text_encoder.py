@@ -1,0 +1,97 @@
+"""Texts to vectors: the database's encoder, and the check that the vectors came from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mvdb import core
+from mvdb.arguments import whole_number
+from mvdb.errors import EncoderMismatchError, InvalidInputError, shown
+from mvdb.state.encoder_identity import EncoderIdentity
+
+
+def identity(encoder: Any) -> EncoderIdentity:
+    """The identity of an object of the encoder protocol."""
+    missing = [
+        name
+        for name in ("encode_documents", "encode_queries", "dim", "name")
+        if not hasattr(encoder, name)
+    ]
+    if missing:
+        raise InvalidInputError(
+            f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
+        )
+    dim = whole_number("encoder.dim", encoder.dim, 1, core.MAX_DIM)
+    pooling = getattr(encoder, "pooling", None)
+    return EncoderIdentity(
+        _text("encoder.name", encoder.name),
+        dim,
+        None if pooling is None else _text("encoder.pooling", pooling),
+    )
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{what}: a str is needed, not {shown(value)}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{what}: {shown(value)} is not valid Unicode") from None
+    return str(value)
+
+
+class TextEncoder:
+    """An encoder as one database uses it; without one, texts cannot become vectors."""
+
+    def __init__(self, encoder: Any, *, allow_mismatch: bool) -> None:
+        self.encoder = encoder
+        self.identity = None if encoder is None else identity(encoder)
+        self._allow_mismatch = allow_mismatch
+
+    def mismatch(self, stored: EncoderIdentity | None) -> str | None:
+        """Why this encoder's vectors do not go with the stored ones, or None."""
+        if self.identity is None or stored is None or self.identity == stored:
+            return None
+        return (
+            f"the vectors in the file come from encoder {stored.name!r} (dim {stored.dim}, pooling "
+            f"{stored.pooling}), this handle has {self.identity.name!r} (dim {self.identity.dim}, "
+            f"pooling {self.identity.pooling})"
+        )
+
+    def _check(self, stored: EncoderIdentity | None, purpose: str) -> Any:
+        if self.encoder is None:
+            raise InvalidInputError(
+                f"{purpose} needs an encoder: give one to mvdb.open(encoder=...), or give vectors"
+            )
+        problem = self.mismatch(stored)
+        if problem is not None and not self._allow_mismatch:
+            raise EncoderMismatchError(
+                f"{problem}; open with the same encoder, or with allow_encoder_mismatch=True"
+            )
+        return self.encoder
+
+    def documents(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
+        """Vectors of documents."""
+        encoder = self._check(stored, "inserting texts alone")
+        return _one_each(encoder.encode_documents(list(texts)), len(texts), "encode_documents")
+
+    def queries(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
+        """Vectors of queries."""
+        encoder = self._check(stored, "a query in words")
+        return _one_each(encoder.encode_queries(list(texts)), len(texts), "encode_queries")
+
+
+def _one_each(matrices: Any, count: int, method: str) -> list[Any]:
+    try:
+        result = list(matrices)
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(
+            f"encoder: {method} gave {type(matrices).__name__}, not a sequence of matrices "
+            f"({error})"
+        ) from error
+    if len(result) != count:
+        raise InvalidInputError(
+            f"encoder: {method} gave {len(result)} matrices for {count} texts; one each is needed"
+        )
+    return result

@@ -1,0 +1,61 @@
+"""`mvdb.repair`: what verifies of a damaged file, in a new one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from mvdb.arguments import file_path
+from mvdb.errors import PathExistsError
+from mvdb.repair.salvage import Salvager, Tally, as_transaction, copy_meta
+from mvdb.state import encoder_identity, settings
+from mvdb.storage.environment import Environment, WriteTransaction
+from mvdb.storage.lmdb.sweep_pages import SalvagedFile
+from mvdb.types import Value
+
+
+@dataclass(frozen=True)
+class Repair(Value):
+    """Outcome of `repair`.
+
+    Attributes:
+        recovered: documents in the new file.
+        lost: live documents of the damaged file that could not be proved intact.
+        texts_lost: recovered documents whose text and metadata were damaged (now None)."""
+
+    recovered: int
+    lost: int
+    texts_lost: int
+
+
+def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
+    """Salvages what verifies of the database `src` into the new file `dst`; `src` is never changed.
+
+    Works without the page structure of the damaged file. `src` must not be open for writing.
+
+    Raises:
+        PathNotFoundError, PathError: no file `src`, or one that the system refuses to read.
+        PathExistsError: there is a file `dst`.
+        FormatError: `src` is not an mvdb file, or no manifest of it is left.
+        CorruptionError: the settings of `src` are damaged.
+    """
+    source, target = file_path("src", src), file_path("dst", dst)
+    if os.path.exists(target):
+        raise PathExistsError(f"{target}: exists already; repair writes a new file")
+    with SalvagedFile(source) as file:
+        tally = _copy(file, target)
+    return Repair(tally.recovered, tally.lost, tally.texts_lost)
+
+
+def _copy(file: SalvagedFile, dst: str) -> Tally:
+    """On return nothing refers to the file any more, so that it can be closed."""
+    stored = settings.load(as_transaction(file))
+    salvager = Salvager(file, stored)
+
+    def initialise(txn: WriteTransaction) -> None:
+        settings.store(txn, stored)
+        copy_meta(file, txn, encoder_identity.KEY)
+        salvager.copy_to(txn)
+
+    Environment.open(dst, initialise=initialise).close()
+    return salvager.tally

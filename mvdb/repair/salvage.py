@@ -1,0 +1,286 @@
+"""Copying what verifies of a damaged database into a new one.
+
+Documents are copied as they are stored, codes and residuals, so that nothing is lost by encoding
+anew.
+A document is recovered when its record, its id and, for quantised segments, its codes and centroids
+verify; a damaged block of texts costs the texts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from mvdb import core
+from mvdb.codebook import codebook as codebooks
+from mvdb.documents import id_table, texts
+from mvdb.errors import CorruptionError, FormatError
+from mvdb.segment import layout
+from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
+from mvdb.segment.segment import Segment
+from mvdb.segment.segment_writer import EncodedDocument, SegmentWriter
+from mvdb.state import manifest, settings
+from mvdb.state.manifest import Manifest
+from mvdb.state.state import open_segment
+from mvdb.state.tombstones import Live
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+from mvdb.storage.lmdb.sweep_pages import SalvagedFile
+
+_KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
+
+
+class _Source:
+    """A salvaged file in the place of a read transaction: the part of its interface that reading
+    segments and centroids needs."""
+
+    def __init__(self, file: SalvagedFile) -> None:
+        self._file = file
+
+    def get(self, table: str, key: bytes) -> memoryview | None:
+        """As `ReadTransaction.get`."""
+        kind = layout.KINDS[Part(key[8])] if table == layout.TABLE else _KINDS[table]
+        return self._file.get(table, key, kind)
+
+    def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """As `ReadTransaction.values`."""
+        return [self.get(table, key) for key in keys]
+
+
+def as_transaction(file: SalvagedFile) -> ReadTransaction:
+    """The file as code that reads through a transaction sees it."""
+    return cast(ReadTransaction, _Source(file))
+
+
+@dataclass
+class Tally:
+    """What was recovered and what was not; documents, and texts of recovered documents."""
+
+    recovered: int = 0
+    lost: int = 0
+    texts_lost: int = 0
+
+
+class Salvager:
+    """Finds the newest state of a damaged file and yields what verifies of it."""
+
+    def __init__(self, file: SalvagedFile, stored: settings.Settings) -> None:
+        self._file = file
+        self._txn = as_transaction(file)
+        self._settings = stored
+        self._dim = stored.dim
+        self.tally = Tally()
+        self.manifest = self._newest_manifest()
+        self._keys = self._keys_by_number()
+        self._newest = self._newest_numbers()
+
+    def _newest_manifest(self) -> Manifest:
+        found: list[Manifest] = []
+        for body in self._file.candidates(Kind.MANIFEST, manifest.KEY):
+            try:
+                found.append(manifest.unpack(body))
+            except CorruptionError:
+                continue
+        if not found:
+            raise FormatError("no intact manifest is left; nothing tells which documents are live")
+        return max(found, key=lambda one: one.sequence)
+
+    def _keys_by_number(self) -> dict[int, bytes]:
+        """Ids from the id table, for segments whose own list of ids is damaged."""
+        keys: dict[int, bytes] = {}
+        for key, body in self._file.values(Kind.ID):
+            if len(body) == 8:
+                keys[int.from_bytes(body, "little")] = key
+        return keys
+
+    def _newest_numbers(self) -> dict[bytes, int]:
+        """The greatest document number of each id: what has another number was replaced, whatever
+        damaged tombstones say."""
+        newest: dict[bytes, int] = {}
+        for number, key in self._keys.items():
+            newest[key] = max(number, newest.get(key, 0))
+        for info in self.manifest.segments:
+            try:
+                segment = Segment(self._txn, info, None, 0, self._dim)
+            except CorruptionError:
+                continue
+            for row, number in enumerate(segment.directory.numbers.tolist()):
+                found = self._key(segment, row, number)
+                if found is not None:
+                    newest[found] = max(number, newest.get(found, 0))
+        return newest
+
+    def copy_to(self, txn: WriteTransaction) -> None:
+        """Writes everything that verifies into a new, empty database."""
+        result = replace(self.manifest, sequence=1, n_ids=0, segments=())
+        infos: list[SegmentInfo] = []
+        open_codebooks: dict[int, codebooks.Codebook | None] = {}
+        newest = self._codebook(txn, result.generation, open_codebooks)
+        for info in self.manifest.segments:
+            codebook = self._codebook(txn, info.generation, open_codebooks)
+            writer: SegmentWriter | None = None
+            before = self.tally.recovered
+            if codebook is not None or info.generation == FLOAT16:
+                for document in self._documents(info, codebook):
+                    # Codes stay as wide as they were: the segment keeps its generation.
+                    writer = writer or SegmentWriter(info.id, info.generation)
+                    writer.add(document)
+                    _store(txn, writer)
+                    id_table.put(txn, document.key, document.number)
+                    self.tally.recovered += 1
+            recovered = self.tally.recovered - before
+            self.tally.lost += max(0, info.live_documents - recovered)
+            if writer is not None:
+                for _ in writer.finish_steps():
+                    _store(txn, writer)
+                _store(txn, writer)
+                infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
+        if newest is None:
+            # Without its centroids the file begins untrained, like a new one.
+            result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
+        result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
+        manifest.store(txn, result)
+
+    def _codebook(
+        self,
+        txn: WriteTransaction,
+        generation: int,
+        known: dict[int, codebooks.Codebook | None],
+    ) -> codebooks.Codebook | None:
+        """The codebook of a generation, its tables copied once; None when they are damaged."""
+        for codebook in known.values():
+            if codebook is not None and generation in codebook.sizes:
+                return codebook
+        if generation == FLOAT16 or generation in known:
+            return None
+        known[generation] = None
+        try:
+            codebook = codebooks.load(
+                self._txn, generation, self._settings.dim, self._settings.bits
+            )
+        except CorruptionError:
+            return None
+        codebooks.copy(self._txn, txn, generation)
+        known[generation] = codebook
+        return codebook
+
+    def _live(self, info: SegmentInfo) -> Live | None:
+        """Which documents are live; damaged tombstones bring deleted documents back."""
+        size = (info.n_documents + 7) // 8
+        key = layout.segment_prefix(info.id)
+        for body in self._file.candidates(Kind.TOMBSTONES, key):
+            bits = np.frombuffer(body, np.uint8)
+            if len(bits) == size:
+                deleted = np.unpackbits(bits, count=info.n_documents, bitorder="little")
+                if int(deleted.sum()) == info.n_deleted:
+                    return ~deleted.astype(bool)
+        return None
+
+    def _documents(
+        self, info: SegmentInfo, codebook: codebooks.Codebook | None
+    ) -> Iterator[EncodedDocument]:
+        try:
+            segment = open_segment(self._txn, info, codebook, self._dim)
+            inline = segment.has_inline_codes(self._txn)
+        except CorruptionError:
+            return
+        live = self._live(info)
+        starts, chunks = segment.directory.starts, segment.directory.chunks
+        parts: tuple[memoryview, memoryview] | None = None
+        opened = -1
+        # By row: what comes out is in the order of the document numbers.
+        for row in range(len(segment)):
+            slot = segment.slot(row)
+            chunk = int(np.searchsorted(chunks, slot, side="right")) - 1
+            if chunk != opened:
+                parts, opened = self._chunk(segment, chunk, inline=inline), chunk
+            if parts is None or (live is not None and not live[row]):
+                continue
+            first = int(starts[chunks[chunk]])
+            document = self._document(segment, row, slot, first, *parts)
+            if document is not None:
+                yield document
+
+    def _chunk(
+        self, segment: Segment, chunk: int, *, inline: bool
+    ) -> tuple[memoryview, memoryview] | None:
+        """Codes, where they lie apart, and records."""
+        try:
+            records = segment.part(self._txn, Part.RECORDS, chunk)
+            if segment.codec is None or inline:
+                return memoryview(b""), records
+            codes = segment.part(self._txn, Part.CODES, chunk)
+            core.check_codes(segment.codec, segment.code_bytes, codes)
+            return codes, records
+        except CorruptionError:
+            return None
+
+    def _document(
+        self,
+        segment: Segment,
+        row: int,
+        slot: int,
+        first: int,
+        codes: memoryview,
+        records: memoryview,
+    ) -> EncodedDocument | None:
+        """A document if it verifies; `first` is the first token of the chunk."""
+        offset, n = int(segment.directory.starts[slot]) - first, segment.n_tokens(row)
+        inline = segment.code_bytes if segment.codec is not None and not codes else 0
+        size = segment.token_bytes + inline
+        record = records[offset * size : (offset + n) * size]
+        number = int(segment.directory.numbers[row])
+        checksum = int(segment.directory.checksums[slot])
+        key = self._key(segment, row, number)
+        if key is None or self._newest[key] != number or envelope.checksum(record) != checksum:
+            return None
+        if inline:
+            codes, record = record[: n * inline], record[n * inline :]
+        else:
+            codes = codes[offset * segment.code_bytes : (offset + n) * segment.code_bytes]
+        try:
+            if segment.codec is None:
+                core.check_rows(record, segment.dim)
+            elif inline:
+                core.check_codes(segment.codec, inline, codes)
+        except CorruptionError:
+            return None
+        text, metadata = self._stored(segment, row)
+        return EncodedDocument(
+            number=number,
+            key=key,
+            n_tokens=n,
+            codes=codes,
+            record=record,
+            text=text,
+            metadata=metadata,
+        )
+
+    def _key(self, segment: Segment, row: int, number: int) -> bytes | None:
+        try:
+            return segment.key(self._txn, row)
+        except CorruptionError:
+            return self._keys.get(number)
+
+    def _stored(self, segment: Segment, row: int) -> texts.Stored:
+        try:
+            return segment.stored(self._txn, row)
+        except CorruptionError:
+            self.tally.texts_lost += 1
+            return None, None
+
+
+def _store(txn: WriteTransaction, writer: SegmentWriter) -> None:
+    for key, value in writer.take():
+        txn.put(layout.TABLE, key, value)
+
+
+def copy_meta(file: SalvagedFile, txn: WriteTransaction, key: bytes) -> None:
+    """Copies an intact value of the table `meta`, if there is one."""
+    value: Any = file.get(settings.TABLE, key, Kind.META)
+    if value is not None:
+        txn.put(settings.TABLE, key, bytes(value))

@@ -1,0 +1,202 @@
+"""Verification: every block's checksum and structure, and that the tables agree. Never writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mvdb.codebook import codebook as codebooks
+from mvdb.documents import id_table
+from mvdb.documents import ids as id_keys
+from mvdb.documents.value_allowance import Allowance
+from mvdb.errors import CorruptionError, FormatError
+from mvdb.segment import layout
+from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
+from mvdb.segment.segment import Segment
+from mvdb.state import manifest, tombstones, unpublished
+from mvdb.state.manifest import Manifest
+from mvdb.state.settings import Settings
+from mvdb.state.state import open_segment
+from mvdb.state.tombstones import Live
+from mvdb.storage.environment import ReadTransaction
+from mvdb.types import Report
+
+MAX_PROBLEMS = 1000
+
+
+def check_small_tables(txn: ReadTransaction) -> None:
+    """What is verified when a file is opened that was not closed cleanly on this machine: the
+    manifest, each id, the tombstones. CorruptionError for the first fault."""
+    current = manifest.load(txn)
+    count = sum(1 for _ in id_table.entries(txn))
+    if count != current.n_ids:
+        raise CorruptionError(f"ids: {count} entries, the manifest says {current.n_ids}")
+    unpublished.load(txn)
+    for info in current.segments:
+        tombstones.check(txn, info)
+
+
+class Checker:
+    """One run of `verify`."""
+
+    def __init__(self, txn: ReadTransaction, stored: Settings, *, deep: bool) -> None:
+        self._txn = txn
+        self._stored = stored
+        self._deep = deep
+        self._allowance = Allowance()
+        self._problems: list[str] = []
+        self._blocks: Counter[str] = Counter()
+        self._parts: Counter[tuple[int, Part]] = Counter()
+        self._documents = 0
+        self._tokens = 0
+        self._current_sizes: codebooks.Extended = {}
+        self._codebooks: dict[int, codebooks.Codebook] = {}
+
+    def run(self) -> Report:
+        """Checks everything and goes on behind each fault."""
+        with self._noting("manifest"):
+            current = manifest.load(self._txn)
+            manifest.check_generation(current, self._stored)
+            self._check(current)
+        problems = tuple(self._problems[:MAX_PROBLEMS])
+        return Report(problems, dict(self._blocks), self._documents, self._tokens)
+
+    @contextmanager
+    def _noting(self, part: str) -> Iterator[None]:
+        try:
+            yield
+            self._blocks[part] += 1
+        except (CorruptionError, FormatError) as error:
+            self._problems.append(str(error))
+
+    def _check(self, current: Manifest) -> None:
+        known: dict[bytes, int] = {}
+        if current.generation != FLOAT16:
+            with self._noting("generation"):
+                self._current_sizes = self._load(current.generation).sizes
+        for info in current.segments:
+            with self._noting("segments"):
+                self._check_segment(info, known)
+        with self._noting("ids"):
+            self._check_ids(current, known)
+        with self._noting("tables"):
+            self._check_orphans(current)
+
+    def _codebook(self, generation: int) -> codebooks.Codebook:
+        """The codebook of a segment's generation: the current one, or one of its own."""
+        is_current = generation in self._current_sizes
+        return self._load(max(self._current_sizes) if is_current else generation)
+
+    def _load(self, generation: int) -> codebooks.Codebook:
+        if generation not in self._codebooks:
+            codebook = codebooks.load(self._txn, generation, self._stored.dim, self._stored.bits)
+            self._codebooks = {generation: codebook}  # one at a time: they may be large
+        return self._codebooks[generation]
+
+    def _check_segment(self, info: SegmentInfo, known: dict[bytes, int]) -> None:
+        codebook = None
+        if info.generation != FLOAT16:
+            codebook = self._codebook(info.generation)
+            self._blocks["centroids"] += 1
+        segment = open_segment(self._txn, info, codebook, self._stored.dim)
+        live = tombstones.load(self._txn, info)
+        numbers = segment.directory.numbers
+        for row in range(len(segment)):
+            if live is None or live[row]:
+                known[segment.key(self._txn, row)] = int(numbers[row])
+        self._documents += info.live_documents
+        self._tokens += self._count_tokens(segment, live, info)
+        segment.view(self._txn)
+        directory = segment.directory
+        chunks = len(directory.chunks) - 1
+        codes = chunks if codebook and not segment.has_inline_codes(self._txn) else 0
+        self._blocks["codes"] += codes
+        extents = 0 if segment.lists is None else segment.lists.n_extents
+        self._parts += Counter(
+            {
+                (info.id, Part.DIRECTORY): 1,
+                (info.id, Part.CODES): codes,
+                (info.id, Part.RECORDS): chunks,
+                (info.id, Part.IDS): 1,
+                (info.id, Part.DOCUMENTS): len(directory.blocks) - 1,
+                (info.id, Part.FIELDS): directory.n_fields,
+                (info.id, Part.LIST_DIRECTORY): 0 if segment.lists is None else 1,
+                (info.id, Part.LISTS): extents,
+                (info.id, Part.ORDER): 0 if segment.order is None else 1,
+            }
+        )
+        if self._deep:
+            self._check_contents(segment)
+
+    def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
+        lengths = segment.lengths()
+        tokens = int(lengths.sum() if live is None else lengths[live].sum())
+        if tokens != info.live_tokens:
+            raise CorruptionError(
+                f"segment {info.id}: {tokens} live tokens, the manifest says {info.live_tokens}"
+            )
+        return tokens
+
+    def _check_contents(self, segment: Segment) -> None:
+        self._allowance.earn(segment.stored_bytes)
+        for slot in range(len(segment)):
+            with self._noting("records"):
+                segment.check_records(self._txn, np.array([slot], np.uint32))
+        with self._noting("lists"):
+            segment.check_lists()
+        for index in range(len(segment.directory.blocks) - 1):
+            with self._noting("documents"):
+                segment.verify_block(self._txn, index, self._allowance)
+        with self._noting("fields"):
+            columns = segment.columns(self._txn)
+            if columns is not None:
+                columns.verify()
+
+    def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
+        count = 0
+        for key, number in id_table.entries(self._txn):
+            count += 1
+            id_keys.decode(key)
+            if known.get(key) != number:
+                self._problems.append(f"id {key[:24]!r} leads to no live document")
+        if count != current.n_ids or count != len(known):
+            self._problems.append(
+                f"ids: {count} entries, {current.n_ids} in the manifest, {len(known)} in segments"
+            )
+
+    def _check_orphans(self, current: Manifest) -> None:
+        numbers = {info.id for info in current.segments} | set(unpublished.load(self._txn))
+        alive = {layout.segment_prefix(number) for number in numbers}
+        self._find_orphans(layout.TABLE, lambda key: key[:8] in alive)
+        self._find_orphans(tombstones.TABLE, lambda key: key in alive)
+        used = {current.generation, *(info.generation for info in current.segments)}
+        used -= set(self._current_sizes) - {current.generation}
+        self._find_orphans(codebooks.TABLE, lambda key: int.from_bytes(key[:4], "big") in used)
+        self._check_parts()
+
+    def _find_orphans(self, table: str, expected: Callable[[bytes], bool]) -> None:
+        count = sum(1 for key, _ in self._txn.iterate(table) if not expected(bytes(key)))
+        if count:
+            self._problems.append(f"{table}: {count} values belong to nothing (orphans)")
+
+    def _check_parts(self) -> None:
+        """Every value of the segments has a known part number, and there are as many of each as the
+        directories say. Of segments that could not be read nothing is known."""
+        parts = {int(part) for part in Part}
+        found: Counter[tuple[int, Part]] = Counter()
+        for view, _ in self._txn.iterate(layout.TABLE):
+            key = bytes(view)
+            if len(key) != 13 or key[8] not in parts:
+                self._problems.append(f"segments: key {key.hex()} is none of ours")
+            else:
+                found[int.from_bytes(key[:8], "big"), Part(key[8])] += 1
+        readable = {segment for segment, _ in self._parts}
+        for segment, part in sorted(found | self._parts):
+            count, expected = found[segment, part], self._parts[segment, part]
+            if segment in readable and count != expected:
+                self._problems.append(
+                    f"segment {segment}: {count} values of {part.name.lower()}, {expected} expected"
+                )

@@ -1,0 +1,163 @@
+"""How a segment lies in the file: keys of its parts and the layout of its directory.
+
+A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
+the table `segments` under (segment, part, index).
+
+Ids, texts and metadata are in the order of the document numbers; a document's place there is its
+*row*. Records and lists are in an order of their own, in which documents that are alike lie
+together (order.py); a document's place there is its *slot*. Slots are cut into chunks.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.errors import CorruptionError
+from mvdb.storage.format import Kind
+from mvdb.storage.invariants import ascends, is_cut, require
+
+TABLE = "segments"
+
+CHUNK_BYTES = (1 << 20) - 4096
+"""Records of a chunk, at most (one document may exceed it): with its envelope and the page header a
+full chunk takes 256 pages of 4 KiB, so that freed extents fit new ones."""
+
+
+class Part(IntEnum):
+    """Parts of a segment; the numbers are in keys on disk: frozen."""
+
+    DIRECTORY = 1  # index 0: what Directory holds
+    CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
+    RECORDS = 3  # per chunk: records, document-major
+    IDS = 4  # index 0: external ids
+    DOCUMENTS = 5  # per block: texts and metadata
+    FIELDS = 6  # column index of the metadata; 0 is its own directory
+    LIST_DIRECTORY = 7  # index 0: where the blocks of lists are, and their checksums
+    LISTS = 8  # per extent: blocks of inverted lists
+    ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
+
+
+KINDS = {
+    Part.DIRECTORY: Kind.DIRECTORY,
+    Part.CODES: Kind.CODES,
+    Part.RECORDS: Kind.RECORDS,
+    Part.IDS: Kind.IDS,
+    Part.DOCUMENTS: Kind.DOCUMENTS,
+    Part.FIELDS: Kind.FIELDS,
+    Part.LIST_DIRECTORY: Kind.LIST_DIRECTORY,
+    Part.LISTS: Kind.LISTS,
+    Part.ORDER: Kind.ORDER,
+}
+
+
+def segment_prefix(segment: int) -> bytes:
+    """What the keys of a segment's parts, and its key in `tombstones`, begin with."""
+    return segment.to_bytes(8, "big")
+
+
+def part_key(segment: int, part: Part, index: int = 0) -> bytes:
+    """Key of one value."""
+    return segment_prefix(segment) + bytes((part,)) + index.to_bytes(4, "big")
+
+
+FLOAT16 = 0
+"""Generation number of segments that hold float16 vectors."""
+
+
+@dataclass(frozen=True)
+class SegmentInfo:
+    """A segment as the manifest lists it. Segments are in order of document numbers, and their
+    ranges first..last do not overlap."""
+
+    id: int
+    generation: int
+    n_documents: int
+    n_deleted: int
+    n_tokens: int
+    deleted_tokens: int
+    residual_sum: float
+    first: int
+    last: int
+
+    @property
+    def live_tokens(self) -> int:
+        return self.n_tokens - self.deleted_tokens
+
+    @property
+    def live_documents(self) -> int:
+        return self.n_documents - self.n_deleted
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where things are in a segment of n documents, c chunks and b document blocks.
+
+    numbers: uint64 (n,), ascending document numbers, by row. checksums: uint64 (n,), XXH3-64 of
+    the record in each slot. starts: uint32 (n + 1,), first token of each slot. chunks: uint32
+    (c + 1,), first slot of each chunk. blocks: uint32 (b + 1,), first row of each block; b = 0
+    when no document has a text or metadata. n_fields: values of the part FIELDS."""
+
+    numbers: NDArray[np.uint64]
+    checksums: NDArray[np.uint64]
+    starts: NDArray[np.uint32]
+    chunks: NDArray[np.uint32]
+    blocks: NDArray[np.uint32]
+    n_fields: int
+
+
+def check_directory(directory: Directory, where: str) -> None:
+    """The arrays of a directory among each other."""
+    numbers, n = directory.numbers, len(directory.numbers)
+    require(n > 0 and ascends(numbers), where, "document numbers are not ascending")
+    starts, chunks, blocks = directory.starts, directory.chunks, directory.blocks
+    require(is_cut(starts, int(starts[-1])), where, "first tokens are not ascending")
+    require(len(chunks) > 1 and is_cut(chunks, n), where, "chunks are not in order")
+    in_order = is_cut(blocks, n if len(blocks) > 1 else 0)
+    require(in_order, where, "document blocks are not in order")
+
+
+_COUNTS = struct.Struct("<IIII")  # on disk: frozen
+
+
+def pack_directory(directory: Directory) -> bytes:
+    """The directory's bytes."""
+    counts = _COUNTS.pack(
+        len(directory.numbers),
+        len(directory.chunks) - 1,
+        len(directory.blocks) - 1,
+        directory.n_fields,
+    )
+    return counts + b"".join(
+        (
+            directory.numbers.astype("<u8").tobytes(),
+            directory.checksums.astype("<u8").tobytes(),
+            directory.starts.astype("<u4").tobytes(),
+            directory.chunks.astype("<u4").tobytes(),
+            directory.blocks.astype("<u4").tobytes(),
+        )
+    )
+
+
+def unpack_directory(body: memoryview, where: str) -> Directory:
+    """The directory in `body`; CorruptionError when sizes or orders do not hold."""
+    if len(body) < _COUNTS.size:
+        raise CorruptionError(f"{where}: directory too short")
+    n, c, b, n_fields = _COUNTS.unpack_from(body)
+    counts = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
+    if len(body) != _COUNTS.size + sum(counts):
+        raise CorruptionError(f"{where}: directory of {len(body)} bytes for {n} documents")
+    arrays = []
+    at = _COUNTS.size
+    for size, dtype in zip(counts, ("<u8", "<u8", "<u4", "<u4", "<u4"), strict=True):
+        # Copied: aligned, in native order, and independent of the mapped page.
+        arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
+        at += size
+    numbers, checksums, starts, chunks, blocks = arrays
+    directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)
+    check_directory(directory, where)
+    return directory

@@ -1,0 +1,158 @@
+"""A state of the database: the segments of one manifest, opened."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from mvdb import core
+from mvdb.codebook import codebook as codebooks
+from mvdb.segment.layout import FLOAT16, SegmentInfo
+from mvdb.segment.segment import Segment
+from mvdb.state import manifest, tombstones
+from mvdb.state.allowed_documents import Allowed
+from mvdb.state.manifest import Manifest
+from mvdb.state.settings import Settings
+from mvdb.state.tombstones import Live
+from mvdb.storage.environment import ReadTransaction
+from mvdb.threads import shield
+
+
+class State:
+    """The segments of one manifest, opened. Immutable, shared by threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        segments: list[Segment],
+        live: list[Live | None],
+        open_codebooks: list[codebooks.Codebook],
+    ) -> None:
+        """open_codebooks: those of all segments; that of the current generation first."""
+        self.manifest = manifest
+        self.codebooks = open_codebooks
+        self.segments = segments
+        self.live = live
+        self.has_float16 = any(info.generation == FLOAT16 for info in manifest.segments)
+        self._firsts = [info.first for info in manifest.segments]
+        self._lock = threading.Lock()
+        self._list: core.SegmentList | None = None
+        self._everything: Allowed | None = None
+
+    @property
+    def everything(self) -> Allowed:
+        """All live documents."""
+        if self._everything is None:
+            self._everything = Allowed(self.segments, self.live)
+        return self._everything
+
+    def segment_list(self, txn: ReadTransaction) -> core.SegmentList:
+        """The segments as the core reads them."""
+        return self._list or shield.run(lambda: self._listed(txn))
+
+    def _listed(self, txn: ReadTransaction) -> core.SegmentList:
+        with self._lock:
+            if self._list is None:
+                self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
+            return self._list
+
+    @property
+    def codebook(self) -> codebooks.Codebook | None:
+        """The codebook of the current generation; None before training, and where no segment needs
+        its centroids."""
+        return self.codebooks[0] if self.codebooks else None
+
+    def locate(self, number: int) -> tuple[int, int] | None:
+        """Segment index and row of a live document number; None when there is none."""
+        at = bisect.bisect_right(self._firsts, number) - 1
+        if at < 0:
+            return None
+        numbers = self.segments[at].directory.numbers
+        row = int(np.searchsorted(numbers, np.uint64(number)))
+        if row == len(numbers) or int(numbers[row]) != number:
+            return None
+        live = self.live[at]
+        return (at, row) if live is None or live[row] else None
+
+
+def open_state(
+    txn: ReadTransaction,
+    current: Manifest,
+    stored: Settings,
+    previous: State | None,
+    volatile_from: int | None = None,
+) -> State:
+    """The state of a manifest, taking from a previous one what both have. Segments numbered
+    `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
+    manifest.check_generation(current, stored)
+    known: dict[int, tuple[Segment, Live | None, int]] = {}
+    open_codebooks = _Codebooks(txn, stored, [] if previous is None else previous.codebooks)
+    if previous is not None:
+        triples = zip(previous.manifest.segments, previous.segments, previous.live, strict=True)
+        known = {info.id: (segment, live, info.n_deleted) for info, segment, live in triples}
+    if any(info.generation != FLOAT16 for info in current.segments):
+        open_codebooks.of(current.generation)  # may extend the others
+    segments: list[Segment] = []
+    lives: list[Live | None] = []
+    for info in current.segments:
+        of_segment = open_codebooks.of(info.generation)
+        if info.id in known:
+            segment, live, n_deleted = known[info.id]
+            if of_segment is not None and segment.codec is not of_segment.codec:
+                segment = segment.extended(of_segment.codec)
+        else:
+            volatile = volatile_from is not None and info.id >= volatile_from
+            segment = open_segment(txn, info, of_segment, stored.dim, volatile=volatile)
+            live, n_deleted = None, -1
+        segments.append(segment)
+        # Deletions only ever grow, so the same number of them is the same set.
+        lives.append(live if n_deleted == info.n_deleted else tombstones.load(txn, info))
+    return State(current, segments, lives, open_codebooks.found)
+
+
+def open_segment(
+    txn: ReadTransaction,
+    info: SegmentInfo,
+    codebook: codebooks.Codebook | None,
+    dim: int,
+    *,
+    volatile: bool = False,
+) -> Segment:
+    """A segment whose generation belongs to the codebook; None: it has float16 vectors."""
+    if codebook is None:
+        return Segment(txn, info, None, 0, dim, volatile=volatile)
+    n_centroids = codebook.sizes[info.generation]
+    return Segment(txn, info, codebook.codec, n_centroids, dim, volatile=volatile)
+
+
+class _Codebooks:
+    """Families as they are asked for, each loaded once, or taken from earlier ones."""
+
+    def __init__(
+        self, txn: ReadTransaction, stored: Settings, earlier: Sequence[codebooks.Codebook]
+    ) -> None:
+        self._txn = txn
+        self._stored = stored
+        self._earlier = {number: codebook for codebook in earlier for number in codebook.sizes}
+        self._by_generation: dict[int, codebooks.Codebook] = {}
+        self.found: list[codebooks.Codebook] = []
+
+    def of(self, generation: int) -> codebooks.Codebook | None:
+        """The codebook of a generation; None for float16. A generation stays with the codebook that
+        had it first."""
+        if generation == FLOAT16:
+            return None
+        codebook = self._by_generation.get(generation)
+        if codebook is None:
+            codebook = self._earlier.get(generation)
+            if codebook is None:
+                codebook = codebooks.load(
+                    self._txn, generation, self._stored.dim, self._stored.bits
+                )
+            self.found.append(codebook)
+            for number in codebook.sizes:
+                self._by_generation.setdefault(number, codebook)
+        return codebook

@@ -1,0 +1,61 @@
+"""Tombstones: per segment a bit for each document, by row; set when the document is deleted.
+
+Table `tombstones`, key: the segment's prefix. Value: ceil(n / 8) bytes, least significant bit
+first. A segment without deleted documents has no entry.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.errors import CorruptionError
+from mvdb.segment import layout
+from mvdb.segment.layout import SegmentInfo
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind
+from mvdb.storage.invariants import require
+
+TABLE = "tombstones"
+_PIECE = 1 << 16
+
+Live = NDArray[np.bool_]
+
+
+def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
+    """The bits of a segment's deleted documents, as many as the manifest says; None when it has
+    none. Of their bytes nothing larger is made."""
+    if info.n_deleted == 0:
+        return None
+    key = layout.segment_prefix(info.id)
+    value = txn.get(TABLE, key)
+    where = f"tombstones of segment {info.id}"
+    if value is None:
+        raise CorruptionError(f"{where}: missing")
+    body = envelope.unseal(Kind.TOMBSTONES, key, value, where)
+    n = info.n_documents
+    require(len(body) == (n + 7) // 8, where, f"{len(body)} bytes for {n} documents")
+    require(n % 8 == 0 or body[-1] >> n % 8 == 0, where, "bits of no documents")
+    pieces = (body[at : at + _PIECE] for at in range(0, len(body), _PIECE))
+    count = sum(int.from_bytes(piece, "little").bit_count() for piece in pieces)
+    require(count == info.n_deleted, where, f"{count} set, {info.n_deleted} expected")
+    return body
+
+
+def load(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
+    """Which documents of a segment are not deleted; None when all are there."""
+    body = check(txn, info)
+    if body is None:
+        return None
+    bits = np.frombuffer(body, np.uint8)
+    live = np.unpackbits(bits, count=info.n_documents, bitorder="little").view(np.bool_)
+    np.logical_not(live, out=live)
+    return live
+
+
+def store(txn: WriteTransaction, segment: int, live: Live) -> None:
+    """Writes which documents of a segment are left."""
+    key = layout.segment_prefix(segment)
+    body = np.packbits(~live, bitorder="little").tobytes()
+    txn.put(TABLE, key, envelope.seal(Kind.TOMBSTONES, key, body))

@@ -1,0 +1,192 @@
+"""How much the entries of a table take, from the pages of its B-tree: no large value is touched.
+
+1. The record of the table in LMDB's main tree (`MDB_db`) names the root page and the depth.
+2. Branch pages (`MDB_node` with a child's page number) give the leaves in order, each with the
+   least key that it may hold.
+3. A leaf's nodes hold the sizes of keys and values, also of values that lie on pages of their own.
+4. Of a run of more than SAMPLED leaves that hold keys of one prefix only, SAMPLED, evenly spread,
+   are read, and the others taken to hold as much on average. So what is read does not grow with
+   the values, but with the number of prefixes.
+
+The pages of a level are asked for together, so that a device reads them at once, and decoded
+together. The layouts are part of LMDB's file format (data version 1). Pages were checked when the
+file was opened; what would lead outside a page or the file is refused here all the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb.errors import CorruptionError
+from mvdb.storage.lmdb import overflow_values
+
+SAMPLED: Final = 16
+
+_TABLE: Final = struct.Struct("<IHHQQQQQ")  # MDB_db: padding, flags, depth, counts, root
+_PAGE_NUMBER: Final = struct.Struct("<Q")
+_HEADER_BYTES: Final = 16  # MDB_page: number u64, padding u16, flags u16, lower u16, upper u16
+_BRANCH, _LEAF = 1, 2
+_NODE_BYTES: Final = 8  # before the key: three u16 of size or page number, and the key's size
+_DEEPEST: Final = 32
+_FIRST_PAGE: Final = 2
+"""Behind the two meta pages."""
+_WILL_NEED: Final = 3  # of madvise, on Linux, macOS and the BSDs
+
+Numbers = NDArray[np.int64]
+Prefixes = NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Size:
+    """Bytes of keys and of values."""
+
+    keys: float = 0.0
+    values: float = 0.0
+
+    def add(self, keys: float, values: float) -> None:
+        self.keys += keys
+        self.values += values
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """All nodes of some pages, page by page: the index of the page (n,), the node's four numbers
+    (n, 4) and what its key begins with (n, length); is_first: it is the first of its page (n,)."""
+
+    page: Numbers
+    heads: Numbers
+    prefixes: Prefixes
+    is_first: NDArray[np.bool_]
+
+
+def supports(page_size: int) -> bool:
+    """Whether pages of this size can be found in the map, which begins on a page of the system."""
+    return overflow_values.SUPPORTED and mmap.PAGESIZE % page_size == 0
+
+
+class Tree:
+    """The B-tree of one table as a read transaction sees it.
+
+    txn: of py-lmdb, read-only, with buffers. page_size, last_page: of its environment."""
+
+    def __init__(self, txn: Any, table: str, page_size: int, last_page: int) -> None:
+        self._table = table
+        self._page_size = page_size
+        self._last_page = last_page
+        record = txn.get(table.encode("ascii"))
+        if record is None or len(record) != _TABLE.size:
+            raise self._damaged("no record of it in the main tree")
+        _, _, self._depth, *_, self._root = _TABLE.unpack(record)
+        if self._depth > _DEEPEST:
+            raise self._damaged(f"its tree has {self._depth} levels")
+        address = overflow_values.address(record)
+        page = address - address % page_size
+        (number,) = _PAGE_NUMBER.unpack(ctypes.string_at(page, _PAGE_NUMBER.size))
+        self._begin = page - number * page_size
+
+    def _damaged(self, what: str) -> CorruptionError:
+        return CorruptionError(f"table {self._table}: {what}")
+
+    def sizes(self, length: int) -> dict[bytes, Size]:
+        """By the first `length` bytes of the keys, which have at least as many."""
+        if self._depth == 0:
+            return {}
+        numbers, weights = self._leaves(length)
+        nodes = self._read(numbers, _LEAF, length)
+        weight = weights[nodes.page]
+        keys = weight * nodes.heads[:, 3]
+        values = weight * (nodes.heads[:, 0] | nodes.heads[:, 1] << 16)
+        changes = (nodes.prefixes[1:] != nodes.prefixes[:-1]).any(axis=1)
+        firsts = np.concatenate([[0], np.nonzero(changes)[0] + 1])
+        prefixes = nodes.prefixes[firsts].tobytes()
+        key_sums = np.add.reduceat(keys, firsts).tolist()
+        value_sums = np.add.reduceat(values, firsts).tolist()
+        # Keys are in order, so each prefix stands at one place.
+        return {
+            prefixes[i * length : (i + 1) * length]: Size(key_sums[i], value_sums[i])
+            for i in range(len(firsts))
+        }
+
+    def _leaves(self, length: int) -> tuple[Numbers, NDArray[np.float64]]:
+        """Pages of the leaves that are to be read, and how many each stands for."""
+        numbers = np.array([self._root], np.uint64).astype(np.int64)
+        least, is_known = np.zeros((1, length), np.uint8), np.zeros(1, bool)
+        for _ in range(self._depth - 1):
+            nodes = self._read(numbers, _BRANCH, length)
+            # The first node of a branch page has no key: what is under it begins where that does.
+            known = np.ones(len(nodes.page), bool)
+            nodes.prefixes[nodes.is_first], known[nodes.is_first] = least, is_known
+            least, is_known = nodes.prefixes, known
+            heads = nodes.heads
+            numbers = heads[:, 0] | heads[:, 1] << 16 | heads[:, 2] << 32
+        # A leaf holds one prefix when the next one begins with the same; the last may hold more.
+        inside = np.zeros(len(numbers), bool)
+        inside[:-1] = is_known[:-1] & (least[1:] == least[:-1]).all(axis=1)
+        weights = np.ones(len(numbers))
+        ends = [*(np.nonzero(np.diff(inside))[0] + 1).tolist(), len(numbers)]
+        for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+            count = end - begin
+            if inside[begin] and count > SAMPLED:
+                weights[begin:end] = 0
+                weights[begin + np.arange(SAMPLED) * count // SAMPLED] = count / SAMPLED
+        return numbers[weights > 0], weights[weights > 0]
+
+    def _read(self, numbers: Numbers, kind: int, length: int) -> _Nodes:
+        """The nodes of pages of a kind; all lie inside their pages."""
+        size = self._page_size
+        if len(numbers) > self._last_page or not bool(
+            ((numbers >= _FIRST_PAGE) & (numbers <= self._last_page)).all()
+        ):
+            raise self._damaged("its tree leads outside of the file")
+        self._ask_for(numbers)
+        pages = np.empty((len(numbers), size), np.uint8)
+        target = pages.ctypes.data
+        for place, number in enumerate(numbers.tolist()):
+            ctypes.memmove(target + place * size, self._begin + number * size, size)
+        words = pages.view("<u2")
+        lower = words[:, 6].astype(np.int64)
+        if bool(
+            (pages.view("<u8")[:, 0] != numbers.astype(np.uint64)).any()
+            | (words[:, 5] & (_BRANCH | _LEAF) != kind).any()
+            | (lower <= _HEADER_BYTES).any()
+            | (lower > size).any()
+            | (lower % 2).any()
+        ):
+            raise self._damaged("a page of its tree is damaged")
+        counts = (lower - _HEADER_BYTES) // 2
+        index = np.arange(int(counts.max()))
+        page, at = np.nonzero(index < counts[:, None])
+        nodes = words[page, _HEADER_BYTES // 2 + at].astype(np.int64)
+        if bool((nodes % 2).any() | (nodes > size - _NODE_BYTES).any()):
+            raise self._damaged("a node lies outside of its page")
+        is_first = at == 0
+        begins = page * size + nodes
+        heads = words.reshape(-1)[begins[:, None] // 2 + np.arange(4)].astype(np.int64)
+        has_key = ~is_first if kind == _BRANCH else np.ones(len(page), bool)
+        too_short = has_key & (heads[:, 3] < length)
+        if bool((too_short | (has_key & (nodes + _NODE_BYTES + heads[:, 3] > size))).any()):
+            raise self._damaged("a key lies outside of its page, or is too short")
+        prefixes = np.zeros((len(page), length), np.uint8)
+        keys = begins[has_key, None] + _NODE_BYTES + np.arange(length)
+        prefixes[has_key] = pages.reshape(-1)[keys]
+        return _Nodes(page, heads, prefixes, is_first)
+
+    def _ask_for(self, numbers: Numbers) -> None:
+        """Has the system read these pages, without waiting for them."""
+        if sys.platform == "win32" or len(numbers) < 2:
+            return
+        for page in sorted(set((numbers * self._page_size // mmap.PAGESIZE).tolist())):
+            address = ctypes.c_void_p(self._begin + page * mmap.PAGESIZE)
+            _libc.madvise(address, ctypes.c_size_t(mmap.PAGESIZE), _WILL_NEED)
+
+
+if sys.platform != "win32":
+    _libc = ctypes.CDLL(None)
