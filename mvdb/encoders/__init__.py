@@ -16,7 +16,6 @@ from __future__ import annotations
 import importlib.util
 import os
 
-
 from mvdb.encoders.protocol import DEFAULT_NAME, Encoder
 
 __all__ = ["DEFAULT_NAME", "Encoder", "default", "load"]
