@@ -122,12 +122,11 @@ def _text(text: Any, position: int) -> bytes | None:
 
 
 def _json(entry: Any, position: int) -> bytes | None:
-    if entry is None:
-        return None
+    if entry is None or isinstance(entry, metadata_json.Written):
+        return entry
     if isinstance(entry, Mapping):
         entry = dict(entry)
     try:
-        metadata_json.validate_metadata(entry, f"metadata[{position}]")
-        return metadata_json.dumps(entry)
+        return metadata_json.written(entry, f"metadata[{position}]")
     except (ValueError, TypeError) as error:
         raise InvalidInputError(str(error)) from None

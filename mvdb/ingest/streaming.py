@@ -1,6 +1,6 @@
 """Inserting a stream of documents: batches from anywhere, bounded transactions, progress.
 
-A stream may be given again after an interruption: what is in the database already is skipped."""
+After an interruption the same stream is run again: stored documents are skipped."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Transaction(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """Where documents go: how a transaction begins and takes documents, what is done between two
-    of them, and what is known before."""
+    """The database: how a transaction begins and takes documents, a function to call between two
+    transactions, dimensions, and whether texts can be encoded."""
 
     begin: Callable[[], Transaction]
     insert: Callable[[Any, Documents], None]
@@ -105,8 +105,8 @@ def _fill(
     size: _Size,
     meter: _Meter,
 ) -> Documents | None:
-    """Inserts `batch` and more until there are enough documents. Batches stay whole, so that one
-    that fails leaves nothing: returns one that was got but does not fit, else None."""
+    """Inserts `batch` and further ones until the transaction is full. Batches stay whole, so that a
+    failing batch leaves no part of itself. Returns a batch that did not fit, or None."""
     inserted = skipped = 0
     pending: Documents | None = batch
     while pending is not None:
@@ -118,7 +118,7 @@ def _fill(
         meter.add(len(new), len(pending) - len(new))
         inserted += len(new)
         skipped += len(pending) - len(new)
-        # Many documents that are all there already: others may write, and progress is due.
+        # A run of stored documents: end the transaction, so that others may write, and report.
         if size.is_reached(txn, inserted) or (not inserted and skipped >= size.documents):
             return None
         pending = next(pieces, None)
