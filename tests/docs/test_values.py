@@ -256,7 +256,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "ahead",
         lambda: extend_codebook.AHEAD,
-        [r"the K of {n} times the present", r"those for {n} times the tokens"],
+        [r"the K of {n} times the present", r"the number for {n} times the tokens"],
     ),
     (
         "fanout",
