@@ -23,7 +23,7 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
-from mvdb.ingest import inputs, streaming
+from mvdb.ingest import streaming, vectors
 from mvdb.ingest.arrow import sources
 from mvdb.search import candidates, plan, prefetch, search
 from mvdb.segment import clustering, layout, posting_lists, segment_writer
@@ -170,12 +170,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "tokens of a query",
-        lambda: inputs.MAX_QUERY_TOKENS,
+        lambda: vectors.MAX_QUERY_TOKENS,
         [r"token vectors of a query \| {n} \|", r"\bm in 1\.\.{n},"],
     ),
     (
         "tokens of a document",
-        lambda: inputs.MAX_DOCUMENT_TOKENS,
+        lambda: vectors.MAX_DOCUMENT_TOKENS,
         [r"token vectors of a document \| {n} \|"],
     ),
     (

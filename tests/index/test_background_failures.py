@@ -191,7 +191,7 @@ def test_optimize_ends_while_others_delete_and_insert(
         db.delete(next(names))
         fill(db, 1, first=next(others))
 
-    monkeypatch.setattr(maintenance.merging, "plan", lambda manifest, members, budget: None)
+    monkeypatch.setattr(maintenance.merge_policy, "plan", lambda manifest, members, budget: None)
     monkeypatch.setattr(Merge, "steps", steps)
     db.optimize()
     stats = db.stats()

@@ -15,8 +15,8 @@ import mvdb
 from mvdb.codebook import codebook as codebooks
 from mvdb.segment import layout
 from mvdb.segment.layout import SegmentInfo
-from mvdb.state import unpublished
-from mvdb.storage import growth, invariants
+from mvdb.state import manifest, unpublished
+from mvdb.storage import growth
 from mvdb.write import merge_policy
 from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import (
@@ -371,7 +371,7 @@ def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) 
     """A state has a bounded number of segments; without a background the commits see to it."""
     options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 60}
     with (
-        mock.patch.object(invariants, "MAX_SEGMENTS", 16),
+        mock.patch.object(manifest, "MAX_SEGMENTS", 16),
         lowered(**options),
         mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
     ):
