@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
                 assert len(db.search(queries[i], 5, filter={"topic": i})) == 5
                 counts[reader] += 1
 
-        readers = [in_thread(lambda reader=reader: read(reader)) for reader in range(4)]
+        readers = [in_thread(partial(read, reader)) for reader in range(4)]
         segments = db.stats().segments
         db.optimize()
         done.set()
