@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 import mvdb
-from tests.helpers import DIM, Id, fill, id_order, matrix, max_sim, ranked, trains_at, unit
+from tests.helpers import DIM, fill, matrix, trains_at
+from tests.support.model import Id, id_order, max_sim, ranked, unit
 
 N = 120
 READING = [

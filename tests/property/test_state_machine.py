@@ -30,9 +30,9 @@ from tests.support.model import (
     check_content,
     check_hits,
     check_vectors,
+    id_order,
     make_entry,
     make_query,
-    sort_key,
 )
 from tests.support.thresholds import lowered, searched_by_lists
 
@@ -368,7 +368,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if self.db is None:
             return
         assert len(self.db) == len(self.model)
-        assert list(self.db.ids()) == sorted(self.model, key=sort_key)
+        assert list(self.db.ids()) == sorted(self.model, key=id_order)
 
     @rule()
     def everything(self) -> None:

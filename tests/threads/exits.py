@@ -22,9 +22,10 @@ from typing import Any
 import mvdb
 from mvdb.write import maintenance
 from tests.index.files import DIM, check, fill, query_for
+from tests.support.children import run_program
+from tests.support.patience import PATIENCE
 from tests.support.thresholds import lowered
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("open", "several", "transaction", "thread", "optimize")
 THRESHOLDS: dict[str, Any] = {
     "train_documents": 100,
@@ -37,8 +38,6 @@ THRESHOLDS: dict[str, Any] = {
     "chunk_bytes": 4000,
     "growth": 1.6,
 }
-SECONDS = 60
-"""How long a process may take in all."""
 
 
 class Broken(Exception):
@@ -86,12 +85,9 @@ keep: list[mvdb.Database] = []
 def end_once(folder: Path, number: int, kind: str, seconds: float) -> None:
     """One process; `Broken` says what is wrong with its end."""
     path = folder / f"{number}.mvdb"
-    command = [sys.executable, "-m", "tests.threads.exits", "--child", str(path), kind]
     what = f"exit {number}, {kind} after {seconds:.3f} s"
     try:
-        done = subprocess.run(
-            [*command, str(seconds)], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS
-        )
+        done = run_program("tests.threads.exits", "--child", path, kind, seconds, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         raise Broken(f"{what}: does not end") from None
     if done.returncode or done.stderr:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import mvdb
+from tests.support.children import in_child
 from tests.walk import calls
 from tests.walk.calls import DIM, matrix
-from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked")
 pa = pytest.importorskip("pyarrow")

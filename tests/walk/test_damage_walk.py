@@ -13,9 +13,9 @@ import pytest
 import mvdb
 from tests.corrupt import bombs, damage, specimens
 from tests.corrupt.specimens import Specimen
+from tests.support.children import in_child
 from tests.support.thresholds import searched_by_lists
 from tests.walk import calls
-from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked")
 

@@ -21,10 +21,10 @@ from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
 from mvdb.write import write_buffer
 from tests.helpers import content, fill, trains_at
+from tests.support.children import in_child
 from tests.support.thresholds import lowered
 from tests.walk import calls
 from tests.walk.calls import DIM, matrix
-from tests.walk.children import in_child
 
 if sys.platform == "win32":
     pytest.skip("limits of POSIX", allow_module_level=True)

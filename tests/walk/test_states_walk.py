@@ -10,16 +10,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mvdb
+from tests.support.children import in_child
 from tests.walk import calls
 from tests.walk.calls import HANDLE_CALLS, matrix
-from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
 
@@ -197,11 +197,7 @@ def test_while_the_interpreter_ends(tmp_path: Path, moment: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def errors() -> Iterator[type[Exception]]:
-    yield from calls.ERRORS
-
-
-@pytest.mark.parametrize("kind", errors())
+@pytest.mark.parametrize("kind", calls.ERRORS)
 def test_errors_pickle_and_copy(kind: type[Exception]) -> None:
     error = kind("a.mvdb: what is wrong\nand where")
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):

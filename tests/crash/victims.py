@@ -4,7 +4,6 @@ that a start costs milliseconds."""
 from __future__ import annotations
 
 import multiprocessing
-import os
 import struct
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,7 +18,7 @@ BEGIN, DONE, READY, FAILED = 1, 2, 3, 4
 _MESSAGE = struct.Struct("<BQ")
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.crash.processes"])
+_context.set_forkserver_preload(["tests.crash.victims"])
 
 
 def start(target: Any, *args: Any) -> tuple[BaseProcess, Connection]:
@@ -31,12 +30,18 @@ def start(target: Any, *args: Any) -> tuple[BaseProcess, Connection]:
     return process, reader
 
 
+def receive_one(pipe: Connection) -> tuple[int, int]:
+    """The next thing that a process says. EOFError: it has ended."""
+    what, number = _MESSAGE.unpack(pipe.recv_bytes())
+    return what, number
+
+
 def receive(pipe: Connection) -> list[tuple[int, int]]:
     """Everything that a process has said before its death."""
     messages: list[tuple[int, int]] = []
     try:
         while True:
-            messages.append(_MESSAGE.unpack(pipe.recv_bytes()))
+            messages.append(receive_one(pipe))
     except EOFError:
         pipe.close()
     return messages
@@ -88,12 +93,13 @@ def write_on(pipe: Connection, path: str, config: Config, sequence: int, state: 
 
 
 def create(pipe: Connection, path: str) -> None:
-    """Creates the file."""
+    """Creates path0, path1, ... and leaves them open."""
     say(pipe, READY)
-    say(pipe, BEGIN, 1)
-    mvdb.open(path, dim=3, bits=2)
-    say(pipe, DONE, 1)
-    os._exit(0)
+    created = []
+    for number in range(1000):
+        say(pipe, BEGIN, number)
+        created.append(mvdb.open(f"{path}{number}", dim=3, bits=2))
+        say(pipe, DONE, number)
 
 
 def compact(pipe: Connection, path: str) -> None:
