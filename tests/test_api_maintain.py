@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -160,14 +161,14 @@ def test_backups_while_a_writer_and_readers_go_on(path: Path, tmp_path: Path) ->
         fill(db, 10)
         stop = threading.Event()
         errors: list[BaseException] = []
+        turns: Counter[str] = Counter()
 
         def guarded(step: Callable[[int], object]) -> Callable[[], None]:
             def run() -> None:
-                turn = 0
                 try:
-                    while not stop.is_set():
-                        step(turn)
-                        turn += 1
+                    while not stop.is_set() or not turns[step.__name__]:
+                        step(turns[step.__name__])
+                        turns[step.__name__] += 1
                 except BaseException as error:
                     errors.append(error)
 
@@ -193,6 +194,7 @@ def test_backups_while_a_writer_and_readers_go_on(path: Path, tmp_path: Path) ->
         for thread in threads:
             thread.join()
         assert errors == []
+        assert set(turns) == {"write", "read"}
     for i in range(8):
         assert len(content(tmp_path / f"copy{i}.mvdb")) in (10, 20)
 

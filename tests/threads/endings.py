@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 
+import pytest
+
 import mvdb
 from mvdb.limits import Limits
 from mvdb.threads import workers
@@ -43,12 +45,10 @@ def forking(path: str) -> None:
     with maintenance._working, maintenance._lock, steps._changed, steps.extending:
         child = os.fork()
     if not child:
-        try:
+        with pytest.raises(mvdb.ClosedError, match="fork"):
             fill(db, 1, first=500)
-        except mvdb.ClosedError as error:
-            assert "fork" in str(error)
-            with mvdb.open(db.path) as own:
-                fill(own, 20, first=500)
+        with mvdb.open(db.path) as own:
+            fill(own, 20, first=500)
         db.close()
         sys.exit(0)
     assert os.waitpid(child, 0)[1] == 0

@@ -78,6 +78,8 @@ def test_damaged_files(
             _damaged(path, specimen, kind, seed)
             with searched_by_lists():
                 wrong += [f"{specimen.name},{kind},{seed}: {line}" for line in _walk(path)]
+        if not calls.refused["CorruptionError"]:
+            wrong.append("nothing is refused: the damage is not met")
         return wrong
 
     print(f"seed {SEED}")

@@ -81,6 +81,8 @@ def test_without_descriptors(path: Path, left: int) -> None:
                 wrong += [] if calls.is_promised(error) else [repr(error)]
         with mvdb.open(path) as db, descriptors(left):
             wrong += calls.walk(db)
+        if left < 3 and not calls.refused["PathError"]:
+            wrong.append("nothing needed a descriptor")
         return wrong
 
     assert not in_child(work)
@@ -99,6 +101,8 @@ def test_without_room(path: Path, room: int) -> None:
                 mvdb.repair(path, "repaired.mvdb")
             except BaseException as error:
                 wrong += [] if calls.is_promised(error) else [repr(error)]
+        if not calls.refused["StorageFullError"]:
+            wrong.append("nothing needed room")
         return wrong
 
     assert not in_child(work)
@@ -176,6 +180,7 @@ def test_without_threads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> list[str]:
         monkeypatch.setattr(threading.Thread, "start", no_thread)
         wrong = list(calls.walk_file(path))
+        assert calls.refused == {"Error": 1}, "it was opened without its threads"
         monkeypatch.undo()
         return wrong + list(calls.walk_file(path))
 
