@@ -25,10 +25,11 @@ from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table, texts
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.segment.segment_writer import EncodedDocument, SegmentWriter
+from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
 from mvdb.state import manifest, settings, tombstones
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
@@ -133,17 +134,16 @@ class Salvager:
             if codebook is not None or info.generation == FLOAT16:
                 for document in self._documents(info, codebook):
                     # Codes stay as wide as they were: the segment keeps its generation.
-                    writer = writer or SegmentWriter(info.id, info.generation)
+                    writer = writer or SegmentWriter(info.id, info.generation, Limits())
                     writer.add(document)
-                    _store(txn, writer)
+                    _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
             recovered = self.tally.recovered - before
             self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
-                for _ in writer.finish_steps():
-                    _store(txn, writer)
-                _store(txn, writer)
+                for parts in writer.finish():
+                    _store(txn, parts)
                 infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
         if newest is None:
             # Without its centroids the file begins untrained, like a new one.
@@ -270,8 +270,8 @@ class Salvager:
             return None, None
 
 
-def _store(txn: WriteTransaction, writer: SegmentWriter) -> None:
-    for key, value in writer.take():
+def _store(txn: WriteTransaction, parts: list[Sealed]) -> None:
+    for key, value in parts:
         txn.put(layout.TABLE, key, value)
 
 

@@ -2,7 +2,7 @@
 
 `concurrent.futures.ThreadPoolExecutor` keeps its threads for its lifetime, takes no tasks while the
 interpreter ends, and delays its end until the queue is empty. These threads start when tasks wait
-and end after `IDLE_SECONDS` without one; at exit each finishes its present task. Where no thread
+and end after `idle_seconds` without one; at exit each finishes its present task. Where no thread
 can be started, the task runs in the calling thread.
 """
 
@@ -21,8 +21,6 @@ from typing import Any, TypeVar
 from mvdb.threads import shield
 
 BUILD_THREADS = 8
-IDLE_SECONDS = 2.0
-"""A thread without a task ends after this time."""
 WINDOW = 4
 """Default number of tasks in flight of one `ordered_map`: bounds memory."""
 
@@ -36,9 +34,11 @@ _all: weakref.WeakSet[Workers] = weakref.WeakSet()
 class Workers(Executor):
     """At most `limit` daemon threads. Thread-safe; a child after `fork` has an empty one."""
 
-    def __init__(self, limit: int, name: str) -> None:
+    def __init__(self, limit: int, name: str, idle_seconds: float = 2.0) -> None:
+        """idle_seconds: that a thread without a task waits for one before it ends."""
         self._limit = limit
         self._name = name
+        self._idle_seconds = idle_seconds
         self._forget()
         _all.add(self)
 
@@ -81,7 +81,7 @@ class Workers(Executor):
     def _next(self) -> Task | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._tasks or self._is_shut, IDLE_SECONDS)
+            self._changed.wait_for(lambda: self._tasks or self._is_shut, self._idle_seconds)
             self._idle -= 1
             if self._tasks:
                 return self._tasks.popleft()
