@@ -1,20 +1,20 @@
-"""Which files there are and what is in them: finding, refusing, decoding, hashing."""
+"""Files and their content: finding, refusing, decoding, hashing."""
 
 from __future__ import annotations
 
 import codecs
 import os
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
-from mvdb.cli.reading.blocks import Block
+from mvdb.cli.reading.blocks import Block, read_plain
 from mvdb.cli.reading.html import read_html
 from mvdb.cli.reading.markdown import read_markdown
-from mvdb.cli.reading.plain import read_plain
 from mvdb.cli.reading.python_source import read_python
 from mvdb.cli.reading.rst import read_rst
 
@@ -46,12 +46,20 @@ class Content:
     hash: str
 
 
-def find_files(source: Path, refused: Callable[[Path, str], None]) -> Iterator[Path]:
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
+
+
+def find_files(
+    source: Path,
+    refused: Callable[[Path, str], None],
+    left_out: Callable[[str], bool] = _is_hidden,
+) -> Iterator[Path]:
     """The files to index under `source`, in the order of their names; itself if it is a file.
 
-    Of a folder: files with a known suffix; hidden files and folders and symbolic links to folders
-    are left out. A file that is named itself is taken whatever its suffix. `refused` is told of
-    folders that cannot be listed."""
+    Of a folder: files with a known suffix. Files and folders whose names are `left_out` are not
+    visited, nor are symbolic links to folders. A file that is named itself is taken whatever its
+    suffix. `refused` is told of folders that cannot be listed."""
     if not source.is_dir():
         yield source
         return
@@ -60,14 +68,10 @@ def find_files(source: Path, refused: Callable[[Path, str], None]) -> Iterator[P
         refused(Path(error.filename), error.strerror or str(error))
 
     for folder, folders, names in os.walk(source, onerror=on_error):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = sorted(name for name in folders if not left_out(name))
         for name in sorted(names):
-            if not _is_hidden(name) and os.path.splitext(name)[1].lower() in READERS:
+            if os.path.splitext(name)[1].lower() in READERS and not left_out(name):
                 yield Path(folder, name)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__pycache__"
 
 
 def read_file(path: Path, most: int) -> Content:
@@ -114,6 +118,12 @@ def _decode_legacy(data: bytes) -> str:
     return data.decode("cp1252", errors="replace")
 
 
-def read_blocks(path: Path, text: str) -> Iterator[Block]:
-    """The blocks of a file's text, by its suffix."""
-    return READERS.get(path.suffix.lower(), read_plain)(text)
+def read_blocks(path: Path, text: str) -> list[Block]:
+    """The blocks of a file's text, by its suffix; of plain text where a library is missing."""
+    suffix = path.suffix.lower()
+    try:
+        return list(READERS.get(suffix, read_plain)(text))
+    except ImportError as error:
+        missing = f"{error.name} is not installed (pip install 'mvdb-engine[cli]')"
+        warnings.warn(f"{suffix} files are read as plain text: {missing}", stacklevel=2)
+        return list(read_plain(text))

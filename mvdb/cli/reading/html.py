@@ -1,115 +1,121 @@
-"""HTML stripped to its text, with headings, by the parser of the standard library."""
+"""HTML stripped to its text, with headings; by beautifulsoup4."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
-from html.parser import HTMLParser
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
-from mvdb.cli.reading.blocks import Block
-from mvdb.cli.reading.headings import Headings
+from mvdb.cli.reading.blocks import Block, Headings, read_plain
 
-_HIDDEN = frozenset({"script", "style", "noscript", "template", "svg", "math", "iframe", "object"})
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+
+_HIDDEN = ("script", "style", "noscript", "template", "svg", "math", "iframe", "object")
+_HEADINGS = {"title": 0, **{f"h{level}": level for level in range(1, 7)}}
 _BLOCK_TAGS = """
     address article aside blockquote body caption center details dialog dir div dl fieldset
     figcaption figure footer form header hgroup hr html legend main menu nav ol optgroup p pre
     section select summary table tbody tfoot thead ul
 """
-_BLOCKS = frozenset(_BLOCK_TAGS.split())
-_SPACE = re.compile(r"\s+")
-# Tags that begin a line or leave a gap within a block, and what stands there.
+_BLOCKS = {*_BLOCK_TAGS.split(), *_HEADINGS}
+# Text in place of tags that begin a line or leave a gap within a block.
 _MARKS = {
     **dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n"),
+    **dict.fromkeys(("td", "th"), " "),
     "li": "\n- ",
-    "td": " ",
-    "th": " ",
 }
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_SPACE = re.compile(r"\s+")
 
 
-class _Reader(HTMLParser):
-    """Collects blocks; the document's title stands above its headings."""
+class _Place(NamedTuple):
+    """The innermost block around a string."""
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.blocks: list[Block] = []
-        self._headings = Headings()
-        self._held: list[str] = []
-        self._first = self._last = 0
-        self._hidden: list[str] = []
-        self._verbatim = 0
-        self._in_title = False
+    number: int
+    name: str
+    hidden: bool
+    verbatim: bool
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HIDDEN:
-            self._hidden.append(tag)
-        elif tag == "title" and not self._hidden:
-            self._flush()
-            self._in_title = True
-        elif tag in _MARKS:
-            self._held.append(_MARKS[tag])
-        elif tag in _BLOCKS or tag in _HEADINGS:
-            self._flush()
-            self._verbatim += tag == "pre"
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        # In HTML `<p/>` opens a paragraph, but `<script/>` here comes from XHTML and hides nothing.
-        if tag not in _HIDDEN:
-            self.handle_starttag(tag, attrs)
+class _Piece(NamedTuple):
+    """A string of the document, or the mark in place of a tag."""
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HIDDEN:
-            if tag in self._hidden:
-                del self._hidden[self._hidden.index(tag) :]
-        elif tag == "title" and self._in_title:
-            self._in_title = False
-            self._headings.enter(0, self._take())
-        elif tag in _HEADINGS:
-            self._flush(level=_HEADINGS[tag])
-        elif tag in _BLOCKS:
-            self._flush()
-            self._verbatim = max(0, self._verbatim - (tag == "pre"))
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden:
-            return
-        if data.strip():
-            line = self.getpos()[0]
-            leading = data[: len(data) - len(data.lstrip())].count("\n")
-            if not any(piece.strip("- \n") for piece in self._held):
-                self._first = line + leading
-            self._last = line + data.rstrip().count("\n")
-        # Outside <pre> only <br> breaks a line: the source's own breaks are spaces.
-        self._held.append(data if self._verbatim else _SPACE.sub(" ", data))
-
-    def finish(self) -> list[Block]:
-        self.close()
-        self._flush()
-        return self.blocks
-
-    def _take(self) -> str:
-        text = "".join(self._held)
-        self._held = []
-        if self._verbatim:
-            return text.strip("\n").rstrip()
-        lines = (" ".join(line.split()) for line in text.split("\n"))
-        # A lone mark is of a list item whose text is a block of its own.
-        return "\n".join(line for line in lines if line not in ("", "-"))
-
-    def _flush(self, level: int = 0) -> None:
-        text = self._take()
-        if not text.strip():
-            return
-        if level:
-            self._headings.enter(level, text)
-        trail = self._headings.trail
-        if len(trail) > 1 and trail[0] == trail[1]:
-            trail = trail[1:]
-        self.blocks.append(Block(text, self._first, self._last, trail, bool(self._verbatim)))
+    place: _Place
+    begun: int  # blocks that began before it
+    text: str
+    line: int | None  # None for a mark
 
 
 def read_html(text: str) -> Iterator[Block]:
-    """Blocks of an HTML document."""
-    reader = _Reader()
-    reader.feed(text)
-    return iter(reader.finish())
+    """Blocks of an HTML document; its title stands above its headings.
+
+    Raises:
+        ImportError: beautifulsoup4 is not installed."""
+    from bs4 import BeautifulSoup
+    from bs4.exceptions import ParserRejectedMarkup
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # XHTML, or a text that looks like a file's name
+            soup = BeautifulSoup(text, "html.parser")
+    except ParserRejectedMarkup:
+        yield from read_plain(text)
+        return
+    headings = Headings()
+    for (place, _), group in groupby(_pieces(soup), key=lambda piece: piece[:2]):
+        pieces = list(group)
+        words = [piece for piece in pieces if piece.line and piece.text.strip()]
+        shown = _shown(pieces, place.verbatim)
+        if not words or not shown:
+            continue
+        if place.name in _HEADINGS:
+            headings.enter(_HEADINGS[place.name], shown)
+        if place.name != "title":
+            first, last = (_lines(piece) for piece in (words[0], words[-1]))
+            trail = headings.trail
+            once = trail[1:] if trail[:1] == trail[1:2] else trail
+            yield Block(shown, first[0], last[1], once, place.verbatim)
+
+
+def _lines(piece: _Piece) -> tuple[int, int]:
+    """The first and the last line of a string's words."""
+    first = (piece.line or 0) + piece.text[: -len(piece.text.lstrip())].count("\n")
+    return first, first + piece.text.strip().count("\n")
+
+
+def _pieces(soup: BeautifulSoup) -> Iterator[_Piece]:
+    from bs4.element import CData, NavigableString, Tag
+
+    places = {id(soup): _Place(0, "", False, False)}
+    begun, line = 0, 1
+    for node in soup.descendants:
+        place = places[id(node.parent)]
+        if isinstance(node, Tag):
+            line = node.sourceline or line
+            begun += node.name in _BLOCKS
+            if node.name in _BLOCKS:
+                place = place._replace(number=begun, name=node.name)
+            hidden, verbatim = node.name in _HIDDEN, node.name == "pre"
+            place = place._replace(
+                hidden=place.hidden or hidden, verbatim=place.verbatim or verbatim
+            )
+            places[id(node)] = place
+            if node.name in _MARKS and not place.hidden:
+                yield _Piece(place, begun, _MARKS[node.name], None)
+        else:
+            # Strings of scripts, styles, templates and comments are of subclasses.
+            if type(node) in (NavigableString, CData) and not place.hidden:
+                yield _Piece(place, begun, str(node), line)
+            line += str(node).count("\n")
+
+
+def _shown(pieces: list[_Piece], verbatim: bool) -> str:
+    if verbatim:
+        return "".join(piece.text for piece in pieces).strip("\n").rstrip()
+    # Outside <pre> only marks break a line: the source's own breaks are spaces.
+    text = "".join(_SPACE.sub(" ", piece.text) if piece.line else piece.text for piece in pieces)
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    # A lone mark is of a list item whose text is a block of its own.
+    return "\n".join(line for line in lines if line not in ("", "-"))

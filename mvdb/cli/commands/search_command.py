@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import mvdb
-from mvdb.cli.commands.options import Commands, add_file, add_json, positive
+from mvdb.cli.commands.command_arguments import (
+    Commands,
+    add_command,
+    add_encoder,
+    add_file,
+    positive,
+)
 from mvdb.cli.console import Console
-from mvdb.cli.encoder_choice import HELP as ENCODER_HELP
+from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
 from mvdb.cli.matching import Match, matched_words
-from mvdb.cli.results import Result, show
 from mvdb.encoders import Encoder
 
 
-def add_parsers(commands: Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "search", parents=[common], help="search a database", description=__doc__
-    )
+def add_parsers(commands: Commands) -> None:
+    parser = add_command(commands, "search", run, "search a database", __doc__ or "")
     add_file(parser)
     parser.add_argument("query", metavar="QUERY", help="words, or a question")
     parser.add_argument(
@@ -31,35 +34,27 @@ def add_parsers(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--filter", metavar="JSON", help='condition on the metadata: \'{"path": "a.md"}\''
     )
     parser.add_argument("--exact", action="store_true", help="score every document")
-    parser.add_argument("--encoder", metavar="NAME", help=ENCODER_HELP)
-    add_json(parser)
-    parser.set_defaults(run=run)
+    add_encoder(parser)
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
-    filter = parse_filter(arguments.filter)
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    options = {"filter": _filter(arguments.filter), "exact": arguments.exact}
     if not arguments.query.strip():
         raise ValueError("the query is empty")
     with mvdb.open(arguments.file, readonly=True) as db:
         # The file first: a wrong name shows at once, not after seconds of loading a model.
         encoder = load_encoder(arguments.encoder)
         check_encoder(encoder, db.stats().encoder, arguments.file)
-        started = time.monotonic()
-        results = search(
-            db, encoder, arguments.query, arguments.k, filter=filter, exact=arguments.exact
-        )
-        seconds = time.monotonic() - started
+        answer = search(db, encoder, arguments.query, arguments.k, **options)
     if console.as_json:
-        console.json(_as_json(arguments.file, arguments.query, results, seconds))
-    elif results:
-        show(results, console, arguments.file)
+        console.json({"file": str(arguments.file), "query": arguments.query, **as_json(*answer)})
+    elif answer[0]:
+        show(answer[0], console, arguments.file)
     elif not console.quiet:
         console.note("nothing found")
-    return 0
 
 
-def parse_filter(text: str | None) -> dict[str, Any] | None:
-    """The value of ``--filter``."""
+def _filter(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
@@ -71,16 +66,19 @@ def parse_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
-def search(db: mvdb.Database, encoder: Encoder, query: str, k: int, **options: Any) -> list[Result]:
-    """The hits for a query in words, with what matched in each."""
+def search(
+    db: mvdb.Database, encoder: Encoder, query: str, k: int, **options: Any
+) -> tuple[list[Result], float]:
+    """The hits for a query in words, with the words that matched in each; seconds it took."""
+    started = time.monotonic()
     vectors = encoder.encode_queries([query])[0]
     with db.snapshot() as snapshot:
-        hits = snapshot.search(vectors, k, **options)
-        return [
-            Result(rank, hit.id, hit.score, hit.text, dict(hit.metadata or {}), matches)
-            for rank, hit in enumerate(hits, start=1)
-            for matches in [_matches(snapshot, encoder, vectors, hit)]
-        ]
+        results = []
+        for rank, hit in enumerate(snapshot.search(vectors, k, **options), start=1):
+            matches = _matches(snapshot, encoder, vectors, hit)
+            metadata = dict(hit.metadata or {})
+            results.append(Result(rank, hit.id, round(hit.score, 4), hit.text, metadata, matches))
+    return results, time.monotonic() - started
 
 
 def _matches(snapshot: mvdb.Snapshot, encoder: Encoder, vectors: Any, hit: mvdb.Hit) -> list[Match]:
@@ -88,14 +86,10 @@ def _matches(snapshot: mvdb.Snapshot, encoder: Encoder, vectors: Any, hit: mvdb.
     document_tokens = getattr(encoder, "document_tokens", None)
     if document_tokens is None or hit.text is None:
         return []
-    explanation = snapshot.explain(vectors, hit.id)
-    return matched_words(hit.text, document_tokens(hit.text), explanation.scores)
+    scores = snapshot.explain(vectors, hit.id).scores
+    return matched_words(hit.text, document_tokens(hit.text), scores)
 
 
-def _as_json(file: Path, query: str, results: list[Result], seconds: float) -> dict[str, Any]:
-    return {
-        "file": str(file),
-        "query": query,
-        "seconds": round(seconds, 4),
-        "hits": [result.as_json() for result in results],
-    }
+def as_json(results: list[Result], seconds: float) -> dict[str, Any]:
+    """The outcome of `search` for --json."""
+    return {"seconds": round(seconds, 4), "hits": [asdict(result) for result in results]}
