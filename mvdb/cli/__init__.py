@@ -9,15 +9,27 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
-from mvdb.cli.commands.command_arguments import USAGE
+import mvdb
+from mvdb.cli.commands import demo_command, file_commands, index_command, search_command
+from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
-from mvdb.cli.parser import build_parser
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 ERROR, INTERRUPTED = 1, 130
+
+
+def build_parser() -> Parser:
+    """The parser of ``mvdb``; a parsed command has its function in `run`."""
+    parser = Parser(prog="mvdb", description="Late-interaction search in one file.")
+    parser.add_argument("--version", action="version", version=f"mvdb {mvdb.__version__}")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
+    for module in (index_command, search_command, file_commands, demo_command):
+        module.add_parsers(commands.add_parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     console = Console(as_json=arguments.json, quiet=arguments.quiet)
     with warnings.catch_warnings():
-        _show_warnings(console)
+        # Warnings of mvdb take one line each; those of other libraries are dropped.
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", category=UserWarning, module=r"mvdb(\.|$)")
+        warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
         try:
             arguments.run(arguments, console)
             sys.stdout.flush()
@@ -59,14 +74,3 @@ def describe(error: Exception) -> str:
     if message and (sentence or type(error).__module__.startswith("mvdb")):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _show_warnings(console: Console) -> None:
-    """Warnings of mvdb take one line each; those of other libraries are dropped."""
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        console.warn(str(message))
-
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", category=UserWarning, module=r"mvdb(\.|$)")
-    warnings.showwarning = show

@@ -106,22 +106,16 @@ class Console:
         if not self.as_json:
             print(line.translate(self._marks), flush=True)
 
-    def result(self, value: Any, text: str) -> None:
-        """Prints a command's result: `value` as JSON with --json, else `text`."""
-        if self.as_json:
+    def result(self, text: str, value: Any = None) -> None:
+        """Prints a command's result: with --json `value` (None: nothing), else `text`."""
+        self.text(printable(text))
+        if self.as_json and value is not None:
             self.json(value)
-        else:
-            self.text(printable(text))
 
-    def summary(self, value: Any, text: str) -> None:
+    def summary(self, text: str, value: Any = None) -> None:
         """Like `result`; a quiet command leaves out `text`."""
         if self.as_json or not self.quiet:
-            self.result(value, text)
-
-    def remark(self, text: str) -> None:
-        """Prints text that neither --json nor --quiet shows."""
-        if not self.quiet:
-            self.text(printable(text))
+            self.result(text, value)
 
     def note(self, message: str) -> None:
         """Says something beside the result, on standard error."""

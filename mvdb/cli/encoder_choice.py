@@ -12,33 +12,23 @@ from mvdb.encoders import Encoder
 _FACTORY = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 
 
-class EncoderError(Exception):
-    """No encoder, or not the one that the file's vectors come from."""
-
-
 def load_encoder(choice: str | None) -> Encoder:
-    """The encoder that `choice` (the value of ``--encoder``) names.
-
-    Raises:
-        EncoderError: it cannot be loaded."""
+    """The encoder that `choice` (the value of ``--encoder``) names; ValueError says why none."""
     factory = _FACTORY.fullmatch(choice or "")
     if choice and factory and not Path(choice).exists():
         try:
             encoder = getattr(importlib.import_module(factory[1]), factory[2])()
         except (ImportError, AttributeError) as error:
-            raise EncoderError(f"--encoder {choice}: {error}") from error
+            raise ValueError(f"--encoder {choice}: {error}") from error
         if not isinstance(encoder, Encoder):
-            raise EncoderError(
-                f"--encoder {choice}: the result is no encoder (encode_documents, encode_queries, "
-                "dim, name)"
-            )
+            members = "encode_documents, encode_queries, dim, name"
+            raise ValueError(f"--encoder {choice}: the result is no encoder ({members})")
         return encoder
     try:
         return encoders.load(choice) if choice else encoders.default()
     except ImportError as error:
-        raise EncoderError(
-            f"{error}, or name an encoder of your own with --encoder MODULE:FUNCTION"
-        ) from error
+        other = "or name an encoder of your own with --encoder MODULE:FUNCTION"
+        raise ValueError(f"{error}, {other}") from error
 
 
 def check_encoder(encoder: Encoder, stored: str | None, file: Path) -> None:
@@ -47,7 +37,5 @@ def check_encoder(encoder: Encoder, stored: str | None, file: Path) -> None:
     The stored name is never loaded by itself: a file may come from a stranger, and a model may
     bring code or be fetched from a network."""
     if stored not in (None, encoder.name):
-        raise EncoderError(
-            f"{file} was made with the encoder {stored!r}, not {encoder.name!r}: "
-            "name that one with --encoder"
-        )
+        names = f"{stored!r}, not {encoder.name!r}"
+        raise ValueError(f"{file} was made with the encoder {names}; name it with --encoder")

@@ -1,23 +1,20 @@
-"""The documentation that every Python brings along: the docstrings of its standard library.
-
-Its source files are parsed, not imported."""
+"""The docstrings of Python's standard library, whose files are parsed, not imported."""
 
 from __future__ import annotations
 
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mvdb.cli.indexing.target import Record
 from mvdb.cli.reading.cutting import cut
 from mvdb.cli.reading.files import Unreadable, find_files, read_file
-from mvdb.cli.reading.python_source import Docstring, blocks_of, docstrings
+from mvdb.cli.reading.python_source import blocks_of, docstrings
 
 _FEWEST_WORDS = 8
 _MOST_BYTES = 4 << 20
-_LEFT_OUT = frozenset(
-    {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo"}
-)
+_LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo"}
 
 
 def stdlib_records() -> Iterator[Record]:
@@ -31,21 +28,16 @@ def stdlib_records() -> Iterator[Record]:
         if path.suffix != ".py" or not all(part.isidentifier() for part in parts[:-1]):
             continue
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        for docstring in _docstrings(path):
-            name = ".".join((module, *docstring.name))
-            if name not in seen and len(docstring.text.split()) > _FEWEST_WORDS:
-                seen.add(name)
-                text = next(cut(blocks_of(docstring))).text
-                yield Record(name, text, {"module": module, "line": docstring.line})
+        with suppress(Unreadable, SyntaxError):
+            for docstring in docstrings(read_file(path, _MOST_BYTES)[0]):
+                name = ".".join((module, *docstring.name))
+                private = any(part.startswith("_") for part in docstring.name)
+                few = len(docstring.text.split()) <= _FEWEST_WORDS
+                if name not in seen and not private and not few:
+                    seen.add(name)
+                    text = next(cut(blocks_of(docstring))).text
+                    yield Record(name, text, {"module": module, "line": docstring.line})
 
 
 def _is_private(name: str) -> bool:
     return (name.startswith(("_", ".")) and name != "__init__.py") or name in _LEFT_OUT
-
-
-def _docstrings(path: Path) -> list[Docstring]:
-    try:
-        found = docstrings(read_file(path, _MOST_BYTES).text)
-    except (Unreadable, SyntaxError):
-        return []
-    return [one for one in found if not any(part.startswith("_") for part in one.name)]

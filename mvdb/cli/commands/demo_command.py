@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mvdb
-from mvdb.cli.commands.command_arguments import Commands, add_command, add_encoder, positive
+from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, positive
 from mvdb.cli.commands.search_command import as_json, search
 from mvdb.cli.console import BOLD, PLAIN, Console, count, one_line, size
 from mvdb.cli.display import Result
@@ -34,20 +34,13 @@ _QUESTIONS = (
 
 
 def add_parsers(commands: Commands) -> None:
-    about = "try it on Python's own documentation"
-    parser = add_command(commands, "demo", run, about, __doc__ or "")
-    parser.add_argument(
-        "questions", metavar="QUESTION", nargs="*", help="your own questions instead of the demo's"
-    )
-    parser.add_argument(
-        "--file",
-        type=Path,
-        default=_DEFAULT_FILE,
-        help=f"the demo's database; used again by the next run (default {_DEFAULT_FILE})",
-    )
-    parser.add_argument(
-        "--limit", type=positive, metavar="N", help="index only N docstrings, spread evenly"
-    )
+    parser = add_command(commands, "demo", run, "try it on Python's own documentation", __doc__)
+    help = "your own questions instead of the demo's"
+    parser.add_argument("questions", metavar="QUESTION", nargs="*", help=help)
+    help = f"the demo's database; used again by the next run (default {_DEFAULT_FILE})"
+    parser.add_argument("--file", type=Path, default=_DEFAULT_FILE, help=help)
+    help = "index only N docstrings, spread evenly"
+    parser.add_argument("--limit", type=positive, metavar="N", help=help)
     add_encoder(parser)
 
 
@@ -64,11 +57,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         answers = [_answer(db, encoder, question, console) for question in questions]
         stats = db.stats()
     if console.as_json:
-        value = {"documents": stats.documents, "questions": answers}
-        console.json({**counts.as_json(file), **value})
+        answered = {"documents": stats.documents, "questions": answers}
+        console.json(counts.as_json(file) | answered)
     seconds = time.monotonic() - started
-    console.remark(f"\n{file}: {size(stats.file_bytes)}, {seconds:.0f} s in all. Ask it more:")
-    console.remark(f'  mvdb search {file} "split a path into folder and name"')
+    console.summary(f"\n{file}: {size(stats.file_bytes)}, {seconds:.0f} s in all. Ask it more:")
+    console.summary(f'  mvdb search {file} "split a path into folder and name"')
 
 
 def _index(arguments: argparse.Namespace, console: Console, counts: Counts) -> None:
@@ -77,23 +70,20 @@ def _index(arguments: argparse.Namespace, console: Console, counts: Counts) -> N
         # Spread evenly, so that a part of the library is not missing altogether.
         picks = range(arguments.limit)
         records = [records[pick * len(records) // arguments.limit] for pick in picks]
-    console.remark(f"{count(len(records), 'docstring')} of Python's standard library")
+    console.summary(f"{count(len(records), 'docstring')} of Python's standard library")
     with (
         closing(Target(arguments.file, arguments.encoder, None)) as target,
         progress(console, "indexing") as update,
     ):
-        index_records(target, records, counts, update, total=len(records))
+        index_records(target, records, counts, update)
         counts.tokens = target.tokens
-        if counts.passages["written"]:
+        if written := counts.passages["written"]:
             target.db.compact()  # so that the size shown is that of the content
-    if counts.passages["written"]:
-        tokens, rate = count(counts.tokens, "token"), counts.rate
-        console.remark(
-            f"indexed {counts.passages['written']:,} ({tokens}) in {counts.seconds:.1f} s, "
-            f"{rate:.0f}/s"
-        )
+    if written:
+        took = f"{counts.seconds:.1f} s, {counts.rate:.0f}/s"
+        console.summary(f"indexed {written:,} ({count(counts.tokens, 'token')}) in {took}")
     else:
-        console.remark(f"all in {arguments.file} from an earlier run")
+        console.summary(f"all in {arguments.file} from an earlier run")
 
 
 def _answer(db: mvdb.Database, encoder: Encoder, question: str, console: Console) -> dict[str, Any]:

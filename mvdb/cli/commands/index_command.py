@@ -7,13 +7,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from mvdb.cli.commands.command_arguments import (
-    Commands,
-    add_command,
-    add_encoder,
-    add_file,
-    positive,
-)
+from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, add_file, positive
 from mvdb.cli.console import Console
 from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.records import index_records, read_jsonl
@@ -27,31 +21,19 @@ _ABOUT = """\
 Cuts files (.txt .md .rst .py .html) into passages and stores them. Run it again after changes:
 unchanged files are skipped, changed ones replaced. After an interruption, run the same command
 again; it resumes. SRC may be - for JSON lines {"id"?, "text", "metadata"?} on standard input."""
+_PRUNE = "remove the passages of files that are gone from the folders among SRC"
+_BITS = "bits per dimension, for a new file (default 2)"
+_MAX_SIZE = "skip files larger than this (default 16)"
 
 
 def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "index", run, "store files, folders or JSON lines", _ABOUT)
     parser.add_argument("sources", metavar="SRC", type=Path, nargs="+", help="file, folder or -")
     add_file(parser, "the database; made if it is not there")
-    parser.add_argument(
-        "--prune",
-        action="store_true",
-        help="remove the passages of files that are gone from the folders among SRC",
-    )
+    parser.add_argument("--prune", action="store_true", help=_PRUNE)
     add_encoder(parser)
-    parser.add_argument(
-        "--bits",
-        type=int,
-        choices=(1, 2, 4, 8, 16),
-        help="bits per dimension, for a new file (default 2)",
-    )
-    parser.add_argument(
-        "--max-size",
-        metavar="MIB",
-        type=positive,
-        default=16,
-        help="skip files larger than this (default 16)",
-    )
+    parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=_BITS)
+    parser.add_argument("--max-size", metavar="MIB", type=positive, default=16, help=_MAX_SIZE)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -73,7 +55,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             console.warn("what was stored so far stays; the same command goes on from there")
             raise
         counts.tokens = target.tokens
-    console.summary(counts.as_json(file), counts.as_text(file))
+    console.summary(counts.as_text(file), counts.as_json(file))
 
 
 def _check(sources: list[Path], file: Path) -> None:
@@ -81,9 +63,7 @@ def _check(sources: list[Path], file: Path) -> None:
     if file.is_dir():
         raise ValueError(f"{file} is a folder: the database comes last (mvdb index SRC... FILE)")
     for source in sources:
-        if source == STDIN:
-            continue
-        if not source.exists():
+        if source != STDIN and not source.exists():
             raise FileNotFoundError(f"{source}: no such file or folder; nothing was indexed")
-        if file.exists() and source.samefile(file):
+        if source != STDIN and file.exists() and source.samefile(file):
             raise ValueError(f"{file} is the database and cannot be a source too")

@@ -9,30 +9,22 @@ from dataclasses import asdict
 from typing import Any
 
 import mvdb
-from mvdb.cli.commands.command_arguments import (
-    Commands,
-    add_command,
-    add_encoder,
-    add_file,
-    positive,
-)
+from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, add_file, positive
 from mvdb.cli.console import Console
 from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
-from mvdb.cli.matching import Match, matched_words
+from mvdb.cli.matching import matched_words
 from mvdb.encoders import Encoder
 
 
 def add_parsers(commands: Commands) -> None:
-    parser = add_command(commands, "search", run, "search a database", __doc__ or "")
+    parser = add_command(commands, "search", run, "search a database", __doc__)
     add_file(parser)
     parser.add_argument("query", metavar="QUERY", help="words, or a question")
-    parser.add_argument(
-        "-k", type=positive, default=5, metavar="N", help="number of results (default 5)"
-    )
-    parser.add_argument(
-        "--filter", metavar="JSON", help='condition on the metadata: \'{"path": "a.md"}\''
-    )
+    help = "number of results (default 5)"
+    parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
+    help = 'condition on the metadata: \'{"path": "a.md"}\''
+    parser.add_argument("--filter", metavar="JSON", help=help)
     parser.add_argument("--exact", action="store_true", help="score every document")
     add_encoder(parser)
 
@@ -75,19 +67,13 @@ def search(
     with db.snapshot() as snapshot:
         results = []
         for rank, hit in enumerate(snapshot.search(vectors, k, **options), start=1):
-            matches = _matches(snapshot, encoder, vectors, hit)
-            metadata = dict(hit.metadata or {})
-            results.append(Result(rank, hit.id, round(hit.score, 4), hit.text, metadata, matches))
+            text, metadata, matches = hit.text, dict(hit.metadata or {}), []
+            # Optional for encoders: the span of characters for each of a document's rows.
+            if text is not None and (document_tokens := getattr(encoder, "document_tokens", None)):
+                scores = snapshot.explain(vectors, hit.id).scores
+                matches = matched_words(text, document_tokens(text), scores)
+            results.append(Result(rank, hit.id, round(hit.score, 4), text, metadata, matches))
     return results, time.monotonic() - started
-
-
-def _matches(snapshot: mvdb.Snapshot, encoder: Encoder, vectors: Any, hit: mvdb.Hit) -> list[Match]:
-    # Optional for encoders: the span of characters that each of a document's rows stands for.
-    document_tokens = getattr(encoder, "document_tokens", None)
-    if document_tokens is None or hit.text is None:
-        return []
-    scores = snapshot.explain(vectors, hit.id).scores
-    return matched_words(hit.text, document_tokens(hit.text), scores)
 
 
 def as_json(results: list[Result], seconds: float) -> dict[str, Any]:

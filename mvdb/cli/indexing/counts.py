@@ -39,14 +39,9 @@ class Counts:
 
     def as_json(self, file: Path) -> dict[str, Any]:
         """The summary for --json."""
-        return {
-            "file": str(file),
-            "files": self.files,
-            "passages": self.passages,
-            "tokens": self.tokens,
-            "seconds": round(self.seconds, 3),
-            "file_bytes": os.path.getsize(file),
-        }
+        done = {"files": self.files, "passages": self.passages, "tokens": self.tokens}
+        seconds, bytes = round(self.seconds, 3), os.path.getsize(file)
+        return {"file": str(file), **done, "seconds": seconds, "file_bytes": bytes}
 
     def as_text(self, file: Path) -> str:
         """The summary line."""

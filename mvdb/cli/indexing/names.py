@@ -38,7 +38,7 @@ def _below(path: Path, folder: Path) -> Path:
 
 
 def id_stem(name: str) -> str:
-    """What the ids of a file's passages begin with: its name, or the end of a very long one."""
+    """The beginning of the ids of a file's passages: its name, or the end of a very long one."""
     raw = name.encode()
     if len(raw) <= _MOST_ID_BYTES:
         return name

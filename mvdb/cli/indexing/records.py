@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import length_hint
 from typing import Any
 
 import xxhash
@@ -14,16 +15,8 @@ from mvdb.cli.indexing.target import BATCH, Record, Target
 from mvdb.cli.progress import Update
 
 
-class RecordError(ValueError):
-    """A line of JSONL that is no record; the message names the line."""
-
-
 def index_records(
-    target: Target,
-    records: Iterable[Record],
-    counts: Counts,
-    update: Update,
-    total: int | None = None,
+    target: Target, records: Iterable[Record], counts: Counts, update: Update
 ) -> None:
     """Stores records in batches, a transaction each; those that are there unchanged cost a look.
 
@@ -37,45 +30,44 @@ def index_records(
     done = 0
     while batch := list(islice(source, BATCH)):
         done += len(batch)
-        latest = {_key(record): record for record in batch}
+        latest = list({(type(record.id), record.id): record for record in batch}.values())
         changed = _changed(target, latest)
         if changed:
-            target.write(list(changed.values()))
-        seen |= latest.keys()
-        written |= changed.keys()
+            target.write(changed)
+        seen |= _hashes(latest)
+        written |= _hashes(changed)
         counts.passages["written"] = before + len(written)
         counts.passages["kept"] = len(seen) - len(written)
-        update(done, total, counts.note())
+        update(done, length_hint(records) or None, counts.note())
 
 
-def _key(record: Record) -> int:
-    return xxhash.xxh3_64_intdigest(f"{type(record.id).__name__} {record.id}".encode())
+def _hashes(records: list[Record]) -> set[int]:
+    ids = (f"{type(record.id).__name__} {record.id}" for record in records)
+    return {xxhash.xxh3_64_intdigest(id.encode()) for id in ids}
 
 
-def _changed(target: Target, records: dict[int, Record]) -> dict[int, Record]:
-    stored = target.db.get([record.id for record in records.values()])
-    return {
-        key: record
-        for (key, record), document in zip(records.items(), stored, strict=True)
+def _changed(target: Target, records: list[Record]) -> list[Record]:
+    stored = target.db.get([record.id for record in records])
+    return [
+        record
+        for record, document in zip(records, stored, strict=True)
         if document is None
         or document.text != record.text
         or dict(document.metadata or {}) != record.metadata
-    }
+    ]
 
 
 def read_jsonl(lines: Iterable[bytes], name: str) -> Iterator[Record]:
     """Records from lines ``{"id"?, "text", "metadata"?}``; blank lines are passed over.
 
     Without an id, a record goes by the hash of its text, so the same text is stored once.
-
-    Raises:
-        RecordError: for the first line that is no record."""
+    ValueError names the first line that is no record."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
                 yield _record(json.loads(line))
             except (ValueError, RecursionError) as error:
-                raise RecordError(f"{name}: line {number}: {error}") from error
+                raise ValueError(f"{name}: line {number}: {error}") from error
 
 
 def _record(value: Any) -> Record:
@@ -89,6 +81,5 @@ def _record(value: Any) -> Record:
         raise ValueError('"metadata" must be an object')
     if isinstance(id, bool) or not isinstance(id, (str, int, type(None))):
         raise ValueError('"id" must be a string or an integer')
-    return Record(
-        "text-" + xxhash.xxh3_64_hexdigest(raw) if id is None else id, text, metadata or {}
-    )
+    id = "text-" + xxhash.xxh3_64_hexdigest(raw) if id is None else id
+    return Record(id, text, metadata or {})

@@ -18,8 +18,6 @@ from mvdb.cli.progress import Update
 from mvdb.cli.reading.cutting import cut
 from mvdb.cli.reading.files import Unreadable, find_files, read_blocks, read_file
 
-_TRAIL = " > "
-
 
 class FileSync:
     """Brings a database up to date with files."""
@@ -36,7 +34,6 @@ class FileSync:
         self._seen: set[str] = set()
         self._records: list[Record] = []
         self._stale: list[Id] = []
-        self._waiting = 0  # files among the records
 
     def index(self, sources: Sequence[Path], update: Update) -> None:
         """Indexes files and folders."""
@@ -52,8 +49,11 @@ class FileSync:
         """Removes the passages of files that are gone from the folders among `sources`."""
         folders = [Path(os.path.abspath(source)) for source in sources if source.is_dir()]
         for stem in self._known.keys() - self._seen:
-            path = self._path_of(stem)
-            if path and any(path.is_relative_to(folder) for folder in folders) and _is_gone(path):
+            name = self._metadata(stem).get("path")
+            if not isinstance(name, str) or id_stem(name) != stem:
+                continue  # a document whose id only looks like that of a file's passage
+            path = path_from(self._target.path, name)
+            if any(path.is_relative_to(folder) for folder in folders) and _is_gone(path):
                 self._stale += self._ids(stem)
                 self._counts.files["removed"] += 1
             if len(self._stale) >= BATCH:
@@ -71,40 +71,30 @@ class FileSync:
             return
         self._seen.add(stem)
         try:
-            content = read_file(path, self._most_bytes)
+            text, hash = read_file(path, self._most_bytes)
         except Unreadable as error:
             self._refuse(path, str(error))
             return
-        if self._metadata(stem).get("hash") == content.hash:
+        if self._metadata(stem).get("hash") == hash:
             self._counts.files["unchanged"] += 1
             return
-        records = [
-            Record(
-                passage_id(stem, number),
-                passage.text,
-                {
-                    "path": name,
-                    "title": _TRAIL.join(passage.trail),
-                    "line": passage.line,
-                    "end_line": passage.end_line,
-                    "hash": content.hash,
-                },
-            )
-            for number, passage in enumerate(cut(read_blocks(path, content.text)), start=1)
-        ]
+        records = []
+        for number, one in enumerate(cut(read_blocks(path, text)), start=1):
+            place = {"path": name, "title": " > ".join(one.trail), "line": one.line}
+            place |= {"end_line": one.end_line, "hash": hash}
+            records.append(Record(passage_id(stem, number), one.text, place))
         if len(self._records) + len(records) > 2 * BATCH:
             self._flush()  # a long file goes alone: it is encoded within its transaction
         self._stale += self._ids(stem)
         self._records += records
-        self._waiting += bool(records)
         self._counts.files["empty"] += not records
 
     def _flush(self) -> None:
         if self._records or self._stale:
             self._counts.passages["deleted"] += self._target.write(self._records, self._stale)
             self._counts.passages["written"] += len(self._records)
-            self._counts.files["indexed"] += self._waiting
-            self._records, self._stale, self._waiting = [], [], 0
+            self._counts.files["indexed"] += len({one.metadata["path"] for one in self._records})
+            self._records, self._stale = [], []
 
     def _ids(self, stem: str) -> list[Id]:
         return [passage_id(stem, number) for number in range(1, self._known.get(stem, 0) + 1)]
@@ -116,20 +106,11 @@ class FileSync:
         document = self._target.db.get([passage_id(stem, last)])[0] if last else None
         return dict(document.metadata or {}) if document else {}
 
-    def _path_of(self, stem: str) -> Path | None:
-        """The file of passages with this stem; None if they only look like a file's."""
-        name = self._metadata(stem).get("path")
-        if not isinstance(name, str) or id_stem(name) != stem:
-            return None
-        return path_from(self._target.path, name)
-
 
 def _is_gone(path: Path) -> bool:
     """Whether the file certainly is not there; a folder that cannot be read proves nothing."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        pass
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
     return False

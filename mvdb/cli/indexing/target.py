@@ -18,7 +18,7 @@ Id = str | int
 
 @dataclass(frozen=True)
 class Record:
-    """What is stored of one passage or document."""
+    """The text and metadata that are stored under one id."""
 
     id: Id
     text: str
@@ -26,10 +26,10 @@ class Record:
 
 
 class _Ahead:
-    """An encoder whose work on the next batch is done before the transaction that asks for it.
+    """An encoder that encodes the next batch before the transaction begins.
 
-    The file keeps the encoder's name only when the database itself has texts encoded; encoding
-    there would keep other writers waiting meanwhile."""
+    A file keeps the encoder's name only if the database itself has texts encoded, within
+    a transaction; encoding takes seconds, for which other writers would have to wait."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -60,31 +60,32 @@ class Target:
 
     Attributes:
         path: the file.
+        tokens: token vectors written so far.
         db: the database; another object after the first `write`."""
 
     def __init__(self, path: Path, encoder: str | None, bits: int | None) -> None:
         self.path = path
+        self.tokens = 0
         self._choice = encoder
         self._bits: dict[str, Any] = {} if bits is None else {"bits": bits}
         self._encoder: _Ahead | None = None
         if path.exists():
             self.db = mvdb.open(path, create=False, **self._bits)
         else:
-            self.db = self._open_with_encoder(load_encoder(encoder))
+            self._open_with_encoder()
 
     def close(self) -> None:
         self.db.close()
 
     def write(self, records: Sequence[Record], stale: Sequence[Id] = ()) -> int:
-        """Deletes the ids in `stale` and stores `records` in one transaction.
+        """Deletes the ids in `stale`, of which it returns the number found, and stores `records` in
+        one transaction.
 
-        Encoding goes before it; only what is beyond one batch (a long file) is encoded within, so
-        that neither the vectors of a whole file are held nor other writers kept waiting for long.
-
-        Returns:
-            how many of `stale` there were."""
+        The first batch is encoded before the transaction. The others (of a long file) are encoded
+        within, so that the vectors of a whole file are never held together."""
         if records:
-            self._prepare(records[:BATCH])
+            encoder = self._encoder or self._open_with_encoder(self.db)
+            encoder.prepare([record.text for record in records[:BATCH]])
         with self.db.transaction() as txn:
             deleted = txn.delete(list(stale)) if stale else 0
             for start in range(0, len(records), BATCH):
@@ -94,22 +95,14 @@ class Target:
                     texts=[record.text for record in batch],
                     metadata=[record.metadata for record in batch],
                 )
+        self.tokens = self._encoder.tokens if self._encoder else 0
         return deleted
 
-    @property
-    def tokens(self) -> int:
-        """Token vectors written so far."""
-        return self._encoder.tokens if self._encoder else 0
-
-    def _prepare(self, records: Sequence[Record]) -> None:
-        if self._encoder is None:
-            encoder = load_encoder(self._choice)
-            check_encoder(encoder, self.db.stats().encoder, self.path)
-            self.db.close()
-            self.db = self._open_with_encoder(encoder)
-        assert self._encoder is not None
-        self._encoder.prepare([record.text for record in records])
-
-    def _open_with_encoder(self, encoder: Encoder) -> mvdb.Database:
+    def _open_with_encoder(self, opened: mvdb.Database | None = None) -> _Ahead:
+        encoder = load_encoder(self._choice)
+        if opened is not None:
+            check_encoder(encoder, opened.stats().encoder, self.path)
+            opened.close()
         self._encoder = _Ahead(encoder)
-        return mvdb.open(self.path, dim=encoder.dim, encoder=self._encoder, **self._bits)
+        self.db = mvdb.open(self.path, dim=encoder.dim, encoder=self._encoder, **self._bits)
+        return self._encoder

@@ -35,20 +35,19 @@ def count_words(text: str) -> int:
 
 
 class Headings:
-    """The headings that a place in a document stands under: a stack by level (1 is outermost)."""
+    """The headings that a place in a document stands under, by level (1 is outermost)."""
 
     def __init__(self) -> None:
-        self._stack: list[tuple[int, str]] = []
+        self._titles: dict[int, str] = {}
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
-        while self._stack and self._stack[-1][0] >= level:
-            self._stack.pop()
-        self._stack.append((level, " ".join(title.split())))
+        above = {number: title for number, title in self._titles.items() if number < level}
+        self._titles = {**above, level: " ".join(title.split())}
 
     @property
     def trail(self) -> tuple[str, ...]:
-        return tuple(title for _, title in self._stack if title)
+        return tuple(filter(None, self._titles.values()))
 
 
 def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) -> Iterator[Block]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import stat
 import warnings
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import xxhash
@@ -27,23 +27,11 @@ READERS: dict[str, Callable[[str], Iterator[Block]]] = {
 }
 
 _SNIFF = 8192
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 
 
 class Unreadable(Exception):
     """A file that is left out; the message says why, in a few words."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is in a file: its text and the hash (XXH3, 64 bits, hex) of its bytes."""
-
-    text: str
-    hash: str
 
 
 def _is_hidden(name: str) -> bool:
@@ -74,11 +62,10 @@ def find_files(
                 yield Path(folder, name)
 
 
-def read_file(path: Path, most: int) -> Content:
-    """Reads a text file of at most `most` bytes.
+def read_file(path: Path, most: int) -> tuple[str, str]:
+    """The text of a file of at most `most` bytes, and the hash (XXH3, 64 bits, hex) of its bytes.
 
-    Raises:
-        Unreadable: it is not a regular file, too large, binary, or the system refuses."""
+    Unreadable: it is not a regular file, too large, binary, or the system refuses."""
     try:
         status = path.stat()
         # Asked first: opening a named pipe would wait for somebody to write into it.
@@ -87,35 +74,29 @@ def read_file(path: Path, most: int) -> Content:
         if status.st_size > most:
             raise Unreadable(f"larger than {most >> 20} MiB (--max-size)")
         data = path.read_bytes()
+        text = _decode(data)
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"not valid {error.encoding.upper()}") from error
     # Lines end as in an editor: not at form feeds, as str.splitlines has it.
-    text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    return Content(text, xxhash.xxh3_64_hexdigest(data))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text, xxhash.xxh3_64_hexdigest(data)
 
 
 def _decode(data: bytes) -> str:
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise Unreadable(f"not valid {encoding.upper()}") from error
-    if b"\0" in data[:_SNIFF]:
-        raise Unreadable("binary")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return _decode_legacy(data)
-
-
-def _decode_legacy(data: bytes) -> str:
-    """Old single-byte text; control characters in it mean that it is no text."""
+            return data.decode(encoding)
     head = data[:_SNIFF]
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
-    if control > len(head) // 100:
-        raise Unreadable("binary")
-    return data.decode("cp1252", errors="replace")
+    if b"\0" not in head:
+        with suppress(UnicodeDecodeError):
+            return data.decode("utf-8")
+        # Old single-byte text; control characters mean that the bytes are no text.
+        control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+        if control <= len(head) // 100:
+            return data.decode("cp1252", errors="replace")
+    raise Unreadable("binary")
 
 
 def read_blocks(path: Path, text: str) -> list[Block]:

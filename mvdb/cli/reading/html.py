@@ -22,37 +22,22 @@ _BLOCK_TAGS = """
 """
 _BLOCKS = {*_BLOCK_TAGS.split(), *_HEADINGS}
 # Text in place of tags that begin a line or leave a gap within a block.
-_MARKS = {
-    **dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n"),
-    **dict.fromkeys(("td", "th"), " "),
-    "li": "\n- ",
-}
+_MARKS = dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n")
+_MARKS |= {"td": " ", "th": " ", "li": "\n- "}
 _SPACE = re.compile(r"\s+")
-
-
-class _Place(NamedTuple):
-    """The innermost block around a string."""
-
-    number: int
-    name: str
-    hidden: bool
-    verbatim: bool
 
 
 class _Piece(NamedTuple):
     """A string of the document, or the mark in place of a tag."""
 
-    place: _Place
+    block: tuple[int, str, bool]  # number, tag and being verbatim of the innermost around it
     begun: int  # blocks that began before it
     text: str
-    line: int | None  # None for a mark
+    line: int  # 0 for a mark
 
 
 def read_html(text: str) -> Iterator[Block]:
-    """Blocks of an HTML document; its title stands above its headings.
-
-    Raises:
-        ImportError: beautifulsoup4 is not installed."""
+    """Blocks of an HTML document; its title stands above its headings."""
     from bs4 import BeautifulSoup
     from bs4.exceptions import ParserRejectedMarkup
 
@@ -64,50 +49,41 @@ def read_html(text: str) -> Iterator[Block]:
         yield from read_plain(text)
         return
     headings = Headings()
-    for (place, _), group in groupby(_pieces(soup), key=lambda piece: piece[:2]):
+    for ((_, tag, verbatim), _), group in groupby(_pieces(soup), key=lambda piece: piece[:2]):
         pieces = list(group)
         words = [piece for piece in pieces if piece.line and piece.text.strip()]
-        shown = _shown(pieces, place.verbatim)
-        if not words or not shown:
-            continue
-        if place.name in _HEADINGS:
-            headings.enter(_HEADINGS[place.name], shown)
-        if place.name != "title":
-            first, last = (_lines(piece) for piece in (words[0], words[-1]))
+        shown = _shown(pieces, verbatim)
+        if words and shown and tag in _HEADINGS:
+            headings.enter(_HEADINGS[tag], shown)
+        if words and shown and tag != "title":
+            start, end = words[0].text, words[-1].text.rstrip()
+            first = words[0].line + start[: -len(start.lstrip())].count("\n")
             trail = headings.trail
             once = trail[1:] if trail[:1] == trail[1:2] else trail
-            yield Block(shown, first[0], last[1], once, place.verbatim)
-
-
-def _lines(piece: _Piece) -> tuple[int, int]:
-    """The first and the last line of a string's words."""
-    first = (piece.line or 0) + piece.text[: -len(piece.text.lstrip())].count("\n")
-    return first, first + piece.text.strip().count("\n")
+            last = words[-1].line + end.count("\n")
+            yield Block(shown, first, last, once, verbatim)
 
 
 def _pieces(soup: BeautifulSoup) -> Iterator[_Piece]:
     from bs4.element import CData, NavigableString, Tag
 
-    places = {id(soup): _Place(0, "", False, False)}
+    for hidden in soup(_HIDDEN):
+        hidden.decompose()
+    blocks = {id(soup): (0, "", False)}  # around the content of each tag
     begun, line = 0, 1
     for node in soup.descendants:
-        place = places[id(node.parent)]
+        block = blocks[id(node.parent)]
         if isinstance(node, Tag):
             line = node.sourceline or line
-            begun += node.name in _BLOCKS
             if node.name in _BLOCKS:
-                place = place._replace(number=begun, name=node.name)
-            hidden, verbatim = node.name in _HIDDEN, node.name == "pre"
-            place = place._replace(
-                hidden=place.hidden or hidden, verbatim=place.verbatim or verbatim
-            )
-            places[id(node)] = place
-            if node.name in _MARKS and not place.hidden:
-                yield _Piece(place, begun, _MARKS[node.name], None)
+                begun += 1
+                block = begun, node.name, block[2] or node.name == "pre"
+            blocks[id(node)] = block
+            if node.name in _MARKS:
+                yield _Piece(block, begun, _MARKS[node.name], 0)
         else:
-            # Strings of scripts, styles, templates and comments are of subclasses.
-            if type(node) in (NavigableString, CData) and not place.hidden:
-                yield _Piece(place, begun, str(node), line)
+            if type(node) in (NavigableString, CData):  # comments are of subclasses
+                yield _Piece(block, begun, str(node), line)
             line += str(node).count("\n")
 
 

@@ -15,10 +15,7 @@ _VERBATIM = frozenset({"fence", "code_block", "table_open"})
 
 
 def read_markdown(text: str) -> Iterator[Block]:
-    """Blocks of a Markdown document.
-
-    Raises:
-        ImportError: markdown-it-py is not installed."""
+    """Blocks of a Markdown document."""
     from markdown_it import MarkdownIt
 
     if head := _FRONT_MATTER.match(text):

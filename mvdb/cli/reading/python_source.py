@@ -1,7 +1,6 @@
 """Python: the docstrings of modules, classes and functions, with their signatures.
 
-The code itself is left out: an encoder of prose finds a function by its docstring, not its body.
-Nothing is imported or run."""
+An encoder of prose finds a function by its docstring, not its body. Nothing is imported or run."""
 
 from __future__ import annotations
 
@@ -40,8 +39,7 @@ class Docstring:
 def docstrings(source: str) -> list[Docstring]:
     """The docstrings in Python source, in its order; functions within functions are left out.
 
-    Raises:
-        SyntaxError: `source` is not Python of this version, or is nested too deeply."""
+    SyntaxError: `source` is not Python of this version, or is nested too deeply."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like in the source

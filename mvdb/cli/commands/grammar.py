@@ -6,19 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from mvdb.cli.console import Console
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction["Parser"]
-else:
-    Commands = Any
-
-USAGE = 2
-"""Exit code of wrong usage."""
+_JSON = "print the result as JSON"
+USAGE = 2  # exit code
 
 Run = Callable[[argparse.Namespace, Console], None]
+Commands = Callable[..., "Parser"]
+"""Makes the parser of a command, given its name and texts of help."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,15 +31,14 @@ def add_command(
     name: str,
     run: Run,
     help: str,
-    description: str = "",
-    json_help: str = "print the result as JSON",
+    about: str | None = None,
+    json_help: str = _JSON,
 ) -> Parser:
     """The parser of a command, with the arguments that all commands have."""
-    about = description or help[0].upper() + help[1:] + "."
-    parser = commands.add_parser(name, help=help, description=about)
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", help="no summaries, warnings or progress"
-    )
+    about = about or f"{help[0].upper()}{help[1:]}."
+    parser = commands(name, help=help, description=about)
+    quiet_help = "no summaries, warnings or progress"
+    parser.add_argument("-q", "--quiet", action="store_true", help=quiet_help)
     parser.add_argument("--json", action="store_true", help=json_help)
     parser.set_defaults(run=run)
     return parser
@@ -53,12 +49,11 @@ def add_file(parser: Parser, help: str = "the database") -> None:
 
 
 def add_encoder(parser: Parser) -> None:
-    parser.add_argument(
-        "--encoder",
-        metavar="NAME",
-        help="encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
-        "arguments that returns an encoder (default: the offline one of the extra text)",
+    help = (
+        "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
+        "arguments that returns an encoder (default: the offline one of the extra text)"
     )
+    parser.add_argument("--encoder", metavar="NAME", help=help)
 
 
 def positive(text: str) -> int:
