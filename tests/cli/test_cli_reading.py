@@ -113,6 +113,20 @@ def test_html_is_stripped_to_its_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("<div>one<hr>two<p>three</p>four</div>", ["one", "two", "three", "four"]),
+        ("<p>one<!-- not this --> two<svg><title>nor this</title></svg>", ["one two"]),
+        ("<noscript><p>no</p></noscript><p>yes", ["yes"]),
+        ("<script/>kept", ["kept"]),
+        ("<pre><code>a\n  b</code></pre>c", ["a\n  b", "c"]),
+    ],
+)
+def test_html_blocks_end_where_a_reader_sees_them_end(text: str, blocks: list[str]) -> None:
+    assert [b.text for b in read_html(text)] == blocks
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "<",
