@@ -2,7 +2,7 @@
 LMDB."""
 
 from mvdb.storage.environment import Environment
-from mvdb.storage.format import FORMAT_VERSION, TABLES, Kind, Reader, Writer
+from mvdb.storage.format import FORMAT_VERSION, TABLES, Kind, Record
 from mvdb.storage.transaction import ReadTransaction, WriteTransaction
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Environment",
     "Kind",
     "ReadTransaction",
-    "Reader",
+    "Record",
     "WriteTransaction",
-    "Writer",
 ]

@@ -27,7 +27,7 @@ from mvdb.errors import (
 from mvdb.storage import registry, replacement
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
-from mvdb.storage.lmdb import check_pages
+from mvdb.storage.lmdb import check_pages, pages
 from mvdb.storage.opening import Mode
 from mvdb.storage.presence import lock_path
 from mvdb.storage.shared import SharedEnvironment
@@ -314,7 +314,7 @@ def _page_problems(shared: SharedEnvironment) -> list[str]:
     while True:
         with shared.begin_read() as transaction:
             page_size, _ = shared.pages()
-            head = check_pages.state_head(shared.descriptor, page_size, transaction.id)
+            head = pages.state_head(shared.descriptor, page_size, transaction.id)
             if head is None:
                 continue  # two commits have come between
             size = os.fstat(shared.descriptor).st_size

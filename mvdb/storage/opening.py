@@ -25,7 +25,7 @@ import lmdb
 
 from mvdb.errors import BusyError, CorruptionError, FormatError, StorageFullError
 from mvdb.storage.envelope import seal, unseal
-from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, TABLES, Kind, Reader, Writer
+from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, TABLES, Kind, Record
 
 MAX_READERS: Final = 1024
 _MAX_TABLES: Final = 16
@@ -36,6 +36,9 @@ _RESERVE: Final = 16 * _GIB
 """Address space for a small file. A process has 128 TiB of it: thousands of open databases."""
 _SMALLEST_MAP: Final = 1 << 20
 _WINDOWS_STEP: Final = 64 << 20
+
+_FORMAT: Final = Record("8sI")
+"""Magic and format version; a later version may append to them."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def _table(environment: Any, name: str, path: str) -> Any:
 def make_tables(environment: Any, txn: Any) -> dict[str, Any]:
     """Make all tables and the format record in a new file, within the given write transaction."""
     tables = {name: environment.open_db(name.encode("ascii"), txn=txn) for name in TABLES}
-    body = Writer().bytes(MAGIC).u32(FORMAT_VERSION).getvalue()
+    body = _FORMAT.pack(MAGIC, FORMAT_VERSION)
     txn.put(FORMAT_KEY, seal(Kind.META, FORMAT_KEY, body), db=tables["meta"])
     return tables
 
@@ -166,12 +169,10 @@ def check_format(value: memoryview | None, path: str) -> None:
     """Check the format record. Raises `FormatError` that names both versions, `CorruptionError`."""
     if value is None:
         raise FormatError(f"{path}: an LMDB file, but not one of mvdb (no format record)")
-    reader = Reader(
-        unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record"), f"{path}: format"
-    )
-    if bytes(reader.bytes(len(MAGIC))) != MAGIC:
+    body = unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record")
+    (magic, version), _ = _FORMAT.unpack_head(body, f"{path}: format record")
+    if magic != MAGIC:
         raise CorruptionError(f"{path}: format record with a wrong magic")
-    version = reader.u32()  # what follows it is a later version's business
     if version > FORMAT_VERSION:
         raise FormatError(
             f"{path}: file format {version}; this mvdb reads up to format {FORMAT_VERSION}: "

@@ -22,6 +22,7 @@ from mvdb.storage.drain import Visit
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 from mvdb.storage.lmdb import overflow_values, tree_sizes
+from mvdb.storage.lmdb.pages import READABLE_IN_MEMORY
 from mvdb.storage.lmdb.tree_sizes import Size
 from mvdb.threads import shield
 
@@ -111,7 +112,7 @@ class ReadTransaction:
         txn = self._txn
         if txn is None:
             raise self._closed()
-        if not overflow_values.SUPPORTED:
+        if not READABLE_IN_MEMORY:
             return [self.get(table, key) for key in keys]
         try:
             page_size, last_page = self._owner.pages()
