@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mvdb.api.open_options import Options
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
+from mvdb.limits import Limits
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.query_pool import QueryPool
 from mvdb.state import encoder_identity, settings
@@ -31,10 +32,11 @@ from mvdb.write.memory_budget import Budget
 class Engine:
     """Environment, cache of states, query pool, prefetcher, encoder and maintenance of one file."""
 
-    def __init__(self, environment: Environment, options: Options) -> None:
+    def __init__(self, environment: Environment, options: Options, limits: Limits) -> None:
         """Raises CorruptionError when settings and encoder in the file disagree, and what
         `Options.check_stored` raises."""
         self.environment = environment
+        self.limits = limits
         self.path = Path(environment.path)
         self.readonly = options.readonly
         self.encoder = options.encoder
