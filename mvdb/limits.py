@@ -50,3 +50,18 @@ class Limits:
     """Documents of a cluster, on average, by which a listed segment is ordered."""
     step_bytes: int = 8 << 20
     """Bytes that a step of a merge stores."""
+
+    # ---- storage ----
+    reserved_bytes: int = 16 << 30
+    """Address space reserved for a small file. A process has 128 TiB of it: thousands of open
+    databases."""
+    map_slack: int = 16 << 20
+    """Bytes of the map wanted beyond those in use: copied tree pages and the free list."""
+    map_room: int = 64 << 20
+    """Bytes of the map below which a write transaction waits a little for readers, to grow it."""
+    roomy_bytes: int = 8 << 30
+    """Bytes of the map that no transaction of sane size fills."""
+    drain_seconds: float = 5.0
+    """Time that the transactions of this process have to end when the map must move."""
+    max_readers: int = 1024
+    """Read transactions at a time, of all processes; the lock file has a slot for each."""

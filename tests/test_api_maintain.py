@@ -11,11 +11,13 @@ import pytest
 
 import mvdb
 from mvdb.codebook import codebook as codebooks
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import Part
 from mvdb.state import manifest
 from mvdb.storage.environment import Environment
 from tests.helpers import DIM, content, fill, matrix, trains_at
+from tests.support.opening import opened
 
 
 @pytest.fixture
@@ -113,18 +115,17 @@ def test_compact_to_a_path(db: mvdb.Database, tmp_path: Path) -> None:
     assert content(target) == content(db.path)
 
 
-def test_compact_waits_for_no_open_snapshot(
-    db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mvdb.storage.replacement._DRAIN_SECONDS", 0.05)
-    before = content(db.path)
-    with db.snapshot() as snap:
-        with pytest.raises(mvdb.BusyError):
-            db.compact()
-        assert len(snap.search(matrix(1), 3)) == 3
-    assert content(db.path) == before
-    db.compact()
-    assert content(db.path) == before
+def test_compact_waits_for_no_open_snapshot(db: mvdb.Database) -> None:
+    path, before = db.path, content(db.path)
+    db.close()
+    with opened(path, Limits(drain_seconds=0.05)) as db:
+        with db.snapshot() as snap:
+            with pytest.raises(mvdb.BusyError):
+                db.compact()
+            assert len(snap.search(matrix(1), 3)) == 3
+        assert content(path) == before
+        db.compact()
+        assert content(path) == before
 
 
 def test_compact_of_a_readonly_database_to_a_path(db: mvdb.Database, tmp_path: Path) -> None:

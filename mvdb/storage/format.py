@@ -37,8 +37,6 @@ MAX_KEY_BYTES: Final = 511
 """Longest key liblmdb takes; keys of our own design stay under 32 bytes."""
 
 ENVELOPE_VERSION: Final = 1
-ENVELOPE_HEADER: Final = struct.Struct("<BBHIQ")
-"""version u8, kind u8, flags u16, body length u32, XXH3-64 u64: 16 bytes before every body."""
 ENVELOPE_HASHED: Final = 8
 """How many of the header's first bytes the hash covers (all but the hash itself)."""
 MAX_BODY_BYTES: Final = 0xFFFF_FFFF
@@ -97,18 +95,26 @@ class Record:
 
     def unpack_head(self, body: Buffer, where: str) -> tuple[tuple[Any, ...], memoryview]:
         """The fields at the beginning of ``body``, and what follows them."""
-        rest = memoryview(body)[self.size :]
-        return self.unpack(memoryview(body)[: self.size], where), rest
+        view = memoryview(body).cast("B")
+        if len(view) < self.size:
+            raise CorruptionError(
+                f"{where}: {len(view)} bytes where at least {self.size} are expected"
+            )
+        return self._layout.unpack_from(view), view[self.size :]
 
     def unpack_all(self, body: Buffer, where: str, count: int | None = None) -> list[Any]:
         """The fields of each record of ``body``, which holds ``count`` of them (None: any number)
         and nothing else."""
         if len(body) % self.size or count not in (None, len(body) // self.size):
+            wanted = "records" if count is None else f"{count} records"
             raise CorruptionError(
-                f"{where}: {len(body)} bytes where {'' if count is None else count} records of "
-                f"{self.size} are expected"
+                f"{where}: {len(body)} bytes where {wanted} of {self.size} are expected"
             )
         return list(self._layout.iter_unpack(body))
+
+
+ENVELOPE_HEADER: Final = Record("BBHIQ")
+"""version u8, kind u8, flags u16, body length u32, XXH3-64 u64: 16 bytes before every body."""
 
 
 def pack_arrays(*arrays: tuple[str, NDArray[Any]]) -> bytes:

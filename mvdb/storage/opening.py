@@ -24,16 +24,13 @@ from typing import Any, Final
 import lmdb
 
 from mvdb.errors import BusyError, CorruptionError, FormatError, StorageFullError
+from mvdb.limits import Limits
 from mvdb.storage.envelope import seal, unseal
 from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, TABLES, Kind, Record
 
-MAX_READERS: Final = 1024
-_MAX_TABLES: Final = 16
+MAX_TABLES: Final = 16
 """Room for tables of later format versions."""
 
-_GIB: Final = 1 << 30
-_RESERVE: Final = 16 * _GIB
-"""Address space for a small file. A process has 128 TiB of it: thousands of open databases."""
 _SMALLEST_MAP: Final = 1 << 20
 _WINDOWS_STEP: Final = 64 << 20
 
@@ -50,7 +47,7 @@ class Mode:
     relaxed: bool
 
 
-def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
+def open_lmdb(path: str, mode: Mode, map_size: int | None, limits: Limits) -> Any:
     """Open an existing file that `preflight` has passed.
 
     Address space is reserved, not memory; where there is less (``ulimit -v``), half is tried until
@@ -58,13 +55,13 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
     otherwise.
     """
     size = os.path.getsize(path)
-    wanted = reservation(size, map_size)
+    wanted = reservation(size, map_size, limits)
     minimum = size + _SMALLEST_MAP
     while wanted > minimum and not has_address_space(wanted):
         wanted = max(wanted // 2, minimum)
     while True:
         try:
-            return _open(path, mode, wanted)
+            return _open(path, mode, wanted, limits.max_readers)
         except lmdb.Error as error:
             if error.code != errno.ENOMEM:
                 raise
@@ -76,7 +73,7 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
             wanted = max(wanted // 2, minimum)
 
 
-def _open(path: str, mode: Mode, map_size: int) -> Any:
+def _open(path: str, mode: Mode, map_size: int, max_readers: int) -> Any:
     try:
         return lmdb.open(
             os.fsencode(path),  # of a str it takes UTF-8 only
@@ -89,8 +86,8 @@ def _open(path: str, mode: Mode, map_size: int) -> Any:
             metasync=not mode.relaxed,
             writemap=False,
             readahead=False,
-            max_readers=MAX_READERS,
-            max_dbs=_MAX_TABLES,
+            max_readers=max_readers,
+            max_dbs=MAX_TABLES,
             max_spare_txns=1,
             mode=0o666,
             lib_version=0,
@@ -104,14 +101,14 @@ def _open(path: str, mode: Mode, map_size: int) -> Any:
         raise
 
 
-def reservation(size: int, map_size: int | None) -> int:
+def reservation(size: int, map_size: int | None, limits: Limits) -> int:
     """Bytes of address space to map for a file of so many bytes, where there is enough.
     ``map_size``: as many at least."""
     asked = map_size or 0
     if sys.platform == "win32":
         # There the file really gets that long: start small, grow in steps.
         return _whole_pages(max(asked, size + _WINDOWS_STEP))
-    return _whole_pages(max(asked, _RESERVE, 4 * size))
+    return _whole_pages(max(asked, limits.reserved_bytes, 4 * size))
 
 
 def has_address_space(size: int) -> bool:

@@ -16,7 +16,7 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.segment import layout
 from mvdb.segment.layout import SegmentInfo
 from mvdb.state import unpublished
-from mvdb.storage import growth, invariants
+from mvdb.storage import invariants
 from mvdb.write import merge_policy
 from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import (
@@ -303,8 +303,9 @@ def move_map(db: mvdb.Database) -> None:
     """As when another process has let the file grow."""
     shared = db._engine.environment._shared
     assert shared is not None
-    with shared.gate.shut(own=0, seconds=5):
-        growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20), 0)
+    with shared.drain.emptied(seconds=5):
+        growing = shared.lifecycle.file.map
+        growing.resize(growing.mapped + (1 << 20), 0)
 
 
 def moved_between_steps(path: str, large: str) -> None:

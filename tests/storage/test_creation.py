@@ -10,7 +10,7 @@ from processes import Child, run
 from mvdb.errors import BusyError, CorruptionError, FormatError
 from mvdb.storage import atomic_file, creation
 from mvdb.storage.environment import Environment
-from mvdb.storage.transaction import WriteTransaction
+from mvdb.storage.write_transaction import WriteTransaction
 from tests.support.patience import PATIENCE
 
 

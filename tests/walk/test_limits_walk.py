@@ -16,11 +16,12 @@ import pytest
 
 import mvdb
 from mvdb.api import replay_log
+from mvdb.limits import Limits
 from mvdb.segment import clustered_writer, segment_writer
-from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
 from mvdb.write import write_buffer
 from tests.helpers import content, fill, trains_at
+from tests.support.opening import opened
 from tests.support.thresholds import lowered
 from tests.walk import calls
 from tests.walk.calls import DIM, matrix
@@ -119,11 +120,14 @@ def test_without_room_for_a_temporary_file(
     path: Path, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TEMPORARY[which], "Spool", lambda folder, memory: Spool(folder, 100))
-    if which == "journal":
-        monkeypatch.setattr(transaction.WriteTransaction, "is_roomy", property(lambda _: False))
+    limits = Limits(roomy_bytes=1 << 62) if which == "journal" else Limits()
 
     def work() -> list[str]:
-        with trains_at(50), lowered(listed_tokens=100), mvdb.open(path, background=False) as db:
+        with (
+            trains_at(50),
+            lowered(listed_tokens=100),
+            opened(path, limits, background=False) as db,
+        ):
             fill(db, 60, first=100)
             before = len(db)
             with limited(resource.RLIMIT_FSIZE, 500):

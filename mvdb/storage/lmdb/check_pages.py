@@ -27,27 +27,12 @@ import lmdb.verify
 import numpy as np
 
 from mvdb.errors import CorruptionError
-from mvdb.storage.lmdb.pages import (
-    EXTENT,
-    INTEGER_KEY,
-    META_PAGES,
-    NUMBER,
-    ONE_FILE,
-    OVERFLOW,
-    read_at,
-)
+from mvdb.storage.lmdb import pages
 
 _USED: Final = ("_bigdata", "_check_cover", "_read_at", "err", "read_extent", "verify")
 """Methods of py-lmdb's class that are called or replaced here."""
 
-_SLIPS: Final = (
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    ValueError,
-    struct.error,
-)
+_SLIPS: Final = (ArithmeticError, LookupError, MemoryError, RecursionError, ValueError)
 
 if TYPE_CHECKING:
     _Base = Any
@@ -73,25 +58,26 @@ class _Verifier(_Base):  # type: ignore[misc]
         if doff + 8 > self.psize:
             self.err(f"{where}: reference to an extent overruns the page")
             return None
-        (first,) = NUMBER.unpack_from(buf, doff)
+        (first,) = pages.NUMBER.unpack_from(buf, doff)
         needed = (self.hdrsz - 1 + dsize) // self.psize + 1
-        head = self._read_at(first * self.psize, EXTENT.size) if first < self.next_pgno else b""
-        if first < META_PAGES or len(head) < EXTENT.size:
+        is_inside = pages.META_PAGES <= first < self.next_pgno
+        head = self._read_at(first * self.psize, pages.EXTENT.size) if is_inside else b""
+        if len(head) < pages.EXTENT.size:
             self.err(f"{where}: extent at page {first} is out of range")
             return None
-        number, _, flags, pages = EXTENT.unpack(head)
-        end = first + pages
-        if number != first or flags != OVERFLOW or pages < needed or end > self.next_pgno:
+        number, _, flags, count = pages.EXTENT.unpack(head)
+        end = first + count
+        if number != first or flags != pages.OVERFLOW or count < needed or end > self.next_pgno:
             self.err(
                 f"{where}: extent at page {first} has a bad header (page {number}, "
-                f"flags {flags:#x}, {pages} pages where {needed} are needed)"
+                f"flags {flags:#x}, {count} pages where {needed} are needed)"
             )
             return None
         if self.live.find(1, first, end) >= 0:
             self.err(f"{where}: extent at page {first} shares pages with another")
             return None
-        self.live[first:end] = b"\x01" * pages
-        ctx["overflow"] += pages
+        self.live[first:end] = b"\x01" * count
+        ctx["overflow"] += count
         if not want_bytes:
             return None
         extent = self.read_extent(first, needed)
@@ -104,16 +90,16 @@ class _Verifier(_Base):  # type: ignore[misc]
         holds the tables' records, has no duplicates: one flipped bit, and the process aborts.
         """
         for name, tree, expected in (
-            ("free list", self.meta.free, INTEGER_KEY),
+            ("free list", self.meta.free, pages.INTEGER_KEY),
             ("table list", self.meta.main, 0),
         ):
             # The free list's field also holds flags of the environment: here, that it is one file.
-            if tree.flags & ~ONE_FILE != expected:
+            if tree.flags & ~pages.ONE_FILE != expected:
                 self.err(f"{name}: flags {tree.flags:#x} where {expected:#x} are expected")
 
     def _check_cover(self) -> None:
-        live = np.frombuffer(self.live, dtype=np.uint8)[META_PAGES:]
-        free = np.frombuffer(self.free, dtype=np.uint8)[META_PAGES:]
+        live = np.frombuffer(self.live, dtype=np.uint8)[pages.META_PAGES :]
+        free = np.frombuffer(self.free, dtype=np.uint8)[pages.META_PAGES :]
         # Every page is in exactly one of the two sets; on the slow path the base finds the words.
         if not np.all(live ^ free):
             super()._check_cover()
@@ -139,7 +125,7 @@ class _Pages(io.RawIOBase):
         at, head = self._position, self._head
         data = head[at : at + size]
         if len(data) < size:
-            data += read_at(self._descriptor, size - len(data), at + len(data))
+            data += pages.read_at(self._descriptor, size - len(data), at + len(data))
         self._position += len(data)
         return data
 
@@ -161,7 +147,7 @@ def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
         return Findings(list(verifier.errors), verifier.live.rfind(1))
     except lmdb.verify.VerifyError as error:
         raise CorruptionError(f"{path}: damaged ({error})") from None
-    except _SLIPS as error:
+    except (*_SLIPS, struct.error) as error:
         # The verifier is made for hostile files; should one get through it, that is still damage.
         raise CorruptionError(f"{path}: damaged (cannot be walked: {error!r})") from error
 

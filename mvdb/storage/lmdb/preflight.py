@@ -15,20 +15,10 @@ import sys
 
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.storage import cleanmark
-from mvdb.storage.lmdb import check_pages
-from mvdb.storage.lmdb.pages import (
-    DATA_VERSION,
-    HEADER,
-    MAGIC,
-    META_END,
-    META_PAGES,
-    SIZES,
-    meta_of,
-    read_at,
-)
+from mvdb.storage.lmdb import check_pages, pages
 
-_MAGIC = MAGIC.to_bytes(4, sys.byteorder)
-_VERSION = DATA_VERSION.to_bytes(4, sys.byteorder)
+_MAGIC = pages.MAGIC.to_bytes(4, sys.byteorder)
+_VERSION = pages.DATA_VERSION.to_bytes(4, sys.byteorder)
 
 
 def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
@@ -65,25 +55,25 @@ def regular_file_size(descriptor: int, path: str) -> int:
 
 
 def _read_page_size(descriptor: int, path: str, size: int) -> int:
-    head = read_at(descriptor, META_END, 0)
+    head = pages.read_at(descriptor, pages.META_END, 0)
     magic_at = next((at for at in range(0, 64, 4) if head[at : at + 4] == _MAGIC), None)
     if magic_at is None:
         raise _not_lmdb(descriptor, path, head, size)
-    if magic_at < HEADER.size:
+    if magic_at < pages.HEADER.size:
         raise FormatError(
             f"{path}: made on a 32-bit machine; this one uses 64 bits. Export it there, import here"
         )
     version = int.from_bytes(head[magic_at + 4 : magic_at + 8], sys.byteorder)
-    if magic_at > HEADER.size or version != DATA_VERSION:
+    if magic_at > pages.HEADER.size or version != pages.DATA_VERSION:
         raise FormatError(
-            f"{path}: LMDB data version {version}; this library reads version {DATA_VERSION}"
+            f"{path}: LMDB data version {version}; this library reads version {pages.DATA_VERSION}"
         )
-    if len(head) < META_END:
+    if len(head) < pages.META_END:
         raise CorruptionError(f"{path}: truncated to {size} bytes, inside its first page")
-    page_size = meta_of(head).page_size
-    if page_size not in SIZES:
+    page_size = pages.meta_of(head).page_size
+    if page_size not in pages.SIZES:
         raise CorruptionError(f"{path}: page 0 states a page size of {page_size} bytes")
-    if size < META_PAGES * page_size:
+    if size < pages.META_PAGES * page_size:
         raise CorruptionError(f"{path}: truncated to {size} bytes, inside its first two pages")
     return page_size
 
@@ -92,9 +82,8 @@ def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> No
     """LMDB reads the meta page with the higher transaction number, and nothing else protects these
     numbers: one flipped bit could bring back the state before the last commit. But commits take
     turns, the even ones on page 0, so the two numbers differ by exactly one."""
-    even, odd = (
-        meta_of(read_at(descriptor, META_END, page * page_size)).transaction for page in (0, 1)
-    )
+    heads = (pages.read_at(descriptor, pages.META_END, page * page_size) for page in (0, 1))
+    even, odd = (pages.meta_of(head).transaction for head in heads)
     if even == odd == 0:
         return  # made by LMDB, and nothing committed: not one of ours
     if even % 2 or not odd % 2 or abs(even - odd) != 1:
@@ -110,8 +99,8 @@ def _not_lmdb(descriptor: int, path: str, head: bytes, size: int) -> Exception:
             f"{path}: made on a machine of the other byte order; this one is "
             f"{sys.byteorder}-endian. Export it there, import here"
         )
-    for page_size in SIZES:
-        if read_at(descriptor, 8, page_size + HEADER.size) == _MAGIC + _VERSION:
+    for page_size in pages.SIZES:
+        if pages.read_at(descriptor, 8, page_size + pages.HEADER.size) == _MAGIC + _VERSION:
             return CorruptionError(f"{path}: the first page of the file was overwritten")
     return FormatError(f"{path}: not an mvdb file ({size} bytes that begin with {head[:16]!r})")
 

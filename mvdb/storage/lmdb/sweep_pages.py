@@ -5,7 +5,7 @@
    leads to it.
 3. Of each node in it note kind, key, offset and size of its value, if these lie inside the file; a
    large value's offset is that of its extent.
-4. Prove a value, when it is asked for, by its envelope, whose checksum covers the key.
+4. Prove a value, when it is wanted, by its envelope, whose checksum covers the key.
 
 So a damaged branch page or meta page costs nothing. Deleted and replaced values may be found, too:
 the callers, who know the manifest, choose.
@@ -17,23 +17,12 @@ import mmap
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from types import TracebackType
 
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.storage import envelope
 from mvdb.storage.failures import translating
 from mvdb.storage.format import ENVELOPE_HEADER, MAX_KEY_BYTES, Kind
-from mvdb.storage.lmdb.pages import (
-    BIG_DATA,
-    HEADER,
-    LEAF,
-    MAGIC,
-    META_END,
-    NODE,
-    NUMBER,
-    SIZES,
-    meta_of,
-)
+from mvdb.storage.lmdb import pages
 from mvdb.storage.lmdb.preflight import regular_file_size
 from mvdb.storage.presence import open_data_file
 
@@ -61,12 +50,7 @@ class SalvagedFile:
     def __enter__(self) -> SalvagedFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -112,23 +96,24 @@ def _mapped(path: str) -> mmap.mmap:
 
 
 def _page_size(data: memoryview) -> int:
-    for at in (0, *SIZES):  # the second meta page, should the first be gone, shows its size
-        if len(data) >= at + META_END:
-            meta = meta_of(data[at : at + META_END])
+    for at in (0, *pages.SIZES):  # the second meta page, should the first be gone, shows its size
+        if len(data) >= at + pages.META_END:
+            meta = pages.meta_of(data[at : at + pages.META_END])
             is_there = at in (0, meta.page_size)
-            if meta.magic == MAGIC and meta.page_size in SIZES and is_there:
+            if meta.magic == pages.MAGIC and meta.page_size in pages.SIZES and is_there:
                 return meta.page_size
     return mmap.PAGESIZE
 
 
 def _sweep(data: memoryview, page_size: int) -> Iterator[_Found]:
     """All that may be a value of ours, in leaf pages."""
-    for at in range(0, len(data) - HEADER.size, page_size):
-        number, _, flags, lower, _ = HEADER.unpack_from(data, at)
-        if flags != LEAF or number != at // page_size or not HEADER.size <= lower <= page_size:
+    for at in range(0, len(data) - pages.HEADER.size, page_size):
+        number, _, flags, lower, _ = pages.HEADER.unpack_from(data, at)
+        is_leaf = flags == pages.LEAF and number == at // page_size
+        if not is_leaf or not pages.HEADER.size <= lower <= page_size:
             continue
         page = data[at : at + page_size]
-        offsets = page[HEADER.size : lower]
+        offsets = page[pages.HEADER.size : lower]
         for offset in offsets[: len(offsets) & ~1].cast("H").tolist():
             found = _node(data, page, offset, page_size, at)
             if found is not None:
@@ -139,18 +124,18 @@ def _node(
     data: memoryview, page: memoryview, offset: int, page_size: int, page_at: int
 ) -> _Found | None:
     """The node at this offset of a page that begins at `page_at` of the file."""
-    key_at = offset + NODE.size
+    key_at = offset + pages.NODE.size
     if key_at > len(page):
         return None
-    low, high, flags, key_size = NODE.unpack_from(page, offset)
+    low, high, flags, key_size = pages.NODE.unpack_from(page, offset)
     after = key_at + key_size
-    if not 1 <= key_size <= MAX_KEY_BYTES or after > len(page) or flags not in (0, BIG_DATA):
+    if not 1 <= key_size <= MAX_KEY_BYTES or after > len(page) or flags not in (0, pages.BIG_DATA):
         return None
     start, size = page_at + after, low | high << 16
-    if flags == BIG_DATA:
-        if after + NUMBER.size > len(page):
+    if flags == pages.BIG_DATA:
+        if after + pages.NUMBER.size > len(page):
             return None
-        start = NUMBER.unpack_from(page, after)[0] * page_size + HEADER.size
+        start = pages.NUMBER.unpack_from(page, after)[0] * page_size + pages.HEADER.size
     if size < ENVELOPE_HEADER.size or start + size > len(data):
         return None
     return data[start + 1], bytes(page[key_at:after]), slice(start, start + size)
