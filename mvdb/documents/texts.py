@@ -5,15 +5,14 @@ enough that one hit's text costs little, large enough for zstd to find what docu
 document that is larger has a block to itself, so that reading one document never unpacks much more
 than that document.
 
-Block: raw size u32, then a zstd frame of: for each document a text length u32 (0xFFFFFFFF: no
-text), a metadata length u32 (the same), then for each document its text (UTF-8) and metadata
-(JSON).
+    block     size of the content u32 · zstd frame of the content
+    content   for each document: length of its text u32 · length of its metadata u32
+              (0xFFFFFFFF: it has none); then for each: text, UTF-8 · metadata, JSON
 """
 
 from __future__ import annotations
 
 import codecs
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from mvdb.documents import metadata
 from mvdb.errors import CorruptionError
+from mvdb.storage.format import Record
 
 BLOCK_BYTES = 32 * 1024
 MAX_BLOCK_BYTES = 1 << 30
@@ -34,6 +34,7 @@ _WINDOW = 1 << 23
 """The most that a frame may look back, and so that unpacking in pieces may need; written ones look
 back a quarter of it."""
 _NONE = 0xFFFFFFFF
+_SIZE = Record("I")
 _LEVEL = 3
 
 Stored = tuple[bytes | None, bytes | None]
@@ -52,7 +53,7 @@ def pack(documents: Sequence[Stored]) -> bytes:
     if len(raw) > MAX_BLOCK_BYTES:
         raise ValueError(f"texts of {len(raw)} bytes in one document block; at most 1 GiB fits")
     frame = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(raw)
-    return struct.pack("<I", len(raw)) + frame
+    return _SIZE.pack(len(raw)) + frame
 
 
 def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
@@ -90,8 +91,7 @@ class _Raw:
     """The raw bytes of a block, taken from the front."""
 
     def __init__(self, block: memoryview, n_documents: int, where: str) -> None:
-        (size,) = struct.unpack_from("<I", block)
-        frame = block[4:]
+        (size,), frame = _SIZE.unpack_head(block, where)
         if size > MAX_BLOCK_BYTES or zstandard.frame_content_size(frame) != size:
             raise CorruptionError(f"{where}: the compressed block states a wrong size")
         table = 8 * n_documents
@@ -130,5 +130,5 @@ class _Raw:
 def _opened(block: memoryview, n_documents: int, where: str) -> Iterator[_Raw]:
     try:
         yield _Raw(block, n_documents, where)
-    except (struct.error, zstandard.ZstdError) as error:
+    except zstandard.ZstdError as error:
         raise CorruptionError(f"{where}: the compressed block does not unpack ({error})") from None
