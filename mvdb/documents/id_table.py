@@ -1,4 +1,8 @@
-"""The table of external ids: key of an id -> document number."""
+"""The table of external ids: key of an id -> document number.
+
+key     of the id: see `ids`
+value   document number u64
+"""
 
 from __future__ import annotations
 

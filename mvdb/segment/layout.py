@@ -123,7 +123,11 @@ _COUNTS = Record("IIII")  # on disk: frozen
 
 
 def pack_directory(directory: Directory) -> bytes:
-    """The directory's bytes."""
+    """The directory's bytes, of n documents, c chunks and b document blocks:
+
+    n u32 · c u32 · b u32 · n_fields u32 · numbers u64 (n) · checksums u64 (n) ·
+    starts u32 (n + 1) · chunks u32 (c + 1) · blocks u32 (b + 1)
+    """
     counts = _COUNTS.pack(
         len(directory.numbers),
         len(directory.chunks) - 1,

@@ -1,4 +1,7 @@
-"""What is fixed when a file is created: dimensions and bits."""
+"""What is fixed when a file is created: dimensions and bits.
+
+value   dim u32 · bits u32
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from mvdb.storage.format import Kind, Record
 TABLE = "meta"
 KEY = b"settings"
 BITS = (1, 2, 4, 8, 16)
-_LAYOUT = Record("II")  # dim, bits; on disk: frozen
+_LAYOUT = Record("II")  # on disk: frozen
 
 
 class _NotGiven(int):

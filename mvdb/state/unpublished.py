@@ -4,6 +4,8 @@ One value of the table `meta`: for each such segment its number and when its own
 of, which is every step. A merge that was interrupted leaves its entry behind; who finds it old
 removes it with all it had stored. Should its owner live on after all, it finds its entry gone and
 gives up.
+
+    value   for each segment, ascending: segment u64 · seconds since 1970 f64; none: no value
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from mvdb.storage.invariants import require
 TABLE = "meta"
 KEY = b"unfinished"
 
-_ENTRY = Record("Qd")  # segment, seconds since 1970; on disk: frozen
+_ENTRY = Record("Qd")  # on disk: frozen
 
 
 def _check_apart(segments: Collection[int], manifest: Manifest) -> None:
