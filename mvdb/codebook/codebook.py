@@ -1,7 +1,13 @@
 """Centroid generations: the trained tables of a codec, as stored and as used.
 
-Table `centroids`, key (generation, part, index): part 0 is the head, part 5 the generations that
-this one extends, the others are runs of bytes cut into extents.
+Table `centroids`, key: generation u32 · part u8 · index u32, big-endian. The values by part:
+
+    0   head: dim u32 · bits u32 · seed u64 · centroids u32 · groups u32
+    1   rows of the centroids, int8, padded   ┐
+    2   rows of the groups, int8, padded      │ runs of bytes, cut into extents
+    3   first centroid of each group, u32     │
+    4   scales a, then b, float32             ┘
+    5   what it extends: (generation u32 · its centroids u32) for each; none: no value
 
 A generation extends another by adding centroids behind its own: what was encoded with the old one
 is valid with the new one, but for the bytes of a code. Only the newest generation is stored.
@@ -9,7 +15,6 @@ is valid with the new one, but for the bytes of a code. Only the newest generati
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,16 +24,16 @@ from mvdb import core
 from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
 
 TABLE = "centroids"
 EXTENT_BYTES = (1 << 20) - 4096
 
 # On disk: frozen, with the parts and their entries.
-_HEAD = struct.Struct("<IIQII")  # dim, bits, seed, centroids, groups
+_HEAD = Record("IIQII")
 _ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
-_EXTENDED_ENTRY = struct.Struct("<II")  # generation, its centroids
+_EXTENDED_ENTRY = Record("II")
 
 Extended = dict[int, int]
 """Generations that one extends, and how many centroids each had."""
@@ -53,8 +58,7 @@ def _get(txn: ReadTransaction, key: bytes) -> memoryview:
 def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec, extends: Extended) -> None:
     """Writes the tables of a generation and which ones it extends."""
     if extends:
-        entries = [_EXTENDED_ENTRY.pack(*entry) for entry in sorted(extends.items())]
-        _put(txn, _key(generation, _EXTENDED), b"".join(entries))
+        _put(txn, _key(generation, _EXTENDED), _EXTENDED_ENTRY.pack_all(sorted(extends.items())))
     head = _HEAD.pack(spec.dim, spec.bits, spec.seed, len(spec.rows), len(spec.group_rows))
     _put(txn, _key(generation, 0), head)
     runs = {
@@ -124,11 +128,9 @@ def _extended(txn: ReadTransaction, generation: int) -> Extended:
         return {}
     body = _get(txn, key)
     where = _where(generation)
-    if len(body) % _EXTENDED_ENTRY.size:
-        raise CorruptionError(f"{where}: a list of {len(body)} bytes")
     result: Extended = {}
     previous, least = 0, 1
-    for older, size in _EXTENDED_ENTRY.iter_unpack(body):
+    for older, size in _EXTENDED_ENTRY.unpack_all(body, where):
         if not previous < older < generation or size < least:
             raise CorruptionError(f"{where}: extends generation {older} of {size} centroids")
         result[older] = size
@@ -143,10 +145,7 @@ def centroid_count(txn: ReadTransaction, generation: int) -> int:
 
 def _head(txn: ReadTransaction, generation: int) -> tuple[int, ...]:
     """dim, bits, seed, centroids, groups."""
-    head = _get(txn, _key(generation, 0))
-    if len(head) != _HEAD.size:
-        raise CorruptionError(f"centroids of generation {generation}: head of {len(head)} bytes")
-    return _HEAD.unpack(head)
+    return _HEAD.unpack(_get(txn, _key(generation, 0)), _where(generation))
 
 
 def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
@@ -181,7 +180,7 @@ def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
 
 def copy(source: ReadTransaction, target: WriteTransaction, generation: int) -> None:
     """Copies the tables of a generation, which `load` has accepted, into another file."""
-    dim, _, _, n_rows, n_groups = _HEAD.unpack(_get(source, _key(generation, 0)))
+    dim, _, _, n_rows, n_groups = _head(source, generation)
     _put(target, _key(generation, 0), bytes(_get(source, _key(generation, 0))))
     extended = _key(generation, _EXTENDED)
     if source.get(TABLE, extended) is not None:

@@ -25,10 +25,11 @@ from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.ingest.arrow import sources
+from mvdb.limits import Limits
 from mvdb.search import candidates, plan, prefetch, search
 from mvdb.segment import clustering, layout, posting_lists, segment_writer
 from mvdb.state import manifest, settings, unpublished
-from mvdb.storage import envelope, growth, opening, replacement
+from mvdb.storage import envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
 from mvdb.write import (
@@ -280,7 +281,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "waiting to grow",
-        lambda: growth._DRAIN_SECONDS,
+        lambda: Limits().drain_seconds,
         [
             r"wait for its open ones, at most {n} seconds",
             r"for the transactions of the process, at most {n} seconds",
@@ -288,12 +289,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "waiting to compact",
-        lambda: replacement._DRAIN_SECONDS,
+        lambda: Limits().drain_seconds,
         [r"other transactions of its process, at most {n} seconds"],
     ),
     (
         "reserved",
-        lambda: opening._RESERVE,
+        lambda: Limits().reserved_bytes,
         [r"process is large, {n} or more"],
     ),
     ("centroids", lambda: training.CENTROIDS_PER_ROOT, [r"\bK = min\({n} √n"]),

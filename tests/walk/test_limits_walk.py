@@ -17,7 +17,6 @@ import pytest
 
 import mvdb
 from mvdb.limits import Limits
-from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
 from tests.helpers import content, fill
 from tests.support.children import in_child
@@ -123,12 +122,10 @@ TEMPORARY: dict[str, tuple[Limits, Callable[[mvdb.Database], None]]] = {
 
 
 @pytest.mark.parametrize("which", TEMPORARY)
-def test_without_room_for_a_temporary_file(
-    path: Path, which: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_room_for_a_temporary_file(path: Path, which: str) -> None:
     limits, action = TEMPORARY[which]
     if which == "journal":
-        monkeypatch.setattr(transaction.WriteTransaction, "is_roomy", property(lambda _: False))
+        limits = replace(limits, roomy_bytes=1 << 62)
 
     def work() -> list[str]:
         with opened(path, limits, background=False) as db:
