@@ -137,7 +137,7 @@ def test_without_room_for_a_temporary_file(
 
     def work() -> list[str]:
         with opened(path, limits, background=False) as db:
-            fill(db, 60, first=100)
+            fill(db, 300, first=100)
             before = len(db)
             with limited(resource.RLIMIT_FSIZE, 500):
                 try:
