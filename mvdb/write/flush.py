@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +18,6 @@ from mvdb.documents.value_allowance import Allowance
 from mvdb.segment.clustered_writer import ClusteredWriter
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document, EncodedDocument, SegmentWriter
-from mvdb.state import tombstones
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads.workers import ordered_map
@@ -36,21 +34,15 @@ def write_tombstones(changes: Changes) -> None:
         return
     state = changes.open_state()
     infos = list(changes.manifest.segments)
-    for i, info in enumerate(infos):
-        rows = changes.deleted.get(info.id)
-        if rows is None:
-            continue
-        before = state.live[i]
-        live = np.ones(info.n_documents, bool) if before is None else before.copy()
-        live[rows] = False
-        tombstones.store(changes.txn, info.id, live)
-        infos[i] = replace(
-            info,
-            n_deleted=info.n_deleted + len(rows),
-            deleted_tokens=info.deleted_tokens + int(state.segments[i].lengths()[rows].sum()),
-        )
-    changes.manifest = changes.manifest.with_segments(infos)
+    for i, (info, segment, before) in enumerate(
+        zip(infos, state.segments, state.live, strict=True)
+    ):
+        if rows := changes.deleted.get(info.id):
+            live = np.ones(info.n_documents, bool) if before is None else before.copy()
+            live[rows] = False
+            infos[i] = changes.with_tombstones(info, live, segment.lengths())
     changes.deleted = {}
+    changes.manifest = changes.manifest.with_segments(infos)
     changes.replace_segments((), ())
 
 

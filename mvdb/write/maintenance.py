@@ -114,12 +114,11 @@ class Maintenance:
     # ---- looking for work ----
 
     def _look_later(self, seconds: float) -> None:
-        look = weakref.WeakMethod(self._look)  # a handle that nobody has any more is let go
+        reference = weakref.WeakMethod(self._look)  # a forgotten handle is collected
 
         def function() -> None:
-            method = look()
-            if method is not None:
-                method()
+            if look := reference():
+                look()
 
         try:
             appointment = LATER.call_later(seconds, function)
