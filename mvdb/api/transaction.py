@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,7 +19,8 @@ from mvdb.errors import (
     InvalidInputError,
     StorageFullError,
 )
-from mvdb.ingest import inputs
+from mvdb.ingest.inputs import Documents, MetadataInput, Texts
+from mvdb.ingest.vectors import DocumentVectors
 from mvdb.state import encoder_identity
 from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
@@ -29,12 +30,9 @@ from mvdb.types import Id
 from mvdb.write import index_writer
 from mvdb.write.changes import Changes
 
-Texts = str | Sequence[str | None] | None
 T = TypeVar("T")
 
 _UNFINISHED = Error("it was interrupted")
-
-MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 
 
 class Transaction(Readable):
@@ -197,46 +195,32 @@ class Transaction(Readable):
         replace: bool,
     ) -> None:
         with self._write():
-            names, keys, single = inputs.as_ids(ids)
-            if not names and embeddings is None:
-                return
-            stored = list(
-                zip(
-                    inputs.as_texts(texts, len(names)),
-                    inputs.as_metadata(metadata, len(names)),
-                    strict=True,
-                )
-            )
-            if embeddings is None:
-                embeddings = self._encode(names, stored)
-                single = False
-            vectors = inputs.DocumentVectors(embeddings, names, single, self.dim)
-            for name, key in zip(names, keys, strict=True):
-                if replace:
-                    self._change(index_writer.delete, key)
-                elif id_table.get(self._txn, key) is not None:
-                    raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
-            for batch in vectors.batches():
-                span = slice(batch.first, batch.first + len(batch.lengths))
-                self._change(
-                    index_writer.append, keys[span], batch.lengths, batch.flat, stored[span]
-                )
+            documents = Documents.of(ids, embeddings, texts, metadata, dim=self.dim)
+            documents.check_distinct()
+            self._add(documents, replace=replace)
 
-    def _encode(
-        self, names: list[Id], stored: list[tuple[bytes | None, bytes | None]]
-    ) -> list[Any]:
-        texts = []
-        for name, (text, _) in zip(names, stored, strict=True):
-            if text is None:
-                raise InvalidInputError(
-                    f"document {name!r}: neither embeddings nor a text were given"
-                )
-            texts.append(text.decode("utf-8"))
+    def _add(self, documents: Documents, *, replace: bool) -> None:
+        stored = documents.stored()
+        vectors = documents.vectors
+        if vectors is None:
+            vectors = self._encode(documents)
+        for name, key in zip(documents.names, documents.keys, strict=True):
+            if replace:
+                self._change(index_writer.delete, key)
+            elif id_table.get(self._txn, key) is not None:
+                raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
+        for batch in vectors.batches(documents.names):
+            span = slice(batch.first, batch.first + len(batch.lengths))
+            keys = documents.keys[span]
+            self._change(index_writer.append, keys, batch.lengths, batch.flat, stored[span])
+
+    def _encode(self, documents: Documents) -> DocumentVectors:
+        encoder = self._engine.encoder
         identity = encoder_identity.load(self._txn)
-        vectors = self._engine.encoder.documents(texts, identity)
-        if identity is None and self._engine.encoder.identity is not None:
-            self._change(_store_encoder, self._engine.encoder.identity)
-        return vectors
+        matrices = encoder.documents(documents.written(), identity) if len(documents) else []
+        if identity is None and encoder.identity is not None and len(documents):
+            self._change(_store_encoder, encoder.identity)
+        return DocumentVectors(matrices, self.dim)
 
     @property
     def collects_for_training(self) -> bool:
@@ -290,3 +274,9 @@ class Transaction(Readable):
 
 def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
     encoder_identity.store(changes.txn, identity)
+
+
+def insert_documents(txn: Transaction, documents: Documents) -> None:
+    """`Transaction.insert` for documents that were brought into one form already."""
+    with txn._write():
+        txn._add(documents, replace=False)
