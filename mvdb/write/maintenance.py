@@ -77,7 +77,7 @@ class Maintenance:
         """Between the transactions of a stream of documents, which leaves the background little
         time: adds the centroids that are due, for the next documents to use."""
         with suppress(ClosedError):
-            maintenance_steps.extend(self._steps, workers.BUILDING)
+            maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
     def work(self) -> Generator[str, None, None]:
         """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when

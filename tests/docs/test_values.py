@@ -24,7 +24,6 @@ from mvdb.codebook import training
 from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
-from mvdb.ingest.arrow import sources
 from mvdb.limits import Limits
 from mvdb.search import candidates, plan, prefetch, search
 from mvdb.segment import layout
@@ -330,7 +329,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"vectors beyond {n} \(with", r"Vectors beyond {n} wait"],
     ),
     ("spool", lambda: LIMITS.spool_bytes, [r"the first {n} of each temporary file"]),
-    ("Parquet", lambda: sources.BATCH_BYTES, [r"in pieces of about {n},"]),
+    ("Parquet", lambda: LIMITS.arrow_batch_bytes, [r"in pieces of about {n},"]),
     # ---- the file format ----
     (
         "version",
