@@ -487,9 +487,7 @@ def test_files_that_are_none(db: mvdb.Database, tmp_path: Path, suffix: str, dam
 
 
 @pytest.mark.parametrize("form", ["parquet", "dataset"])
-def test_large_files_are_read_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
+def test_large_files_are_read_in_pieces(tmp_path: Path, form: str) -> None:
     """20 MB in pieces of 1 MB; a file in one row group, a dataset in several, which pyarrow reads
     as a whole each. It must not read on while a batch is dealt with: it did in the background."""
     count, tokens, dim = 20_000, 4, 64

@@ -135,34 +135,23 @@ class Maintenance:
     def _look(self) -> None:
         """Some time after opening or after a failure. Work that other processes have begun is left
         to them, unless this one has failed: then the entry may be its own."""
-        if self.error is None:
-            patience = self.limits.heartbeat_seconds
-            try:
-                with self._steps.environment.read() as txn:
-                    is_others = unpublished.is_at_work(txn, patience)
-            except Exception as error:
-                self._failed("looking for work", error)
-                return
+        self._begin_if_due(leave_to_others=self.error is None)
+
+    def _begin_if_due(self, *, leave_to_others: bool = False) -> None:
+        limits = self.limits
+        try:
+            with self._steps.environment.read() as txn:  # no state: that would open segments
+                current, patience = manifest.load(txn), limits.heartbeat_seconds
+                is_others = leave_to_others and unpublished.is_at_work(txn, patience)
+                run = merge_policy.next_merge(txn, current, limits, merge_policy.due)
             if is_others:
                 self._look_later(patience)
-                return
-        self._begin_if_due()
-
-    def _begin_if_due(self) -> None:
-        try:
-            if self._is_due():
+            elif run or extend_codebook.is_due(current, limits):
                 self._start()
             else:
                 self._succeeded()
         except Exception as error:
             self._failed("looking for work", error)
-
-    def _is_due(self) -> bool:
-        # The manifest alone: a state would open segments.
-        with self._steps.environment.read() as txn:
-            current, limits = manifest.load(txn), self.limits
-            run = merge_policy.next_merge(txn, current, limits, merge_policy.due)
-        return extend_codebook.is_due(current, limits) or len(run) > 0
 
     def _failed(self, step: str, error: BaseException) -> None:
         """Keeps a failure, and tries again after a pause."""
