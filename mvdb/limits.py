@@ -49,6 +49,12 @@ class Limits:
     """Bytes of a temporary file of a segment that are kept in memory instead; of the changes that a
     transaction may have to make again, half as many."""
 
+    # ---- Arrow data ----
+    arrow_batch_bytes: int = 64 << 20
+    """Bytes in memory of a batch that is read from a Parquet file or dataset, about."""
+    arrow_read_bytes: int = 1 << 20
+    """Bytes of a Parquet column that are read at a time."""
+
     # ---- merges ----
     base_tokens: int = 4096
     """Tokens from which a segment is above level 0 of the merge policy."""

@@ -112,12 +112,17 @@ def insert(db: mvdb.Database) -> None:
     db.insert(list(range(1000, 1060)), [matrix(i, 40) for i in range(60)])
 
 
+def merge(db: mvdb.Database) -> None:
+    """A small commit that merges."""
+    db.insert(1000, matrix(0, 4))
+
+
 LISTED = Limits(train_documents=50, listed_tokens=100, commit_tokens=0)
 TEMPORARY: dict[str, tuple[Limits, Callable[[mvdb.Database], None]]] = {
     "write buffer": (replace(LISTED, flush_bytes=200), insert),
     "journal": (replace(LISTED, spool_bytes=200), insert),
     "clustered vectors": (replace(LISTED, spool_bytes=100), insert),
-    "codes of a merge": (replace(LISTED, spool_bytes=100), mvdb.Database.optimize),
+    "codes of a merge": (replace(LISTED, spool_bytes=100, commit_tokens=1 << 18, fanout=2), merge),
 }
 
 
@@ -129,8 +134,7 @@ def test_without_room_for_a_temporary_file(path: Path, which: str) -> None:
 
     def work() -> list[str]:
         with opened(path, limits, background=False) as db:
-            fill(db, 60, first=100)
-            fill(db, 300, first=200)
+            fill(db, 300, first=100)
             before = len(db)
             with limited(resource.RLIMIT_FSIZE, 500):
                 try:
