@@ -23,8 +23,8 @@ import numpy as np
 
 import mvdb
 from bench import device, pagecache
-from bench.children import call
 from bench.points import Points, parser
+from bench.processes import call
 from mvdb.segment.layout import Part
 from mvdb.storage.environment import Environment
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from mvdb.threads.scheduler import Scheduler
+from tests.support.patience import PATIENCE
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.002)
@@ -32,7 +33,7 @@ def test_a_nearer_appointment_does_not_wait_for_a_farther_one() -> None:
     scheduler, called = Scheduler(), threading.Event()
     far = scheduler.call_later(3600, called.clear)
     scheduler.call_later(0.01, called.set)
-    assert called.wait(10)
+    assert called.wait(PATIENCE)
     scheduler.cancel(far)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mvdb.threads import workers
 from mvdb.threads.workers import Workers, ordered_map
+from tests.support.patience import PATIENCE
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.05)
     with made(4) as some:
         assert sum(some.map(lambda n: n, range(20))) == 190
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while alive():
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -115,7 +116,7 @@ def test_shutting_down_finishes_or_cancels_what_waits() -> None:
             with pytest.raises(CancelledError):
                 second.result()
         else:
-            assert second.result(timeout=10) == 2
+            assert second.result(timeout=PATIENCE) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -126,5 +127,5 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
         with some._changed:
             child = os.fork()
         if not child:
-            os._exit(0 if some.submit(lambda: 7).result(timeout=10) == 7 else 1)
+            os._exit(0 if some.submit(lambda: 7).result(timeout=PATIENCE) == 7 else 1)
         assert os.waitpid(child, 0)[1] == 0

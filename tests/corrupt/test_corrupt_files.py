@@ -3,7 +3,7 @@
 Long-lived worker processes open each file, verify it, and ask everything: all documents, all
 vectors, searches of every kind. A damaged file may give an error of mvdb or exactly the answers of
 the intact one (the damage hit a free page), never another answer, another exception, a crash, a
-hang (20 s), or memory beyond a bound. The long form is ``python -m tests.corrupt.run``.
+hang (120 s), or memory beyond a bound. The long form is ``python -m tests.corrupt.run``.
 """
 
 from __future__ import annotations
