@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the workers nee
 
 SEED = int(os.environ.get("MVDB_SEED", "4000"))
 WORKERS = os.cpu_count() or 1
-COUNTS = {"flip": 1000, "truncate": 1000, "pages": 300, "stale": 200, "mutate": 250}
+COUNTS = {"flip": 600, "truncate": 600, "pages": 200, "stale": 100, "mutate": 150}
 HARMLESS = ("flip", "pages")
 """Damage of which some hits free pages, and changes no answer."""
 
