@@ -31,13 +31,13 @@ HEAD = """\
 
 # API reference
 
-Everything here is in the module `mvdb`, encoders in `mvdb.encoders`. What begins with an underscore
-and what is not listed here may change at any time.
+All names are in the module `mvdb`, encoders in `mvdb.encoders`. Names that begin with an underscore
+and names not listed here may change at any time.
 
-Words: a *document* has an id and is what a search returns. Its *token vectors* are a matrix
-`(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of the greatest
-dot product with a token of the document. *Candidates* are the documents that are scored with their
-stored vectors.
+Words: a *document* is the unit of storage and of search results and has an id. Its *token vectors*
+are a matrix `(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of
+the greatest dot product with a token of the document. *Candidates* are the documents that are
+scored with their stored vectors. More words: [Glossary](engine.md#glossary).
 
 In signatures `Id` is `str | int`, `Filter` a mapping (see [Filters](howto-filters.md)), `Texts` a
 `str` or a sequence of `str | None`, `Metadata` a mapping, `MetadataInput` one mapping or a sequence
@@ -45,13 +45,13 @@ of `Mapping | None`, `Progress` a function of a `str`. `Floats` is a float32 arr
 """
 
 AFTER_DATABASE = """\
-Besides these: `len(db)` is the number of documents, `id in db` tells whether there is a document
-with that id, and `with mvdb.open(...) as db:` closes the database at the end of the block.
+Also: `len(db)` is the number of documents, `id in db` is true if a document has that id, and
+`with mvdb.open(...) as db:` closes the database at the end of the block.
 """
 
 VALUES = """\
-What calls return is independent of the database, unless stated otherwise. It can be pickled and
-copied, and `to_dict()` gives the fields as values that JSON has: arrays as lists, hits as dicts.
+Results of calls are independent of the database, unless stated otherwise. They can be pickled and
+copied, and `to_dict()` gives the fields as JSON values: arrays as lists, hits as dicts.
 """
 
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")

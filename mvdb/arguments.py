@@ -1,4 +1,4 @@
-"""Plain arguments of calls: numbers, times, flags, choices, functions, paths. One check a kind.
+"""Checks of plain arguments: numbers, times, flags, choices, functions, paths; one per kind.
 
 Each raises InvalidInputError that begins with the argument's name and shows what was given.
 """
@@ -17,7 +17,7 @@ from mvdb.errors import FormatError, InvalidInputError, shown
 
 _GREATEST = 2**63 - 1
 _LONGEST = threading.TIMEOUT_MAX / 2
-"""Seconds; what is left of it after rounding is not above the limit of locks."""
+"""Seconds; half of the limit of locks, so that rounding cannot exceed it."""
 
 
 def whole_number(
@@ -28,8 +28,8 @@ def whole_number(
     *,
     what: str = "a whole number",
 ) -> int:
-    """An integer of Python or numpy from `least` to `greatest`; a bool is none. `what` it is goes
-    into the message."""
+    """An integer of Python or numpy from `least` to `greatest`; a bool is refused. `what`: the noun
+    in the message."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if whole and least <= value <= greatest:
         return int(value)
@@ -39,7 +39,7 @@ def whole_number(
 
 
 def number(name: str, value: Any) -> float:
-    """A number of Python or numpy that is not NaN; a bool is none."""
+    """A number of Python or numpy that is not NaN; a bool is refused."""
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         try:
             result = float(value)
@@ -51,7 +51,7 @@ def number(name: str, value: Any) -> float:
 
 
 def seconds(name: str, value: Any) -> float | None:
-    """A time to wait, from 0 on, at most what the system's locks take; None: for ever."""
+    """A time to wait, from 0 to the limit of the system's locks; None: for ever."""
     if value is None:
         return None
     try:

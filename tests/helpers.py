@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 
 import mvdb
-from mvdb.write import index_writer
 from tests.support.model import Floats, Id
 
 DIM = 8
@@ -33,13 +31,6 @@ def fill(db: mvdb.Database, count: int, first: int = 0, tokens: int = 3) -> None
         texts=[f"text {i}" for i in numbers],
         metadata=[{"n": i, "even": i % 2 == 0} for i in numbers],
     )
-
-
-@contextmanager
-def trains_at(documents: int) -> Iterator[None]:
-    """Within the block files train their centroids at so many documents."""
-    with mock.patch.object(index_writer, "TRAIN_DOCUMENTS", documents):
-        yield
 
 
 def content(path: Path | str) -> dict[Id, tuple[Any, ...]]:

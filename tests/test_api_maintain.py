@@ -12,11 +12,13 @@ import pytest
 
 import mvdb
 from mvdb.codebook import codebook as codebooks
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import Part
 from mvdb.state import manifest
 from mvdb.storage.environment import Environment
-from tests.helpers import DIM, content, fill, matrix, trains_at
+from tests.helpers import DIM, content, fill, matrix
+from tests.support.opening import opened
 
 
 @pytest.fixture
@@ -27,7 +29,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(params=[False, True], ids=["float16", "trained"])
 def db(request: pytest.FixtureRequest, path: Path) -> Iterator[mvdb.Database]:
     """60 documents, 20 of them deleted, in several segments."""
-    with trains_at(40 if request.param else 10_000), mvdb.open(path, dim=DIM, bits=4) as database:
+    limits = Limits(train_documents=40 if request.param else 10_000)
+    with opened(path, limits, dim=DIM, bits=4) as database:
         for first in range(0, 60, 20):
             fill(database, 20, first=first)
         database.delete(range(0, 60, 3))
@@ -79,9 +82,9 @@ def test_optimize_trains_where_it_is_due(path: Path) -> None:
     with mvdb.open(path, dim=DIM) as db:
         fill(db, 60)
         assert db.stats().centroids == 0
+    with opened(path, Limits(train_documents=50)) as db:
         steps: list[str] = []
-        with trains_at(50):
-            db.optimize(steps.append)
+        db.optimize(steps.append)
         stats = db.stats()
         assert stats.centroids > 0
         assert stats.trained_tokens == stats.tokens == 180
@@ -290,7 +293,8 @@ def test_repair_with_damaged_tombstones_never_brings_back_what_was_replaced(
 def test_a_repaired_file_without_documents_takes_new_ones(
     path: Path, tmp_path: Path, damage: bool
 ) -> None:
-    with trains_at(30), mvdb.open(path, dim=DIM) as db:
+    limits = Limits(train_documents=30)
+    with opened(path, limits, dim=DIM) as db:
         fill(db, 40)
         if not damage:
             db.delete(range(40))
@@ -299,7 +303,7 @@ def test_a_repaired_file_without_documents_takes_new_ones(
         flip(path, stored_value(path, codebooks.TABLE, key))
     outcome = mvdb.repair(path, tmp_path / "new.mvdb")
     assert (outcome.recovered, outcome.lost) == (0, 40 if damage else 0)
-    with trains_at(30), mvdb.open(tmp_path / "new.mvdb") as new:
+    with opened(tmp_path / "new.mvdb", limits) as new:
         fill(new, 50)
         assert new.search(matrix(7), 1)[0].id == 7
         assert new.verify().ok

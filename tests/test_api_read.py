@@ -13,8 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 import mvdb
-from tests.helpers import DIM, fill, matrix, trains_at
+from mvdb.limits import Limits
+from tests.helpers import DIM, fill, matrix
 from tests.support.model import Id, id_order, max_sim, ranked, unit
+from tests.support.opening import opened
 
 N = 120
 READING = [
@@ -38,7 +40,8 @@ def db(
     """120 documents of one to six tokens and some deleted ones; trained or not."""
     bits, trained = request.param
     path = tmp_path_factory.mktemp("read") / "a.mvdb"
-    with trains_at(50 if trained else 10_000), mvdb.open(path, dim=DIM, bits=bits) as database:
+    limits = Limits(train_documents=50 if trained else 10_000)
+    with opened(path, limits, dim=DIM, bits=bits) as database:
         fill(database, 10, first=1000)
         for start in range(0, N, 40):
             numbers = range(start, start + 40)
@@ -253,10 +256,8 @@ def test_ties_come_in_id_order(tmp_path: Path, trained: bool) -> None:
     expected = sorted(names, key=id_order)
     rng = np.random.default_rng(3)
     shuffled = [names[i] for i in rng.permutation(len(names))]
-    with (
-        trains_at(30 if trained else 1000),
-        mvdb.open(tmp_path / "t.mvdb", dim=DIM) as db,
-    ):
+    limits = Limits(train_documents=30 if trained else 1000)
+    with opened(tmp_path / "t.mvdb", limits, dim=DIM) as db:
         db.insert(shuffled[:40], [matrix(1)] * 40)
         for name in shuffled[40:]:
             db.insert(name, matrix(1))

@@ -222,8 +222,8 @@ def test_documents_of_too_many_tokens(db: mvdb.Database) -> None:
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
-        (["one"], "1 texts for 2 ids"),
-        ("one", "1 texts for 2 ids"),
+        (["one"], "texts of 1 documents for 2 ids"),
+        ("one", "texts of 1 documents for 2 ids"),
         (["one", 2], "texts[1]: a str is needed, not int"),
         (["one", b"two"], "texts[1]: a str is needed, not bytes"),
         (["one", "\udc80"], "texts[1]: not valid Unicode (lone surrogate)"),

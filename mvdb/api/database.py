@@ -13,9 +13,10 @@ from mvdb import arguments
 from mvdb.api.engine import Engine
 from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
-from mvdb.api.transaction import MetadataInput, Texts, Transaction
+from mvdb.api.transaction import Transaction, insert_documents
 from mvdb.codebook import codebook as codebooks
 from mvdb.ingest import streaming
+from mvdb.ingest.inputs import MetadataInput, Texts
 from mvdb.repair import verify
 from mvdb.state import encoder_identity, manifest, statistics
 from mvdb.state.state import State
@@ -170,7 +171,9 @@ class Database(Readable):
         """
         self._engine.check_writable()
         encodes = self._engine.encoder.identity is not None
-        target = streaming.Target(self.transaction, self._keep_up, self.dim, encodes)
+        target = streaming.Target(
+            self.transaction, insert_documents, self._keep_up, self.dim, encodes
+        )
         return streaming.insert_batches(
             target, batches, commit_every=commit_every, progress=progress, total=total
         )

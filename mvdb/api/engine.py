@@ -9,11 +9,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from mvdb.api.open_options import Options
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
+from mvdb.limits import Limits
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.query_pool import QueryPool
 from mvdb.state import encoder_identity, settings
@@ -23,18 +23,20 @@ from mvdb.state.state_cache import StateCache
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import BUILDING
-from mvdb.write.index_writer import IndexWriter
+from mvdb.write.changes import Resources
 from mvdb.write.maintenance import Maintenance
 from mvdb.write.memory_budget import Budget
+from mvdb.write.step_transactions import StepTransactions
 
 
 class Engine:
     """Environment, cache of states, query pool, prefetcher, encoder and maintenance of one file."""
 
-    def __init__(self, environment: Environment, options: Options) -> None:
+    def __init__(self, environment: Environment, options: Options, limits: Limits) -> None:
         """Raises CorruptionError when settings and encoder in the file disagree, and what
         `Options.check_stored` raises."""
         self.environment = environment
+        self.limits = limits
         self.path = Path(environment.path)
         self.readonly = options.readonly
         self.encoder = options.encoder
@@ -43,16 +45,11 @@ class Engine:
         self.prefetcher = Prefetcher(options.prefetch)
         self.settings, self.encoder_problem = self._stored(options)
         self.cache = StateCache(self.settings)
-        self.new_writer = partial(
-            _new_writer, self.cache, self.settings, str(self.path.absolute().parent), budget
-        )
-        """Makes the index side of a write transaction."""
+        folder = str(self.path.absolute().parent)
+        self.resources = Resources(self.settings, limits, budget, folder, BUILDING)
+        self.steps = StepTransactions(environment, self.cache, self.resources)
         self.maintenance = Maintenance(
-            environment,
-            self.cache,
-            self.new_writer,
-            budget,
-            in_background=options.background and not options.readonly,
+            self.steps, in_background=options.background and not options.readonly
         )
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -106,7 +103,7 @@ class Engine:
     def write(self, timeout: float | None) -> WriteTransaction:
         """Begins a write transaction; waits at most `timeout` seconds (None: for ever), then raises
         BusyError."""
-        with self.maintenance.before_writing(timeout) as left:
+        with self.steps.before_writing(timeout) as left:
             return self.environment.write(timeout=left, told=timeout)
 
     def close(self) -> None:
@@ -125,18 +122,3 @@ class Engine:
         self.maintenance.stop()
         self.environment.close()
         self.cache.clear()
-
-
-def _new_writer(
-    cache: StateCache, stored: Settings, folder: str, budget: Budget, txn: WriteTransaction
-) -> IndexWriter:
-    # No method: maintenance holds it, and an engine without handles should be collected at once.
-    return IndexWriter(
-        txn,
-        cache.state(txn),
-        dim=stored.dim,
-        bits=stored.bits,
-        folder=folder,
-        executor=BUILDING,
-        budget=budget,
-    )

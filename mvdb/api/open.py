@@ -10,6 +10,7 @@ from mvdb.api import open_options
 from mvdb.api.database import Database
 from mvdb.api.engine import Engine
 from mvdb.api.open_options import Options
+from mvdb.limits import Limits
 from mvdb.repair import verify
 from mvdb.state import manifest, settings
 from mvdb.state.manifest import Manifest
@@ -81,14 +82,14 @@ def open(
         memory=memory,
     )
 
-    engine = shield.run(lambda: open_engine(options), Engine.close)
+    engine = shield.run(lambda: open_engine(options, Limits()), Engine.close)
     if engine.encoder_problem is not None:
         warnings.warn(engine.encoder_problem, stacklevel=2)
     return Database(engine)
 
 
-def open_engine(options: Options) -> Engine:
-    """The file that checked options ask for, opened; created where it is not there."""
+def open_engine(options: Options, limits: Limits) -> Engine:
+    """The file that checked options ask for, opened; created where it does not exist."""
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, options.for_new_file())
@@ -104,7 +105,7 @@ def open_engine(options: Options) -> Engine:
         map_size=options.map_size,
     )
     try:
-        return Engine(environment, options)
+        return Engine(environment, options, limits)
     except BaseException:
         environment.close()
         raise

@@ -20,7 +20,7 @@ from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError, NotFoundError
 from mvdb.filters import columns, language
-from mvdb.ingest import inputs
+from mvdb.ingest.vectors import as_query, listed
 from mvdb.search.search import Found, Options, Search
 from mvdb.state import encoder_identity
 from mvdb.state.allowed_documents import Allowed
@@ -75,7 +75,7 @@ class Readable(ABC):
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are brought to
                 unit length, zero rows dropped. With an encoder also a str.
             k: number of hits; fewer when fewer documents qualify.
-            filter: condition on the metadata, applied before scoring (docs/howto-language.md).
+            filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: inverted lists read per query token, where the collection has lists and they
                 are worth it; default one for 1,280
@@ -124,7 +124,7 @@ class Readable(ABC):
             )
         if threads is not None:
             threads = whole_number("threads", threads, 1)
-        matrices = self._query_vectors(inputs.listed("queries", queries, "query"))
+        matrices = self._query_vectors(listed("queries", queries, "query"))
         if not matrices:
             return []
         with self._reading() as (txn, state):
@@ -268,7 +268,7 @@ class Readable(ABC):
                 stored = encoder_identity.load(txn)
             encoded = iter(self._engine.encoder.queries(texts, stored))
             queries = [next(encoded) if isinstance(query, str) else query for query in queries]
-        return [inputs.as_query(query, self.dim) for query in queries]
+        return [as_query(query, self.dim) for query in queries]
 
     def _run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,21 +19,20 @@ from mvdb.errors import (
     InvalidInputError,
     StorageFullError,
 )
-from mvdb.ingest import inputs
+from mvdb.ingest.inputs import Documents, MetadataInput, Texts
+from mvdb.ingest.vectors import DocumentVectors
 from mvdb.state import encoder_identity
 from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.threads import shield
 from mvdb.types import Id
-from mvdb.write.index_writer import IndexWriter
+from mvdb.write import index_writer
+from mvdb.write.changes import Changes
 
-Texts = str | Sequence[str | None] | None
 T = TypeVar("T")
 
 _UNFINISHED = Error("it was interrupted")
-
-MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 
 
 class Transaction(Readable):
@@ -51,12 +50,13 @@ class Transaction(Readable):
         self._engine = engine
         self.dim = engine.settings.dim
         self._txn = txn
-        self._writer = writer = engine.new_writer(txn)
-        self._first_own = writer.next_document
+        self._changes = changes = Changes(txn, engine.cache.state(txn), engine.resources)
+        self._first_own = changes.manifest.next_document
         self._finished = False
         self._committed = False
         self._failure: BaseException | None = None
-        self._journal = None if txn.is_roomy else Journal(writer.folder)
+        memory = engine.limits.spool_bytes // 2
+        self._journal = None if txn.is_roomy else Journal(engine.resources.folder, memory)
 
     def __enter__(self) -> Transaction:
         return self
@@ -81,7 +81,7 @@ class Transaction(Readable):
                 yield pair
             return
         self._check_open()
-        yield self._txn, self._perform(IndexWriter.state)
+        yield self._txn, self._perform(index_writer.state)
 
     def __contains__(self, id: object) -> bool:
         # Unlike other reads this needs no segments, so nothing has to be flushed for it.
@@ -124,22 +124,23 @@ class Transaction(Readable):
     # ---- a map that gets full ----
 
     def _change(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Makes a change, `function` of the module level with the writer and these arguments."""
+        """Makes a change: calls `function`, of the module level, with the changes so far and these
+        arguments."""
         change = Change(function, arguments)
         result: T = self._perform(change)
         if self._journal is not None:
             self._journal.add(change)
         return result
 
-    def _perform(self, function: Callable[[IndexWriter], T]) -> T:
-        """What `function` does with the writer; when the map is full for it, in a larger one, after
-        all changes so far."""
+    def _perform(self, function: Callable[[Changes], T]) -> T:
+        """What `function` returns for the changes so far. When the map is full, all changes are
+        made again in a larger one, and `function` is called again."""
         behind = False
         while True:
             try:
                 if behind:
                     shield.run(self._begin_again)
-                return function(self._writer)
+                return function(self._changes)
             except StorageFullError:
                 if self._journal is None or not self._txn.full:
                     raise
@@ -147,11 +148,12 @@ class Transaction(Readable):
 
     def _begin_again(self) -> None:
         assert self._journal is not None
-        self._writer.close()
+        self._changes.close()
         self._txn.begin_again()
-        self._writer = self._engine.new_writer(self._txn)
+        base = self._engine.cache.state(self._txn)
+        self._changes = Changes(self._txn, base, self._engine.resources)
         for change in self._journal.changes():
-            change(self._writer)
+            change(self._changes)
 
     # ---- writes ----
 
@@ -181,7 +183,7 @@ class Transaction(Readable):
         """Deletes documents; see `Database.delete`."""
         with self._write():
             keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
-            return sum(self._change(IndexWriter.delete, key) for key in dict.fromkeys(keys))
+            return sum(self._change(index_writer.delete, key) for key in dict.fromkeys(keys))
 
     def _store(
         self,
@@ -193,51 +195,37 @@ class Transaction(Readable):
         replace: bool,
     ) -> None:
         with self._write():
-            names, keys, single = inputs.as_ids(ids)
-            if not names and embeddings is None:
-                return
-            stored = list(
-                zip(
-                    inputs.as_texts(texts, len(names)),
-                    inputs.as_metadata(metadata, len(names)),
-                    strict=True,
-                )
-            )
-            if embeddings is None:
-                embeddings = self._encode(names, stored)
-                single = False
-            vectors = inputs.DocumentVectors(embeddings, names, single, self.dim)
-            for name, key in zip(names, keys, strict=True):
-                if replace:
-                    self._change(IndexWriter.delete, key)
-                elif id_table.get(self._txn, key) is not None:
-                    raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
-            for batch in vectors.batches():
-                span = slice(batch.first, batch.first + len(batch.lengths))
-                self._change(
-                    IndexWriter.append, keys[span], batch.lengths, batch.flat, stored[span]
-                )
+            documents = Documents.of(ids, embeddings, texts, metadata, dim=self.dim)
+            documents.check_distinct()
+            self._add(documents, replace=replace)
 
-    def _encode(
-        self, names: list[Id], stored: list[tuple[bytes | None, bytes | None]]
-    ) -> list[Any]:
-        texts = []
-        for name, (text, _) in zip(names, stored, strict=True):
-            if text is None:
-                raise InvalidInputError(
-                    f"document {name!r}: neither embeddings nor a text were given"
-                )
-            texts.append(text.decode("utf-8"))
+    def _add(self, documents: Documents, *, replace: bool) -> None:
+        stored = documents.stored()
+        vectors = documents.vectors
+        if vectors is None:
+            vectors = self._encode(documents)
+        for name, key in zip(documents.names, documents.keys, strict=True):
+            if replace:
+                self._change(index_writer.delete, key)
+            elif id_table.get(self._txn, key) is not None:
+                raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
+        for batch in vectors.batches(documents.names):
+            span = slice(batch.first, batch.first + len(batch.lengths))
+            keys = documents.keys[span]
+            self._change(index_writer.append, keys, batch.lengths, batch.flat, stored[span])
+
+    def _encode(self, documents: Documents) -> DocumentVectors:
+        encoder = self._engine.encoder
         identity = encoder_identity.load(self._txn)
-        vectors = self._engine.encoder.documents(texts, identity)
-        if identity is None and self._engine.encoder.identity is not None:
-            self._change(_store_encoder, self._engine.encoder.identity)
-        return vectors
+        matrices = encoder.documents(documents.written(), identity) if len(documents) else []
+        if identity is None and encoder.identity is not None and len(documents):
+            self._change(_store_encoder, encoder.identity)
+        return DocumentVectors(matrices, self.dim)
 
     @property
     def collects_for_training(self) -> bool:
         """Whether more documents in this transaction would make for better centroids."""
-        return self._writer.collects_for_training
+        return index_writer.collects_for_training(self._changes)
 
     # ---- end ----
 
@@ -259,8 +247,8 @@ class Transaction(Readable):
         self._committed = True
         self._end()
 
-    def _finish(self, writer: IndexWriter) -> None:
-        writer.finish()
+    def _finish(self, changes: Changes) -> None:
+        index_writer.finish(changes)
         self._txn.commit()
 
     def rollback(self) -> None:
@@ -277,12 +265,18 @@ class Transaction(Readable):
 
     def _end(self) -> None:
         self._finished = True
-        self._writer.close()
+        self._changes.close()
         if self._journal is not None:
             self._journal.close()
         if self._committed:
             self._engine.maintenance.committed()
 
 
-def _store_encoder(writer: IndexWriter, identity: EncoderIdentity) -> None:
-    encoder_identity.store(writer.txn, identity)
+def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
+    encoder_identity.store(changes.txn, identity)
+
+
+def insert_documents(txn: Transaction, documents: Documents) -> None:
+    """`Transaction.insert` for documents that were brought into one form already."""
+    with txn._write():
+        txn._add(documents, replace=False)

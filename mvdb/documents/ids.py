@@ -52,12 +52,12 @@ def _encode_string(value: str) -> bytes:
 
 
 def plain(value: Id) -> Id:
-    """The id as a `str` or an `int` proper: what `ids()` and hits call it."""
+    """The id as a plain `str` or `int`, the form in which `ids()` and hits give it."""
     return value if type(value) in (str, int) else decode(encode(value))
 
 
 def decode(key: bytes | memoryview) -> Id:
-    """The id of a key; CorruptionError when it is none."""
+    """The id of a key; CorruptionError for bytes that are no key."""
     raw = bytes(key)
     try:
         if raw[0] == _STRING and len(raw) > 1:

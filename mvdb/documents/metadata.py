@@ -34,6 +34,18 @@ _CONVERSIONS = {
 """The method that makes JSON of a value, by the name of its type."""
 
 
+class Written(bytes):
+    """Metadata in its written form, checked."""
+
+
+def written(value: object, where: str = "metadata") -> Written:
+    """The written form of metadata: compact UTF-8 JSON, of at most ``MAX_BYTES``.
+
+    Raises what `validate_metadata` raises."""
+    validate_metadata(value, where)
+    return Written(dumps(value))  # type: ignore[arg-type]
+
+
 def plain(value: object) -> object:
     """A scalar of numpy (or an array of no dimensions) as Python's own value, where JSON has its
     kind; anything else as it is."""

@@ -1,13 +1,19 @@
 """Texts and metadata of documents, in compressed blocks.
 
 A block holds consecutive documents of a segment, about `BLOCK_BYTES` before compression: small
-enough that one hit's text costs little, large enough for zstd to find what documents share. A
-document that is larger has a block to itself, so that reading one document never unpacks much more
-than that document.
+enough that one hit's text is cheap to unpack, large enough for zstd to find repetition across
+documents. A larger document has a block to itself, so that reading one document never unpacks much
+more than that document.
 
-Block: raw size u32, then a zstd frame of: for each document a text length u32 (0xFFFFFFFF: no
-text), a metadata length u32 (the same), then for each document its text (UTF-8) and metadata
-(JSON).
+| bytes | block of n documents |
+|---|---|
+| 4 | size of the raw bytes, u32 |
+| rest | zstd frame of the raw bytes |
+
+| bytes | raw bytes |
+|---|---|
+| 8 n | per document: length of its text u32, length of its metadata u32; 0xFFFFFFFF: none |
+| rest | per document: text (UTF-8), metadata (JSON) |
 """
 
 from __future__ import annotations
@@ -27,12 +33,12 @@ from mvdb.errors import CorruptionError
 BLOCK_BYTES = 32 * 1024
 MAX_BLOCK_BYTES = 1 << 30
 _AT_ONCE = 1 << 20
-"""Larger blocks are unpacked as a stream."""
+"""Raw bytes above which a block is unpacked as a stream."""
 _PIECE = 1 << 17
-"""A text is looked at in pieces of so many bytes, which stay in the processor's cache."""
+"""Bytes of a text that are checked at a time; they fit the processor's cache."""
 _WINDOW = 1 << 23
-"""The most that a frame may look back, and so that unpacking in pieces may need; written ones look
-back a quarter of it."""
+"""Greatest window of a frame, and so the memory of unpacking it as a stream. Frames written here
+have a quarter of it."""
 _NONE = 0xFFFFFFFF
 _LEVEL = 3
 
@@ -63,8 +69,8 @@ def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
 
 
 def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> None:
-    """Checks a block: sizes, that texts are UTF-8, and metadata. However large the texts are,
-    little memory is used; `spend` is told the cost of metadata before values are made of it."""
+    """Checks a block: sizes, that texts are UTF-8, and metadata. Memory does not grow with the
+    texts; `spend` gets the cost of metadata before it is parsed."""
     with _opened(block, n_documents, where) as raw:
         for at, size in enumerate(raw.lengths.tolist()):
             if size == _NONE:

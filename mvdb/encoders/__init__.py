@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
 
 from mvdb.encoders.protocol import DEFAULT_NAME, Encoder
 

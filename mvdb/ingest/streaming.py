@@ -1,11 +1,11 @@
 """Inserting a stream of documents: batches from anywhere, bounded transactions, progress.
 
-A stream may be given again after an interruption: what is in the database already is skipped."""
+After an interruption the same stream is run again: stored documents are skipped."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from mvdb.arguments import function, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError
-from mvdb.ingest import inputs
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
 from mvdb.ingest.arrow.library import is_arrow
-from mvdb.types import Id, InsertProgress
+from mvdb.ingest.inputs import Documents
+from mvdb.types import InsertProgress
 
 Report = Callable[[InsertProgress], object]
 Stream = Generator[Any, None, None]
@@ -31,24 +31,20 @@ _ARGUMENTS = ("ids", "embeddings", "texts", "metadata")
 class Transaction(Protocol):
     """What a stream needs of a write transaction (`mvdb.Transaction`)."""
 
-    dim: int
-
     @property
     def collects_for_training(self) -> bool: ...
     def __enter__(self) -> Transaction: ...
     def __exit__(self, *details: Any) -> None: ...
     def __contains__(self, id: object) -> bool: ...
-    def insert(
-        self, ids: Any, embeddings: Any = None, *, texts: Any = None, metadata: Any = None
-    ) -> None: ...
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where documents go: how a transaction begins, what is done between two of them, and what is
-    known before."""
+    """The database: how a transaction begins and takes documents, a function to call between two
+    transactions, dimensions, and whether texts can be encoded."""
 
     begin: Callable[[], Transaction]
+    insert: Callable[[Any, Documents], None]
     between: Callable[[], None]
     dim: int
     encodes: bool
@@ -67,14 +63,6 @@ class _Size:
         if inserted < self.documents:
             return False
         return not (self.waits_for_training and txn.collects_for_training)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Arguments of one insert."""
-
-    ids: list[Id]
-    arguments: Mapping[str, Any]
 
 
 def insert_batches(
@@ -99,7 +87,7 @@ def insert_batches(
         batch = next(pieces, None)
         while batch is not None:
             with target.begin() as txn:
-                batch = _fill(txn, batch, pieces, size, meter)
+                batch = _fill(txn, target.insert, batch, pieces, size, meter)
             meter.committed()
             if progress is not None:
                 progress(meter.progress())
@@ -110,54 +98,43 @@ def insert_batches(
 
 
 def _fill(
-    txn: Transaction, batch: _Batch, pieces: Iterator[_Batch], size: _Size, meter: _Meter
-) -> _Batch | None:
-    """Inserts `batch` and more until there are enough documents. Batches stay whole, so that one
-    that fails leaves nothing: returns one that was got but does not fit, else None."""
+    txn: Transaction,
+    insert: Callable[[Any, Documents], None],
+    batch: Documents,
+    pieces: Iterator[Documents],
+    size: _Size,
+    meter: _Meter,
+) -> Documents | None:
+    """Inserts `batch` and further ones until the transaction is full. Batches stay whole, so that a
+    failing batch leaves no part of itself. Returns a batch that did not fit, or None."""
     inserted = skipped = 0
-    pending: _Batch | None = batch
+    pending: Documents | None = batch
     while pending is not None:
-        new = _new(txn, pending.ids)
+        new = _new(txn, pending)
         if inserted and size.is_reached(txn, inserted + len(new) - 1):
             return pending
         if new:
-            txn.insert(**_chosen(pending, new, txn.dim))
-        meter.add(len(new), len(pending.ids) - len(new))
+            insert(txn, pending.take(new))
+        meter.add(len(new), len(pending) - len(new))
         inserted += len(new)
-        skipped += len(pending.ids) - len(new)
-        # Many documents that are all there already: others may write, and progress is due.
+        skipped += len(pending) - len(new)
+        # A run of stored documents: end the transaction, so that others may write, and report.
         if size.is_reached(txn, inserted) or (not inserted and skipped >= size.documents):
             return None
         pending = next(pieces, None)
     return None
 
 
-def _new(txn: Transaction, ids: Sequence[Id]) -> list[int]:
+def _new(txn: Transaction, documents: Documents) -> list[int]:
     """Places of the documents to insert: those whose id is neither in the database, as the
     transaction sees it, nor earlier in the batch. So a stream means the same however it is cut."""
     seen: set[bytes] = set()
     places = []
-    for i, name in enumerate(ids):
-        key = id_keys.encode(name)
+    for i, (name, key) in enumerate(zip(documents.names, documents.keys, strict=True)):
         if key not in seen and name not in txn:
             places.append(i)
         seen.add(key)
     return places
-
-
-def _chosen(batch: _Batch, new: list[int], dim: int) -> dict[str, Any]:
-    """The arguments of insert for some documents of a batch."""
-    if len(new) == len(batch.ids):
-        return dict(batch.arguments)
-    parts = _arguments(batch, dim)
-    return {name: part.take(new) for name, part in parts.items()}
-
-
-def _arguments(batch: _Batch, dim: int) -> dict[str, inputs.PerDocument]:
-    return {
-        name: inputs.PerDocument(name, value, len(batch.ids), dim)
-        for name, value in batch.arguments.items()
-    }
 
 
 # ---- what was given ----
@@ -232,18 +209,18 @@ def _is_row(batch: Any) -> bool:
     return isinstance(batch, tuple) and 1 <= len(batch) <= len(_ARGUMENTS)
 
 
-def _pieces(source: Stream, dim: int, size: int) -> Generator[_Batch, None, None]:
-    """Checked batches; one with more than `size` documents in several of that size."""
+def _pieces(source: Stream, dim: int, size: int) -> Generator[Documents, None, None]:
+    """Batches; one with more than `size` documents in several of that size."""
     with closing(source):
         for given in source:
-            batch = _as_batch(given)
-            if len(batch.ids) <= size:
-                yield batch
-            else:
-                yield from _cut(batch, dim, size)
+            batch = Documents.of(**_arguments(given), dim=dim)
+            for start in range(0, max(len(batch), 1), size):
+                span = range(start, min(start + size, len(batch)))
+                yield batch.take(span)
 
 
-def _as_batch(given: Any) -> _Batch:
+def _arguments(given: Any) -> dict[str, Any]:
+    """Arguments of insert."""
     if _is_row(given):
         given = dict(zip(_ARGUMENTS, given, strict=False))
     if not isinstance(given, Mapping) or "ids" not in given or not set(given) <= set(_ARGUMENTS):
@@ -251,20 +228,7 @@ def _as_batch(given: Any) -> _Batch:
             f"batches: each is a mapping with ids and any of {', '.join(_ARGUMENTS[1:])}, a tuple "
             "of these in this order, or Arrow data"
         )
-    names = id_keys.as_list(given["ids"])
-    if not id_keys.is_single(given["ids"]):
-        given = {**given, "ids": names}  # a generator has been used up
-    return _Batch(names, given)
-
-
-def _cut(batch: _Batch, dim: int, size: int) -> Iterator[_Batch]:
-    for name in batch.ids:
-        id_keys.encode(name)  # one that is no id is found before a part is inserted
-    parts = _arguments(batch, dim)
-    for start in range(0, len(batch.ids), size):
-        span = range(start, min(start + size, len(batch.ids)))
-        piece = {name: part.take(span) for name, part in parts.items()}
-        yield _Batch(piece["ids"], piece)
+    return dict(given)
 
 
 # ---- progress ----

@@ -1,9 +1,16 @@
-"""Copying what verifies of a damaged database into a new one.
+"""Salvage: copies the documents of a damaged database that verify into a new one.
 
-Documents are copied as they are stored, codes and residuals, so that nothing is lost by encoding
-anew.
-A document is recovered when its record, its id and, for quantised segments, its codes and centroids
-verify; a damaged block of texts costs the texts only.
+1. Of all manifests that the pages still hold, the one with the greatest sequence number tells which
+   segments are live.
+2. The id table gives keys for segments whose own list of ids is damaged, and with the segments the
+   greatest document number of each id: a document with another number was replaced or deleted.
+3. Codebooks are copied once each. A segment is lost when its directory or its codebook is.
+4. Of each segment every live document is copied whose record has its checksum, whose codes are
+   within the codebook, and whose key is known. Codes and residuals are copied as they are stored:
+   nothing is encoded anew. A damaged block of texts costs texts and metadata only.
+5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
+6. The new manifest lists the segments written; without the newest codebook the new file begins
+   untrained.
 """
 
 from __future__ import annotations
@@ -18,14 +25,14 @@ from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table, texts
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.segment.segment_writer import EncodedDocument, SegmentWriter
-from mvdb.state import manifest, settings
+from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
+from mvdb.state import manifest, settings, tombstones
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
-from mvdb.state.tombstones import Live
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -127,17 +134,16 @@ class Salvager:
             if codebook is not None or info.generation == FLOAT16:
                 for document in self._documents(info, codebook):
                     # Codes stay as wide as they were: the segment keeps its generation.
-                    writer = writer or SegmentWriter(info.id, info.generation)
+                    writer = writer or SegmentWriter(info.id, info.generation, Limits())
                     writer.add(document)
-                    _store(txn, writer)
+                    _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
             recovered = self.tally.recovered - before
             self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
-                for _ in writer.finish_steps():
-                    _store(txn, writer)
-                _store(txn, writer)
+                for parts in writer.finish():
+                    _store(txn, parts)
                 infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
         if newest is None:
             # Without its centroids the file begins untrained, like a new one.
@@ -168,18 +174,6 @@ class Salvager:
         known[generation] = codebook
         return codebook
 
-    def _live(self, info: SegmentInfo) -> Live | None:
-        """Which documents are live; damaged tombstones bring deleted documents back."""
-        size = (info.n_documents + 7) // 8
-        key = layout.segment_prefix(info.id)
-        for body in self._file.candidates(Kind.TOMBSTONES, key):
-            bits = np.frombuffer(body, np.uint8)
-            if len(bits) == size:
-                deleted = np.unpackbits(bits, count=info.n_documents, bitorder="little")
-                if int(deleted.sum()) == info.n_deleted:
-                    return ~deleted.astype(bool)
-        return None
-
     def _documents(
         self, info: SegmentInfo, codebook: codebooks.Codebook | None
     ) -> Iterator[EncodedDocument]:
@@ -188,7 +182,9 @@ class Salvager:
             inline = segment.has_inline_codes(self._txn)
         except CorruptionError:
             return
-        live = self._live(info)
+        live = tombstones.salvaged(
+            self._file.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
+        )
         starts, chunks = segment.directory.starts, segment.directory.chunks
         parts: tuple[memoryview, memoryview] | None = None
         opened = -1
@@ -274,8 +270,8 @@ class Salvager:
             return None, None
 
 
-def _store(txn: WriteTransaction, writer: SegmentWriter) -> None:
-    for key, value in writer.take():
+def _store(txn: WriteTransaction, parts: list[Sealed]) -> None:
+    for key, value in parts:
         txn.put(layout.TABLE, key, value)
 
 

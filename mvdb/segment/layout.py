@@ -3,9 +3,9 @@
 A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
 the table `segments` under (segment, part, index).
 
-Ids, texts and metadata are in the order of the document numbers; a document's place there is its
-*row*. Records and lists are in an order of their own, in which documents that are alike lie
-together (order.py); a document's place there is its *slot*. Slots are cut into chunks.
+Ids, texts and metadata are in the order of the document numbers; a document's position there is its
+*row*. Records and posting lists have an order of their own, in which similar documents are side by
+side (clustering.py); a document's position there is its *slot*. Slots are cut into chunks.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ from mvdb.storage.format import Kind
 from mvdb.storage.invariants import ascends, is_cut, require
 
 TABLE = "segments"
-
-CHUNK_BYTES = (1 << 20) - 4096
-"""Records of a chunk, at most (one document may exceed it): with its envelope and the page header a
-full chunk takes 256 pages of 4 KiB, so that freed extents fit new ones."""
 
 
 class Part(IntEnum):

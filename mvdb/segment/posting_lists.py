@@ -1,8 +1,15 @@
-"""Inverted lists of a segment: from a centroid to the documents that have a token with its code.
+"""Posting lists of a segment: for each centroid the slots of the documents that have its code.
 
-The core packs and reads them (csrc/postings/lists.h); here is how the packed blocks lie in the
-file. Blocks follow each other in extents; the list directory, a part of its own, tells where each
-one begins and holds its checksum, so that a query reads and verifies only the blocks it needs.
+The core packs the lists into blocks (csrc/postings/lists.h has their grammar). Here the blocks are
+laid out in the file, so that a query reads and verifies only the blocks it needs. l lists are in
+b = ceil(l / 16) blocks, the blocks in e extents:
+
+    part LISTS, index i     blocks of extent i, one after the other; LISTS_SLACK zero bytes
+    part LIST_DIRECTORY     u32 l; u32 b; u32 e
+                            b * u64      XXH3-64 of each block
+                            (b + 1) * u32  offset of each block, extents laid end to end without
+                                         their slack; the last one is the end
+                            (e + 1) * u32  first block of each extent; the last one is b
 """
 
 from __future__ import annotations
@@ -19,29 +26,17 @@ from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
 from mvdb.storage.invariants import is_cut, require
 
-EXTENT_BYTES = (1 << 20) - 4096
-"""Blocks of an extent, at most (one block may exceed it): see `layout.CHUNK_BYTES`."""
-
-_POSTING_BYTES = 10  # collected, packed at most, and begun with
+_POSTING_BYTES = 10
+"""Peak bytes per posting of a pass: 4 collected (uint32), 4 packed at most, and 2 for headers of
+lists and runs and the open extent."""
 _COUNTS = struct.Struct("<III")  # lists, blocks, extents; on disk: frozen
 
 
-def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of lists, whole blocks, with at most so many postings or one block."""
-    blocks = np.add.reduceat(
-        counts, np.arange(0, len(counts), core.LISTS_BLOCK), dtype=np.int64
-    ).tolist()
-    first, total = 0, 0
-    for i, size in enumerate(blocks):
-        if total and total + size > most:
-            yield first, i * core.LISTS_BLOCK
-            first, total = i * core.LISTS_BLOCK, 0
-        total += size
-    yield first, len(counts)
-
-
 class Builder:
-    """Makes the lists of documents given by their codes, in about `memory` bytes."""
+    """Makes the posting lists of a segment from its codes, in about `memory` bytes.
+
+    Used by one thread: first `extents`, then `directory`. codes: uint8, `code_bytes` per token, by
+    slot. starts: uint32 (slots + 1,), first token of each slot."""
 
     def __init__(
         self,
@@ -49,48 +44,47 @@ class Builder:
         code_bytes: int,
         starts: core.Numbers,
         n_lists: int,
+        *,
         memory: int,
+        extent_bytes: int,
     ) -> None:
-        self._codes = codes
-        self._code_bytes = code_bytes
-        self._starts = starts
+        self._tokens = (codes, code_bytes, starts)
         self._n_lists = n_lists
         self._memory = memory
+        self._extent_bytes = extent_bytes
         self._sizes: list[int] = []
         self._checksums: list[int] = []
         self._extent_blocks = [0]
 
     def extents(self) -> Iterator[bytes]:
         """The extents, one after the other."""
-        waiting: list[memoryview] = []
-        waiting_bytes = 0
+        extent: list[memoryview] = []
+        size = 0
         for block in self._blocks():
-            if waiting and waiting_bytes + len(block) > EXTENT_BYTES:
-                yield self._extent(waiting)
-                waiting, waiting_bytes = [], 0
+            if extent and size + len(block) > self._extent_bytes:
+                yield self._join(extent)
+                extent, size = [], 0
             self._sizes.append(len(block))
             self._checksums.append(envelope.checksum(block))
-            waiting.append(block)
-            waiting_bytes += len(block)
-        yield self._extent(waiting)
+            extent.append(block)
+            size += len(block)
+        yield self._join(extent)
 
     def _blocks(self) -> Iterator[memoryview]:
-        counts = core.count_lists(self._codes, self._code_bytes, self._starts, self._n_lists)
+        counts = core.count_lists(*self._tokens, self._n_lists)
         for first, last in _passes(counts, self._memory // _POSTING_BYTES):
-            packed, sizes = core.pack_lists(
-                self._codes, self._code_bytes, self._starts, counts, first, last
-            )
+            packed, sizes = core.pack_lists(*self._tokens, counts, first, last)
             at = 0
             for size in sizes.tolist():
                 yield packed.data[at : at + size]
                 at += size
 
-    def _extent(self, blocks: list[memoryview]) -> bytes:
+    def _join(self, blocks: list[memoryview]) -> bytes:
         self._extent_blocks.append(self._extent_blocks[-1] + len(blocks))
         return b"".join([*blocks, bytes(core.LISTS_SLACK)])
 
     def directory(self) -> bytes:
-        """The list directory, when all extents have been made."""
+        """The list directory. REQUIRES: all extents have been made."""
         block_starts = np.concatenate([[0], np.cumsum(self._sizes, dtype=np.int64)])
         return b"".join(
             (
@@ -102,17 +96,30 @@ class Builder:
         )
 
 
+def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of lists in whole blocks, each of one block or of at most `most` postings."""
+    firsts = range(0, len(counts), core.LISTS_BLOCK)
+    first, total = 0, 0
+    for at, size in zip(firsts, np.add.reduceat(counts, firsts, dtype=np.int64), strict=True):
+        if total and total + size > most:
+            yield first, at
+            first, total = at, 0
+        total += size
+    yield first, len(counts)
+
+
 class Extents(Protocol):
-    """The extents, as they are found in the file."""
+    """The extents of a part whose blocks have checksums of their own."""
 
     bodies: list[memoryview]
 
     def open(self, indexes: NDArray[np.integer]) -> None:
-        """Makes sure that these may be read."""
+        """Verifies the envelopes of these extents; REQUIRED before their bodies are read."""
 
 
 class Lists:
-    """The lists of one segment, as a search reads them."""
+    """The posting lists of one segment, open for reading. Lives as long as its segment.
+    Thread-safe: at worst two threads verify the same block."""
 
     def __init__(
         self, directory: memoryview, find_extents: Callable[[int], Extents], where: str
@@ -142,20 +149,20 @@ class Lists:
 
     @property
     def n_extents(self) -> int:
-        """Extents that the blocks lie in."""
+        """Number of extents."""
         return len(self._extents.bodies)
 
     def blocks(self, lists: core.Numbers) -> core.Numbers:
-        """The blocks that hold these lists, each once, ascending."""
+        """The blocks of these lists, each once, ascending."""
         found = np.unique(lists[lists < self.view.n_lists] // core.LISTS_BLOCK)
         return found.astype(np.uint32, copy=False)
 
     def unread(self, blocks: core.Numbers) -> core.Numbers:
-        """Those blocks that were not verified since opening."""
+        """Those of the blocks that have not been verified since opening."""
         return blocks[~self._checked[blocks]]
 
     def check(self, blocks: core.Numbers) -> None:
-        """Verifies blocks that were not yet; CorruptionError when one is damaged."""
+        """Verifies the unread ones of these blocks; CorruptionError when one is damaged."""
         unread = self.unread(blocks)
         if len(unread) == 0:
             return

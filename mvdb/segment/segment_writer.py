@@ -1,4 +1,12 @@
-"""Making of segments: documents in, sealed parts out (layout.py says how they lie)."""
+"""Writer of segments: documents in, sealed parts out (layout.py has the parts and their order).
+
+1. Rows are added (id, text, metadata), in ascending order of document numbers. A full block of
+   texts and metadata becomes a part.
+2. Slots are added (codes, record), in the order in which they are to be stored. A full chunk of
+   records becomes a part; codes become a part beside it or, in a segment with posting lists, the
+   beginning of each record.
+3. `finish` makes the other parts: ids, order, columns, directory, posting lists.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +19,9 @@ import numpy as np
 from mvdb import core
 from mvdb.documents import metadata, texts
 from mvdb.filters import columns
+from mvdb.limits import Limits
 from mvdb.segment import posting_lists
-from mvdb.segment.layout import (
-    CHUNK_BYTES,
-    KINDS,
-    Directory,
-    Part,
-    SegmentInfo,
-    pack_directory,
-    part_key,
-)
+from mvdb.segment.layout import KINDS, Directory, Part, SegmentInfo, pack_directory, part_key
 from mvdb.storage import envelope
 from mvdb.storage.spool import Spool
 
@@ -28,27 +29,35 @@ Bytes = bytes | memoryview
 Sealed = tuple[bytes, bytes]
 """Key and value of a part."""
 
-SPOOL_MEMORY = 32 << 20
-"""What waits for the end of a segment does so in memory up to this, then in a file."""
-
 
 @dataclass(frozen=True)
-class EncodedDocument:
-    """A document as a segment stores it: everything but its place."""
+class Document:
+    """A document without its vectors."""
 
     number: int
     key: bytes
     n_tokens: int
-    codes: Bytes
-    record: Bytes
     text: bytes | None
     metadata: bytes | None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of its text and metadata."""
+        return len(self.text or b"") + len(self.metadata or b"")
+
+
+@dataclass(frozen=True)
+class EncodedDocument(Document):
+    """A document with the codes and residuals of its tokens."""
+
+    codes: Bytes
+    record: Bytes
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a segment needs to get inverted lists: its codec, where temporary files may lie, and how
-    many bytes may be worked in."""
+    """What posting lists are made with: the segment's codec, a folder for temporary files, bytes of
+    working memory."""
 
     codec: core.Codec
     folder: str
@@ -56,16 +65,19 @@ class Listing:
 
 
 class SegmentWriter:
-    """Collects the documents of one segment; its parts come out as they fill.
+    """The open parts of one segment. Used by one thread, until `close`.
 
-    Rows are added in ascending order of document numbers, slots in the order in which they are to
-    lie. With a `listing` the codes go into the records and lists are made of them; what stays in
-    memory is the directory, the ids, the metadata (for their column index) and what `take` has not
-    taken; codes wait for the lists in a temporary file when they are many."""
+    In memory are the directory, ids, metadata (for their columns) and parts that `take` has not
+    taken. Codes for posting lists are kept in a temporary file when they are many."""
 
-    def __init__(self, segment: int, generation: int, listing: Listing | None = None) -> None:
+    def __init__(
+        self, segment: int, generation: int, limits: Limits, listing: Listing | None = None
+    ) -> None:
+        """`generation`: the number of the codebook. `listing`: None for a segment without posting
+        lists."""
         self.segment = segment
         self._generation = generation
+        self._limits = limits
         self._listing = listing
         self._ready: list[Sealed] = []
         # Compact arrays: there may be millions of documents.
@@ -82,11 +94,11 @@ class SegmentWriter:
         self._block_rows: list[int] = [0]
         self._block: list[texts.Stored] = []
         self._block_bytes = 0
-        self._all_codes = None if listing is None else Spool(listing.folder, SPOOL_MEMORY)
+        self._all_codes = None if listing is None else Spool(listing.folder, limits.spool_bytes)
 
     @property
     def listed(self) -> bool:
-        """Whether the segment gets inverted lists."""
+        """Whether the segment gets posting lists."""
         return self._listing is not None
 
     @property
@@ -100,7 +112,7 @@ class SegmentWriter:
         return starts[1:] - starts[:-1]
 
     def close(self) -> None:
-        """Gives temporary files back."""
+        """Closes temporary files."""
         if self._all_codes is not None:
             self._all_codes.close()
 
@@ -130,21 +142,77 @@ class SegmentWriter:
 
     def add_slot(self, codes: Bytes, record: Bytes, n_tokens: int) -> None:
         """Appends a document's codes and residuals."""
-        if self._all_codes is not None:
+        if self._all_codes is None:
+            inline = record
+        else:
             self._all_codes.write(codes)
-            record = b"".join((codes, record))
-        if self._records and self._chunk_bytes + len(record) > CHUNK_BYTES:
+            inline = b"".join((codes, record))
+        if self._records and self._chunk_bytes + len(inline) > self._limits.chunk_bytes:
             self._end_chunk()
-        self._checksums.append(envelope.checksum(record))
-        self._starts.append(self._starts[-1] + n_tokens)
         if self._all_codes is None:
             self._codes.append(codes)
-        self._records.append(record)
-        self._chunk_bytes += len(record)
+        self._checksums.append(envelope.checksum(inline))
+        self._starts.append(self._starts[-1] + n_tokens)
+        self._records.append(inline)
+        self._chunk_bytes += len(inline)
 
-    def _put(self, part: Part, index: int, body: Bytes) -> None:
-        key = part_key(self.segment, part, index)
-        self._ready.append((key, envelope.seal(KINDS[part], key, body)))
+    def finish(self, order: core.Numbers | None = None) -> Iterator[list[Sealed]]:
+        """Makes the other parts, some in each step. REQUIRES: at least one document was added.
+
+        order: uint32 (n,), the row in each slot; None: slots are in the order of the rows."""
+        self._end_chunk()
+        has_blocks = len(self._block_rows) > 1
+        if has_blocks or any(stored != (None, None) for stored in self._block):
+            self._end_block()
+        offsets = np.array(self._key_ends).astype("<u4")
+        self._put(Part.IDS, 0, offsets.tobytes() + self._keys)
+        if order is not None:
+            self._put(Part.ORDER, 0, order.astype("<u4").tobytes())
+        fields = [] if self._columns.is_empty else self._columns.build()
+        for index, blob in enumerate(fields):
+            self._put(Part.FIELDS, index, blob)
+        directory = Directory(
+            numbers=np.array(self._numbers, np.uint64),
+            checksums=np.array(self._checksums, np.uint64),
+            starts=np.array(self._starts, np.uint32),
+            chunks=np.array(self._chunk_slots, np.uint32),
+            blocks=np.array(self._block_rows, np.uint32),
+            n_fields=len(fields),
+        )
+        self._put(Part.DIRECTORY, 0, pack_directory(directory))
+        yield self.take()
+        if self._listing is not None and self._all_codes is not None:
+            yield from self._make_lists(self._listing, self._all_codes)
+
+    def info(self, residual_sum: float) -> SegmentInfo:
+        """The manifest's entry."""
+        return SegmentInfo(
+            id=self.segment,
+            generation=self._generation,
+            n_documents=len(self._numbers),
+            n_deleted=0,
+            n_tokens=self._starts[-1],
+            deleted_tokens=0,
+            residual_sum=residual_sum,
+            first=self._numbers[0],
+            last=self._numbers[-1],
+        )
+
+    def _make_lists(self, listing: Listing, all_codes: Spool) -> Iterator[list[Sealed]]:
+        """The posting lists, an extent in each step."""
+        builder = posting_lists.Builder(
+            np.frombuffer(all_codes.contents(), np.uint8),
+            listing.codec.code_bytes,
+            np.array(self._starts, np.uint32),
+            listing.codec.n_centroids,
+            memory=listing.memory,
+            extent_bytes=self._limits.extent_bytes,
+        )
+        for index, extent in enumerate(builder.extents()):
+            self._put(Part.LISTS, index, extent)
+            yield self.take()
+        self._put(Part.LIST_DIRECTORY, 0, builder.directory())
+        yield self.take()
 
     def _end_chunk(self) -> None:
         index = len(self._chunk_slots) - 1
@@ -160,66 +228,6 @@ class SegmentWriter:
         self._block_rows.append(self._block_rows[-1] + len(self._block))
         self._block, self._block_bytes = [], 0
 
-    def _write_fields(self) -> int:
-        if self._columns.is_empty:
-            return 0
-        blobs = self._columns.build()
-        for index, blob in enumerate(blobs):
-            self._put(Part.FIELDS, index, blob)
-        return len(blobs)
-
-    def _make_lists(self) -> Iterator[None]:
-        """Makes the lists, a step for each extent."""
-        assert self._all_codes is not None
-        assert self._listing is not None
-        codes = np.frombuffer(self._all_codes.contents(), np.uint8)
-        starts = np.array(self._starts, np.uint32)
-        codec = self._listing.codec
-        builder = posting_lists.Builder(
-            codes, codec.code_bytes, starts, codec.n_centroids, self._listing.memory
-        )
-        for index, extent in enumerate(builder.extents()):
-            self._put(Part.LISTS, index, extent)
-            yield
-        self._put(Part.LIST_DIRECTORY, 0, builder.directory())
-
-    def finish_steps(self, order: core.Numbers | None = None) -> Iterator[None]:
-        """Makes the parts that are left, a step at a time. At least one document was added.
-
-        order: uint32 (n,), the row in each slot; None: slots are in the order of the rows."""
-        self._end_chunk()
-        nothing_stored = len(self._block_rows) == 1 and all(
-            text is None and raw is None for text, raw in self._block
-        )
-        if not nothing_stored:
-            self._end_block()
-        offsets = np.array(self._key_ends).astype("<u4")
-        self._put(Part.IDS, 0, offsets.tobytes() + self._keys)
-        if order is not None:
-            self._put(Part.ORDER, 0, order.astype("<u4").tobytes())
-        directory = Directory(
-            numbers=np.array(self._numbers, np.uint64),
-            checksums=np.array(self._checksums, np.uint64),
-            starts=np.array(self._starts, np.uint32),
-            chunks=np.array(self._chunk_slots, np.uint32),
-            blocks=np.array(self._block_rows, np.uint32),
-            n_fields=self._write_fields(),
-        )
-        self._put(Part.DIRECTORY, 0, pack_directory(directory))
-        yield
-        if self._all_codes is not None:
-            yield from self._make_lists()
-
-    def info(self, residual_sum: float) -> SegmentInfo:
-        """The manifest's entry."""
-        return SegmentInfo(
-            id=self.segment,
-            generation=self._generation,
-            n_documents=len(self._numbers),
-            n_deleted=0,
-            n_tokens=self._starts[-1],
-            deleted_tokens=0,
-            residual_sum=residual_sum,
-            first=self._numbers[0],
-            last=self._numbers[-1],
-        )
+    def _put(self, part: Part, index: int, body: Bytes) -> None:
+        key = part_key(self.segment, part, index)
+        self._ready.append((key, envelope.seal(KINDS[part], key, body)))

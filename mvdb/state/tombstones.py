@@ -6,6 +6,8 @@ first. A segment without deleted documents has no entry.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,8 +50,23 @@ def load(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
     body = check(txn, info)
     if body is None:
         return None
+    return _live(body, info.n_documents)
+
+
+def salvaged(bodies: Iterable[bytes | memoryview], info: SegmentInfo) -> Live | None:
+    """The same from the values of a damaged file that may be the segment's tombstones: the first
+    one of the right size and count. None brings deleted documents back."""
+    for body in bodies:
+        if len(body) == (info.n_documents + 7) // 8:
+            live = _live(body, info.n_documents)
+            if int(np.count_nonzero(live)) == info.live_documents:
+                return live
+    return None
+
+
+def _live(body: bytes | memoryview, n_documents: int) -> Live:
     bits = np.frombuffer(body, np.uint8)
-    live = np.unpackbits(bits, count=info.n_documents, bitorder="little").view(np.bool_)
+    live = np.unpackbits(bits, count=n_documents, bitorder="little").view(np.bool_)
     np.logical_not(live, out=live)
     return live
 

@@ -1,7 +1,8 @@
-"""Work for later: one thread for the whole process, which is there only while something is due.
+"""A timer: calls functions later, in one thread for the whole process that lives only while an
+appointment is open.
 
-An appointment is a function and a time. Functions are called one after the other and must be
-cheap: what takes long belongs to a thread of its own.
+An appointment is a function and a time. Functions are called one after the other and must be short:
+long work belongs to a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from mvdb.threads import workers
 
 @dataclass(frozen=True, eq=False)
 class Appointment:
-    """When to call what: seconds of the monotonic clock, and a function that raises nothing."""
+    """A time in seconds of the monotonic clock, and a function that raises nothing."""
 
     when: float
     function: Callable[[], None]
 
 
 class Scheduler:
-    """Thread-safe; in a child after `fork` it begins anew, without appointments."""
+    """Thread-safe; a child after `fork` has one without appointments."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begins anew, as if no thread had ever been."""
+        """Back to the state of a new scheduler."""
         self._changed = threading.Condition()
         self._appointments: set[Appointment] = set()
         self._present: Appointment | None = None
@@ -38,7 +39,7 @@ class Scheduler:
         self._is_stopped = False
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> Appointment:
-        """Calls `function` in about so many seconds, unless `cancel` or `stop` comes first.
+        """Calls `function` after about `seconds`, unless `cancel` or `stop` comes first.
 
         Raises RuntimeError when the system has no thread for it."""
         appointment = Appointment(time.monotonic() + seconds, function)
@@ -53,7 +54,7 @@ class Scheduler:
         return appointment
 
     def cancel(self, appointment: Appointment) -> None:
-        """The function is not called any more, nor is it running on return, unless it is the caller
+        """On return the function is not running and will not be called, unless it is the caller
         itself or the scheduler was stopped. Harmless when it was called already."""
         with self._changed:
             self._appointments.discard(appointment)
@@ -62,7 +63,7 @@ class Scheduler:
                 self._changed.wait_for(lambda: self._present is not appointment or self._is_stopped)
 
     def stop(self, seconds: float) -> None:
-        """Ends the thread for good, after the function it is at; waits at most so long for it."""
+        """Ends the thread for good after its present function; waits at most `seconds` for it."""
         with self._changed:
             self._is_stopped = True
             self._appointments.clear()
@@ -81,7 +82,7 @@ class Scheduler:
                     self._changed.notify_all()
 
     def _next(self) -> Appointment | None:
-        """The next appointment, when its time has come; None when there is none left."""
+        """Waits for the next appointment's time; None when no appointment is left."""
         with self._changed:
             while self._appointments:
                 first = min(self._appointments, key=lambda one: one.when)

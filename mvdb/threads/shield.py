@@ -1,15 +1,15 @@
-"""Runs steps where the exception of a signal handler cannot strike.
+"""Runs steps that the exception of a signal handler cannot interrupt.
 
 Python runs signal handlers in the main thread, between any two bytecodes, and what a handler raises
-(`KeyboardInterrupt`) comes out there: between taking a lock and noting that it is held, or between
-a commit and its bookkeeping. No arrangement of ``try`` closes every such gap. So a step of the main
-thread that must not be cut in two is run by another thread, and the main thread waits for its end,
-whatever strikes meanwhile; then it raises what has struck. Steps of other threads, which no handler
-interrupts, run where they are.
+(`KeyboardInterrupt`) is raised there: between taking a lock and noting that it is held, or between
+a commit and its bookkeeping. No arrangement of ``try`` closes every such gap. So another thread
+runs each step of the main thread that must not be interrupted, and the main thread waits for its
+end; afterwards it raises the exception that came meanwhile. Steps of other threads, which no
+handler interrupts, run in place.
 
-One thread, begun at the first step, serves the process. Steps of the main thread may nest: an inner
-one is part of the outer. No lock may be held by the caller of `run`, because the step may need it.
-A long step asks `check` now and then, and is cut short where that is safe.
+One thread, started at the first step, serves the process. Steps of the main thread may nest: an
+inner one is part of the outer. REQUIRES: the caller of `run` holds no lock, because the step may
+need it. A long step calls `check` at points where it may safely end early.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cancelled(BaseException):
 
 
 class _Step:
-    """A step on its way. ``ended`` is set before ``wake`` is released, once."""
+    """A step that was submitted. ``ended`` is set before ``wake`` is released, once."""
 
     __slots__ = ("cancelled", "ended", "error", "function", "result", "taken", "wake")
 
@@ -89,14 +89,14 @@ class _Shield:
     def _serve(self) -> None:
         with self._electing:
             if self.thread is not None:
-                return  # an interruption had several begun
+                return  # an interruption started several threads
             self.thread, self.ident = threading.current_thread(), get_ident()
         while True:
             step = self.steps.get()
             if step is None:
                 return
             if step.taken:
-                continue  # handed over twice, by a thread that was interrupted in between
+                continue  # submitted twice, by a thread that was interrupted in between
             step.taken = True
             self.current = step
             step.perform()
@@ -109,9 +109,9 @@ _shield = _Shield()
 def run(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
     """The result of ``function``, run to its end even if the main thread is interrupted.
 
-    Raises what it raises, and `Error` when the system has no thread for it; after an interruption
-    what has interrupted, with the step done as a whole or not at all. ``undo`` is then called with
-    a result that nobody gets."""
+    Raises what ``function`` raises; `Error` when the system has no thread for it; after an
+    interruption the exception that interrupted, with the step done as a whole or not at all. A
+    result that the caller will not get is then given to ``undo``."""
     shield = _shield
     if not shield.is_needed():
         return function()
@@ -143,18 +143,18 @@ def run(function: Callable[[], T], undo: Callable[[T], object] | None = None) ->
 
 
 def post(function: Callable[[], object]) -> None:
-    """Have ``function`` run by and by, without waiting for it: for finalisers, which may run while
-    their thread holds any lock. What it raises is lost."""
+    """Runs ``function`` later, without waiting for it: for finalisers, which may run while their
+    thread holds any lock. Exceptions of the function are dropped."""
     if _shield.ended:
         function()
         return
     _shield.steps.put(_Step(function))
-    with suppress(Error):  # no thread: the next step will bring one
+    with suppress(Error):  # no thread now: the next step starts one
         _shield.begin()
 
 
 def check() -> None:
-    """Within a step of the main thread: raises `Cancelled` once that was interrupted."""
+    """Within a step of the main thread: raises `Cancelled` once the main thread was interrupted."""
     shield = _shield
     if get_ident() == shield.ident:
         step = shield.current
@@ -173,7 +173,7 @@ def is_served_by(thread: threading.Thread) -> bool:
 
 
 def _end() -> None:
-    """At exit, after everything else of ours: nothing can wait for another thread from then on."""
+    """At exit, after all other handlers of mvdb: no code can wait for another thread afterwards."""
     shield = _shield
     shield.ended = True
     if shield.thread is not None:

@@ -1,11 +1,9 @@
-"""Threads that run tasks, shared by whoever gives them some: an executor without a beginning or an
-end of its own.
+"""An executor whose threads start on demand and end when idle, shared by all callers.
 
-`concurrent.futures.ThreadPoolExecutor` keeps its threads for as long as it lives, takes no tasks
-once the interpreter has begun to end, and holds the interpreter until its queue is empty. Threads
-here start when tasks wait, end when they have been idle for a while, and do not hold the
-interpreter: at exit each finishes the task it is at. Where no thread can be started the task runs
-in the calling thread.
+`concurrent.futures.ThreadPoolExecutor` keeps its threads for its lifetime, takes no tasks while the
+interpreter ends, and delays its end until the queue is empty. These threads start when tasks wait
+and end after `idle_seconds` without one; at exit each finishes its present task. Where no thread
+can be started, the task runs in the calling thread.
 """
 
 from __future__ import annotations
@@ -23,10 +21,8 @@ from typing import Any, TypeVar
 from mvdb.threads import shield
 
 BUILD_THREADS = 8
-IDLE_SECONDS = 2.0
-"""A thread without a task waits so long for one before it ends."""
 WINDOW = 4
-"""Tasks in flight of one `ordered_map`, where its caller does not say: bounds memory."""
+"""Default number of tasks in flight of one `ordered_map`: bounds memory."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,11 +32,13 @@ _all: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 class Workers(Executor):
-    """At most `limit` daemon threads. Thread-safe; in a child after `fork` it begins anew."""
+    """At most `limit` daemon threads. Thread-safe; a child after `fork` has an empty one."""
 
-    def __init__(self, limit: int, name: str) -> None:
+    def __init__(self, limit: int, name: str, idle_seconds: float = 2.0) -> None:
+        """idle_seconds: that a thread without a task waits for one before it ends."""
         self._limit = limit
         self._name = name
+        self._idle_seconds = idle_seconds
         self._forget()
         _all.add(self)
 
@@ -52,7 +50,7 @@ class Workers(Executor):
         self._is_shut = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs `fn` in one of the threads, or now where there is none."""
+        """Runs `fn` in one of the threads, or at once where none can be started."""
         task: Task = (Future(), lambda: fn(*args, **kwargs))
         with self._changed:
             is_queued = not self._is_shut and self._provide_thread()
@@ -78,12 +76,12 @@ class Workers(Executor):
     def _work(self) -> None:
         while (task := self._next()) is not None:
             _run(task)
-            del task  # and what it holds, while this thread waits
+            del task  # frees its arguments while this thread waits
 
     def _next(self) -> Task | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._tasks or self._is_shut, IDLE_SECONDS)
+            self._changed.wait_for(lambda: self._tasks or self._is_shut, self._idle_seconds)
             self._idle -= 1
             if self._tasks:
                 return self._tasks.popleft()
@@ -91,7 +89,7 @@ class Workers(Executor):
             return None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Lets the threads end once no task waits. What is submitted afterwards runs in the calling
+        """Lets the threads end once no task waits. Tasks submitted afterwards run in the calling
         thread."""
         with self._changed:
             self._is_shut = True
@@ -125,9 +123,9 @@ def ordered_map(
     items: Iterable[Item],
     window: int = WINDOW,
 ) -> Iterator[Result]:
-    """Results in the order of the items, at most `window` >= 2 of them in flight: callers that
-    share the threads take turns. A single item is worked on in the calling thread: a small commit
-    needs no others."""
+    """Results in the order of the items, at most `window` >= 2 of them in flight, so that callers
+    share the threads fairly. A single item runs in the calling thread: a small commit starts no
+    threads."""
     source = iter(items)
     first = list(islice(source, 2))
     if len(first) == 1:
@@ -147,8 +145,8 @@ BUILDING = Workers(min(BUILD_THREADS, os.cpu_count() or 1), "mvdb-build")
 
 
 def stop_all(seconds: float) -> None:
-    """At the interpreter's end: every thread finishes the task it is at, in about `seconds`. Tasks
-    that wait are dropped: only daemon threads can wait for them, and are not to be told."""
+    """At the interpreter's end: each thread finishes its present task, in about `seconds`. Waiting
+    tasks are dropped: only daemon threads can wait for their results."""
     everyone = list(_all)
     threads: list[threading.Thread] = []
     for workers in everyone:

@@ -1,136 +1,165 @@
-"""From vectors to segments: encoding of batches on all cores, first training, merging."""
+"""From documents to segments: the deletions and the write buffer of a transaction, flushed.
+
+1. Batches of documents are encoded on all cores, in their order (`encode`).
+2. Their documents are added to a segment, to another one when it would exceed `max_tokens`
+   (`write_segments`). A segment that is to have posting lists clusters its documents.
+3. Deletions become tombstones; segments without live documents are removed (`write_tombstones`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from mvdb import core
 from mvdb.documents.value_allowance import Allowance
-from mvdb.segment.clustered_writer import OrderedWriter
+from mvdb.segment.clustered_writer import ClusteredWriter
 from mvdb.segment.layout import SegmentInfo
-from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
+from mvdb.segment.segment_writer import Document, EncodedDocument, SegmentWriter
+from mvdb.state import tombstones
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads.workers import ordered_map
-from mvdb.write.merge_policy import MAX_TOKENS
-from mvdb.write.write_buffer import BATCH_TOKENS, Batch, PendingDocument
+from mvdb.write.changes import Changes
+from mvdb.write.write_buffer import BATCH_TOKENS, Batch
 
 BATCH_STORED_BYTES = 1 << 24
-"""Texts and metadata of a batch of stored documents, at most, unless one document has more."""
+"""Texts and metadata of a batch of stored documents (one document may have more)."""
 
-Writer = SegmentWriter | OrderedWriter
-
-
-def encode(
-    batches: Iterable[Batch], codec: core.Codec | None, executor: Executor
-) -> Iterator[tuple[list[EncodedDocument], float]]:
-    """Encoded documents of each batch, in order, with the sum of their residual norms. A codec of
-    None keeps the float16 vectors."""
-    function = _as_float16 if codec is None else _encoder(codec)
-    return ordered_map(executor, function, batches)
+Encoded = tuple[list[EncodedDocument], float]
+"""The documents of a batch and the sum of their residuals' norms."""
 
 
-def _as_float16(batch: Batch) -> tuple[list[EncodedDocument], float]:
-    records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
-    return _cut(batch, np.empty(0, np.uint8), records), 0.0
-
-
-def _encoder(codec: core.Codec) -> Callable[[Batch], tuple[list[EncodedDocument], float]]:
-    def run(batch: Batch) -> tuple[list[EncodedDocument], float]:
-        # float16 rounding moved the rows off unit length a little.
-        vectors, _ = core.normalise(batch.vectors.astype(np.float32))
-        lengths = np.array([document.n_tokens for document in batch.documents], np.uint32)
-        codes, records, residual_sum = codec.encode(vectors, lengths)
-        return _cut(batch, codes, records), residual_sum
-
-    return run
-
-
-def _cut(batch: Batch, codes: core.Bytes, records: core.Bytes) -> list[EncodedDocument]:
-    n = max(1, len(batch.vectors))
-    code_bytes, token_bytes = len(codes) // n, len(records) // n
-    all_codes, all_records = codes.tobytes(), memoryview(records.data)
-    documents = []
-    at = 0
-    for document in batch.documents:
-        end = at + document.n_tokens
-        record = all_records[at * token_bytes : end * token_bytes]
-        documents.append(
-            EncodedDocument(
-                number=document.number,
-                key=document.key,
-                n_tokens=document.n_tokens,
-                codes=all_codes[at * code_bytes : end * code_bytes],
-                record=record,
-                text=document.text,
-                metadata=document.metadata,
-            )
+def write_tombstones(changes: Changes) -> None:
+    """Brings the deletions of documents in segments into the tables."""
+    if not changes.deleted:
+        return
+    state = changes.open_state()
+    infos = list(changes.manifest.segments)
+    for i, info in enumerate(infos):
+        rows = changes.deleted.get(info.id)
+        if rows is None:
+            continue
+        before = state.live[i]
+        live = np.ones(info.n_documents, bool) if before is None else before.copy()
+        live[rows] = False
+        tombstones.store(changes.txn, info.id, live)
+        infos[i] = replace(
+            info,
+            n_deleted=info.n_deleted + len(rows),
+            deleted_tokens=info.deleted_tokens + int(state.segments[i].lengths()[rows].sum()),
         )
-        at = end
-    return documents
+    changes.manifest = changes.manifest.with_segments(infos)
+    changes.deleted = {}
+    changes.replace_segments((), ())
 
 
-def write_segments(
-    parts: Iterable[tuple[list[EncodedDocument], float]],
-    new_writer: Callable[[], Writer],
-    store: Callable[[list[Sealed]], None],
-) -> list[SegmentInfo]:
-    """Writes encoded documents as one segment, or several when they exceed what one may hold."""
+def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) -> list[SegmentInfo]:
+    """Encodes batches of about `n_tokens` in all and writes them as segments, which are not in the
+    manifest yet."""
     infos: list[SegmentInfo] = []
-    writer: Writer | None = None
+    writer: SegmentWriter | None = None
     residual_sum = 0.0
-    for documents, part_sum in parts:
+    codebook = changes.codebook()
+    codec = None if codebook is None else codebook.codec
+    for documents, batch_sum in encode(batches, codec, changes.resources.executor):
         for document in documents:
-            if writer is not None and writer.n_tokens + document.n_tokens > MAX_TOKENS:
-                infos.append(finish(writer, residual_sum, store))
+            if writer and writer.n_tokens + document.n_tokens > changes.limits.max_tokens:
+                infos.append(_finish(changes, writer, residual_sum))
                 writer, residual_sum = None, 0.0
-            if writer is None:
-                writer = new_writer()
+            writer = writer or _new_writer(changes, n_tokens)
             writer.add(document)
         if writer is not None:
-            store(writer.take())
-        residual_sum += part_sum
+            changes.store(writer.take())
+        residual_sum += batch_sum
     if writer is not None:
-        infos.append(finish(writer, residual_sum, store))
+        infos.append(_finish(changes, writer, residual_sum))
     return infos
 
 
-def finish(
-    writer: Writer, residual_sum: float, store: Callable[[list[Sealed]], None]
-) -> SegmentInfo:
-    """Writes what is left of a segment."""
-    for _ in writer.finish_steps():
-        store(writer.take())
-    store(writer.take())
+def _new_writer(changes: Changes, n_tokens: int) -> SegmentWriter:
+    number, listing = changes.new_segment(n_tokens)
+    generation, limits = changes.manifest.generation, changes.limits
+    if listing is None:
+        return SegmentWriter(number, generation, limits)
+    return ClusteredWriter(number, generation, limits, listing)
+
+
+def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> SegmentInfo:
+    for parts in writer.finish():
+        changes.store(parts)
     writer.close()
     return writer.info(residual_sum)
 
 
-def stored_batches(state: State, txn: ReadTransaction, indexes: Iterable[int]) -> Iterator[Batch]:
-    """Live documents of some segments with their vectors, reconstructed and rounded to float16."""
-    group: list[PendingDocument] = []
+# ---- encoding ----
+
+
+def encode(
+    batches: Iterable[Batch], codec: core.Codec | None, executor: Executor
+) -> Iterator[Encoded]:
+    """The batches encoded, in order. A codec of None keeps the float16 vectors."""
+    return ordered_map(executor, partial(_encode_batch, codec), batches)
+
+
+def _encode_batch(codec: core.Codec | None, batch: Batch) -> Encoded:
+    if codec is None:
+        records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
+        return _cut(batch, np.empty(0, np.uint8), records), 0.0
+    # Rounding to float16 has changed the lengths of the unit vectors a little.
+    vectors, _ = core.normalise(batch.vectors.astype(np.float32))
+    lengths = np.array([document.n_tokens for document in batch.documents], np.uint32)
+    codes, records, residual_sum = codec.encode(vectors, lengths)
+    return _cut(batch, codes, records), residual_sum
+
+
+def _cut(batch: Batch, codes: core.Bytes, records: core.Bytes) -> list[EncodedDocument]:
+    """The documents of a batch, each with its part of the codes and records of all tokens."""
+    n = max(1, len(batch.vectors))
+    code_bytes, token_bytes = len(codes) // n, len(records) // n
+    all_codes, all_records = codes.tobytes(), memoryview(records.data)
+    documents = []
+    first = 0
+    for document in batch.documents:
+        end = first + document.n_tokens
+        own_codes = all_codes[first * code_bytes : end * code_bytes]
+        record = all_records[first * token_bytes : end * token_bytes]
+        documents.append(EncodedDocument(**vars(document), codes=own_codes, record=record))
+        first = end
+    return documents
+
+
+# ---- documents that are stored ----
+
+
+def stored_batches(state: State, txn: ReadTransaction) -> Iterator[Batch]:
+    """All live documents with their vectors, reconstructed and rounded to float16."""
+    group: list[Document] = []
     vectors: list[core.Floats] = []
     tokens = stored_bytes = 0
+    for document, matrix in _stored_documents(state, txn):
+        is_full = tokens + len(matrix) > BATCH_TOKENS or stored_bytes > BATCH_STORED_BYTES
+        if group and is_full:
+            yield Batch(group, np.concatenate(vectors).astype(np.float16))
+            group, vectors, tokens, stored_bytes = [], [], 0, 0
+        group.append(document)
+        vectors.append(matrix)
+        tokens += len(matrix)
+        stored_bytes += document.stored_bytes
+    if group:
+        yield Batch(group, np.concatenate(vectors).astype(np.float16))
+
+
+def _stored_documents(state: State, txn: ReadTransaction) -> Iterator[tuple[Document, core.Floats]]:
     allowance = Allowance()
-    for index in indexes:
-        segment, live = state.segments[index], state.live[index]
+    for segment, live in zip(state.segments, state.live, strict=True):
         everything = np.arange(len(segment), dtype=np.uint32)
         rows = everything if live is None else everything[live]
         allowance.earn(segment.stored_bytes)
-        for row, (text, metadata) in segment.rows_stored(txn, rows, allowance):
-            matrix = segment.vectors(txn, row)
-            is_full = tokens + len(matrix) > BATCH_TOKENS or stored_bytes > BATCH_STORED_BYTES
-            if group and is_full:
-                yield Batch(group, np.concatenate(vectors).astype(np.float16))
-                group, vectors, tokens, stored_bytes = [], [], 0, 0
-            number = int(segment.directory.numbers[row])
-            key = segment.key(txn, row)
-            group.append(PendingDocument(number, key, len(matrix), text, metadata))
-            vectors.append(matrix)
-            tokens += len(matrix)
-            stored_bytes += len(text or b"") + len(metadata or b"")
-    if group:
-        yield Batch(group, np.concatenate(vectors).astype(np.float16))
+        for row, stored in segment.rows_stored(txn, rows, allowance):
+            vectors, number = segment.vectors(txn, row), int(segment.directory.numbers[row])
+            yield Document(number, segment.key(txn, row), len(vectors), *stored), vectors

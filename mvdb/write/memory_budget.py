@@ -1,7 +1,7 @@
-"""How much memory the process's own tables may take.
+"""Shares of the parts of the engine in the memory of an open database.
 
-What a search needs of the file stays in the system's page cache and is not counted, nor are the
-centroids (128 bytes each at 128 dimensions), without which there is no search.
+The budget covers tables and scratch memory of the process. It covers neither pages of the file,
+which the system caches, nor centroids (128 bytes each at 128 dimensions), which every search needs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LEAST = 32 << 20
 
 @dataclass(frozen=True)
 class Budget:
-    """A budget of so many bytes, at least LEAST, and what the parts of the engine get of it."""
+    """Shares in bytes of a `total` of at least LEAST bytes."""
 
     total: int = DEFAULT
 
@@ -24,8 +24,8 @@ class Budget:
         return self.total // 4
 
     @property
-    def pending(self) -> int:
-        """Vectors and texts of a transaction that wait to be encoded."""
+    def write_buffer(self) -> int:
+        """Vectors, texts and metadata of a transaction that are not in a segment yet."""
         return self.total // 12
 
     @property
@@ -35,5 +35,5 @@ class Budget:
 
     @property
     def postings(self) -> int:
-        """Postings collected at a time while lists are made."""
+        """Postings collected in one pass while posting lists are made."""
         return self.total // 6

@@ -1,16 +1,25 @@
 """One merge: neighbouring segments become one, without their deleted documents, in steps.
 
-Each step reads a bounded part of the old segments and yields finished parts of the new one, which
-the caller stores in a transaction of its own or in the one it has. Nothing refers to the new
-segment until the manifest does, so an interrupted merge costs only its work.
+1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time.
+2. If the new segment gets posting lists, its documents are clustered by the old segments' codes.
+3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time, without
+   decoding: bytes in, bytes out, but for codes that the present codebook has in more bytes.
+4. The other parts are made.
+5. The new segment replaces the old ones in the manifest; documents that were deleted during the
+   merge get tombstones (`publish`).
+
+The parts of each step are stored by the caller, in a transaction of its own or in the open one. No
+manifest names the new segment before step 5, so an interrupted merge costs its work alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.documents.value_allowance import Allowance
@@ -18,171 +27,181 @@ from mvdb.segment import clustering
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import Sealed, SegmentWriter
+from mvdb.state import tombstones
 from mvdb.state.state import State
 from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
+from mvdb.write.changes import Changes, Reading
 
-STEP_BYTES = 8 << 20
-"""Bytes of parts that a step makes, about."""
 STEP_ROWS = 16_384
-BREATH_DOCUMENTS = 64
+YIELD_DOCUMENTS = 64
+"""Documents that are copied between two calls of `yield_gil`."""
 CHECKED_DOCUMENTS = 4096
-"""The same where documents are only verified."""
-
-Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
-"""A transaction and the state that it sees; segments of the merge are in it."""
+"""Documents that are verified between two calls of `yield_gil`."""
 
 
 class SegmentGone(Exception):
-    """A segment of the merge is not in the state any more: another process has merged it."""
+    """Another process has merged a segment of the merge, or removed the new one as abandoned."""
 
 
 class Merge:
-    """The work and its result. One thread."""
+    """A merge of `infos` into a new segment. Used by one thread; the caller closes the writer."""
 
     def __init__(
         self,
+        changes: Changes,
         infos: Sequence[SegmentInfo],
-        writer: SegmentWriter,
-        code_bytes: int,
         reading: Reading,
-        breathe: Callable[[], None],
+        yield_gil: Callable[[], None] = lambda: None,
     ) -> None:
-        """code_bytes: of a code in the new segment. breathe: called every few documents, to let
-        other threads go on."""
+        """changes: those in which the new segment gets its number; not kept. yield_gil: called
+        every few documents, to let other threads run; may raise to end the merge."""
         self.infos = list(infos)
-        self.writer = writer
-        self._code_bytes = code_bytes
-        self._breathe = breathe
+        number, listing = changes.new_segment(sum(info.live_tokens for info in infos))
+        codebook = changes.codebook()
+        self._code_bytes = 0 if codebook is None else codebook.codec.code_bytes
+        self._limits = changes.limits
+        self.writer = SegmentWriter(number, changes.manifest.generation, self._limits, listing)
         self._reading = reading
-        self._live: dict[int, Live | None] = {}
-        self._rows: list[core.Numbers] = []
+        self._yield_gil = yield_gil
+        self._rows: list[core.Numbers] = []  # of each old segment, to be copied
         self._order: core.Numbers | None = None
-        self._allowance = Allowance()
 
     def steps(self) -> Iterator[list[Sealed]]:
-        """The work, a step at a time."""
+        """The work: the parts that each step has made. Raises SegmentGone."""
         with self._reading() as (_, state):
             for info in self.infos:
-                _, live = _find(state, info.id)
-                self._live[info.id] = live
-                everything = np.arange(info.n_documents, dtype=np.uint32)
-                self._rows.append(everything if live is None else everything[live])
+                live = _find(state, info)[1]
+                rows = np.arange(info.n_documents, dtype=np.uint32)
+                self._rows.append(rows if live is None else rows[live])
         yield from self._copy_rows()
         if self.writer.listed:
             self._order = self._choose_order()
         yield from self._copy_slots()
-        for _ in self.writer.finish_steps(self._order):
-            yield self.writer.take()
-        yield self.writer.take()
+        yield from self.writer.finish(self._order)
 
-    def info(self) -> SegmentInfo:
-        """The new segment's entry in the manifest."""
-        residuals = sum(
+    def info(self, state: State) -> tuple[SegmentInfo, Live | None]:
+        """The new segment's entry in the manifest, and the documents, by row, that are still live
+        in a later state of the old segments; None: all. Raises SegmentGone."""
+        residual_sum = sum(
             info.residual_sum * len(rows) / info.n_documents
             for info, rows in zip(self.infos, self._rows, strict=True)
         )
-        return self.writer.info(residuals)
-
-    def left_of(self, state: State) -> Live | None:
-        """Which documents of the new segment, by row, a later state has left of the old ones; None:
-        all. SegmentGone when one of these is gone."""
+        new = self.writer.info(residual_sum)
         parts = []
         for info, rows in zip(self.infos, self._rows, strict=True):
-            _, live = _find(state, info.id)
+            live = _find(state, info)[1]
             parts.append(np.ones(len(rows), bool) if live is None else live[rows])
-        left = np.concatenate(parts)
-        return None if bool(left.all()) else left
-
-    def lengths(self) -> core.Numbers:
-        """Tokens of the documents of the new segment, by row."""
-        by_slot = self.writer.lengths()
-        if self._order is None:
-            return by_slot
-        by_row = np.empty_like(by_slot)
-        by_row[self._order] = by_slot
-        return by_row
+        live = np.concatenate(parts)
+        if live.all():
+            return new, None
+        lengths = self.writer.lengths()
+        by_slot = live if self._order is None else live[self._order]
+        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~by_slot].sum())
+        return replace(new, n_deleted=n_deleted, deleted_tokens=deleted_tokens), live
 
     def _copy_rows(self) -> Iterator[list[Sealed]]:
+        allowance = Allowance()
         for info, rows in zip(self.infos, self._rows, strict=True):
             for first in range(0, len(rows), STEP_ROWS):
                 with self._reading() as (txn, state):
-                    segment, _ = _find(state, info.id)
+                    segment = _find(state, info)[0]
                     if first == 0:
-                        self._allowance.earn(segment.stored_bytes)
+                        allowance.earn(segment.stored_bytes)
                     numbers = segment.directory.numbers
-                    step = rows[first : first + STEP_ROWS]
-                    found = segment.rows_stored(txn, step, self._allowance)
-                    for i, (row, stored) in enumerate(found):
+                    step = segment.rows_stored(txn, rows[first : first + STEP_ROWS], allowance)
+                    for i, (row, stored) in enumerate(step):
                         key = segment.key(txn, row)
                         self.writer.add_row(int(numbers[row]), key, *stored)
-                        if i % BREATH_DOCUMENTS == 0:
-                            self._breathe()
+                        if i % YIELD_DOCUMENTS == 0:
+                            self._yield_gil()
                 yield self.writer.take()
 
-    def _choose_order(self) -> core.Numbers | None:
+    def _choose_order(self) -> core.Numbers:
+        points = []
         with self._reading() as (txn, state):
-            points = []
             for info, rows in zip(self.infos, self._rows, strict=True):
-                segment, _ = _find(state, info.id)
-                everything = np.arange(info.n_documents, dtype=np.uint32)
-                for first in range(0, len(everything), CHECKED_DOCUMENTS):
-                    segment.check_records(txn, everything[first : first + CHECKED_DOCUMENTS])
-                    self._breathe()
+                segment = _find(state, info)[0]
+                slots = np.arange(info.n_documents, dtype=np.uint32)
+                for first in range(0, len(slots), CHECKED_DOCUMENTS):
+                    segment.check_records(txn, slots[first : first + CHECKED_DOCUMENTS])
+                    self._yield_gil()
                 points.append(segment.points(txn)[segment.slots(rows)])
-                dim = segment.dim
-        return clustering.by_likeness(np.concatenate(points), dim, self._breathe)
+        return clustering.cluster_order(
+            np.concatenate(points), segment.dim, self._limits.cluster_documents, self._yield_gil
+        )
 
     def _copy_slots(self) -> Iterator[list[Sealed]]:
         sources = np.repeat(np.arange(len(self.infos)), [len(rows) for rows in self._rows])
         rows = np.concatenate(self._rows)
         if self._order is not None:
             sources, rows = sources[self._order], rows[self._order]
-        at = 0
-        while at < len(rows):
+        first = 0
+        while first < len(rows):
             with self._reading() as (txn, state):
-                segments = [_find(state, info.id)[0] for info in self.infos]
-                at += self._copy_some(txn, segments, sources[at:], rows[at:])
+                segments = [_find(state, info)[0] for info in self.infos]
+                first += self._copy_some(txn, segments, sources[first:], rows[first:])
             yield self.writer.take()
 
     def _copy_some(
         self,
         txn: ReadTransaction,
         segments: list[Segment],
-        sources: np.ndarray[tuple[int], np.dtype[np.int64]],
+        sources: NDArray[np.int64],
         rows: core.Numbers,
     ) -> int:
-        """Copies the first of these documents, about STEP_BYTES of them; how many."""
+        """Copies the first of these documents, about `step_bytes` of them; how many."""
         copied = size = 0
-        while copied < len(rows) and size < STEP_BYTES:
-            span = slice(copied, copied + BREATH_DOCUMENTS)
+        while copied < len(rows) and size < self._limits.step_bytes:
+            span = slice(copied, copied + YIELD_DOCUMENTS)
             slots = np.empty(len(rows[span]), np.uint32)
             for i in np.unique(sources[span]).tolist():
-                mine = sources[span] == i
-                slots[mine] = segments[i].slots(rows[span][mine])
-                segments[i].check_records(txn, slots[mine])
+                own = sources[span] == i
+                slots[own] = segments[i].slots(rows[span][own])
+                segments[i].check_records(txn, slots[own])
             for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
                 codes, record, n_tokens = segments[i].stored_vectors(txn, slot)
                 if segments[i].code_bytes < self._code_bytes:
                     codes = _widened(codes, n_tokens, self._code_bytes)
-                # Copied: they may wait for their chunk to fill longer than the transaction lives.
+                # Copied: their chunk may fill after this transaction has ended.
                 self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
                 size += len(record)
             copied += len(slots)
-            self._breathe()
+            self._yield_gil()
         return copied
 
 
-def _widened(codes: memoryview, n: int, code_bytes: int) -> bytes:
-    """Codes in more bytes each."""
+def _widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
+    """n codes, little-endian, in more bytes each."""
     wide = np.zeros((n, code_bytes), np.uint8)
     narrow = np.frombuffer(codes, np.uint8).reshape(n, -1)
     wide[:, : narrow.shape[1]] = narrow
-    return wide.tobytes()
+    return wide.reshape(-1).data
 
 
-def _find(state: State, segment: int) -> tuple[Segment, Live | None]:
-    for i, info in enumerate(state.manifest.segments):
-        if info.id == segment:
-            return state.segments[i], state.live[i]
-    raise SegmentGone(f"segment {segment} is gone")
+def _find(state: State, wanted: SegmentInfo) -> tuple[Segment, Live | None]:
+    for info, segment, live in zip(
+        state.manifest.segments, state.segments, state.live, strict=True
+    ):
+        if info.id == wanted.id:
+            return segment, live
+    raise SegmentGone(f"segment {wanted.id} is gone")
+
+
+def publish(changes: Changes, merge: Merge) -> None:
+    """Replaces the old segments by the merged one. Raises SegmentGone when one of them is gone."""
+    info, live = merge.info(changes.open_state())
+    if live is not None:
+        tombstones.store(changes.txn, info.id, live)
+    changes.replace_segments([old.id for old in merge.infos], [info])
+
+
+def merge_at_once(changes: Changes, indexes: Sequence[int]) -> None:
+    """Merges segments of the manifest within the transaction."""
+    here = nullcontext((changes.txn, changes.open_state()))
+    infos = [changes.manifest.segments[i] for i in indexes]
+    merge = Merge(changes, infos, lambda: here)
+    for parts in merge.steps():
+        changes.store(parts)
+    merge.writer.close()
+    publish(changes, merge)

@@ -26,8 +26,8 @@ from tests.crash.workload import (
     perform,
 )
 from tests.support.model import Model, check_content, make_entry
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered
 
 KILLS_PER_FILE = 12
 MOST_STEPS = 20
@@ -125,21 +125,20 @@ class Rounds:
         the lock file leaves a commit that processes which had the file open do not see before the
         next write transaction, whoever begins it. So with a held handle the state in flight may
         come late; it never goes away again."""
-        with victims.thresholds(self.config):
-            if held and self._survived(db):
-                self._take_over()
-            elif held:
-                check_content(db, model_of(self.config, self.state), self.config.bits)
-                db.transaction().rollback()
-                if self._survived(db):
-                    self.counts["seen late"] += 1
+        if held and self._survived(db):
+            self._take_over()
+        elif held:
+            check_content(db, model_of(self.config, self.state), self.config.bits)
+            db.transaction().rollback()
             if self._survived(db):
-                self._take_over()
-            self._begun = False
-            self.sequence += 1  # a step that was cut short is not tried again under its number
-            report = db.verify()
-            assert report.ok, report.problems
-            check_content(db, model_of(self.config, self.state), self.config.bits, self.sequence)
+                self.counts["seen late"] += 1
+        if self._survived(db):
+            self._take_over()
+        self._begun = False
+        self.sequence += 1  # a step that was cut short is not tried again under its number
+        report = db.verify()
+        assert report.ok, report.problems
+        check_content(db, model_of(self.config, self.state), self.config.bits, self.sequence)
 
     def _survived(self, db: mvdb.Database) -> bool:
         """Whether the file claims to be in the state that was in flight."""
@@ -164,7 +163,7 @@ class Rounds:
             return
         if self.rng.random() < 0.2:
             self._check_elsewhere_first()
-        with mvdb.open(self.path) as db:
+        with opened(self.path, victims.limits_of(self.config)) as db:
             self._settle(db)
 
     def _check_elsewhere_first(self) -> None:
@@ -185,15 +184,14 @@ class Rounds:
     def _round_with_open_handle(self) -> None:
         """This process has the file open, and a snapshot of it, while the writer is killed; then it
         reads and writes through the same handle."""
-        with mvdb.open(self.path) as db:
+        with opened(self.path, victims.limits_of(self.config)) as db:
             before = model_of(self.config, self.state)
             with db.snapshot() as snapshot:
                 self._write_and_kill()
                 check_content(snapshot, before, self.config.bits)
             self._settle(db, held=True)
-            with victims.thresholds(self.config):
-                step, self.state = next_step(self.config, self.sequence, self.state)
-                perform(db, self.config, step)
+            step, self.state = next_step(self.config, self.sequence, self.state)
+            perform(db, self.config, step)
             self.sequence += 1
             check_content(db, model_of(self.config, self.state), self.config.bits, self.sequence)
         self.counts["handle open"] += 1
@@ -201,7 +199,7 @@ class Rounds:
     def _finish(self) -> None:
         if not os.path.exists(self.path):
             return
-        with victims.thresholds(self.config), mvdb.open(self.path) as db:
+        with opened(self.path, victims.limits_of(self.config)) as db:
             db.compact()
             check_content(db, model_of(self.config, self.state), self.config.bits)
         name = os.path.basename(self.path)
@@ -306,7 +304,7 @@ def maintenance_round(
     heard = kill_after(process, pipe, int(rng.integers(0, 21)), rng.uniform(0, 0.1))
     least = max((number + 3 for what, number in heard if what == DONE), default=count)
     most = max((number + 3 for what, number in heard if what == BEGIN), default=count)
-    with lowered(**victims.MAINTAINED), mvdb.open(path, background=False) as db:
+    with opened(path, victims.MAINTAINED, background=False) as db:
         there = len(db)
         if there not in (least, most):
             raise Bad(f"{path}: {there} documents, {least} acknowledged, {most} begun")

@@ -50,7 +50,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_first_example_of_the_readme_runs(tmp_path: Path) -> None:
     example = python_blocks(ROOT / "README.md")[0]
-    assert len(example.splitlines()) <= 24, "the example is meant to be short"
+    assert len(example.splitlines()) <= 15, "the example is meant to be short"
     script = tmp_path / "example.py"
     script.write_text(example, encoding="utf-8")
     assert run(tmp_path, str(script)).strip(), "the example prints what it found"
@@ -85,6 +85,14 @@ def test_python_blocks_are_python(page: Path) -> None:
 
 def test_api_reference_is_fresh() -> None:
     run(ROOT, str(DOCS / "make_api.py"), "--check")
+
+
+def test_the_picture_of_the_readme_shows_the_table_of_the_benchmarks() -> None:
+    run(ROOT, str(DOCS / "make_pictures.py"), "--check")
+
+
+def test_the_readme_is_a_landing_page() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_a_stale_api_reference_is_found(tmp_path: Path) -> None:

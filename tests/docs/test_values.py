@@ -23,7 +23,7 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
-from mvdb.ingest import inputs, streaming
+from mvdb.ingest import streaming, vectors
 from mvdb.ingest.arrow import sources
 from mvdb.search import candidates, plan, prefetch, search
 from mvdb.segment import clustering, layout, posting_lists, segment_writer
@@ -88,7 +88,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [
             r"`memory` of `open` \| {n} \|",
             r"`memory` is {n} by default",
-            r"own tables, {n} by default",
+            r"tables of the process, {n} by default",
             r"default {n}\. The file's pages",
         ],
     ),
@@ -145,7 +145,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "threads",
         lambda: workers.BUILD_THREADS,
-        [r"training use up to {n} threads", r"at most {n} threads build segments"],
+        [r"training use up to {n} threads", r"[Aa]t most {n} threads build segments"],
     ),
     ("results", lambda: option("search", "k"), [r"number of results \(default {n}\)"]),
     (
@@ -163,20 +163,20 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: core.MAX_DIM,
         [
             r"`dim` from 1 to {n} ",
-            r"a vector {n} dimensions",
+            r"dimensions of a vector \| {n} \|",
             r"\b1\.\.{n}; needed to create",
             r"`dim` u32 \(1\.\.{n}\)",
         ],
     ),
     (
         "tokens of a query",
-        lambda: inputs.MAX_QUERY_TOKENS,
-        [r"a query {n}, a vector", r"\bm in 1\.\.{n},"],
+        lambda: vectors.MAX_QUERY_TOKENS,
+        [r"token vectors of a query \| {n} \|", r"\bm in 1\.\.{n},"],
     ),
     (
         "tokens of a document",
-        lambda: inputs.MAX_DOCUMENT_TOKENS,
-        [r"document has at most {n} token vectors"],
+        lambda: vectors.MAX_DOCUMENT_TOKENS,
+        [r"token vectors of a document \| {n} \|"],
     ),
     (
         "bytes of an id",
@@ -212,7 +212,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [
             r"empty database collects {n} tokens",
             r"until it has {n} tokens",
-            r"everything it brings, up to {n} tokens",
+            r"all its documents, up to {n} tokens",
         ],
     ),
     (
@@ -226,7 +226,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [
             r"One of {n} tokens or more",
             r"from {n} tokens on, about a million",
-            r"for segments below {n} tokens",
+            r"Segments below {n} tokens, about",
         ],
     ),
     (
@@ -256,7 +256,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "ahead",
         lambda: extend_codebook.AHEAD,
-        [r"the K of {n} times the present", r"tokens, for {n} times as many\."],
+        [r"the K of {n} times the present", r"the number for {n} times the tokens"],
     ),
     (
         "fanout",
@@ -276,14 +276,21 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "patience",
         lambda: maintenance.PATIENCE_SECONDS / 60,
-        [r"was at it within {n} minutes", r"not heard of for {n} minutes"],
+        [r"in the last {n} minutes", r"heartbeat is older than {n} minutes"],
     ),
     (
         "waiting to grow",
         lambda: growth._DRAIN_SECONDS,
-        [r"those that are open, at most {n} seconds"],
+        [
+            r"wait for its open ones, at most {n} seconds",
+            r"for the transactions of the process, at most {n} seconds",
+        ],
     ),
-    ("waiting to compact", lambda: replacement._DRAIN_SECONDS, [r"are open, at most {n} seconds"]),
+    (
+        "waiting to compact",
+        lambda: replacement._DRAIN_SECONDS,
+        [r"other transactions of its process, at most {n} seconds"],
+    ),
     (
         "reserved",
         lambda: opening._RESERVE,
@@ -303,7 +310,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
     ("deviations", lambda: search.STOP_DEVIATIONS, [r"the mean gap and {n} deviations"]),
     ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
-    ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} ask"]),
+    ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} queries"]),
     # ---- memory ----
     ("share of queries", lambda: SHARES.queries / SHARES.total, [r"\| {n} \| scratch memory"]),
     ("share of samples", lambda: SHARES.sample / SHARES.total, [r"\| {n} \| points that"]),
@@ -317,7 +324,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "pending vectors",
         lambda: SHARES.pending / 2,
-        [r"vectors beyond {n} ", r"folder beyond {n},"],
+        [r"vectors beyond {n} \(with", r"Vectors beyond {n} wait"],
     ),
     ("spool", lambda: segment_writer.SPOOL_MEMORY, [r"the first {n} of each temporary file"]),
     ("Parquet", lambda: sources.BATCH_BYTES, [r"in pieces of about {n},"]),

@@ -15,7 +15,7 @@ import mvdb
 from tests.faults import steps
 from tests.support import rights
 from tests.support.model import check_content, make_query
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 
 def descriptors(path: Path) -> None:
@@ -23,7 +23,7 @@ def descriptors(path: Path) -> None:
     a trace, and both go on afterwards."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
     content = steps.states()
-    with mvdb.open(path) as db:
+    with opened(path, steps.LIMITS) as db:
         for number, step in enumerate(steps.steps(path.with_name("copy")), 1):
             step(db)
             check_content(db, content[number], steps.BITS)
@@ -69,7 +69,8 @@ def file_size(path: Path) -> None:
     size = path.stat().st_size
     rng = np.random.default_rng(0)
     for room in (0, 4096, 40_000, 300_000):
-        with mvdb.open(path) as db:  # the lock file, 64 KiB, is made before the limit is set
+        with opened(path, steps.LIMITS) as db:
+            # The lock file, 64 KiB, is there before the limit is set.
             resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, resource.RLIM_INFINITY))
             number = 0
             try:
@@ -91,7 +92,7 @@ def file_size(path: Path) -> None:
             assert db.delete(extra) == 40 * number + 1
             check_content(db, content[0], steps.BITS)
             db.compact()
-        with mvdb.open(path) as db:
+        with opened(path, steps.LIMITS) as db:
             assert db.verify().ok
             check_content(db, content[0], steps.BITS)
         size = path.stat().st_size
@@ -135,7 +136,7 @@ def full_disk(path: Path) -> None:
     ballast = path.with_name("ballast")
     ballast.write_bytes(bytes(1 << 20))
     rng = np.random.default_rng(0)
-    with mvdb.open(path) as db:
+    with opened(path, steps.LIMITS) as db:
         number = 0
         try:
             for number in range(1000):
@@ -158,5 +159,4 @@ def full_disk(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with lowered(train_documents=steps.TRAIN):
-        globals()[sys.argv[1]](Path(sys.argv[2]))
+    globals()[sys.argv[1]](Path(sys.argv[2]))

@@ -9,16 +9,16 @@ import threading
 import pytest
 
 import mvdb
+from mvdb.limits import Limits
 from mvdb.threads import workers
 from mvdb.threads.scheduler import LATER
-from mvdb.write import maintenance
 from tests.index.files import DIM, fill
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
 
 
 def hanging(path: str) -> None:
     """Ends while a thread of each kind waits for what never comes."""
-    maintenance.EXIT_SECONDS = 0.5
     never, begun = threading.Event(), threading.Semaphore(0)
 
     def hang(*arguments: object) -> None:
@@ -27,8 +27,8 @@ def hanging(path: str) -> None:
 
     workers.BUILDING.submit(hang)
     LATER.call_later(0, hang)
-    db = mvdb.open(path, dim=4)
-    db._engine.maintenance._do_one = hang
+    db = opened(path, Limits(exit_seconds=0.5), dim=4)
+    db._engine.maintenance._work_once = hang
     db._engine.maintenance._start()
     for _ in range(3):
         assert begun.acquire(timeout=PATIENCE)
@@ -41,8 +41,8 @@ def forking(path: str) -> None:
     and exits as any program."""
     db = mvdb.open(path, dim=DIM)
     fill(db, 150)
-    state = db._engine.maintenance
-    with state._turn, state._working:
+    maintenance, steps = db._engine.maintenance, db._engine.steps
+    with maintenance._working, maintenance._lock, steps._changed, steps.extending:
         child = os.fork()
     if not child:
         with pytest.raises(mvdb.ClosedError, match="fork"):

@@ -6,15 +6,16 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import mvdb
 from mvdb import core
+from mvdb.limits import Limits
 from tests.support.model import unit
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 
 def fingerprint(path: Path) -> dict[str, str]:
@@ -24,12 +25,13 @@ def fingerprint(path: Path) -> dict[str, str]:
     entries = [unit(rng.standard_normal((int(n), 24))) for n in rng.integers(1, 30, 500)]
     result: dict[str, str] = {"isa": core.instruction_set()}
     queries = [unit(rng.standard_normal((int(m), 24))) for m in rng.integers(1, 33, 25)]
-    lists: dict[str, Any] = {"listed_tokens": 1000, "cluster_documents": 8, "growth": 1.2}
+    plain = Limits(train_documents=300, extended_at_once=0)
+    lists = replace(plain, listed_tokens=1000, cluster_documents=8, growth=1.2)
     for bits, name in ((1, "1"), (2, "2"), (4, "4"), (8, "8"), (16, "16"), (2, "lists")):
+        limits = lists if name == "lists" else plain
         with (
-            lowered(train_documents=300, **(lists if name == "lists" else {})),
             searched_by_lists(candidates=30),
-            mvdb.open(f"{path}-{name}", dim=24, bits=bits, background=False) as db,
+            opened(f"{path}-{name}", limits, dim=24, bits=bits, background=False) as db,
         ):
             for at in range(0, len(entries), 100):
                 db.insert(list(range(at, at + 100)), entries[at : at + 100])

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import mvdb
+from mvdb.limits import Limits
 from mvdb.write import flush
 from tests.support.children import in_child
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered
 from tests.threads.versions import (
     DIM,
     read_for,
@@ -33,14 +34,16 @@ READERS = 16
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[mvdb.Database]:
-    with lowered(train_documents=200, base_tokens=16, fanout=3, chunk_bytes=300):
-        db = mvdb.open(tmp_path / "shared.mvdb", dim=DIM, bits=4, durability="relaxed")
-        rows = np.random.default_rng(1).standard_normal((900, DIM))
-        db.insert([f"training {i}" for i in range(300)], (rows, [3] * 300))
-        db.delete([f"training {i}" for i in range(300)])
-        write_version(db, 2)
-        yield db
-        db.close()
+    limits = Limits(
+        train_documents=200, extended_at_once=0, base_tokens=16, fanout=3, chunk_bytes=300
+    )
+    db = opened(tmp_path / "shared.mvdb", limits, dim=DIM, bits=4, durability="relaxed")
+    rows = np.random.default_rng(1).standard_normal((900, DIM))
+    db.insert([f"training {i}" for i in range(300)], (rows, [3] * 300))
+    db.delete([f"training {i}" for i in range(300)])
+    write_version(db, 2)
+    yield db
+    db.close()
 
 
 class Crowd:

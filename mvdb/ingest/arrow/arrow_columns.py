@@ -208,10 +208,9 @@ class Converter:
             entries = [
                 dict(zip(others, row, strict=True)) for row in zip(*others.values(), strict=True)
             ]
-        for i, entry in enumerate(entries):
-            if entry is not None:
-                self._validate(i, entry)
-        return entries
+        return [
+            None if entry is None else self._written(i, entry) for i, entry in enumerate(entries)
+        ]
 
     def _parse(self, index: int, text: str | None) -> Any:
         try:
@@ -222,9 +221,9 @@ class Converter:
                 f"({error}), expected a JSON object"
             ) from None
 
-    def _validate(self, index: int, entry: Any) -> None:
-        # Insert does this again, but knows the place in the batch only.
+    def _written(self, index: int, entry: Any) -> bytes:
+        # Here and not later: an insert knows the place in the batch only.
         try:
-            metadata_json.validate_metadata(entry, f"row {self._row + index}, column 'metadata'")
+            return metadata_json.written(entry, f"row {self._row + index}, column 'metadata'")
         except (ValueError, TypeError) as error:
             raise InvalidInputError(str(error)) from None

@@ -1,0 +1,149 @@
+"""The work of maintenance: first training, more centroids, merges. Each step is a transaction.
+
+A merge of several steps is listed as unpublished (state/unpublished.py) from its first step to its
+last; each step renews its heartbeat. A process that dies between them leaves the entry, and a later
+merge of any process removes it, with all parts that were stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from mvdb.codebook import codebook as codebooks
+from mvdb.errors import BusyError
+from mvdb.segment.layout import SegmentInfo
+from mvdb.segment.segment_writer import Sealed
+from mvdb.state import unpublished
+from mvdb.write import extend_codebook, merge_policy, train_codebook
+from mvdb.write.changes import Changes
+from mvdb.write.merge import Merge, SegmentGone, publish
+from mvdb.write.merge_policy import Policy
+from mvdb.write.step_transactions import StepTransactions
+
+
+class Inline(Executor):
+    """Runs tasks one after the other in the calling thread, which needs one processor."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """check: called before each task; may raise to end the work."""
+        self._check = check
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs the task now."""
+        self._check()
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+# ---- all of it ----
+
+
+def optimise(steps: StepTransactions) -> Iterator[str]:
+    """Everything that is due for what is stored now, down to the fewest segments: gives the name of
+    each piece of work, and does it when asked for the next one.
+
+    Raises BusyError when other processes keep ending its merges."""
+    if steps.run(_begin_to_optimise):
+        yield "training"
+        steps.run(_train_if_due)
+    with steps.reading() as (_, state):
+        current = state.manifest
+    if extend_codebook.is_due(current, steps.limits):
+        yield "training"
+        extend(steps, steps.resources.executor)
+    policy = merge_policy.fewest_of(current)
+    given_up: list[SegmentInfo] = []
+    attempts, most = 0, steps.limits.merge_attempts
+    while (infos := next_merge(steps, policy)) is not None:
+        yield "merging"
+        if merge(steps, infos):
+            continue
+        # Given up when another process was first: then there is less left to do.
+        attempts = attempts + 1 if infos == given_up else 1
+        given_up = infos
+        if attempts == most:
+            raise BusyError(
+                f"{steps.environment.path}: other processes ended the same merge {most} times; "
+                "let one process at a time optimise the file"
+            )
+
+
+def _begin_to_optimise(changes: Changes) -> bool:
+    """Removes what interrupted merges have left; whether training is due."""
+    unpublished.remove_all(changes.txn, 0.0)
+    return train_codebook.is_due(changes)
+
+
+def _train_if_due(changes: Changes) -> None:
+    if train_codebook.is_due(changes):
+        train_codebook.train(changes)
+
+
+# ---- more centroids ----
+
+
+def extend(steps: StepTransactions, executor: Executor) -> bool:
+    """Adds centroids; False when none are due."""
+    with steps.extending:
+        with steps.reading() as (_, state):
+            if not extend_codebook.is_due(state.manifest, steps.limits):
+                return False
+        resources = replace(steps.resources, executor=executor)
+        extension = extend_codebook.extended(steps.reading, resources)
+        steps.run(lambda changes: extend_codebook.extend(changes, extension))
+        return True
+
+
+# ---- merges ----
+
+
+def next_merge(steps: StepTransactions, policy: Policy) -> list[SegmentInfo] | None:
+    """The segments to merge now; None: nothing is due."""
+    with steps.reading() as (txn, state):
+        current = state.manifest
+        members = codebooks.members(txn, current.generation)
+    indexes = policy(current, members, steps.limits)
+    return None if indexes is None else [current.segments[i] for i in indexes]
+
+
+def merge(steps: StepTransactions, infos: Sequence[SegmentInfo]) -> bool:
+    """Merges segments; False when another process was first."""
+    work = steps.run(lambda changes: begin_merge(changes, infos, steps))
+    try:
+        for parts in work.steps():
+            if parts:
+                steps.run(partial(store_parts, work, parts))
+        steps.run(partial(publish_merge, work))
+        return True
+    except SegmentGone:
+        return False
+    finally:
+        work.writer.close()
+
+
+def begin_merge(changes: Changes, infos: Sequence[SegmentInfo], steps: StepTransactions) -> Merge:
+    """The first step: the new segment gets a number and its entry as unpublished."""
+    unpublished.remove_all(changes.txn, changes.limits.heartbeat_seconds)
+    work = Merge(changes, infos, steps.reading, steps.yield_gil)
+    unpublished.add(changes.txn, work.writer.segment)
+    return work
+
+
+def store_parts(work: Merge, parts: list[Sealed], changes: Changes) -> None:
+    """A step between. Raises SegmentGone when the entry is gone, and with it all stored parts."""
+    if not unpublished.renew(changes.txn, work.writer.segment):
+        raise SegmentGone("another process has removed the unpublished segment")
+    changes.store(parts)
+
+
+def publish_merge(work: Merge, changes: Changes) -> None:
+    """The last step. If it fails the entry stays, so that the stored parts are removed with it."""
+    if work.writer.segment not in unpublished.load(changes.txn):
+        raise SegmentGone("another process has removed the unpublished segment")
+    publish(changes, work)
+    unpublished.finish(changes.txn, work.writer.segment)
