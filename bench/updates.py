@@ -38,7 +38,6 @@ from bench.truth import K
 from bench.vectors import Vectors, load_vectors
 
 SYNCS = "fsync,fdatasync,msync,sync_file_range,sync,syncfs"
-COMMITS = 60
 LARGE_COPIES_BATCH = 512
 
 Rows = list[dict[str, Any]]
@@ -61,21 +60,23 @@ def commit_one_by_one(
         return [timed(documents.insert, db, at, at + 1) for at in range(first, first + count)]
 
 
-def syncs_per_commit(path: Path, collection: str, durability: str, first: int) -> float | None:
+def syncs_per_commit(
+    path: Path, collection: str, durability: str, first: int, commits: int
+) -> float | None:
     """Calls that sync, per commit: those of a run with commits above those of a run without."""
     if shutil.which("strace") is None:
         return None
     counts = []
-    for count in (0, COMMITS):
+    for count in (0, commits):
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
             prefix = ["strace", "-f", "-qq", "-o", log.name, "-e", f"trace={SYNCS}"]
             arguments = {"path": str(path), "collection": collection, "durability": durability}
             processes.call(commit_one_by_one, prefix, **arguments, first=first, count=count)
             counts.append(len(re.findall(r"\) += 0", log.read())))
-    return (counts[1] - counts[0]) / COMMITS
+    return (counts[1] - counts[0]) / commits
 
 
-def commits(folder: Path, collection: str) -> Rows:
+def commits(folder: Path, collection: str, count: int) -> Rows:
     """Rows for one, 100 and 1,000 documents a commit."""
     documents = load_vectors(collection)
     half = len(documents) // 2
@@ -84,19 +85,19 @@ def commits(folder: Path, collection: str) -> Rows:
         documents.insert(db, 0, half)
     rows: Rows = []
     for durability in ("full", "relaxed"):
-        rows += _commit_rows(folder, base, collection, documents, durability)
+        rows += _commit_rows(folder, base, collection, documents, durability, count)
     return rows
 
 
 def _commit_rows(
-    folder: Path, base: Path, collection: str, documents: Vectors, durability: str
+    folder: Path, base: Path, collection: str, documents: Vectors, durability: str, count: int
 ) -> Rows:
     path = folder / "commits.mvdb"
     shutil.copyfile(base, path)
     at = len(documents) // 2
     arguments = {"path": str(path), "collection": collection, "durability": durability}
-    single = processes.call(commit_one_by_one, **arguments, first=at, count=COMMITS)
-    at += COMMITS
+    single = processes.call(commit_one_by_one, **arguments, first=at, count=count)
+    at += count
     one = middle(single)
     rows = [
         {
@@ -106,10 +107,10 @@ def _commit_rows(
             "p95 ms": float(np.quantile([cost[0] for cost in single], 0.95)),
             "ms a document": one.ms,
             "cpu ms a document": one.cpu_ms,
-            "syncs a commit": syncs_per_commit(path, collection, durability, at),
+            "syncs a commit": syncs_per_commit(path, collection, durability, at, count),
         }
     ]
-    at += COMMITS
+    at += count
     with mvdb.open(path, durability=durability) as db:
         for size in (100, 1000):
             if at + size > len(documents):
@@ -272,7 +273,7 @@ def tables(folder: Path, chosen: Any) -> Iterator[tuple[str, Rows]]:
     name = chosen.collection
     for section in chosen.sections:
         if section == "commits":
-            yield f"commits, {name}", commits(folder, name)
+            yield f"commits, {name}", commits(folder, name, chosen.commits)
         elif section == "changes":
             yield f"changes, {name}", changes(folder, name)
         else:
@@ -284,6 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--collection", default="nfcorpus")
     options.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    options.add_argument("--commits", type=int, default=60, help="of one document")
     options.add_argument("--gigabytes", type=float, default=1.0)
     options.add_argument("--rounds", type=int, default=3, help="openings of each kind")
     chosen = options.parse_args(arguments)

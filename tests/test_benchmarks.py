@@ -55,9 +55,9 @@ BENCHMARKS: dict[str, str] = {
     "peers.run": "tiny --only mvdb-2 --queries 4 --passes 1",
     "scale": "tiny 700 --base tiny --queries 4 --rounds 1",
     "search": "tiny --bits 2 --passes 1",
-    "stats": "--gb 0.001 --rounds 1",
+    "stats": "--gb 0.001 --commit-every 100 --rounds 1",
     "synthetic": "650 --base tiny --queries 4",
-    "updates": "--collection tiny --gigabytes 0.001 --rounds 1",
+    "updates": "--collection tiny --gigabytes 0.001 --rounds 1 --commits 3",
     "vectors": "tiny",
 }
 """Command lines, by module."""

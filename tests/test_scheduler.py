@@ -23,7 +23,7 @@ def threads_of(scheduler: Scheduler) -> int:
 
 def test_functions_are_called_in_the_order_of_their_times() -> None:
     scheduler, called = Scheduler(), list[int]()
-    for number, seconds in enumerate((0.15, 0.05, 0.1, 0.0)):
+    for number, seconds in enumerate((1.5, 0.5, 1.0, 0.0)):
         scheduler.call_later(seconds, lambda number=number: called.append(number))
     wait_for(lambda: len(called) == 4)
     assert called == [3, 1, 2, 0]
