@@ -5,6 +5,7 @@
 #
 # Needs python3 (3.10 or newer), a C compiler and make. Variables:
 #   PYTHON  the interpreter that makes .venv
+#   JOBS    processes that run tests side by side (default: one for each processor, at most 8)
 #   TORCH   what pip installs as torch before the demo. On Linux the public index has it with CUDA,
 #           gigabytes of it; pip's --index-url may be given here to take a build for the CPU alone.
 
@@ -15,6 +16,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_FLAGS =
+JOBS = auto
 
 # What the compiled core is made of: when it changes, the core is built anew.
 CORE = pyproject.toml setup.py mvdb/_core_build.py mvdb/core.cdef.h \
@@ -32,7 +34,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(MAKE) lint
 	$(MAKE) -C csrc/test test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(PYTEST_FLAGS)
 
 lint: $(VENV)/.test
 	$(BIN)/mypy

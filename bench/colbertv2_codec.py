@@ -35,10 +35,10 @@ class ColbertV2Codec:
         cls, centroids: Floats, vectors: Floats, codes: NDArray[np.integer], bits: int
     ) -> ColbertV2Codec:
         """Buckets for the residuals of unit vectors (n, dim) to the centroids `codes` (n,)."""
-        chosen = slice(None)
         if len(vectors) > _SAMPLE:
             chosen = np.random.default_rng(1).choice(len(vectors), _SAMPLE, replace=False)
-        residuals = vectors[chosen] - centroids[codes[chosen]]
+            vectors, codes = vectors[chosen], codes[chosen]
+        residuals = vectors - centroids[codes]
         edges = np.arange(1, 2**bits) / 2**bits
         middles = (np.arange(2**bits) + 0.5) / 2**bits
         cutoffs, weights = (np.quantile(residuals, q).astype(np.float32) for q in (edges, middles))
@@ -46,12 +46,12 @@ class ColbertV2Codec:
 
     def buckets(self, vectors: Floats, codes: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Bucket (n, dim) of every residual value."""
-        found = np.searchsorted(self.cutoffs, vectors - self.centroids[codes])
+        found: NDArray[np.intp] = np.searchsorted(self.cutoffs, vectors - self.centroids[codes])
         return found.astype(np.uint8)
 
     def decode(self, codes: NDArray[np.integer], buckets: NDArray[np.uint8]) -> Floats:
         """Unit vectors (n, dim)."""
-        rows = self.centroids[codes] + self.weights[buckets]
+        rows: Floats = self.centroids[codes] + self.weights[buckets]
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
@@ -65,4 +65,4 @@ class ColbertV2Codec:
 
     def token_bytes(self, code_bytes: int) -> float:
         """Bytes of a token with a centroid code of so many bytes (PLAID's own take four)."""
-        return code_bytes + self.centroids.shape[1] * self.bits / 8
+        return code_bytes + int(self.centroids.shape[1]) * self.bits / 8

@@ -43,9 +43,10 @@ from typing import Any
 import numpy as np
 
 from bench import cgroups, device, memory, pagecache
-from bench.children import call
 from bench.points import Points, parser
+from bench.processes import call
 from bench.search import build
+from bench.timing import timed_search
 from bench.truth import K
 from bench.vectors import load_vectors
 
@@ -69,13 +70,6 @@ def _open(path: str, prefetch: str | None) -> Any:
     return mvdb.open(path, readonly=True, **options)
 
 
-def _ms(db: Any, query: Any) -> float:
-    """Milliseconds of one search."""
-    start = time.perf_counter_ns()
-    db.search(query, K)
-    return (time.perf_counter_ns() - start) / 1e6
-
-
 # ---- in processes of their own ----
 
 
@@ -86,10 +80,10 @@ def search(path: str, collection: str, n_queries: int, passes: int, prefetch: st
     before, start = device.reads_so_far(path), time.perf_counter()
     with _open(path, prefetch) as db:
         opened = (time.perf_counter() - start) * 1e3
-        first = _ms(db, queries[0])
+        first = timed_search(db, queries[0]).ms
         read = device.reads_so_far(path).since(before)
         counters = _profiled(db, queries)
-        warm = [[_ms(db, q) for q in queries] for _ in range(passes)]
+        warm = [[timed_search(db, q).ms for q in queries] for _ in range(passes)]
         private = memory.private_mb(path)
         cold = [_cold(db, path, query) for query in queries]
     return {
@@ -105,7 +99,7 @@ def _cold(db: Any, path: str, query: Any) -> dict[str, Any]:
     """One search with nothing of the file in memory."""
     pagecache.drop(path)
     before, faults = device.reads_so_far(path), resource.getrusage(resource.RUSAGE_SELF).ru_majflt
-    ms = _ms(db, query)
+    ms = timed_search(db, query).ms
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt - faults
     spent = device.reads_so_far(path).since(before)
     return {"ms": ms, "requests": spent.requests, "bytes": spent.bytes, "faults": faults}
@@ -123,7 +117,7 @@ def search_evicting(
             for query in queries:
                 pagecache.keep_at_most(path, kept, rng)
                 before = device.reads_so_far(path)
-                ms = _ms(db, query)
+                ms = timed_search(db, query).ms
                 if number:
                     times.append(ms)
                     spent.append(device.reads_so_far(path).since(before))
@@ -154,7 +148,7 @@ def search_limited(
         for query in queries:
             db.search(query, K)
         before, faults = device.reads_so_far(path), resource.getrusage(0).ru_majflt
-        times = [[_ms(db, q) for q in queries] for _ in range(passes)]
+        times = [[timed_search(db, q).ms for q in queries] for _ in range(passes)]
         faults = resource.getrusage(0).ru_majflt - faults
         spent = device.reads_so_far(path).since(before)
     searches = passes * len(queries)
@@ -172,7 +166,9 @@ def search_limited(
 class Bench:
     """Measurements of one file with one set of queries."""
 
-    def __init__(self, path: str, collection: str, n_queries: int, passes: int) -> None:
+    def __init__(
+        self, path: str, collection: str, n_queries: int, passes: int, seconds: float
+    ) -> None:
         self.path = path
         self.size = Path(path).stat().st_size
         self._what = {"database": Path(path).name, "collection": collection}
@@ -182,7 +178,7 @@ class Bench:
             "n_queries": n_queries,
             "passes": passes,
         }
-        self._rates = {block: device.read_rate(path, block) for block in device.BLOCKS}
+        self._rates = {block: device.read_rate(path, block, seconds) for block in device.BLOCKS}
         self.private_mb: dict[str | None, float | None] = {}
 
     def device_point(self) -> dict[str, Any]:
@@ -308,6 +304,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--queries", type=int, default=100)
     options.add_argument("--passes", type=int, default=3, help="timed passes when warm")
     options.add_argument("--rounds", type=int, default=3, help="searching processes")
+    options.add_argument("--seconds", type=float, default=3.0, help="of each rate of the device")
     options.add_argument("--cgroup", metavar="GROUP", help="folder of a control group")
     chosen = options.parse_args(arguments)
     path = str(Path(chosen.database).resolve())
@@ -315,7 +312,7 @@ def main(arguments: list[str] | None = None) -> None:
         call(build, path=path, collection=chosen.collection, bits=chosen.bits)
     pagecache.sync(path)
     points = Points(chosen.results)
-    bench = Bench(path, chosen.collection, chosen.queries, chosen.passes)
+    bench = Bench(path, chosen.collection, chosen.queries, chosen.passes, chosen.seconds)
     points.add("device", bench.device_point())
     for prefetch in prefetch_modes():
         points.add("cold", bench.cold_point(prefetch, chosen.rounds))

@@ -32,10 +32,9 @@ from typing import Any
 import numpy as np
 
 import mvdb
-from bench import children
+from bench import processes
 from bench.points import Points, parser
 from bench.truth import Floats, K
-from bench.updates import Documents
 from bench.vectors import load_vectors
 
 Point = dict[str, Any]
@@ -83,7 +82,7 @@ class Bench:
     def __init__(self, db: mvdb.Database, collection: str, n_queries: int, seconds: float) -> None:
         vectors = load_vectors(collection)
         self.db = db
-        self.documents = Documents(vectors)
+        self.documents = vectors
         self._collection = collection
         self.queries = [query.copy() for query in vectors.queries()[:n_queries]]
         self.seconds = seconds
@@ -233,9 +232,9 @@ def search_for_ever(path: str, collection: str) -> None:
 @contextmanager
 def _searching(path: Path, collection: str) -> Iterator[None]:
     """Another process that searches the file meanwhile."""
-    line = children.command(search_for_ever, {"path": str(path), "collection": collection})
+    line = processes.command(search_for_ever, {"path": str(path), "collection": collection})
     with subprocess.Popen(
-        line, env=children.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        line, env=processes.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -253,8 +252,8 @@ def measure(
 ) -> list[tuple[str, Point]]:
     """All points. Runs in its own process, whose numpy has one thread."""
     what: Point = {"collection": collection, "bits": bits, "batch": batch, "cpus": os.cpu_count()}
-    documents = Documents(load_vectors(collection))
-    with mvdb.open(path, dim=documents.flat.shape[1], bits=bits) as db:
+    documents = load_vectors(collection)
+    with mvdb.open(path, dim=documents.doc_flat.shape[1], bits=bits) as db:
         documents.insert(db, 0, len(documents) // 2)
         bench = Bench(db, collection, n_queries, seconds)
         for query in bench.queries:
@@ -277,7 +276,7 @@ def main(arguments: list[str] | None = None) -> None:
     points = Points(chosen.results)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         for bits in chosen.bits:
-            for kind, point in children.call(
+            for kind, point in processes.call(
                 measure,
                 path=str(Path(folder) / f"{bits}.mvdb"),
                 collection=chosen.collection,

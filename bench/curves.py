@@ -24,10 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.children import call
 from bench.points import Points, parser
-from bench.scale import Database, Judge, profile_means, timed
-from bench.synthetic import N_QUERIES, K, sample_queries, source
+from bench.processes import call
+from bench.scale import Database, Judge, profile_means
+from bench.synthetic import N_QUERIES, sample_queries, source
+from bench.timing import timed_search
+from bench.truth import K
 
 NPROBE = (4, 8, 16, 32, 64, 128, 256)
 CANDIDATES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -47,7 +49,7 @@ def sweep(path: str, base: str, n_queries: int, rounds: int, settings: Sequence[
         times = np.empty((rounds, len(settings), len(queries)))
         for number in range(rounds):
             for i, one in enumerate(settings):
-                times[number, i] = [timed(db, query, **one) for query in queries]
+                times[number, i] = [timed_search(db, query, **one).ms for query in queries]
         profiles = [
             profile_means([vars(db.profile(q, K, **one)) for q in queries]) for one in settings
         ]

@@ -50,7 +50,7 @@ def reads_so_far(path: str) -> Reads:
     return Reads(requests, int(own["read_bytes"]))
 
 
-def read_rate(path: str, block: int, seconds: float = 3.0) -> float:
+def read_rate(path: str, block: int, seconds: float) -> float:
     """Random direct reads a second of `block` bytes in the file, `DEPTH` at a time."""
     if shutil.which("fio") is not None:
         return _fio(path, block, seconds)

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.collections import Collection, load_collection
-from bench.metrics import exact_maxsim, mrr_at, ndcg_at, success_at, top_k
+from bench.corpora import Collection, load_collection
+from bench.metrics import mrr_at, ndcg_at, success_at
+from bench.truth import all_scores, best_ten
 from bench.vectors import load_vectors
 
 COLLECTIONS = ("nfcorpus", "scifact", "cranfield", "squad-dev-plus")
-K = 10
-
 Rankings = dict[str, list[str]]
 
 
@@ -43,10 +42,8 @@ class Row:
 def late_interaction(collection: Collection) -> Row:
     """Exact MaxSim over the cached token vectors."""
     vectors = load_vectors(collection.name)
-    indices, _ = exact_maxsim(vectors.queries(), vectors.doc_flat, vectors.doc_lengths, K)
-    return Row(
-        collection.name, "token vectors", len(vectors.doc_flat), _rankings(collection, indices)
-    )
+    best = best_ten(all_scores(vectors.queries(), vectors.doc_flat, vectors.doc_lengths))
+    return Row(collection.name, "token vectors", len(vectors.doc_flat), _rankings(collection, best))
 
 
 def single_vector(collection: Collection) -> Row:
@@ -66,9 +63,9 @@ def single_vector(collection: Collection) -> Row:
         documents = _normalised(model.encode(collection.texts, batch_size=32))
     seconds = time.monotonic() - start
     queries = _normalised(model.encode(collection.queries, batch_size=32))
-    indices = np.array([top_k(documents @ query, K)[0] for query in queries])
+    best = best_ten(queries @ documents.T)
     return Row(
-        collection.name, "single vector", len(documents), _rankings(collection, indices), seconds
+        collection.name, "single vector", len(documents), _rankings(collection, best), seconds
     )
 
 
@@ -116,10 +113,9 @@ def _encoded(collection: Collection, method: str, encoder: Any) -> Row:
     documents = encoder.encode_documents(collection.texts)
     seconds = time.monotonic() - start
     lengths = np.array([len(document) for document in documents])
-    indices, _ = exact_maxsim(
-        encoder.encode_queries(collection.queries), np.concatenate(documents), lengths, K
-    )
-    return Row(collection.name, method, int(lengths.sum()), _rankings(collection, indices), seconds)
+    queries = encoder.encode_queries(collection.queries)
+    best = best_ten(all_scores(queries, np.concatenate(documents), lengths))
+    return Row(collection.name, method, int(lengths.sum()), _rankings(collection, best), seconds)
 
 
 def _normalised(vectors: NDArray[Any]) -> NDArray[Any]:
@@ -128,10 +124,10 @@ def _normalised(vectors: NDArray[Any]) -> NDArray[Any]:
     return unit
 
 
-def _rankings(collection: Collection, indices: NDArray[Any]) -> Rankings:
+def _rankings(collection: Collection, best: list[list[int]]) -> Rankings:
     return {
         query: [collection.ids[index] for index in row]
-        for query, row in zip(collection.query_ids, indices.tolist(), strict=True)
+        for query, row in zip(collection.query_ids, best, strict=True)
     }
 
 

@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.colbertv2_codec import ColbertV2Codec
-from bench.collections import data_folder, load_collection
+from bench.corpora import data_folder, load_collection
 from bench.metrics import ndcg_at, overlap_at
-from bench.tables import Report, parser
+from bench.points import Points, parser
 from bench.truth import K, all_scores, best_ten
 from bench.vectors import load_vectors
 from mvdb import core
@@ -65,9 +65,12 @@ def train(flat: core.Floats, n_centroids: int | None) -> core.CodecSpec:
     """A codec trained as a database would; `n_centroids`: another number of centroids."""
     own = training.CENTROIDS_PER_ROOT
     if n_centroids is not None:
-        training.CENTROIDS_PER_ROOT = (n_centroids + 0.5) / math.sqrt(len(flat))
+        per_root = (n_centroids + 0.5) / math.sqrt(len(flat))
+        training.CENTROIDS_PER_ROOT = per_root  # type: ignore[assignment]
     try:
-        sample = training.draw([flat], len(flat), SEED, flat.shape[1], memory_budget.DEFAULT)
+        sample = training.draw(
+            [flat.astype(np.float16)], len(flat), SEED, flat.shape[1], memory_budget.DEFAULT
+        )
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             return training.train(sample, 4, SEED, executor)
     finally:
@@ -125,7 +128,7 @@ def colbert_case(name: str) -> Case:
 def rebuild(codec: core.Codec, case: Case) -> tuple[NDArray[np.uint32], core.Floats]:
     """Centroid numbers (n,) and reconstructed vectors (n, dim), through encoded bytes."""
     codes, records, _ = codec.encode(case.flat, case.lengths.astype(np.uint32))
-    code_view, record_view = memoryview(codes), memoryview(records)
+    code_view, record_view = codes.data, records.data
     out = np.empty_like(case.flat)
     at = 0
     for length in case.lengths.tolist():
@@ -150,8 +153,8 @@ def plain_centroids(spec: core.CodecSpec) -> core.Floats:
     n = len(spec.rows)
     codes = np.arange(n, dtype="<u4").view(np.uint8).reshape(n, 4)[:, : codec.code_bytes]
     record = np.zeros(n * codec.token_bytes, np.uint8)
-    flat = memoryview(np.ascontiguousarray(codes).reshape(-1))
-    rows = codec.decode(flat, codec.code_bytes, memoryview(record), n)
+    flat = np.ascontiguousarray(codes).reshape(-1).data
+    rows = codec.decode(flat, codec.code_bytes, record.data, n)
     return core.normalise(rows)[0]
 
 
@@ -244,11 +247,11 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--bits", type=int, nargs="+", default=[1, 2, 4, 8])
     options.add_argument("--centroids", type=int, nargs="*", default=[8192])
     chosen = options.parse_args(arguments)
-    report = Report()
+    points = Points(chosen.results)
     for case in cases(chosen.names, [None, *chosen.centroids]):
         title = f"{case.name}: {len(case.flat):,} tokens, {len(case.spec.rows):,} centroids"
-        report.add(title, measure(case, chosen.bits))
-    report.save(chosen.json)
+        points.add(title, *measure(case, chosen.bits))
+        points.show()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """What does a filter cost? Build and size of a column index, and the time of typical filters.
 
-Run as ``python -m bench.filters [documents]``.
+python -m bench.filters --documents 50000
 """
 
 from __future__ import annotations
 
+import argparse
 import random
-import sys
 import time
 from typing import Any
 
@@ -60,8 +60,11 @@ def seconds(call: Any) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def main() -> None:
-    n_documents = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--documents", type=int, default=50_000)
+    n_documents = options.parse_args(arguments).documents
     documents = collection(n_documents)
     start = time.perf_counter()
     for document in documents:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ import numpy as np
 import mvdb
 from bench.metrics import overlap_at
 from bench.points import Points, parser
-from bench.truth import Floats, K, Truth, best_ten, load_truth
-from bench.updates import Documents, timed
+from bench.timing import timed, timed_search
+from bench.truth import K, Truth, best_ten, load_truth
 
 SIZES = (1, 2, 5, 10)
 COMMITS = 5
@@ -48,10 +47,10 @@ class Growth:
         self._truth: Truth = load_truth(collection)
         self._queries = self._truth.queries[:n_queries]
         self._passes = passes
-        self._documents = Documents(self._truth.vectors)
+        self._documents = self._truth.vectors
 
     def _new(self, path: Path, bits: int) -> mvdb.Database:
-        return mvdb.open(path, dim=self._documents.flat.shape[1], bits=bits)
+        return mvdb.open(path, dim=self._documents.doc_flat.shape[1], bits=bits)
 
     def grow(self, points: Points, bits: int, commit: int) -> None:
         """Points of kind ``growth`` for one number of bits."""
@@ -80,7 +79,7 @@ class Growth:
         """The first `size` documents in a new database, by one insert."""
         path = self._folder / "fresh.mvdb"
         with self._new(path, bits) as db:
-            seconds = timed(lambda: self._documents.insert(db, 0, size)).ms / 1e3
+            seconds = timed(self._documents.insert, db, 0, size).ms / 1e3
             point = {"how": "fresh", "s": seconds, **self._searched(db, path, size)}
         path.unlink()
         return point
@@ -89,7 +88,7 @@ class Growth:
         """Quality and latency of searches among the first `size` documents."""
         found = [[hit.id for hit in db.search(query, K)] for query in self._queries]
         exact = [[hit.id for hit in db.search(query, K, exact=True)] for query in self._queries]
-        times = [[_timed(db, query) for query in self._queries] for _ in range(self._passes)]
+        times = [[timed_search(db, query) for query in self._queries] for _ in range(self._passes)]
         ms, cpu_ms = np.moveaxis(np.median(np.array(times), axis=0), 1, 0)
         truth = best_ten(self._truth.table[: len(self._queries), :size])
         stats = db.stats()
@@ -114,7 +113,7 @@ class Growth:
         first = total - COMMITS * count
         what: Point = {"collection": self._collection, "bits": bits}
         with self._new(path, bits) as db:
-            spent = timed(lambda: self._documents.insert(db, 0, first))
+            spent = timed(self._documents.insert, db, 0, first)
             size = path.stat().st_size
             points.add("changes", {**what, **_change("build", first, spent.ms, size)})
             points.add("changes", {**what, **self._insert_tail(db, path, first, count)})
@@ -137,10 +136,10 @@ class Growth:
         before = path.stat().st_size
         for at in range(first, len(self._documents), count):
             size = path.stat().st_size
-            times.append(timed(partial(self._documents.insert, db, at, at + count)).ms)
-            tokens = int(self._documents.lengths[at : at + count].sum())
+            times.append(timed(self._documents.insert, db, at, at + count).ms)
+            tokens = int(self._documents.doc_lengths[at : at + count].sum())
             ratios.append((path.stat().st_size - size) / (tokens * per_token))
-        added = int(self._documents.lengths[first:].sum()) * per_token
+        added = int(self._documents.doc_lengths[first:].sum()) * per_token
         after = path.stat().st_size
         return {
             **_change(f"insert {count} in one commit", count, statistics.median(times), after),
@@ -148,13 +147,6 @@ class Growth:
             "growth/added": (after - before) / added,
             "median growth/added": statistics.median(ratios),
         }
-
-
-def _timed(db: mvdb.Database, query: Floats) -> tuple[float, float]:
-    """Milliseconds by the clock and of the processor for one search."""
-    start, cpu = time.perf_counter_ns(), time.thread_time_ns()
-    db.search(query, K)
-    return (time.perf_counter_ns() - start) / 1e6, (time.thread_time_ns() - cpu) / 1e6
 
 
 def _change(name: str, documents: int, ms: float, size: int) -> Point:

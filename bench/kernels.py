@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.collections import REPOSITORY
-from bench.tables import Report, parser
+from bench.corpora import REPOSITORY
+from bench.points import Points, parser
 
 BOUND_CYCLES = {"avx512": 32, "avxvnni": 64, "dotprod": 128}
 """Of the products of a token of 128 dimensions with 32 lanes."""
@@ -76,12 +76,12 @@ def clock_ghz() -> float:
 def timings(repeats: int) -> list[Timing]:
     """Builds and runs the C benchmark; the least of several runs."""
     line = ["make", "-s", "-C", str(REPOSITORY / "csrc" / "test"), "bench"]
-    best: dict[tuple[Any, ...], float] = {}
+    best: dict[tuple[str, str, int, int, int], float] = {}
     for _ in range(repeats):
         output = subprocess.run(line, stdout=subprocess.PIPE, check=True, text=True).stdout
         for record in map(str.split, output.splitlines()):
-            kernel, isa, *numbers, ns = record
-            key = (kernel, isa, *map(int, numbers))
+            kernel, isa, lanes, dim, bits, ns = record
+            key = (kernel, isa, int(lanes), int(dim), int(bits))
             best[key] = min(float(ns), best.get(key, float(ns)))
     return [Timing(*key, ns) for key, ns in best.items()]
 
@@ -123,11 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = options.parse_args(arguments)
     ghz = chosen.ghz or clock_ghz()
     measured = timings(chosen.repeats)
-    report = Report()
+    points = Points(chosen.results)
     for lanes in sorted({one.lanes for one in measured}, reverse=True):
         title = f"{lanes} query tokens, {ghz:.2f} GHz"
-        report.add(title, rows(measured, lanes, ghz))
-    report.save(chosen.json)
+        points.add(title, *rows(measured, lanes, ghz))
+    points.show()
 
 
 if __name__ == "__main__":

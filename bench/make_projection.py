@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.collections import REPOSITORY, load_collection
+from bench.corpora import REPOSITORY, load_collection
 
 OUTPUT = REPOSITORY / "mvdb" / "encoders" / "minilm_projection.npy"
 

@@ -1,4 +1,4 @@
-"""Measures of retrieval quality, and exact MaxSim by brute force.
+"""Measures of retrieval quality.
 
 A *ranking* is a sequence of document ids, best first; *qrels* map query id to ``{document id:
 grade}``. Every measure is the mean over the queries of ``qrels``; a query without a ranking counts
@@ -8,7 +8,7 @@ grade}``. Every measure is the mean over the queries of ``qrels``; a query witho
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,15 +41,6 @@ def mrr_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
     return _mean([1.0 / rank if rank else 0.0 for rank in ranks])
 
 
-def recall_at(k: int, rankings: Rankings, qrels: Qrels) -> float:
-    """Mean share of a query's relevant documents found among the first k."""
-    shares = []
-    for query, grades in qrels.items():
-        relevant = {document for document, grade in grades.items() if grade > 0}
-        shares.append(len(relevant.intersection(rankings.get(query, ())[:k])) / len(relevant))
-    return _mean(shares)
-
-
 def overlap_at(
     k: int, found: Sequence[Sequence[Hashable]], exact: Sequence[Sequence[Hashable]]
 ) -> float:
@@ -68,37 +59,6 @@ def overlap_at(
     return _mean(shares)
 
 
-def exact_maxsim(
-    queries: Sequence[NDArray[Any]],
-    doc_flat: NDArray[Any],
-    doc_lengths: NDArray[Any],
-    k: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Exact top k by MaxSim over all documents, in float32.
-
-    Args:
-        queries: one (m, dim) array per query.
-        doc_flat: (N, dim), the documents' rows one after another; anything but float32 is converted
-            once (a 6 GB float16 file becomes 12 GB of memory).
-        doc_lengths: (documents,) rows per document, each at least 1, their sum N.
-        k: results per query; fewer documents than k give fewer columns.
-
-    Returns:
-        indices (queries, min(k, documents)) int64 and scores float32 of the same shape, best first,
-        ties by smaller index.
-
-    Raises:
-        ValueError: a document without a row, or lengths that do not sum to N.
-    """
-    flat = np.ascontiguousarray(doc_flat, dtype=np.float32)
-    starts = _starts(doc_lengths, len(flat))
-    rows = [top_k(_maxsim(query, flat, starts), k) for query in queries]
-    width = min(k, len(starts))
-    indices = np.array([row[0] for row in rows], dtype=np.int64).reshape(len(rows), width)
-    scores = np.array([row[1] for row in rows], dtype=np.float32).reshape(len(rows), width)
-    return indices, scores
-
-
 def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Indices (min(k, n),) int64 and scores of the k largest of n, ties by smaller index."""
     k = min(k, len(scores))
@@ -114,51 +74,7 @@ def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]
 
 def split_rows(flat: NDArray[Any], lengths: NDArray[Any]) -> list[NDArray[Any]]:
     """The (length, dim) blocks of ``flat``, as views."""
-    return list(_blocks(flat, lengths))
-
-
-def _blocks(flat: NDArray[Any], lengths: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    start = 0
-    for length in lengths.tolist():
-        yield flat[start : start + length]
-        start += length
-
-
-# One block of the similarity matrix stays in the cache between the product and the maxima taken of
-# it.
-_BLOCK_ROWS = 1 << 18
-
-
-def _maxsim(
-    query: NDArray[Any], flat: NDArray[np.float32], starts: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """MaxSim (documents,) float32 of a query (m, dim) with the documents begun at ``starts``."""
-    query = np.ascontiguousarray(query, dtype=np.float32)
-    scores = np.empty(len(starts), dtype=np.float32)
-    first = 0
-    while first < len(starts):
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + _BLOCK_ROWS)))
-        begin = int(starts[first])
-        end = int(starts[last]) if last < len(starts) else len(flat)
-        similarity = query @ flat[begin:end].T
-        best = np.maximum.reduceat(similarity, starts[first:last] - begin, axis=1)
-        scores[first:last] = best.sum(axis=0)
-        first = last
-    return scores
-
-
-def _starts(lengths: NDArray[Any], rows: int) -> NDArray[np.int64]:
-    lengths = np.asarray(lengths, dtype=np.int64)
-    # reduceat would give an empty document its neighbour's row instead of an error.
-    if len(lengths) and lengths.min() < 1:
-        raise ValueError(f"document {int(lengths.argmin())} has no row")
-    if int(lengths.sum()) != rows:
-        raise ValueError(f"the lengths sum to {int(lengths.sum())}, but there are {rows} rows")
-    return (
-        np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1]])
-        if len(lengths)
-        else lengths
-    )
+    return np.split(flat, np.cumsum(lengths)[:-1])
 
 
 def _ndcg(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:

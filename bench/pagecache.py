@@ -42,7 +42,7 @@ def _check(result: int | None, call: str) -> None:
         raise OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def _resident(path: str) -> NDArray[np.intp]:
+def resident(path: str) -> NDArray[np.intp]:
     """Numbers of the file's pages that are in the page cache, whoever brought them there."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -56,7 +56,7 @@ def _resident(path: str) -> NDArray[np.intp]:
         _check(_libc.mincore(address, size, pages), "mincore")
     finally:
         _libc.munmap(address, size)
-    return np.nonzero(np.frombuffer(pages, np.uint8) & 1)[0]
+    return np.nonzero(np.frombuffer(pages.raw, np.uint8) & 1)[0]
 
 
 def _mappings(path: str) -> list[tuple[int, int, int]]:
@@ -88,7 +88,7 @@ def drop(path: str) -> None:
     with open(path, "rb") as file:
         for _ in range(_TRIES):
             _drop_range(file.fileno(), _mappings(path), 0, os.fstat(file.fileno()).st_size)
-            left = len(_resident(path)) * mmap.PAGESIZE
+            left = len(resident(path)) * mmap.PAGESIZE
             if left == 0:
                 return
             time.sleep(_SECONDS_BETWEEN)  # pages that are being read ahead cannot go yet
@@ -102,7 +102,7 @@ def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
     limit = size // mmap.PAGESIZE
     with open(path, "rb") as file:
         for _ in range(_TRIES):
-            pages = _resident(path)
+            pages = resident(path)
             if len(pages) <= limit:
                 return
             chosen = np.sort(rng.choice(pages, len(pages) - limit, replace=False))

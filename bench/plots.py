@@ -31,7 +31,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.collections import REPOSITORY
+from bench.corpora import REPOSITORY
 from bench.drawing import (
     BITS_COLOURS,
     COLOURS,

@@ -5,10 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.tables import Row, markdown
+Row = Mapping[str, Any]
+
+
+def markdown(title: str, rows: Sequence[Row]) -> str:
+    """A heading and a Markdown table; columns are the keys of the rows in order of appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join([f"### {title}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
 
 
 class Points:
@@ -18,14 +37,15 @@ class Points:
         self._path = None if results is None else Path(results)
         self._shown: dict[str, list[Row]] = {}
 
-    def add(self, kind: str, point: dict[str, Any]) -> None:
-        """Writes ``{"kind": kind, "time": seconds since 1970, **point}`` as a line."""
-        self._shown.setdefault(kind, []).append(point)
+    def add(self, kind: str, *points: Row) -> None:
+        """Writes ``{"kind": kind, "time": seconds since 1970, **point}``, a line for each point."""
+        self._shown.setdefault(kind, []).extend(points)
         if self._path is None:
             return
-        line = json.dumps({"kind": kind, "time": round(time.time()), **point}, ensure_ascii=False)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            for point in points:
+                line = {"kind": kind, "time": round(time.time()), **point}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def show(self) -> None:
         """Prints a table of each kind added since the last call."""

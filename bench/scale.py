@@ -34,11 +34,13 @@ from typing import Any
 import numpy as np
 
 from bench import memory
-from bench.children import call
-from bench.collections import load_collection
+from bench.corpora import load_collection
 from bench.metrics import mrr_at, ndcg_at, overlap_at
 from bench.points import Points, parser
-from bench.synthetic import N_QUERIES, K, Source, exact_answers, sample_queries, source
+from bench.processes import call
+from bench.synthetic import N_QUERIES, Source, exact_answers, sample_queries, source
+from bench.timing import timed_search
+from bench.truth import K
 from bench.vectors import DIM, cache_folder
 
 Row = dict[str, Any]
@@ -125,7 +127,7 @@ def search(path: str, base: str, n_queries: int, passes: int, profiled: bool) ->
     with mvdb.open(path, readonly=True) as db:
         found = [[hit.id for hit in db.search(query, K)] for query in queries]
         after = memory.anonymous_mb()
-        times = [[timed(db, query) for query in queries] for _ in range(passes)]
+        times = [[timed_search(db, query).ms for query in queries] for _ in range(passes)]
         profiles = [vars(db.profile(query, K)) for query in queries] if profiled else []
     per_query = np.median(np.array(times), axis=0)
     return {
@@ -135,13 +137,6 @@ def search(path: str, base: str, n_queries: int, passes: int, profiled: bool) ->
         "anonymous MB": None if before is None or after is None else after - before,
         "profile": profile_means(profiles),
     }
-
-
-def timed(db: Any, query: Any, **settings: Any) -> float:
-    """Milliseconds of one search."""
-    start = time.perf_counter_ns()
-    db.search(query, K, **settings)
-    return (time.perf_counter_ns() - start) / 1e6
 
 
 def profile_means(profiles: Sequence[Row]) -> Row:

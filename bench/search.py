@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from bench import memory
-from bench.children import call
-from bench.tables import Report, parser
+from bench.points import Points, parser
+from bench.processes import call
+from bench.timing import timed_search
 from bench.truth import K, Truth, load_truth
 from bench.vectors import load_vectors
 
@@ -41,7 +42,7 @@ def build(path: str, collection: str, bits: int, per_root: float | None = None) 
     from mvdb.codebook import training
 
     if per_root is not None:
-        training.CENTROIDS_PER_ROOT = per_root
+        training.CENTROIDS_PER_ROOT = per_root  # type: ignore[assignment]
         training.MIN_TOKENS_PER_CENTROID = 1
     vectors = load_vectors(collection)
     touched = int(np.asarray(vectors.doc_flat[:, 0] != 0).sum())  # so that the input is resident
@@ -82,7 +83,10 @@ def search(
     with mvdb.open(path, readonly=True) as db:
         opened = time.perf_counter() - start
         found = [[hit.id for hit in db.search(q, K, candidates=candidates)] for q in queries]
-        times = [[_timed(db, query, candidates) for query in queries] for _ in range(passes)]
+        times = [
+            [timed_search(db, query, candidates=candidates) for query in queries]
+            for _ in range(passes)
+        ]
         after = memory.private_mb(path)
     per_query = np.median(np.array(times), axis=0)
     return {
@@ -94,13 +98,6 @@ def search(
         "private_mb": None if before is None or after is None else after[0] - before[0],
         "mapped_mb": None if after is None else after[1],
     }
-
-
-def _timed(db: Any, query: Any, candidates: int | None) -> tuple[float, float]:
-    """Milliseconds by the clock and of the processor for one search."""
-    start, cpu = time.perf_counter_ns(), time.thread_time_ns()
-    db.search(query, K, candidates=candidates)
-    return (time.perf_counter_ns() - start) / 1e6, (time.thread_time_ns() - cpu) / 1e6
 
 
 class Bench:
@@ -198,22 +195,20 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("collections", nargs="*", default=["nfcorpus", "scifact"])
     options.add_argument("--bits", type=int, nargs="+", default=[2, 4])
     options.add_argument("--curves", action="store_true", help="vary candidates and centroids")
-    options.add_argument("--folder", help="where to make databases (default: a temporary folder)")
     options.add_argument("--passes", type=int, default=3, help="timed passes over the queries")
     options.add_argument("--rounds", type=int, default=1, help="searching processes")
     chosen = options.parse_args(arguments)
-    report = Report()
+    points = Points(chosen.results)
     for collection in chosen.collections:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
             bench = Bench(collection, Path(folder).resolve(), chosen.passes, chosen.rounds)
             n = len(bench.truth.vectors.doc_lengths)
-            report.add(
-                f"{collection}: {n:,} documents", bench.main_table(chosen.bits, chosen.curves)
-            )
+            rows = bench.main_table(chosen.bits, chosen.curves)
+            points.add(f"{collection}: {n:,} documents", *rows)
             if chosen.curves:
-                report.add(f"{collection}: candidates", bench.candidate_rows)
-                report.add(f"{collection}: centroids", bench.centroid_rows(chosen.bits[0]))
-    report.save(chosen.json)
+                points.add(f"{collection}: candidates", *bench.candidate_rows)
+                points.add(f"{collection}: centroids", *bench.centroid_rows(chosen.bits[0]))
+            points.show()
 
 
 if __name__ == "__main__":

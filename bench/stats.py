@@ -23,8 +23,8 @@ import numpy as np
 
 import mvdb
 from bench import device, pagecache
-from bench.children import call
 from bench.points import Points, parser
+from bench.processes import call
 from mvdb.segment.layout import Part
 from mvdb.storage.environment import Environment
 
@@ -32,29 +32,30 @@ DIM, TOKENS, BATCH = 128, 120, 2000
 WORDS = 20_000
 
 
-def batches(limit: Path, size: int) -> Iterator[dict[str, Any]]:
+def batches(limit: Path, size: int, batch: int) -> Iterator[dict[str, Any]]:
     """Random documents until the file has its size: alike in groups, as documents are."""
     rng = np.random.default_rng(1)
     words = ["".join(map(chr, rng.integers(97, 123, rng.integers(2, 11)))) for _ in range(WORDS)]
     topics = rng.standard_normal((4096, DIM)).astype(np.float32)
     number = 0
     while not limit.exists() or limit.stat().st_size < size:
-        chosen = topics[rng.integers(0, len(topics), BATCH * TOKENS)]
+        chosen = topics[rng.integers(0, len(topics), batch * TOKENS)]
         flat = chosen + 0.7 * rng.standard_normal(chosen.shape, dtype=np.float32)
-        names = list(range(number, number + BATCH))
+        names = list(range(number, number + batch))
         yield {
             "ids": [f"document {name}" for name in names],
-            "embeddings": (flat, [TOKENS] * BATCH),
+            "embeddings": (flat, [TOKENS] * batch),
             "texts": [" ".join(words[i] for i in rng.zipf(1.2, 60) % WORDS) for _ in names],
             "metadata": [{"n": n, "kind": f"k{n % 7}", "path": f"f/{n // 30}.md"} for n in names],
         }
-        number += BATCH
+        number += batch
 
 
-def make(path: str, gb: float) -> None:
+def make(path: str, gb: float, commit_every: int | None) -> None:
     """Streams documents into a new file of so many gigabytes."""
     with mvdb.open(path, dim=DIM, durability="relaxed") as db:
-        db.insert_batches(batches(Path(path), int(gb * 1e9)))
+        made = batches(Path(path), int(gb * 1e9), commit_every or BATCH)
+        db.insert_batches(made, commit_every=commit_every)
     pagecache.sync(path)
 
 
@@ -96,13 +97,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line: see the module's docstring."""
     options = parser(__doc__)
     options.add_argument("--gb", type=float, default=1.0, help="size of the file that is made")
+    options.add_argument("--commit-every", type=int, help="documents (default: the engine's)")
     options.add_argument("--database", help="an existing file instead")
     options.add_argument("--rounds", type=int, default=10)
     chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         path = chosen.database or os.path.join(folder, "large.mvdb")
         if not os.path.exists(path):
-            call(make, path=path, gb=chosen.gb)
+            call(make, path=path, gb=chosen.gb, commit_every=chosen.commit_every)
         size = os.stat(path).st_size
         rounds = [call(measure, path=path) for _ in range(chosen.rounds)]
         exact = call(counted, path=path)

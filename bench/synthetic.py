@@ -36,8 +36,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.children import call
-from bench.metrics import overlap_at, split_rows, top_k
+from bench.metrics import overlap_at, split_rows
+from bench.processes import call
+from bench.truth import K, all_scores, best_ten
 from bench.vectors import DIM, cache_folder
 
 BLOCK = 4096
@@ -46,12 +47,10 @@ COSINE = 0.88
 SPANS = (2, 4)
 POOL = 1 << 16
 SEED = 1
-K = 10
 N_QUERIES = 250
 METHOD = 1
 """Number of the method above, part of the names of kept answers."""
 _NOISE_ROWS = 8192
-_MAXIMA_ROWS = 512
 _CHECKPOINT = 64 * BLOCK
 _SIZES = {"3.6k": "nfcorpus", "5.2k": "scifact", "50k": "wiki-50k", "200k": "wiki-200k"}
 _SUFFIXES = {"k": 1_000, "m": 1_000_000}
@@ -241,22 +240,11 @@ class Best:
         return Best(np.take_along_axis(scores, kept, 1), np.take_along_axis(ids, kept, 1))
 
 
-def best_of_block(made: Source, number: int, tokens: Floats, starts: Numbers) -> Best:
-    """The best documents of one block; `tokens`: all queries' vectors, begun at `starts`."""
+def best_of_block(made: Source, number: int, queries: list[Floats]) -> Best:
+    """The best documents of one block."""
     ids, flat, lengths = made.block(number)
-    doc_starts = np.cumsum(lengths) - lengths
-    table = np.empty((len(starts), len(ids)), np.float32)
-    first = 0
-    while first < len(ids):
-        begin = int(doc_starts[first])
-        last = max(first + 1, int(np.searchsorted(doc_starts, begin + _MAXIMA_ROWS)))
-        end = int(doc_starts[last]) if last < len(ids) else len(flat)
-        similarity = tokens @ flat[begin:end].astype(np.float32).T
-        best = np.maximum.reduceat(similarity, doc_starts[first:last] - begin, axis=1)
-        table[:, first:last] = np.add.reduceat(best, starts, axis=0)
-        first = last
-    kept = [top_k(row, K)[0] for row in table]
-    chosen = np.array(kept, np.int64)
+    table = all_scores(queries, flat, lengths)
+    chosen = np.array(best_ten(table), np.int64)
     return Best(np.take_along_axis(table, chosen, 1), chosen + ids.start)
 
 
@@ -290,15 +278,12 @@ def find_exact(base: str, n_documents: int, seed: int, n_queries: int) -> None:
     side by side instead."""
     made = Source(base, n_documents, seed)
     queries = sample_queries(base, n_queries).vectors
-    tokens = np.concatenate(queries)
-    lengths = np.array([len(query) for query in queries])
-    starts = np.cumsum(lengths) - lengths
     done, best = _known(made, n_queries)
     made.prepare()
     begin, first = time.monotonic(), done
 
     def best_of(number: int) -> Best:
-        return best_of_block(made, number, tokens, starts)
+        return best_of_block(made, number, queries)
 
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         while done < n_documents:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.collections import load_collection
-from bench.metrics import ndcg_at, overlap_at
+from bench.corpora import load_collection
+from bench.metrics import ndcg_at, overlap_at, top_k
 from bench.vectors import Vectors, cache_folder, load_vectors
 
 K = 10
@@ -43,7 +43,7 @@ def all_scores(
 
 def best_ten(table: Floats) -> list[list[int]]:
     """The ten best documents of each row of a table of scores, ties by smaller number."""
-    return np.argsort(-table, axis=1, kind="stable")[:, :K].tolist()
+    return [top_k(row, K)[0].tolist() for row in table]
 
 
 @dataclass(frozen=True)

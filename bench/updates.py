@@ -22,61 +22,25 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import mvdb
-from bench import children
-from bench.tables import Report, parser
+from bench import processes
+from bench.points import Points, parser
+from bench.timing import Cost, timed
 from bench.truth import K
 from bench.vectors import Vectors, load_vectors
 
 SYNCS = "fsync,fdatasync,msync,sync_file_range,sync,syncfs"
-COMMITS = 60
 LARGE_COPIES_BATCH = 512
 
 Rows = list[dict[str, Any]]
-
-
-class Documents:
-    """A collection's documents by position."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self.flat = vectors.doc_flat
-        self.lengths = vectors.doc_lengths
-        self._starts = np.cumsum([0, *self.lengths.tolist()])
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def part(self, first: int, last: int) -> tuple[Any, Any]:
-        """Documents first .. last - 1 as (flat, lengths), copied from the file."""
-        rows = np.array(self.flat[self._starts[first] : self._starts[last]])
-        return rows, self.lengths[first:last]
-
-    def insert(self, db: Any, first: int, last: int) -> None:
-        """One insert of documents first .. last - 1, whose ids are their positions."""
-        db.insert(list(range(first, last)), self.part(first, last))
-
-
-class Cost(NamedTuple):
-    """Milliseconds by the clock, and of the processor in all threads of the process."""
-
-    ms: float
-    cpu_ms: float
-
-
-def timed(call: Callable[[], Any]) -> Cost:
-    """What a call costs."""
-    start, cpu = time.perf_counter(), time.process_time()
-    call()
-    return Cost((time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3)
 
 
 def middle(costs: Sequence[Sequence[float]]) -> Cost:
@@ -91,50 +55,49 @@ def commit_one_by_one(
     path: str, collection: str, durability: str, first: int, count: int
 ) -> list[Cost]:
     """The cost of each of `count` commits of one document. Runs in its own process."""
-    documents = Documents(load_vectors(collection))
+    documents = load_vectors(collection)
     with mvdb.open(path, durability=durability) as db:
-        return [
-            timed(lambda at=at: documents.insert(db, at, at + 1))
-            for at in range(first, first + count)
-        ]
+        return [timed(documents.insert, db, at, at + 1) for at in range(first, first + count)]
 
 
-def syncs_per_commit(path: Path, collection: str, durability: str, first: int) -> float | None:
+def syncs_per_commit(
+    path: Path, collection: str, durability: str, first: int, commits: int
+) -> float | None:
     """Calls that sync, per commit: those of a run with commits above those of a run without."""
     if shutil.which("strace") is None:
         return None
     counts = []
-    for count in (0, COMMITS):
+    for count in (0, commits):
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
             prefix = ["strace", "-f", "-qq", "-o", log.name, "-e", f"trace={SYNCS}"]
             arguments = {"path": str(path), "collection": collection, "durability": durability}
-            children.call(commit_one_by_one, prefix, **arguments, first=first, count=count)
+            processes.call(commit_one_by_one, prefix, **arguments, first=first, count=count)
             counts.append(len(re.findall(r"\) += 0", log.read())))
-    return (counts[1] - counts[0]) / COMMITS
+    return (counts[1] - counts[0]) / commits
 
 
-def commits(folder: Path, collection: str) -> Rows:
+def commits(folder: Path, collection: str, count: int) -> Rows:
     """Rows for one, 100 and 1,000 documents a commit."""
-    documents = Documents(load_vectors(collection))
+    documents = load_vectors(collection)
     half = len(documents) // 2
     base = folder / "base.mvdb"
-    with mvdb.open(base, dim=documents.flat.shape[1]) as db:
+    with mvdb.open(base, dim=documents.doc_flat.shape[1]) as db:
         documents.insert(db, 0, half)
     rows: Rows = []
     for durability in ("full", "relaxed"):
-        rows += _commit_rows(folder, base, collection, documents, durability)
+        rows += _commit_rows(folder, base, collection, documents, durability, count)
     return rows
 
 
 def _commit_rows(
-    folder: Path, base: Path, collection: str, documents: Documents, durability: str
+    folder: Path, base: Path, collection: str, documents: Vectors, durability: str, count: int
 ) -> Rows:
     path = folder / "commits.mvdb"
     shutil.copyfile(base, path)
     at = len(documents) // 2
     arguments = {"path": str(path), "collection": collection, "durability": durability}
-    single = children.call(commit_one_by_one, **arguments, first=at, count=COMMITS)
-    at += COMMITS
+    single = processes.call(commit_one_by_one, **arguments, first=at, count=count)
+    at += count
     one = middle(single)
     rows = [
         {
@@ -144,15 +107,15 @@ def _commit_rows(
             "p95 ms": float(np.quantile([cost[0] for cost in single], 0.95)),
             "ms a document": one.ms,
             "cpu ms a document": one.cpu_ms,
-            "syncs a commit": syncs_per_commit(path, collection, durability, at),
+            "syncs a commit": syncs_per_commit(path, collection, durability, at, count),
         }
     ]
-    at += COMMITS
+    at += count
     with mvdb.open(path, durability=durability) as db:
         for size in (100, 1000):
             if at + size > len(documents):
                 break
-            spent = timed(lambda at=at, size=size: documents.insert(db, at, at + size))
+            spent = timed(documents.insert, db, at, at + size)
             at += size
             rows.append(
                 {
@@ -173,20 +136,20 @@ def _commit_rows(
 
 def changes(folder: Path, collection: str) -> Rows:
     """Rows for deletions and replacements."""
-    documents = Documents(load_vectors(collection))
+    documents = load_vectors(collection)
     path = folder / "changes.mvdb"
-    with mvdb.open(path, dim=documents.flat.shape[1]) as db:
+    with mvdb.open(path, dim=documents.doc_flat.shape[1]) as db:
         documents.insert(db, 0, len(documents))
         tenth = len(documents) // 10
         order = np.random.default_rng(1).permutation(len(documents)).tolist()
         single, together, replaced = order[:50], order[50 : 50 + tenth], order[-tenth:]
         rows = [
-            _change("delete, one a commit", 1, [timed(lambda i=i: db.delete(i)) for i in single]),
-            _change("delete 10 % in one commit", tenth, [timed(lambda: db.delete(together))]),
+            _change("delete, one a commit", 1, [timed(db.delete, i) for i in single]),
+            _change("delete 10 % in one commit", tenth, [timed(db.delete, together)]),
         ]
-        one = [timed(lambda i=i: _replace(db, documents, [i])) for i in replaced[:50]]
+        one = [timed(_replace, db, documents, [i]) for i in replaced[:50]]
         rows.append(_change("upsert, one a commit", 1, one))
-        many = timed(lambda: _replace(db, documents, replaced[50:]))
+        many = timed(_replace, db, documents, replaced[50:])
         rows.append(_change("upsert 10 % in one commit", tenth - 50, [many]))
         rows.append(_change("optimize() after them", len(db), [timed(db.optimize)]))
         rows.append(_change("compact() after it", len(db), [timed(db.compact)]))
@@ -194,7 +157,7 @@ def changes(folder: Path, collection: str) -> Rows:
     return rows
 
 
-def _replace(db: Any, documents: Documents, positions: list[int]) -> None:
+def _replace(db: Any, documents: Vectors, positions: list[int]) -> None:
     """Replaces documents by the same ones."""
     db.upsert(positions, [documents.part(i, i + 1)[0] for i in positions])
 
@@ -225,7 +188,7 @@ def open_and_search(path: str, readonly: bool) -> dict[str, float]:
 
 def commit_until_killed(path: str, collection: str) -> None:
     """Replaces one document after another, for ever. Runs in its own process."""
-    documents = Documents(load_vectors(collection))
+    documents = load_vectors(collection)
     with mvdb.open(path) as db:
         while True:
             _replace(db, documents, [0])
@@ -234,8 +197,8 @@ def commit_until_killed(path: str, collection: str) -> None:
 
 def kill_amid_commits(path: Path, collection: str, commits_before: int = 5) -> None:
     """Runs `commit_until_killed` and kills it with SIGKILL after some commits."""
-    line = children.command(commit_until_killed, {"path": str(path), "collection": collection})
-    with subprocess.Popen(line, env=children.environment(), stdout=subprocess.PIPE) as process:
+    line = processes.command(commit_until_killed, {"path": str(path), "collection": collection})
+    with subprocess.Popen(line, env=processes.environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for _ in range(commits_before):
             if not process.stdout.readline():
@@ -250,9 +213,9 @@ def forget_pages(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def large_file(path: Path, documents: Documents, size: float) -> None:
+def large_file(path: Path, documents: Vectors, size: float) -> None:
     """Makes a float16 database of at least `size` bytes out of copies of the documents."""
-    with mvdb.open(path, dim=documents.flat.shape[1], bits=16) as db:
+    with mvdb.open(path, dim=documents.doc_flat.shape[1], bits=16) as db:
         copy = 0
         while path.stat().st_size < size:
             for first in range(0, len(documents), LARGE_COPIES_BATCH):
@@ -262,15 +225,17 @@ def large_file(path: Path, documents: Documents, size: float) -> None:
             copy += 1
 
 
-def opening(folder: Path, collection: str, gigabytes: float) -> Rows:
+def opening(folder: Path, collection: str, gigabytes: float, rounds: int) -> Rows:
     """Rows of opening times: after a clean close and after a kill, warm and cold."""
     path = folder / "large.mvdb"
-    large_file(path, Documents(load_vectors(collection)), gigabytes * 1e9)
+    large_file(path, load_vectors(collection), gigabytes * 1e9)
     rows = []
     for state in ("closed cleanly", "killed"):
         for readonly in (True, False):
             for cold in (False, True):
-                times = _open_times(path, collection, state, readonly, cold)
+                times = [
+                    _open_times(path, collection, state, readonly, cold) for _ in range(rounds)
+                ]
                 rows.append(
                     {
                         "GB": path.stat().st_size / 1e9,
@@ -287,17 +252,14 @@ def opening(folder: Path, collection: str, gigabytes: float) -> Rows:
 
 def _open_times(
     path: Path, collection: str, state: str, readonly: bool, cold: bool
-) -> list[dict[str, float]]:
-    times = []
-    for _ in range(3):
-        if state == "killed":
-            kill_amid_commits(path, collection)
-        else:
-            with mvdb.open(path):
-                pass
-        if cold:
-            forget_pages(path)
-        times.append(children.call(open_and_search, path=str(path), readonly=readonly))
+) -> dict[str, float]:
+    if state == "killed":
+        kill_amid_commits(path, collection)
+    else:
+        mvdb.open(path).close()
+    if cold:
+        forget_pages(path)
+    times: dict[str, float] = processes.call(open_and_search, path=str(path), readonly=readonly)
     return times
 
 
@@ -311,11 +273,11 @@ def tables(folder: Path, chosen: Any) -> Iterator[tuple[str, Rows]]:
     name = chosen.collection
     for section in chosen.sections:
         if section == "commits":
-            yield f"commits, {name}", commits(folder, name)
+            yield f"commits, {name}", commits(folder, name, chosen.commits)
         elif section == "changes":
             yield f"changes, {name}", changes(folder, name)
         else:
-            yield "opening", opening(folder, name, chosen.gigabytes)
+            yield "opening", opening(folder, name, chosen.gigabytes, chosen.rounds)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -323,15 +285,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--collection", default="nfcorpus")
     options.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    options.add_argument("--commits", type=int, default=60, help="of one document")
     options.add_argument("--gigabytes", type=float, default=1.0)
-    options.add_argument("--folder", help="where to make databases (default: a temporary folder)")
+    options.add_argument("--rounds", type=int, default=3, help="openings of each kind")
     chosen = options.parse_args(arguments)
-    report = Report()
+    points = Points(chosen.results)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         for title, rows in tables(Path(folder), chosen):
-            report.add(title, rows)
-    report.save(chosen.json)
+            points.add(title, *rows)
+            points.show()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -20,13 +20,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.collections import Collection, load_collection
+import mvdb
+from bench.corpora import Collection, load_collection
 from bench.metrics import split_rows
 
 DIM = 128
@@ -54,9 +56,21 @@ class Vectors:
         """One (m, 128) view per query."""
         return split_rows(self.query_flat, self.query_lengths)
 
-    def documents(self) -> list[NDArray[np.float16]]:
-        """One (n, 128) view per document."""
-        return split_rows(self.doc_flat, self.doc_lengths)
+    def __len__(self) -> int:
+        return len(self.doc_lengths)
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *self.doc_lengths.tolist()])
+
+    def part(self, first: int, last: int) -> tuple[NDArray[np.float16], NDArray[np.int32]]:
+        """Documents first .. last - 1 as (flat, lengths), copied from the file."""
+        rows = np.array(self.doc_flat[self._starts[first] : self._starts[last]])
+        return rows, self.doc_lengths[first:last]
+
+    def insert(self, db: mvdb.Database, first: int, last: int) -> None:
+        """One insert of documents first .. last - 1, whose ids are their positions."""
+        db.insert(list(range(first, last)), self.part(first, last))
 
 
 def cache_folder(collection: str) -> Path:

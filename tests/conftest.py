@@ -8,9 +8,15 @@ repeats it, and ``--hypothesis-seed`` repeats a whole run.
 
 from __future__ import annotations
 
+import gc
 import signal
+import time
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.leaks import held
 
 # A shell has what it runs in the background ignore Ctrl-C, and so would the processes of the tests
 # that are interrupted by it.
@@ -32,3 +38,19 @@ settings.register_profile(
     "expensive", settings.get_profile("dev"), max_examples=20_000, stateful_step_count=60
 )
 settings.load_profile("ci")
+
+
+SECONDS = 10.0
+"""For threads and finalisers to come to their end after a test."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No test leaves a database open, a process or a thread behind."""
+    before = held()
+    yield
+    end = time.monotonic() + SECONDS
+    while (left := held() - before) and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.01)
+    assert not left

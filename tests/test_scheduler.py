@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from mvdb.threads.scheduler import Scheduler
+from tests.support.patience import PATIENCE
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it does not happen"
         time.sleep(0.002)
@@ -22,7 +23,7 @@ def threads_of(scheduler: Scheduler) -> int:
 
 def test_functions_are_called_in_the_order_of_their_times() -> None:
     scheduler, called = Scheduler(), list[int]()
-    for number, seconds in enumerate((0.15, 0.05, 0.1, 0.0)):
+    for number, seconds in enumerate((1.5, 0.5, 1.0, 0.0)):
         scheduler.call_later(seconds, lambda number=number: called.append(number))
     wait_for(lambda: len(called) == 4)
     assert called == [3, 1, 2, 0]
@@ -32,7 +33,7 @@ def test_a_nearer_appointment_does_not_wait_for_a_farther_one() -> None:
     scheduler, called = Scheduler(), threading.Event()
     far = scheduler.call_later(3600, called.clear)
     scheduler.call_later(0.01, called.set)
-    assert called.wait(10)
+    assert called.wait(PATIENCE)
     scheduler.cancel(far)
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from mvdb.threads.workers import Workers, ordered_map
+from tests.support.patience import PATIENCE
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def test_an_error_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_idle_threads_end() -> None:
     with made(4, idle_seconds=0.05) as some:
         assert sum(some.map(lambda n: n, range(20))) == 190
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while alive():
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -113,7 +114,7 @@ def test_shutting_down_finishes_or_cancels_what_waits() -> None:
             with pytest.raises(CancelledError):
                 second.result()
         else:
-            assert second.result(timeout=10) == 2
+            assert second.result(timeout=PATIENCE) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -124,5 +125,5 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
         with some._changed:
             child = os.fork()
         if not child:
-            os._exit(0 if some.submit(lambda: 7).result(timeout=10) == 7 else 1)
+            os._exit(0 if some.submit(lambda: 7).result(timeout=PATIENCE) == 7 else 1)
         assert os.waitpid(child, 0)[1] == 0

@@ -1,6 +1,7 @@
 """What every runner shares: its command line, its two measured processes, and its result file.
 
-A runner is ``RUNNER.py VECTORS_DIR WORK_DIR OUT_JSON [--threads N] [--bits B] [--queries N]``.
+A runner is ``python -m bench.peers.RUNNER VECTORS_DIR WORK_DIR OUT_JSON`` with options such as
+``--threads N --bits B --queries N``.
 It starts one process that builds the index in ``WORK_DIR`` (skipped when the same index is already
 there) and one that opens and searches it, so that the memory of each is measured apart. This module
 imports nothing but the standard library and numpy, because it runs in every engine's environment.
@@ -9,11 +10,9 @@ imports nothing but the standard library and numpy, because it runs in every eng
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from bench import memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,8 @@ def _reuse_or_build(
     if record.exists() and not options.rebuild:
         built = json.loads(record.read_text(encoding="utf-8"))
         if built["identity"] == identity:
-            return built
+            kept: dict[str, Any] = built
+            return kept
     record.unlink(missing_ok=True)
     shutil.rmtree(work / "index", ignore_errors=True)
     (work / "index").mkdir()
@@ -134,18 +136,26 @@ def _identity(engine: Engine, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _module() -> str:
+    """The runner's name as a module."""
+    spec = sys.modules["__main__"].__spec__
+    assert spec is not None, "run it with python -m"
+    return spec.name
+
+
 def _child(phase: str, options: argparse.Namespace, threads: int) -> dict[str, Any]:
     """Run one phase in a process of its own and return what it measured."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "phase.json"
-        command = [sys.executable, sys.argv[0], options.vectors_dir, options.work_dir, str(out)]
+        command = [sys.executable, "-m", _module(), options.vectors_dir, options.work_dir, str(out)]
         command += ["--phase", phase, "--threads", str(options.threads)]
         command += ["--build-threads", str(options.build_threads), "--passes", str(options.passes)]
         for flag, value in (("--bits", options.bits), ("--queries", options.queries)):
             command += [] if value is None else [flag, str(value)]
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         subprocess.run(command, env=environment, check=True)
-        return json.loads(out.read_text(encoding="utf-8"))
+        measured: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        return measured
 
 
 def _build_phase(engine: Engine, options: argparse.Namespace) -> None:
@@ -155,14 +165,14 @@ def _build_phase(engine: Engine, options: argparse.Namespace) -> None:
     index = Path(options.work_dir) / "index"
     lengths = np.load(source / "doc_lengths.npy")
     documents = engine.prepare(np.load(source / "doc_flat.npy"), lengths)
-    memory = _Memory()
+    before = memory.reset_peak()
     start = time.perf_counter()
     engine.build(documents, index, options.bits)
     seconds = time.perf_counter() - start
     result = {
         "seconds": seconds,
         "threads": options.build_threads,
-        "memory_mb": memory.report(),
+        "memory_mb": _memory_since(before),
         "disk_bytes": _disk_bytes(index),
     }
     Path(options.out_json).write_text(json.dumps(result), encoding="utf-8")
@@ -174,7 +184,7 @@ def _search_phase(engine: Engine, options: argparse.Namespace) -> None:
     document_ids = json.loads((source / "doc_ids.json").read_text(encoding="utf-8"))
     query_ids = json.loads((source / "query_ids.json").read_text(encoding="utf-8"))
     version = engine.version()
-    memory = _Memory()
+    before = memory.reset_peak()
     start = time.perf_counter()
     index = Path(options.work_dir) / "index" if engine.stores_index else source
     engine.open(index, options.bits, options.threads)
@@ -193,7 +203,7 @@ def _search_phase(engine: Engine, options: argparse.Namespace) -> None:
         "latencies_ms": [list(times) for times in zip(*passes, strict=True)],
         "open_seconds": open_seconds,
         "load_average": load,
-        "memory_mb": memory.report(),
+        "memory_mb": _memory_since(before),
     }
     Path(options.out_json).write_text(json.dumps(result), encoding="utf-8")
 
@@ -233,29 +243,8 @@ def _disk_bytes(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
-class _Memory:
-    """Peak resident memory since this object was made, in MB of 1e6 bytes.
-
-    Resident memory counts mapped files as far as they are in memory. Without ``/proc`` the peak is
-    that of the whole process, and what was resident before is taken to be the peak until then.
-    """
-
-    def __init__(self) -> None:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        self._before = _resident("VmRSS")
-
-    def report(self) -> dict[str, float]:
-        """``peak``, and ``above``: the peak above the interpreter, its libraries and the input."""
-        peak = _resident("VmHWM")
-        return {"peak": peak, "above": peak - self._before}
-
-
-def _resident(field: str) -> float:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    line = next(line for line in status.splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) * 1024 / 1e6
+def _memory_since(before: float | None) -> dict[str, float] | None:
+    """Resident memory in MB of 1e6 bytes, mapped files as far as they are resident: ``peak`` since
+    `memory.reset_peak`, and ``above``: above the interpreter, its libraries and the input."""
+    peak = memory.peak()
+    return None if before is None or peak is None else {"peak": peak, "above": peak - before}

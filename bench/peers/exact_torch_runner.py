@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from common import main
+from bench.peers.common import main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ class ExactTorch:
             edge = torch.topk(scores, min(k, len(scores))).values[-1]
             best = (scores >= edge).nonzero().squeeze(1)
             order = torch.sort(scores[best], descending=True, stable=True).indices
-            return best[order[:k]].tolist()
+            return list(best[order[:k]].tolist())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from common import main
+from bench.peers.common import main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ class Mvdb:
 
     def search(self, query: NDArray[np.float32], k: int) -> Sequence[int]:
         """Ids of the best k."""
-        return [hit.id for hit in self._db.search(query, k=k)]
+        return [int(hit.id) for hit in self._db.search(query, k=k)]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run the engines on the same vectors, each in its own environment, and print one table.
 
 An engine that fails is left out of the table, and the exit code is 1.
-``python bench/peers/run.py nfcorpus`` runs all of them; README.md beside this file tells the rest.
+``python -m bench.peers.run nfcorpus`` runs all of them; README.md beside this file tells the rest.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from environments import ENVIRONMENTS, HERE
 
-# The folder above is left out of the path: its collections.py would hide the standard library's.
-sys.path.insert(0, str(HERE.parents[1]))
-
-from bench.collections import load_collection
-from bench.metrics import exact_maxsim, ndcg_at, overlap_at
+from bench.corpora import REPOSITORY, load_collection
+from bench.metrics import ndcg_at, overlap_at
+from bench.peers.environments import ENVIRONMENTS
+from bench.points import Row, markdown
+from bench.truth import all_scores, best_ten
 from bench.vectors import Vectors, cache_folder, load_vectors
 
 K = 10
@@ -56,24 +55,10 @@ RUNS = (
     Run("mvdb-4", "mvdb", 4, 1),
 )
 
-COLUMNS = (
-    "engine",
-    "bits",
-    "threads",
-    "p50 ms",
-    "p95 ms",
-    "overlap@10",
-    "nDCG@10",
-    "disk B/token",
-    "build s",
-    "build peak MB (above input)",
-    "search peak MB (above input)",
-)
 
-
-def main() -> None:
-    """Command line."""
-    options = _parse()
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
+    options = _parse(arguments)
     chosen = [run for run in RUNS if not options.only or run.label in options.only.split(",")]
     if not chosen:
         sys.exit(f"--only takes some of: {', '.join(run.label for run in RUNS)}")
@@ -83,10 +68,11 @@ def main() -> None:
         report = measure(name, chosen, options)
         print(table(report))
         complete = complete and len(report["engines"]) == len(chosen)
-    sys.exit(0 if complete else 1)
+    if not complete:
+        sys.exit(1)
 
 
-def _parse() -> argparse.Namespace:
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,7 +87,7 @@ def _parse() -> argparse.Namespace:
         "--rebuild", action="store_true", help="peers' indexes too, not only mvdb's"
     )
     parser.add_argument("--name", default="latest", help="name of the result file")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _require_environments(chosen: Sequence[Run], *, install: bool) -> None:
@@ -155,15 +141,15 @@ def _execute(
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / "result.json"
     out.unlink(missing_ok=True)
-    script = HERE / f"{run.runner}_runner.py"
-    command = [run.python, str(script), str(source), str(folder), str(out)]
+    module = f"bench.peers.{run.runner}_runner"
+    command = [run.python, "-m", module, str(source), str(folder), str(out)]
     command += ["--threads", str(options.threads or run.threads), "--passes", str(options.passes)]
     for flag, value in (("--bits", run.bits), ("--queries", options.queries)):
         command += [] if value is None else [flag, str(value)]
     command += ["--rebuild"] if rebuild else []
     print(f"{source.name}: {run.label}", file=sys.stderr)
-    subprocess.run(command, check=True)
-    return json.loads(out.read_text(encoding="utf-8"))
+    subprocess.run(command, check=True, cwd=REPOSITORY)
+    return read_json(out)
 
 
 class Quality:
@@ -195,11 +181,13 @@ def _exact_positions(source: Path, vectors: Vectors, work: Path) -> list[list[in
     path = work / "exact.json"
     files = ("doc_flat.npy", "query_flat.npy")
     stamp = [[(source / f).stat().st_size, (source / f).stat().st_mtime_ns] for f in files]
-    if path.exists() and (kept := _read_json(path))["stamp"] == stamp:
-        return kept["positions"]
-    positions, _ = exact_maxsim(vectors.queries(), vectors.doc_flat, vectors.doc_lengths, K)
-    path.write_text(json.dumps({"stamp": stamp, "positions": positions.tolist()}), encoding="utf-8")
-    return positions.tolist()
+    kept = read_json(path) if path.exists() else {}
+    if kept.get("stamp") != stamp:
+        table = all_scores(vectors.queries(), vectors.doc_flat, vectors.doc_lengths)
+        kept = {"stamp": stamp, "positions": best_ten(table)}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    positions: list[list[int]] = kept["positions"]
+    return positions
 
 
 def _judgements(name: str, query_ids: Sequence[str]) -> dict[str, dict[str, int]] | None:
@@ -239,47 +227,41 @@ def _summary(run: Run, outcomes: Sequence[dict[str, Any]], quality: Quality) -> 
     }
 
 
-def table(report: dict[str, Any]) -> str:
+def table(report: Row) -> str:
     """The report as a Markdown table under one line that describes the collection."""
+    ndcg = report["exact_ndcg"]
     head = (
         f"{report['collection']}: {report['documents']:,} documents, {report['tokens']:,} token "
         f"vectors, {report['queries']} queries of {report['tokens_per_query']:.1f} tokens, "
-        f"k = {K}, {report['cpus']} cores; exact nDCG@10 {_number(report['exact_ndcg'], 4)}"
+        f"k = {K}, {report['cpus']} cores; exact nDCG@10 {'-' if ndcg is None else f'{ndcg:.4f}'}"
     )
-    lines = [head, "", _row(COLUMNS), _row(["---"] * len(COLUMNS))]
-    return "\n".join(lines + [_row(_cells(engine)) for engine in report["engines"]]) + "\n"
+    return markdown(head, [_columns(engine) for engine in report["engines"]])
 
 
-def _cells(engine: dict[str, Any]) -> list[str]:
-    return [
-        f"{engine['engine']} {engine['version']}",
-        str(engine["bits"] or "-"),
-        str(engine["threads"]),
-        _number(engine["p50_ms"], 2),
-        _number(engine["p95_ms"], 2),
-        _number(engine["overlap_at_10"], 3),
-        _number(engine["ndcg_at_10"], 4),
-        _number(engine["disk_bytes_per_token"], 1),
-        _number(engine["build_seconds"], 1),
-        _memory(engine["build_memory_mb"]),
-        _memory(engine["search_memory_mb"]),
-    ]
+def _columns(engine: Row) -> Row:
+    return {
+        "engine": f"{engine['engine']} {engine['version']}",
+        "bits": engine["bits"],
+        "threads": engine["threads"],
+        "p50 ms": engine["p50_ms"],
+        "p95 ms": engine["p95_ms"],
+        "overlap@10": engine["overlap_at_10"],
+        "nDCG@10": engine["ndcg_at_10"],
+        "disk B/token": engine["disk_bytes_per_token"],
+        "build s": engine["build_seconds"],
+        "build peak MB (above input)": _memory(engine["build_memory_mb"]),
+        "search peak MB (above input)": _memory(engine["search_memory_mb"]),
+    }
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _memory(measured: dict[str, float] | None) -> str | None:
+    return None if measured is None else f"{measured['peak']:,.0f} ({measured['above']:,.0f})"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def _memory(measured: dict[str, float] | None) -> str:
-    return "-" if measured is None else f"{measured['peak']:,.0f} ({measured['above']:,.0f})"
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a file holds."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 if __name__ == "__main__":

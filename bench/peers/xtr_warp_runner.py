@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from common import main, split_tensors
+from bench.peers.common import main, split_tensors
 
 if TYPE_CHECKING:
     import numpy as np

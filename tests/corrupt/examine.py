@@ -18,6 +18,8 @@ from tests.support.thresholds import searched_by_lists
 Answers = dict[str, str]
 """Question -> digest of the answer, or "error: " and the class."""
 
+STEP = 12
+"""Documents of a question: of fewer, more can answer beside a damaged one."""
 ERROR = "error: "
 FOREIGN = "FOREIGN "
 """Begins the answer when something else than an error of mvdb was raised."""
@@ -78,8 +80,8 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
         "dim": lambda: (db.dim, db.bits),
         "stats": lambda: _counts(db.stats()),
     }
-    for at in range(0, len(ids), 4):
-        some = ids[at : at + 4]
+    for at in range(0, len(ids), STEP):
+        some = ids[at : at + STEP]
         asked[f"get {some}"] = lambda some=some: db.get(some)
         asked[f"vectors {some}"] = lambda some=some: db.vectors(some)
     asked["explain"] = lambda: db.explain(query, ids[0]).scores

@@ -3,7 +3,7 @@
 Long-lived worker processes open each file, verify it, and ask everything: all documents, all
 vectors, searches of every kind. A damaged file may give an error of mvdb or exactly the answers of
 the intact one (the damage hit a free page), never another answer, another exception, a crash, a
-hang (20 s), or memory beyond a bound. The long form is ``python -m tests.corrupt.run``.
+hang (120 s), or memory beyond a bound. The long form is ``python -m tests.corrupt.run``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the workers nee
 
 SEED = int(os.environ.get("MVDB_SEED", "4000"))
 WORKERS = os.cpu_count() or 1
-COUNTS = {"flip": 1000, "truncate": 1000, "pages": 300, "stale": 200, "mutate": 250}
+COUNTS = {"flip": 600, "truncate": 600, "pages": 200, "stale": 100, "mutate": 150}
 HARMLESS = ("flip", "pages")
 """Damage of which some hits free pages, and changes no answer."""
 

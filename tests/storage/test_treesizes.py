@@ -113,7 +113,7 @@ def test_large_values_are_not_read(environment: Environment) -> None:
         except RuntimeError:
             pytest.skip("pages cannot be dropped here")
         sizes = txn.sizes("segments", 9)
-        resident = len(pagecache._resident(path))
+        resident = len(pagecache.resident(path))
     assert sizes[part(1, 3, 0)[:9]].values == 60 << 20
     assert resident < 64
 

@@ -15,7 +15,7 @@ from tests.support.children import run_program
 from tests.support.patience import PATIENCE
 from tests.threads import exits
 
-EXITS = int(os.environ.get("MVDB_EXITS", "20"))
+EXITS = int(os.environ.get("MVDB_EXITS", "15"))
 
 
 def test_processes_that_end_at_random_moments(tmp_path: Path) -> None:

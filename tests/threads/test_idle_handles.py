@@ -14,6 +14,7 @@ import numpy as np
 import mvdb
 from mvdb.limits import Limits
 from mvdb.threads.workers import BUILD_THREADS
+from tests.support.patience import PATIENCE
 
 FEW = BUILD_THREADS + 1
 """Threads of the process for building, and the scheduler's."""
@@ -67,7 +68,7 @@ def test_the_thread_of_the_scheduler_ends(tmp_path: Path) -> None:
     assert Limits().opening_seconds > 1
     with mvdb.open(tmp_path / "a.mvdb", dim=8):
         assert len(schedulers()) == 1
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while schedulers():
         assert time.monotonic() < end
         time.sleep(0.01)

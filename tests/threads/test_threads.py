@@ -28,7 +28,7 @@ from tests.threads.versions import (
     write_version,
 )
 
-SECONDS = float(os.environ.get("MVDB_THREAD_SECONDS", "12"))
+SECONDS = float(os.environ.get("MVDB_THREAD_SECONDS", "6"))
 READERS = 16
 
 

@@ -24,7 +24,7 @@ def command(function: Callable[..., Any], arguments: dict[str, Any]) -> list[str
     if module == "__main__":
         module = sys.modules["__main__"].__spec__.name  # type: ignore[union-attr]
     target = f"{module}:{function.__name__}"
-    return [sys.executable, "-m", "bench.children", target, json.dumps(arguments)]
+    return [sys.executable, "-m", "bench.processes", target, json.dumps(arguments)]
 
 
 def environment() -> dict[str, str]:
