@@ -6,6 +6,7 @@ the table `segments` under (segment, part, index).
 Ids, texts and metadata are in the order of the document numbers; a document's position there is its
 *row*. Records and posting lists have an order of their own, in which similar documents are side by
 side (clustering.py); a document's position there is its *slot*. Slots are cut into chunks.
+*Offsets* are bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NewType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,11 @@ from mvdb.storage.format import Kind
 from mvdb.storage.invariants import ascends, is_cut, require
 
 TABLE = "segments"
+
+Row = NewType("Row", int)
+"""A document of a segment in the order of insertion."""
+Slot = NewType("Slot", int)
+"""A document of a segment in the order of storage."""
 
 
 class Part(IntEnum):

@@ -1,4 +1,4 @@
-"""Which documents a search may return."""
+"""Which documents of a state a search may return."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from mvdb.state.tombstones import Live
 
 
 class Allowed:
-    """Which documents of a state a search may return.
-
-    masks: per segment, by slot, or None for all. counts: documents allowed, per segment."""
+    """Immutable. counts: documents allowed, per segment. total: in all. bitmaps: per segment a bit
+    for each slot, as the core reads them."""
 
     def __init__(self, segments: Sequence[Segment], rows: Sequence[Live | None]) -> None:
         """`rows`: per segment a mask by row, or None for all."""
-        self.masks: list[Live | None] = []
-        for segment, mask in zip(segments, rows, strict=True):
-            in_order = mask is None or segment.order is None
-            self.masks.append(mask if in_order else mask[segment.order])  # type: ignore[index]
-        self.counts = [
-            len(segment) if mask is None else int(np.count_nonzero(mask))
-            for segment, mask in zip(segments, self.masks, strict=True)
+        self._sizes = [len(segment) for segment in segments]
+        self._masks = [  # by slot
+            mask if mask is None or segment.order is None else mask[segment.order]
+            for segment, mask in zip(segments, rows, strict=True)
         ]
-        self.bitmaps = core.Bitmaps(self.masks)
+        self.counts = [
+            size if mask is None else int(np.count_nonzero(mask))
+            for size, mask in zip(self._sizes, self._masks, strict=True)
+        ]
+        self.total = sum(self.counts)
+        self.bitmaps = core.Bitmaps(self._masks)
 
-    @property
-    def total(self) -> int:
-        """Documents allowed."""
-        return sum(self.counts)
+    def slots(self, segment: int) -> core.Numbers:
+        """The slots of allowed documents of a segment, ascending."""
+        mask = self._masks[segment]
+        if mask is None:
+            return np.arange(self._sizes[segment], dtype=np.uint32)
+        return np.flatnonzero(mask).astype(np.uint32)
