@@ -45,6 +45,10 @@ class Limits:
     cluster_documents: int = 32
     """Documents of a cluster, on average, by which a segment with posting lists is ordered."""
 
+    spool_bytes: int = 32 << 20
+    """Bytes of a temporary file of a segment that are kept in memory instead; of the changes that a
+    transaction may have to make again, half as many."""
+
     # ---- merges ----
     base_tokens: int = 4096
     """Tokens from which a segment is above level 0 of the merge policy."""

@@ -1,22 +1,18 @@
-"""Small documents, an independent MaxSim, and a way to compare the content of files."""
+"""Small documents, and a way to compare the content of files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import mvdb
-from mvdb.write import index_writer
+from tests.support.model import Floats, Id
 
-Id = str | int
-Floats = NDArray[np.float32]
 DIM = 8
 
 
@@ -24,28 +20,6 @@ def matrix(seed: int, tokens: int = 3, dim: int = DIM) -> Floats:
     """Token vectors, not of unit length."""
     rng = np.random.default_rng([seed, tokens, dim])
     return (rng.standard_normal((tokens, dim)) * 3).astype(np.float32)
-
-
-def unit(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows of unit length."""
-    wide = rows.astype(np.float64)
-    result: NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return result
-
-
-def max_sim(query: NDArray[Any], vectors: NDArray[Any]) -> float:
-    """MaxSim as the paper has it, in float64; the query is brought to unit length."""
-    return float((unit(query) @ vectors.astype(np.float64).T).max(axis=1).sum())
-
-
-def id_order(name: Id) -> tuple[bool, int, bytes]:
-    """Integers before strings; integers by value, strings by code points."""
-    return (False, name, b"") if isinstance(name, int) else (True, 0, name.encode("utf-8"))
-
-
-def ranked(scores: Mapping[Id, float], k: int | None = None) -> list[Id]:
-    """Best first, ties by id."""
-    return sorted(scores, key=lambda name: (-scores[name], id_order(name)))[:k]
 
 
 def fill(db: mvdb.Database, count: int, first: int = 0, tokens: int = 3) -> None:
@@ -57,13 +31,6 @@ def fill(db: mvdb.Database, count: int, first: int = 0, tokens: int = 3) -> None
         texts=[f"text {i}" for i in numbers],
         metadata=[{"n": i, "even": i % 2 == 0} for i in numbers],
     )
-
-
-@contextmanager
-def trains_at(documents: int) -> Iterator[None]:
-    """Within the block files train their centroids at so many documents."""
-    with mock.patch.object(index_writer, "TRAIN_DOCUMENTS", documents):
-        yield
 
 
 def content(path: Path | str) -> dict[Id, tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 
 import mvdb
 from mvdb.codebook import codebook as codebooks
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import Part
 from mvdb.state import manifest
 from mvdb.storage.environment import Environment
-from tests.helpers import DIM, content, fill, matrix, trains_at
+from tests.helpers import DIM, content, fill, matrix
+from tests.support.opening import opened
 
 
 @pytest.fixture
@@ -26,7 +29,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(params=[False, True], ids=["float16", "trained"])
 def db(request: pytest.FixtureRequest, path: Path) -> Iterator[mvdb.Database]:
     """60 documents, 20 of them deleted, in several segments."""
-    with trains_at(40 if request.param else 10_000), mvdb.open(path, dim=DIM, bits=4) as database:
+    limits = Limits(train_documents=40 if request.param else 10_000)
+    with opened(path, limits, dim=DIM, bits=4) as database:
         for first in range(0, 60, 20):
             fill(database, 20, first=first)
         database.delete(range(0, 60, 3))
@@ -78,9 +82,9 @@ def test_optimize_trains_where_it_is_due(path: Path) -> None:
     with mvdb.open(path, dim=DIM) as db:
         fill(db, 60)
         assert db.stats().centroids == 0
+    with opened(path, Limits(train_documents=50)) as db:
         steps: list[str] = []
-        with trains_at(50):
-            db.optimize(steps.append)
+        db.optimize(steps.append)
         stats = db.stats()
         assert stats.centroids > 0
         assert stats.trained_tokens == stats.tokens == 180
@@ -157,14 +161,14 @@ def test_backups_while_a_writer_and_readers_go_on(path: Path, tmp_path: Path) ->
         fill(db, 10)
         stop = threading.Event()
         errors: list[BaseException] = []
+        turns: Counter[str] = Counter()
 
         def guarded(step: Callable[[int], object]) -> Callable[[], None]:
             def run() -> None:
-                turn = 0
                 try:
-                    while not stop.is_set():
-                        step(turn)
-                        turn += 1
+                    while not stop.is_set() or not turns[step.__name__]:
+                        step(turns[step.__name__])
+                        turns[step.__name__] += 1
                 except BaseException as error:
                     errors.append(error)
 
@@ -190,6 +194,7 @@ def test_backups_while_a_writer_and_readers_go_on(path: Path, tmp_path: Path) ->
         for thread in threads:
             thread.join()
         assert errors == []
+        assert set(turns) == {"write", "read"}
     for i in range(8):
         assert len(content(tmp_path / f"copy{i}.mvdb")) in (10, 20)
 
@@ -288,7 +293,8 @@ def test_repair_with_damaged_tombstones_never_brings_back_what_was_replaced(
 def test_a_repaired_file_without_documents_takes_new_ones(
     path: Path, tmp_path: Path, damage: bool
 ) -> None:
-    with trains_at(30), mvdb.open(path, dim=DIM) as db:
+    limits = Limits(train_documents=30)
+    with opened(path, limits, dim=DIM) as db:
         fill(db, 40)
         if not damage:
             db.delete(range(40))
@@ -297,7 +303,7 @@ def test_a_repaired_file_without_documents_takes_new_ones(
         flip(path, stored_value(path, codebooks.TABLE, key))
     outcome = mvdb.repair(path, tmp_path / "new.mvdb")
     assert (outcome.recovered, outcome.lost) == (0, 40 if damage else 0)
-    with trains_at(30), mvdb.open(tmp_path / "new.mvdb") as new:
+    with opened(tmp_path / "new.mvdb", limits) as new:
         fill(new, 50)
         assert new.search(matrix(7), 1)[0].id == 7
         assert new.verify().ok

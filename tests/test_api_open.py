@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import mvdb
 from mvdb.storage import envelope
 from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, Kind
 from tests.helpers import DIM, content, fill, matrix
+from tests.support import rights
+from tests.support.children import in_child
 
 ERRORS = {
     "DimensionMismatch": ValueError,
@@ -271,15 +272,22 @@ def test_readonly_refuses_every_write_and_leaves_no_lock_file(path: Path) -> Non
     assert path.read_bytes() == before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.skipif(not rights.CAN_GIVE_UP, reason="permissions do not bind this user")
 def test_readonly_opens_a_file_without_write_permission(path: Path) -> None:
     with mvdb.open(path, dim=DIM) as db:
         fill(db, 2)
     path.chmod(0o444)
     path.parent.chmod(0o555)
-    try:
+
+    def count() -> int:
+        rights.give_up()
+        with pytest.raises(PermissionError):
+            mvdb.open(path)
         with mvdb.open(path, readonly=True) as db:
-            assert len(db) == 2
+            return len(db)
+
+    try:
+        assert in_child(count) == 2
     finally:
         path.parent.chmod(0o755)
 
@@ -365,27 +373,19 @@ def test_two_handles_in_one_process_see_each_other(path: Path) -> None:
 def test_the_parents_handle_is_refused_after_fork(path: Path) -> None:
     with mvdb.open(path, dim=DIM) as db:
         fill(db, 2)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                refusals = 0
-                calls: list[Callable[[], object]] = [
-                    lambda: len(db),
-                    lambda: db.search(matrix(0)),
-                    lambda: db.delete(0),
-                ]
-                for call in calls:
-                    try:
-                        call()
-                    except mvdb.ClosedError:
-                        refusals += 1
-                db.close()
-                with mvdb.open(path) as own:
-                    status = 0 if refusals == 3 and len(own) == 2 else 2
-            finally:
-                sys.stdout.flush()
-                os._exit(status)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+
+        def work() -> int:
+            calls: list[Callable[[], object]] = [
+                lambda: len(db),
+                lambda: db.search(matrix(0)),
+                lambda: db.delete(0),
+            ]
+            for call in calls:
+                with pytest.raises(mvdb.ClosedError):
+                    call()
+            db.close()
+            with mvdb.open(path) as own:
+                return len(own)
+
+        assert in_child(work) == 2
         assert len(db) == 2

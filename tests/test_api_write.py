@@ -12,7 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import mvdb
-from tests.helpers import DIM, content, fill, id_order, matrix, trains_at, unit
+from mvdb.limits import Limits
+from tests.helpers import DIM, content, fill, matrix
+from tests.support.model import id_order, max_sim, unit
+from tests.support.opening import opened
 
 HALF = 1e-3
 """Untrained files keep float16: so far a stored unit vector may be from the given one."""
@@ -244,7 +247,8 @@ def test_foreign_arrays(db: mvdb.Database, wrap: Callable[[NDArray[Any]], Any]) 
 @pytest.mark.parametrize("dim", [1, 2, 15, 17, 4096])
 @pytest.mark.parametrize("bits", [2, 16])
 def test_any_dim(tmp_path: Path, dim: int, bits: int) -> None:
-    with trains_at(20), mvdb.open(tmp_path / "a.mvdb", dim=dim, bits=bits) as db:
+    limits = Limits(train_documents=20)
+    with opened(tmp_path / "a.mvdb", limits, dim=dim, bits=bits) as db:
         fill(db, 30, tokens=2)
         assert (db.stats().centroids > 0) == (bits != 16)
         query = matrix(500, 2, dim)
@@ -252,8 +256,7 @@ def test_any_dim(tmp_path: Path, dim: int, bits: int) -> None:
         assert len(hits) == 5
         for hit in hits:
             (stored,) = db.vectors(hit.id)
-            reference = float((unit(query) @ stored.astype(np.float64).T).max(axis=1).sum())
-            assert hit.score == pytest.approx(reference, rel=1e-4, abs=1e-4)
+            assert hit.score == pytest.approx(max_sim(query, stored), rel=1e-4, abs=1e-4)
         assert db.verify().ok
 
 
@@ -494,7 +497,8 @@ def test_a_stream_commits_at_least_one(db: mvdb.Database, size: int) -> None:
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_writes_before_and_after_training_are_all_there(tmp_path: Path, bits: int) -> None:
-    with trains_at(40), mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=bits) as db:
+    limits = Limits(train_documents=40)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, bits=bits) as db:
         fill(db, 30)
         assert db.stats().centroids == 0
         db.delete(range(10))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 import mvdb
 from mvdb.ingest import streaming
-from tests.helpers import DIM, FakeEncoder, content, matrix, refused, unit
-from tests.support.killing import ROOT, kill_after_commits
-from tests.support.patience import PATIENCE
+from tests.helpers import DIM, FakeEncoder, content, matrix, refused
+from tests.support.children import kill_after_commits, run_program
+from tests.support.model import unit
 from tests.test_api_write import ArrayLike, Dlpack
 
 HALF = 1e-3
@@ -341,24 +340,11 @@ def test_others_may_write_while_documents_are_skipped(db: mvdb.Database) -> None
 
 # ---- interruptions ----
 
-_CHILD = """
-import sys, time
-from tests.test_streaming import batches
-import mvdb
-with mvdb.open(sys.argv[1], dim=8) as db:
-    def source():
-        for each in batches(0, 200, 10):
-            yield each
-            if each["ids"][0] == 150:
-                time.sleep(3600)
-    db.insert_batches(source(), commit_every=20, progress=lambda done: print(done, flush=True))
-"""
-
 
 @pytest.mark.parametrize("commits", [1, 3, 8])
 def test_a_killed_stream_goes_on_at_its_last_commit(tmp_path: Path, commits: int) -> None:
     path = tmp_path / "killed.mvdb"
-    reported = kill_after_commits(_CHILD, commits, str(path))
+    reported = kill_after_commits("tests.streaming_program", commits, "killed", path)
     before = content(path)
     assert len(before) in (reported, reported + 20), "a commit may have had no time to tell"
     with mvdb.open(path) as db:
@@ -396,14 +382,8 @@ def test_without_pyarrow_arrow_data_says_what_to_install(
 
 
 def test_other_streams_do_not_import_pyarrow(tmp_path: Path) -> None:
-    code = (
-        "import sys, mvdb\nfrom tests.test_streaming import batches\n"
-        "with mvdb.open(sys.argv[1], dim=8) as db:\n"
-        "    db.insert_batches(batches(0, 20, 10), progress=print)\n"
-        "assert 'pyarrow' not in sys.modules\n"
-    )
-    path = str(tmp_path / "a.mvdb")
-    subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, check=True, timeout=PATIENCE)
+    done = run_program("tests.streaming_program", "without_pyarrow", tmp_path / "a.mvdb")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_paths_that_cannot_be_read(db: mvdb.Database, tmp_path: Path) -> None:

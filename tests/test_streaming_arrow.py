@@ -15,8 +15,9 @@ import pytest
 import mvdb
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
-from tests.helpers import DIM, FakeEncoder, content, matrix, refused, unit
-from tests.support.killing import kill_after_commits
+from tests.helpers import DIM, FakeEncoder, content, matrix, refused
+from tests.support.children import kill_after_commits
+from tests.support.model import unit
 
 pa = pytest.importorskip("pyarrow", reason="the extra arrow is not installed")
 dataset = pytest.importorskip("pyarrow.dataset")
@@ -527,21 +528,10 @@ def test_a_large_record_batch_is_converted_in_pieces(tmp_path: Path) -> None:
 
 # ---- interruptions ----
 
-_CHILD = """
-import sys, time
-import mvdb
-def tell(done):
-    print(done, flush=True)
-    if done >= 40:
-        time.sleep(3600)
-with mvdb.open(sys.argv[1], dim=8) as db:
-    db.insert_batches(sys.argv[2], commit_every=10, progress=tell)
-"""
-
 
 def test_a_killed_stream_goes_on_at_its_last_commit(tmp_path: Path) -> None:
     path, source = tmp_path / "killed.mvdb", in_parquet(table(), tmp_path)
-    assert kill_after_commits(_CHILD, 4, str(path), str(source)) == 40
+    assert kill_after_commits("tests.streaming_program", 4, "killed_reading", path, source) == 40
     with mvdb.open(path) as db:
         holds(db, 40)
         steps: list[mvdb.InsertProgress] = []

@@ -9,10 +9,7 @@ import json
 import multiprocessing
 import os
 import pickle
-import signal
 import threading
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import pytest
 
 import mvdb
 from tests.helpers import DIM, fill, matrix
+from tests.support.children import in_child
 from tests.support.patience import PATIENCE
 
 WAYS: list[Callable[[Any], Any]] = [
@@ -209,32 +207,10 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
     holder.start()
     assert held.wait(PATIENCE)
     try:
-        assert run_forked(work) == 0
+        in_child(work)
     finally:
         release.set()
         holder.join()
     txn.commit()
     snapshot.close()
     assert "new" in db
-
-
-def run_forked(work: Callable[[], None], seconds: float = PATIENCE) -> int:
-    """The exit status of a forked child that does the work; it is killed when it takes too long."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]

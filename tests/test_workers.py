@@ -11,13 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from mvdb.threads import workers
 from mvdb.threads.workers import Workers, ordered_map
 
 
 @contextmanager
-def made(limit: int) -> Iterator[Workers]:
-    with Workers(limit, "test") as some:
+def made(limit: int, **options: float) -> Iterator[Workers]:
+    with Workers(limit, "test", **options) as some:
         yield some
 
 
@@ -71,9 +70,8 @@ def test_an_error_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert some.submit(lambda: 5).result() == 5
 
 
-def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.05)
-    with made(4) as some:
+def test_idle_threads_end() -> None:
+    with made(4, idle_seconds=0.05) as some:
         assert sum(some.map(lambda n: n, range(20))) == 190
         end = time.monotonic() + 10
         while alive():

@@ -10,15 +10,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.storage.spool import Spool
-
-_MEMORY: Final = 16 << 20
-"""Bytes kept in memory; more of them go to a temporary file."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,9 @@ class Change:
 class Journal:
     """Changes in their order. Used by one thread; not persistent."""
 
-    def __init__(self, folder: str) -> None:
-        self._kept = Spool(folder, _MEMORY)
+    def __init__(self, folder: str, memory: int) -> None:
+        """Beyond `memory` bytes the changes go to a temporary file in `folder`."""
+        self._kept = Spool(folder, memory)
         self._count = 0
 
     def add(self, change: Change) -> None:

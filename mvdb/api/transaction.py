@@ -57,7 +57,8 @@ class Transaction(Readable):
         self._finished = False
         self._committed = False
         self._failure: BaseException | None = None
-        self._journal = None if txn.is_roomy else Journal(engine.resources.folder)
+        memory = engine.limits.spool_bytes // 2
+        self._journal = None if txn.is_roomy else Journal(engine.resources.folder, memory)
 
     def __enter__(self) -> Transaction:
         return self

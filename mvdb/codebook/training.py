@@ -1,9 +1,16 @@
-"""Training: two-level centroids and the tables of scales, from a sample of token vectors.
+"""Training of a codebook: two levels of centroids and the tables of scales.
 
-The number of centroids K follows the square root of the number of tokens, as in PLAID
-(arXiv 2205.09707), with a larger factor: more centroids make the coarse score sharper and the
-residuals smaller (docs/engine.md shows the curve). Training first makes about sqrt(K) groups, then
-centroids inside each group, so its cost is that of sqrt(K) comparisons a point, not K.
+1. An even sample of the token vectors is drawn and rotated into int8 points (`draw`).
+2. k-means on a part of the sample makes about sqrt(K) groups; each point joins its nearest group.
+3. k-means inside each group makes the group's share of the K centroids. The cost is that of sqrt(K)
+   comparisons a point, not K.
+4. The centroids are grouped anew, into 4 sqrt(K) groups of neighbours: assignment and probing
+   compare all groups, then the centroids of some (`_grouped`).
+5. The tables of scales are fitted to the residuals of the sample (`fit_scales`).
+
+K follows the square root of the number of tokens, as in PLAID (arXiv 2205.09707), with a larger
+factor: more centroids make the coarse score sharper and the residuals smaller (docs/engine.md shows
+the curve).
 """
 
 from __future__ import annotations
@@ -20,39 +27,40 @@ from mvdb import core
 from mvdb.threads.workers import BUILD_THREADS, ordered_map
 
 CENTROIDS_PER_ROOT = 18
-"""K = this times sqrt(tokens)."""
+"""K / sqrt(tokens)."""
 MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
 GROUPS_PER_ROOT = 4
-"""Groups in a codec = this times sqrt(K); training begins with one times."""
+"""Groups of a codec / sqrt(K)."""
 GROUP_SAMPLE = 256
 """Points per group when the groups are trained."""
 GROUP_ITERATIONS = 8
 CENTROID_ITERATIONS = 6
 SCALE_SAMPLE = 20_000
-STRANGE = 16
-"""Entries of a table of scales, at an end, for vectors unlike any of the sample."""
-LEAST_STRANGE = 64
-"""The smallest b but 0 is this fraction of the smallest usual one."""
-STRANGERS = 1024
+"""Vectors of the sample to which the scales are fitted."""
+OUTLIERS = 16
+"""Entries at each end of a table of scales for vectors unlike any of the sample."""
+LEAST_OUTLIER = 64
+"""Ratio of the smallest b of the sample to the smallest positive b of the table."""
+RANDOM_VECTORS = 1024
 SLICE_POINTS = 65_536
 """Points that one task assigns to centroids."""
 TASKS = 2 * BUILD_THREADS
-"""Tasks in flight: enough for all threads, while other databases' tasks find their turn."""
+"""Tasks in flight: enough for all threads, while other databases' tasks get their turn."""
 ROTATION_SEED = 0x6D766462
-"""Seed of the rotation of new codecs. Each codec keeps its own and is used with that one."""
+"""Seed of the rotation of new codecs. Each codec stores its own seed and rotates with that."""
 
 
 def centroid_count(n_tokens: int) -> int:
-    """K for a collection of so many tokens."""
+    """K for a collection of `n_tokens`."""
     wanted = CENTROIDS_PER_ROOT * math.sqrt(n_tokens)
     limit = max(1.0, n_tokens / MIN_TOKENS_PER_CENTROID)
     return int(min(wanted, limit, MAX_CENTROIDS)) or 1
 
 
 def sample_size(n_tokens: int, dim: int, memory: int) -> int:
-    """Tokens that training wants to see of a collection of so many, as points in `memory`
+    """Tokens of the sample for a collection of `n_tokens`, whose points take at most `memory`
     bytes."""
     return min(
         n_tokens, SAMPLE_PER_CENTROID * centroid_count(n_tokens), memory // core.padded_dim(dim)
@@ -61,19 +69,26 @@ def sample_size(n_tokens: int, dim: int, memory: int) -> int:
 
 @dataclass(frozen=True)
 class Sample:
-    """What training sees of a collection of `n_tokens`: int8 points (n, padded) of an even sample
-    of its tokens, n >= 1, and unit vectors (m, dim) of a small part of that."""
+    """An even sample of a collection of `n_tokens`: rotated int8 points (n, padded), n >= 1, and
+    the unit vectors (m, dim) of a small part of them."""
 
     n_tokens: int
     points: core.Points
     vectors: core.Floats
+    rotation_seed: int
 
 
 def draw(
-    batches: Iterable[NDArray[np.float16]], n_tokens: int, seed: int, dim: int, memory: int
+    batches: Iterable[NDArray[np.float16]],
+    n_tokens: int,
+    seed: int,
+    dim: int,
+    memory: int,
+    *,
+    rotation_seed: int = ROTATION_SEED,
 ) -> Sample:
-    """Draws a sample of `n_tokens` vectors that come in batches; keeps one batch in memory and the
-    points."""
+    """Draws a sample of `n_tokens` vectors that come in batches. One batch is in memory at a time,
+    and the points."""
     rng = np.random.default_rng(seed)
     wanted = sample_size(n_tokens, dim, memory)
     chosen = np.sort(rng.choice(n_tokens, wanted, replace=False, shuffle=False))
@@ -83,23 +98,22 @@ def draw(
     for batch in batches:
         first, last = np.searchsorted(chosen, [start, start + len(batch)])
         rows, _ = core.normalise(batch[chosen[first:last] - start].astype(np.float32))
-        points.append(core.make_points(rows, ROTATION_SEED))
+        points.append(core.make_points(rows, rotation_seed))
         vectors.append(rows[kept[(kept >= first) & (kept < last)] - first])
         start += len(batch)
-    return Sample(n_tokens, np.concatenate(points), np.concatenate(vectors))
+    return Sample(n_tokens, np.concatenate(points), np.concatenate(vectors), rotation_seed)
 
 
 def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.CodecSpec:
-    """A codec for the collection that the sample was drawn from.
-
-    Deterministic for the same sample and seed, whatever the number of threads."""
+    """A codec for the collection of the sample. Deterministic for the same sample and seed,
+    whatever the number of threads."""
     dim = sample.vectors.shape[1]
     k = min(centroid_count(sample.n_tokens), len(sample.points))
     rows, group_rows, group_starts = _two_levels(sample.points, dim, k, seed, executor)
     spec = core.CodecSpec(
         dim=dim,
         bits=bits,
-        seed=ROTATION_SEED,
+        seed=sample.rotation_seed,
         rows=rows,
         group_rows=group_rows,
         group_starts=group_starts,
@@ -112,12 +126,12 @@ def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.Code
 def extend(
     spec: core.CodecSpec, sample: core.Points, n_tokens: int, seed: int, executor: Executor
 ) -> core.CodecSpec:
-    """The codec with as many more centroids as a collection of `n_tokens` should have, where they
-    are missed most, by an even sample of its tokens.
+    """The codec with the centroids that a collection of `n_tokens` should have, the new ones where
+    an even sample of its tokens is farthest from the present ones.
 
-    The centroids there were keep their numbers and the scales stay, so what the old codec has
-    encoded is encoded for the new one too. Points are drawn with the square of their distance to
-    their centroid, as k-means++ does, and clustered. Deterministic."""
+    Present centroids keep their numbers and the scales stay, so codes and residuals of the present
+    codec are valid in the new one. Points are drawn with the square of their distance to their
+    centroid, as in k-means++, and clustered. Deterministic."""
     wanted = centroid_count(n_tokens) - len(spec.rows)
     if wanted < 1:
         return spec
@@ -131,14 +145,16 @@ def extend(
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(sample), n, replace=False, shuffle=False, p=distances / total))
     rows, group_rows, group_starts = _two_levels(sample[chosen], spec.dim, wanted, seed, executor)
+    starts = group_starts[1:] + np.uint32(len(spec.rows))
     return replace(
         spec,
         rows=np.concatenate([spec.rows, rows]),
         group_rows=np.concatenate([spec.group_rows, group_rows]),
-        group_starts=np.concatenate(
-            [spec.group_starts, group_starts[1:] + np.uint32(len(spec.rows))]
-        ),
+        group_starts=np.concatenate([spec.group_starts, starts]),
     )
+
+
+# ---- centroids ----
 
 
 def _two_levels(
@@ -149,21 +165,39 @@ def _two_levels(
     members = core.nearest(group_rows, dim, points)
     counts = np.bincount(members, minlength=len(group_rows))
     shares = _shares(counts, k)
-    order = np.argsort(members, kind="stable")
-    ends = np.cumsum(counts)
+    inside = np.split(np.argsort(members, kind="stable"), np.cumsum(counts)[:-1])
 
     def train_group(group: int) -> core.Bytes:
-        inside = points[order[ends[group] - counts[group] : ends[group]]]
-        return core.kmeans(inside, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
+        own = points[inside[group]]
+        return core.kmeans(own, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
 
-    filled = [group for group in range(len(group_rows)) if shares[group] > 0]
+    filled = [group for group, share in enumerate(shares) if share > 0]
     rows = np.concatenate(list(ordered_map(executor, train_group, filled, TASKS)))
     return _grouped(rows, dim, seed)
 
 
+def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
+    wanted = GROUP_SAMPLE * n_groups
+    if len(points) > wanted:
+        chosen = np.random.default_rng(seed).choice(len(points), wanted, replace=False)
+        points = points[np.sort(chosen)]
+    return core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+
+
+def _shares(counts: NDArray[np.int64], k: int) -> list[int]:
+    """k centroids shared out in proportion to the groups' points: at least one to each group that
+    has points, never more than it has points."""
+    exact = counts * (k / counts.sum())
+    shares = np.minimum(np.maximum(np.floor(exact), counts > 0), counts).astype(np.int64)
+    remainders = np.argsort(-(exact - shares), kind="stable")
+    for group in remainders[: max(0, k - int(shares.sum()))]:
+        if shares[group] < counts[group]:
+            shares[group] += 1
+    return [int(share) for share in shares]
+
+
 def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
-    """Centroids in smaller groups of those that are near each other, as assigning and probing
-    compare all groups and then some groups' centroids."""
+    """Centroids in groups of neighbours, the groups' means, the first centroid of each group."""
     points = (rows ^ np.uint8(128)).view(np.int8)
     points = np.maximum(points, np.int8(-127))
     n_groups = min(len(rows), int(GROUPS_PER_ROOT * math.sqrt(len(rows))))
@@ -175,49 +209,34 @@ def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.By
     return rows[order], np.ascontiguousarray(group_rows[counts > 0]), starts
 
 
-def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
-    wanted = GROUP_SAMPLE * n_groups
-    if len(points) > wanted:
-        chosen = np.random.default_rng(seed).choice(len(points), wanted, replace=False)
-        points = points[np.sort(chosen)]
-    return core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
-
-
-def _shares(counts: np.ndarray[tuple[int], np.dtype[np.int64]], k: int) -> list[int]:
-    """k centroids shared out in proportion to the groups' points, at least one to each group that
-    has any, never more than it has points."""
-    exact = counts * (k / counts.sum())
-    shares = np.minimum(np.maximum(np.floor(exact), counts > 0), counts).astype(np.int64)
-    remainders = np.argsort(-(exact - shares), kind="stable")
-    for group in remainders[: max(0, k - int(shares.sum()))]:
-        if shares[group] < counts[group]:
-            shares[group] += 1
-    return [int(share) for share in shares]
+# ---- scales ----
 
 
 def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
-    """Fits the tables of scales: `a` evenly, `b` in equal ratios after an exact 0, between the
-    extremes that all but a thousandth of the sample keeps. STRANGE entries at each end lead on from
-    there, to what random unit vectors need and to residuals that are hardly any, since documents
-    that come later may be unlike the sample."""
+    """The codec with tables of scales fitted to a sample.
+
+    `a` is divided evenly, `b` in equal ratios after an exact 0, between the quantiles that leave
+    out a thousandth of the sample. OUTLIERS entries at each end reach from there to the scales of
+    random unit vectors, and to residuals of almost no length: later documents may be unlike the
+    sample."""
     codec = core.Codec(spec)
     a, b = codec.fit_scales(vectors)
-    strange_a, strange_b = codec.fit_scales(_random_units(spec.dim))
+    random_a, random_b = codec.fit_scales(_random_units(spec.dim))
     a_low, a_high = np.quantile(a, [0.0005, 0.9995])
     positive = b[b > 0]
     b_low, b_high = np.quantile(positive, [0.002, 0.9995]) if len(positive) else (1e-3, 1e-3)
     b_low = max(float(b_low), 1e-6)
     b_high = max(float(b_high), b_low)
     a_scales = [
-        np.linspace(min(a_low, strange_a.min()), a_low, STRANGE, endpoint=False),
-        np.linspace(a_low, a_high, core.SCALES - 2 * STRANGE),
-        np.linspace(max(a_high, strange_a.max()), a_high, STRANGE, endpoint=False)[::-1],
+        np.linspace(min(a_low, random_a.min()), a_low, OUTLIERS, endpoint=False),
+        np.linspace(a_low, a_high, core.SCALES - 2 * OUTLIERS),
+        np.linspace(max(a_high, random_a.max()), a_high, OUTLIERS, endpoint=False)[::-1],
     ]
     b_scales = [
         np.zeros(1),
-        np.geomspace(b_low / LEAST_STRANGE, b_low, STRANGE, endpoint=False),
-        np.geomspace(b_low, b_high, core.SCALES - 1 - 2 * STRANGE),
-        np.geomspace(max(b_high, strange_b.max()), b_high, STRANGE, endpoint=False)[::-1],
+        np.geomspace(b_low / LEAST_OUTLIER, b_low, OUTLIERS, endpoint=False),
+        np.geomspace(b_low, b_high, core.SCALES - 1 - 2 * OUTLIERS),
+        np.geomspace(max(b_high, random_b.max()), b_high, OUTLIERS, endpoint=False)[::-1],
     ]
     return replace(
         spec,
@@ -227,5 +246,5 @@ def fit_scales(spec: core.CodecSpec, vectors: core.Floats) -> core.CodecSpec:
 
 
 def _random_units(dim: int) -> core.Floats:
-    drawn = np.random.default_rng(ROTATION_SEED).standard_normal((STRANGERS, dim))
+    drawn = np.random.default_rng(ROTATION_SEED).standard_normal((RANDOM_VECTORS, dim))
     return core.normalise(drawn.astype(np.float32))[0]

@@ -15,7 +15,6 @@ from mvdb import core
 from mvdb.limits import Limits
 from mvdb.segment import clustering
 from mvdb.segment.segment_writer import (
-    SPOOL_MEMORY,
     EncodedDocument,
     Listing,
     Sealed,
@@ -30,7 +29,7 @@ class ClusteredWriter(SegmentWriter):
     def __init__(self, segment: int, generation: int, limits: Limits, listing: Listing) -> None:
         super().__init__(segment, generation, limits, listing)
         self._codec = listing.codec
-        self._vectors = Spool(listing.folder, SPOOL_MEMORY)
+        self._vectors = Spool(listing.folder, limits.spool_bytes)
         self._row_starts = [0]
 
     @property

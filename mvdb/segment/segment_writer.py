@@ -29,9 +29,6 @@ Bytes = bytes | memoryview
 Sealed = tuple[bytes, bytes]
 """Key and value of a part."""
 
-SPOOL_MEMORY = 32 << 20
-"""Bytes of a temporary file that are kept in memory instead."""
-
 
 @dataclass(frozen=True)
 class Document:
@@ -97,7 +94,7 @@ class SegmentWriter:
         self._block_rows: list[int] = [0]
         self._block: list[texts.Stored] = []
         self._block_bytes = 0
-        self._all_codes = None if listing is None else Spool(listing.folder, SPOOL_MEMORY)
+        self._all_codes = None if listing is None else Spool(listing.folder, limits.spool_bytes)
 
     @property
     def listed(self) -> bool:

@@ -23,8 +23,6 @@ from typing import Any, TypeVar
 from mvdb.threads import shield
 
 BUILD_THREADS = 8
-IDLE_SECONDS = 2.0
-"""A thread without a task waits so long for one before it ends."""
 WINDOW = 4
 """Tasks in flight of one `ordered_map`, where its caller does not say: bounds memory."""
 
@@ -38,9 +36,11 @@ _all: weakref.WeakSet[Workers] = weakref.WeakSet()
 class Workers(Executor):
     """At most `limit` daemon threads. Thread-safe; in a child after `fork` it begins anew."""
 
-    def __init__(self, limit: int, name: str) -> None:
+    def __init__(self, limit: int, name: str, idle_seconds: float = 2.0) -> None:
+        """idle_seconds: that a thread without a task waits for one before it ends."""
         self._limit = limit
         self._name = name
+        self._idle_seconds = idle_seconds
         self._forget()
         _all.add(self)
 
@@ -83,7 +83,7 @@ class Workers(Executor):
     def _next(self) -> Task | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._tasks or self._is_shut, IDLE_SECONDS)
+            self._changed.wait_for(lambda: self._tasks or self._is_shut, self._idle_seconds)
             self._idle -= 1
             if self._tasks:
                 return self._tasks.popleft()

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-import mvdb
-from mvdb.write import index_writer
+from mvdb.limits import Limits
+from tests.support.opening import opened
 
 DIM = 24
 COUNT = 120
@@ -36,9 +36,8 @@ def documents() -> tuple[list[str | int], list[np.ndarray], list[str], list[dict
 
 def main() -> None:
     """Writes the fixture: a trained segment, a second one, and a deleted document."""
-    index_writer.TRAIN_DOCUMENTS = 100
     ids, matrices, texts, metadata = documents()
-    with mvdb.open(sys.argv[1], dim=DIM, bits=4) as db:
+    with opened(sys.argv[1], Limits(train_documents=100), dim=DIM, bits=4) as db:
         for part in (slice(0, 110), slice(110, COUNT)):
             db.insert(ids[part], matrices[part], texts=texts[part], metadata=metadata[part])
         db.delete(ids[7])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import mvdb
+from mvdb.storage.format import FORMAT_VERSION
 from tests.compat.make_fixture import COUNT, DIM, documents
 
 FIXTURES = sorted(Path(__file__).parent.glob("format-*.bin"))
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.skipif(
     sys.byteorder != "little" or mmap.PAGESIZE != 4096,
     reason="the fixtures were made on a little-endian machine with pages of 4096 bytes",
 )
+
+
+def test_each_format_has_a_file() -> None:
+    versions = range(1, FORMAT_VERSION + 1)
+    assert [path.stem for path in FIXTURES] == [f"format-{version}" for version in versions]
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.stem)

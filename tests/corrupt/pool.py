@@ -41,6 +41,8 @@ class Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[tuple[Case, str]] = field(default_factory=list)
+    answered: list[Case] = field(default_factory=list)
+    """Lies under valid checksums that nothing contradicts."""
 
 
 def _peak() -> int:
@@ -183,6 +185,8 @@ def _feed(worker: _Worker, source: Any, busy: list[_Worker]) -> None:
 
 def _count(outcome: Outcome, case: Case, verdict: str) -> None:
     good = verdict in ("same", "refused", "answered")
-    outcome.counts[f"{case.kind}: {verdict if good else 'BAD'}"] += 1
+    outcome.counts[f"{case.specimen}, {case.kind}: {verdict if good else 'BAD'}"] += 1
+    if verdict == "answered":
+        outcome.answered.append(case)
     if not good:
         outcome.bad.append((case, verdict))

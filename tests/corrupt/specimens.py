@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mvdb
+from mvdb.limits import Limits
 from tests.support.model import make_entry
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 DIM = 16
 MAX_TOKENS = 60
 NAMES = ("trained", "untrained", "float16", "listed")
-LISTED: dict[str, Any] = {
-    "listed_tokens": 1000,
-    "cluster_documents": 4,
-    "extent_bytes": 400,
-    "growth": 1.5,
-}
+PLAIN = Limits(train_documents=10_000, extended_at_once=0, chunk_bytes=12_000)
+LISTED = replace(
+    PLAIN,
+    train_documents=50,
+    listed_tokens=1000,
+    cluster_documents=4,
+    extent_bytes=400,
+    growth=1.5,
+)
+LIMITS = {"trained": replace(PLAIN, train_documents=80), "listed": LISTED}
 """Thresholds under which such a file has segments with lists and an order, and centroids that were
 extended."""
 
@@ -40,19 +44,15 @@ def make(name: str, folder: Path) -> Specimen:
     path = folder / f"{name}.mvdb"
     bits = 16 if name == "float16" else 4
     older: list[bytes] = []
-    with lowered(
-        train_documents={"trained": 80, "listed": 50}.get(name, 10_000),
-        chunk_bytes=12_000,
-        **(LISTED if name == "listed" else {}),
-    ):
-        for part in range(4):
-            with mvdb.open(path, dim=DIM, bits=bits, background=False) as db:
-                for write in (_insert, _replace, _single):
-                    write(db, part)
-                    if part == 3:
-                        older.append(path.read_bytes())
-                if part == 2:
-                    db.compact()  # else most pages were free, and damage to them means nothing
+    limits = LIMITS.get(name, PLAIN)
+    for part in range(4):
+        with opened(path, limits, dim=DIM, bits=bits, background=False) as db:
+            for write in (_insert, _replace, _single):
+                write(db, part)
+                if part == 3:
+                    older.append(path.read_bytes())
+            if part == 2:
+                db.compact()  # else most pages were free, and damage to them means nothing
     return Specimen(name, path.read_bytes(), tuple(older[:-1]))
 
 

@@ -20,6 +20,7 @@ import pytest
 
 import mvdb
 from mvdb.ingest import text_encoder
+from mvdb.limits import Limits
 from mvdb.segment.layout import Part
 from mvdb.state import unpublished
 from mvdb.storage import envelope
@@ -28,7 +29,8 @@ from tests.corrupt import specimens
 from tests.corrupt.bombs import Change, named, rehash, replace_first, reseal, u32
 from tests.index.test_seeds import values
 from tests.support.model import make_query
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 Bodies = Callable[[bytes], bytes]
 Entries = list[list[int | float]]
@@ -275,7 +277,8 @@ def use(db: mvdb.Database) -> None:
 
 def extend(path: Path) -> None:
     """Adds centroids, so that there is a generation that extends another."""
-    with lowered(growth=0.1), mvdb.open(path, background=False) as db:
+    limits = Limits(train_documents=60, extended_at_once=0, growth=0.1)
+    with opened(path, limits, background=False) as db:
         db._engine.maintenance.keep_up()
 
 
@@ -308,7 +311,8 @@ def test_centroids_of_another_dim_that_no_segment_uses(tmp_path: Path, dim: int)
     """What is stored is read, but nothing is encoded with them: insert() crashed."""
     wide, path = tmp_path / "wide.mvdb", tmp_path / "a.mvdb"
     rng = np.random.default_rng(0)
-    with lowered(train_documents=50), mvdb.open(wide, dim=dim, bits=8, background=False) as db:
+    limits = Limits(train_documents=50)
+    with opened(wide, limits, dim=dim, bits=8, background=False) as db:
         db.insert(list(range(60)), rng.standard_normal((60, 2, dim)).astype(np.float32))
     with mvdb.open(path, dim=8, bits=2, background=False) as db:
         db.insert("a", np.ones((2, 8), np.float32))

@@ -48,15 +48,14 @@ def run(folder: Path, kills: int, seed: int) -> Counter[str]:
 
 def _special(folder: Path, seed: int, counts: Counter[str]) -> None:
     rng = np.random.default_rng([seed, 4])
-    rounds.creation_round(folder, seed, rng, 0.006)
-    (folder / f"created-{seed}.mvdb").unlink()
+    rounds.creation_round(folder, seed, rng)
     model = rounds.sample_model(120)
     path = folder / f"filled-{seed}.mvdb"
     with mvdb.open(path, dim=3, bits=4) as db:
         rounds.fill(db, model)
-    rounds.compaction_round(path, model, rng, 0.15, seed)
-    rounds.backup_round(path, model, rng, 0.1, seed)
-    _, cut = rounds.maintenance_round(path, 120, rng, 0.25, background=bool(seed % 2))
+    rounds.compaction_round(path, model, rng, seed)
+    rounds.backup_round(path, model, rng, seed)
+    _, cut = rounds.maintenance_round(path, 120, rng, background=bool(seed % 2))
     path.unlink()
     counts["kills"] += 4
     counts["creation, compaction, backup, maintenance"] += 4

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mvdb
-from tests.crash import processes, rounds
+from tests.crash import rounds
 from tests.crash.workload import make_config
 from tests.support.model import check_content, make_entry
 
@@ -22,32 +23,48 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and for
 
 KILLS = int(os.environ.get("MVDB_KILLS", "108"))
 SEED = int(os.environ.get("MVDB_SEED", "20250"))
-SHORT_ROUNDS = 14
+KILLS_OF_A_TEST = 3 * rounds.KILLS_PER_FILE
+LANDED = 10
+"""Kills that must come amid a creation, a compaction or a backup."""
+CUT = 3
+"""Kills that must come amid a merge."""
+MOST_ROUNDS = 60
+"""Rounds until so many have."""
 
 
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", range(0, KILLS, KILLS_OF_A_TEST))
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, first: int) -> None:
     """P1 and P3: after each kill the file verifies and holds exactly the last acknowledged state or
     the one in flight: ids, texts, metadata, vectors, and what searches find."""
     counts: Counter[str] = Counter()
-    file = 0
-    while counts["kills"] < KILLS:
-        seed = SEED + file
+    for kill in range(first, min(first + KILLS_OF_A_TEST, KILLS), rounds.KILLS_PER_FILE):
+        seed = SEED + kill // rounds.KILLS_PER_FILE
         print(f"seed {seed}: {make_config(seed)}")
-        rounds.Rounds(tmp_path, seed, counts).run(
-            min(rounds.KILLS_PER_FILE, KILLS - counts["kills"])
-        )
-        file += 1
+        rounds.Rounds(tmp_path, seed, counts).run(rounds.KILLS_PER_FILE)
     print(dict(counts))
-    assert counts["commits"] > KILLS // 2, "the writers hardly got to write: lengthen LONGEST"
-    assert counts["in flight"] > KILLS // 4, "hardly any kill met a commit"
+    assert counts["commits"] > counts["kills"] // 2, "the writers hardly wrote: raise MOST_STEPS"
+    assert counts["in flight"] > counts["kills"] // 4, "hardly any kill met a commit"
 
 
 def test_a_killed_creation_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
     """P4: also, nothing lies around after the next compaction."""
     rng = np.random.default_rng(SEED)
     print(f"seed {SEED}")
-    there = [rounds.creation_round(tmp_path, i, rng, 0.006) for i in range(SHORT_ROUNDS)]
-    print(f"{sum(there)} of {len(there)} files were there")
+    there = until_landed(lambda number: rounds.creation_round(tmp_path, number, rng))
+    print(f"files there after the kills: {there}")
+    assert any(there), "no file was created before a kill"
+
+
+def until_landed(one_round: Callable[[int], tuple[int, bool]], least: int = LANDED) -> list[int]:
+    """Rounds until at least so many kills came amid an operation: the first result of each."""
+    results: list[int] = []
+    landed = 0
+    while landed < least:
+        assert len(results) < MOST_ROUNDS, f"{landed} of {MOST_ROUNDS} kills met an operation"
+        result, met = one_round(len(results))
+        results.append(result)
+        landed += met
+    return results
 
 
 @pytest.fixture
@@ -63,8 +80,9 @@ def test_a_killed_compaction_changes_nothing(filled: Path) -> None:
     rng = np.random.default_rng(SEED)
     print(f"seed {SEED}")
     model = rounds.sample_model(160)
-    done = [rounds.compaction_round(filled, model, rng, 0.15, i) for i in range(SHORT_ROUNDS)]
+    done = until_landed(lambda number: rounds.compaction_round(filled, model, rng, number))
     print(f"compactions finished before the kills: {done}")
+    assert any(done), "no compaction was finished before a kill"
     with mvdb.open(filled) as db:
         db.compact()
     assert os.listdir(filled.parent) == [filled.name]
@@ -75,8 +93,9 @@ def test_a_killed_backup_is_whole_or_not_there(filled: Path) -> None:
     rng = np.random.default_rng(SEED)
     print(f"seed {SEED}")
     model = rounds.sample_model(160)
-    done = [rounds.backup_round(filled, model, rng, 0.1, i) for i in range(SHORT_ROUNDS)]
+    done = until_landed(lambda number: rounds.backup_round(filled, model, rng, number))
     print(f"copies there after the kills: {done}")
+    assert any(done), "no copy was finished before a kill"
 
 
 @pytest.mark.parametrize("background", [True, False], ids=["background", "optimize"])
@@ -89,13 +108,16 @@ def test_killed_maintenance_loses_nothing(tmp_path: Path, background: bool, bits
     path = tmp_path / "maintained.mvdb"
     with mvdb.open(path, dim=3, bits=bits, background=False) as db:
         rounds.fill(db, rounds.sample_model(30))
-    count, cut = 30, 0
-    for _ in range(SHORT_ROUNDS):
-        count, was_cut = rounds.maintenance_round(path, count, rng, 0.25, background=background)
-        cut += was_cut
-    print(f"{count} documents, {cut} of {SHORT_ROUNDS} kills met a merge")
-    assert count > 100, "the writers hardly got to write"
-    assert cut > 0, "no kill met a merge"
+    counts = [30]
+
+    def one_round(number: int) -> tuple[int, bool]:
+        count, was_cut = rounds.maintenance_round(path, counts[-1], rng, background=background)
+        counts.append(count)
+        return count, was_cut
+
+    until_landed(one_round, CUT)
+    print(f"documents: {counts}")
+    assert counts[-1] > 60, "the writers hardly got to write"
 
 
 def test_the_check_would_see_a_lost_document(tmp_path: Path) -> None:
@@ -113,4 +135,3 @@ def test_the_check_would_see_a_lost_document(tmp_path: Path) -> None:
         ):
             with pytest.raises(AssertionError):
                 check_content(db, wrong, 8)
-    assert processes.READY

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 import mvdb
+from mvdb.limits import Limits
 from tests.support.model import Model, check_content, make_entry
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 DIM = 16
 BITS = 8
-TRAIN = 50
+LIMITS = Limits(train_documents=50, extended_at_once=0)
 
 
 def _insert(model: Model, names: list[int], version: int) -> Model:
@@ -77,7 +78,7 @@ def steps(copy: Path) -> list[Callable[[mvdb.Database], None]]:
 
 def prepare(path: Path) -> None:
     """The file before the first step."""
-    with lowered(train_documents=TRAIN), mvdb.open(path, dim=DIM, bits=BITS) as db:
+    with opened(path, LIMITS, dim=DIM, bits=BITS) as db:
         write(db, states()[0], list(range(30)))
 
 
@@ -129,19 +130,18 @@ def after_failure(
 def main(path: Path) -> None:
     """All steps; ends at the first that fails."""
     content = states()
-    with lowered(train_documents=TRAIN):
-        mvdb.open(path).close()  # now it has a clean mark, to be taken off by the first write
-        db = mvdb.open(path)
-        for number, step in enumerate(steps(path.with_name("copy")), 1):
-            say(begin=number)
-            try:
-                step(db)
-            except (mvdb.Error, OSError) as error:
-                after_failure(db, number, error, content[number - 1], content[number])
-                break
-            say(done=number)
-        db.close()
-        say(closed=True)
+    mvdb.open(path).close()  # now it has a clean mark, to be taken off by the first write
+    db = opened(path, LIMITS)
+    for number, step in enumerate(steps(path.with_name("copy")), 1):
+        say(begin=number)
+        try:
+            step(db)
+        except (mvdb.Error, OSError) as error:
+            after_failure(db, number, error, content[number - 1], content[number])
+            break
+        say(done=number)
+    db.close()
+    say(closed=True)
 
 
 if __name__ == "__main__":

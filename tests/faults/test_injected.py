@@ -21,7 +21,6 @@ import mvdb
 from tests.faults import steps
 from tests.support.model import Model, check_content
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered
 
 ROOT = Path(__file__).resolve().parents[2]
 STRACE = shutil.which("strace")
@@ -110,8 +109,7 @@ def every(tmp_path: Path, call: str, failure: str) -> list[Run]:
         judge(run, content)
         return run
 
-    # Thresholds belong to the process: lowered once, by the thread that starts the others.
-    with lowered(train_documents=steps.TRAIN), ThreadPoolExecutor(WORKERS) as executor:
+    with ThreadPoolExecutor(WORKERS) as executor:
         for first in range(1, MOST, WORKERS):
             batch = list(executor.map(one, range(first, first + WORKERS)))
             runs += [run for run in batch if run.injected]

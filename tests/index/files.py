@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,30 @@ import numpy as np
 import mvdb
 from mvdb import core
 from mvdb.api.readable import Readable
+from mvdb.codebook import codebook as codebooks
+from mvdb.codebook import training
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import Part
 from mvdb.state import manifest, unpublished
 from mvdb.state.state import State
 from mvdb.storage.environment import Environment, ReadTransaction
-from mvdb.write.index_writer import IndexWriter
-from mvdb.write.maintenance import Maintenance
+from mvdb.threads.workers import BUILDING
+from mvdb.write.changes import Changes
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
 
 DIM = 16
 TOPICS = 12
-LISTED: dict[str, Any] = {
-    "train_documents": 100,
-    "listed_tokens": 300,
-    "cluster_documents": 8,
-    "extent_bytes": 300,
-    "chunk_bytes": 4000,
-}
-"""Thresholds under which some hundred documents make a segment with lists, an order, several
-extents and chunks."""
+LISTED = Limits(
+    train_documents=100,
+    extended_at_once=0,
+    listed_tokens=300,
+    cluster_documents=8,
+    extent_bytes=300,
+    chunk_bytes=4000,
+)
+"""With these some hundred documents make a segment with lists, an order, several extents and
+chunks; commits add no centroids unless they double the collection."""
 
 
 def topic_of(name: int) -> int:
@@ -131,7 +135,7 @@ def ordered(db: mvdb.Database) -> list[bool]:
 
 
 def left_over(path: Path) -> tuple[set[int], set[int]]:
-    """Segments that are listed as unfinished, and those with values in the file that belong to no
+    """Segments that are listed as unpublished, and those with values in the file that belong to no
     state and are not listed either."""
     with Environment.open(path, readonly=True) as environment, environment.read() as txn:
         known = {info.id for info in manifest.load(txn).segments}
@@ -169,18 +173,22 @@ def load_query(vectors: Floats) -> core.Query:
     return query
 
 
-@contextmanager
-def step(maintenance: Maintenance) -> Iterator[IndexWriter]:
-    """A step of maintenance whose work is a block of a test."""
-    txn = maintenance._begin()
-    try:
-        with txn:
-            writer = maintenance._new_writer(txn)
-            try:
-                yield writer
-                writer.store_manifest()
-                txn.commit()
-            finally:
-                writer.close()
-    finally:
-        maintenance._end_step()
+def trained_on(matrices: Sequence[Floats], bits: int, **options: Any) -> tuple[core.CodecSpec, int]:
+    """A codec trained on all tokens of some documents, and how many these are. `options`: further
+    arguments of `training.draw`."""
+    vectors = np.concatenate(matrices).astype(np.float16)
+    sample = training.draw([vectors], len(vectors), 3, DIM, 1 << 30, **options)
+    return training.train(sample, bits, 3, BUILDING), len(vectors)
+
+
+def store_codebook(db: mvdb.Database, spec: core.CodecSpec, trained_tokens: int) -> None:
+    """Makes a codec the codebook for new segments; the segments there are stay."""
+
+    def work(changes: Changes) -> None:
+        number = changes.manifest.generation + 1
+        codebooks.store(changes.txn, number, spec, {})
+        changes.manifest = replace(
+            changes.manifest, generation=number, trained_tokens=trained_tokens
+        )
+
+    db._engine.steps.run(work)

@@ -5,29 +5,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mvdb
-from mvdb.write import maintenance
-from mvdb.write.maintenance import Maintenance
+from mvdb.segment.segment_writer import Sealed
+from mvdb.storage.environment import Environment, ReadTransaction
+from mvdb.threads.scheduler import Appointment, Scheduler
 from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import DIM, check, fill
-from tests.index.test_maintenance import THRESHOLDS, at_rest, wait_for
-from tests.support.thresholds import lowered
+from tests.index.test_maintenance import LIMITS as MAINTAINED
+from tests.index.test_maintenance import at_rest, wait_for
+from tests.support.opening import opened
 
-
-@pytest.fixture(autouse=True)
-def thresholds() -> Iterator[None]:
-    with lowered(**THRESHOLDS):
-        yield
+LIMITS = replace(MAINTAINED, commit_tokens=0)
+"""All merges are maintenance's."""
+Steps = Iterator[list[Sealed]]
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[mvdb.Database]:
-    with mvdb.open(tmp_path / "a.mvdb", dim=DIM) as db:
+    with opened(tmp_path / "a.mvdb", LIMITS, dim=DIM) as db:
         fill(db, 120)
         wait_for(lambda: at_rest(db))
         yield db
@@ -41,16 +42,15 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def failing(error: BaseException, count: list[int]) -> type[Merge]:
-    """What `maintenance` is to take for `Merge`: commits, which merge a little, have their own."""
+def failing(error: BaseException, count: list[int]) -> Callable[[Merge], Steps]:
+    """What is to be taken for `Merge.steps`."""
 
-    class Failing(Merge):
-        def steps(self) -> Iterator[list[tuple[bytes, bytes]]]:
-            count.append(1)
-            raise error
-            yield
+    def steps(self: Merge) -> Steps:
+        count.append(1)
+        raise error
+        yield
 
-    return Failing
+    return steps
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_last_failure_is_kept_and_not_repeated_at_each_commit(
     """A LookupError counted as "another process was faster"."""
     assert db.stats().maintenance_error is None
     count: list[int] = []
-    monkeypatch.setattr(maintenance, "Merge", failing(error, count))
+    monkeypatch.setattr(Merge, "steps", failing(error, count))
     fill(db, 60, first=120, commits=10)
     wait_for(lambda: db.stats().maintenance_error is not None)
     wait_for(lambda: at_rest(db))
@@ -87,35 +87,37 @@ def test_the_last_failure_is_kept_and_not_repeated_at_each_commit(
 
 
 def test_it_tries_again_after_a_pause_that_doubles(
-    db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(maintenance, "LONGEST_RETRY_SECONDS", 0.2)
     pauses: list[float] = []
-    original = Maintenance._look_later
+    original = Scheduler.call_later
 
-    def look_later(self: Maintenance, seconds: float) -> None:
+    def call_later(self: Scheduler, seconds: float, function: Callable[[], None]) -> Appointment:
         pauses.append(seconds)
-        original(self, seconds)
+        return original(self, seconds, function)
 
-    monkeypatch.setattr(Maintenance, "_look_later", look_later)
-    monkeypatch.setattr(maintenance, "Merge", failing(ValueError("a slip"), []))
-    fill(db, 60, first=120, commits=10)
-    wait_for(lambda: len(pauses) >= 4)
-    monkeypatch.setattr(maintenance, "Merge", Merge)
-    wait_for(lambda: db.stats().maintenance_error is None)
-    assert pauses[:4] == pytest.approx([0.05, 0.1, 0.2, 0.2])
-    assert db.stats().segments < 5
-    check(db, dict.fromkeys(range(180), 0))
+    limits = replace(LIMITS, retry_seconds=0.05, longest_retry_seconds=0.2, opening_seconds=3600.0)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM) as db:
+        fill(db, 120)
+        wait_for(lambda: at_rest(db))
+        with monkeypatch.context() as patch:
+            patch.setattr(Scheduler, "call_later", call_later)
+            patch.setattr(Merge, "steps", failing(ValueError("a slip"), []))
+            fill(db, 60, first=120, commits=10)
+            wait_for(lambda: len(pauses) >= 4)
+        wait_for(lambda: db.stats().maintenance_error is None)
+        assert pauses[:4] == pytest.approx([0.05, 0.1, 0.2, 0.2])
+        assert db.stats().segments < 5
+        check(db, dict.fromkeys(range(180), 0))
 
 
 def test_reopening_tries_again(db: mvdb.Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(maintenance, "Merge", failing(ValueError("a slip"), []))
+        patch.setattr(Merge, "steps", failing(ValueError("a slip"), []))
         fill(db, 60, first=120, commits=10)
         wait_for(lambda: db.stats().maintenance_error is not None)
     segments = db.stats().segments
-    with mvdb.open(db.path) as other:
+    with opened(db.path, LIMITS) as other:
         assert other.stats().maintenance_error is None
         fill(other, 1, first=180)
         wait_for(lambda: other.stats().segments < segments)
@@ -124,11 +126,12 @@ def test_reopening_tries_again(db: mvdb.Database, monkeypatch: pytest.MonkeyPatc
 def test_a_commit_after_which_nothing_can_be_planned_counts(
     db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Maintenance) -> bool:
+    def full(self: Environment) -> ReadTransaction:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(Maintenance, "_is_due", full)
-    fill(db, 10, first=120)
+    with monkeypatch.context() as patch:
+        patch.setattr(Environment, "read", full)
+        fill(db, 10, first=120)
     assert len(db) == 130
     told = db.stats().maintenance_error
     assert told is not None
@@ -137,7 +140,7 @@ def test_a_commit_after_which_nothing_can_be_planned_counts(
 
 def test_closing_is_no_failure(tmp_path: Path, printed: list[str]) -> None:
     for number in range(10):
-        db = mvdb.open(tmp_path / f"{number}.mvdb", dim=DIM)
+        db = opened(tmp_path / f"{number}.mvdb", LIMITS, dim=DIM)
         fill(db, 120)
         fill(db, 100, first=120, commits=10)
         time.sleep(0.01 * number)
@@ -156,7 +159,7 @@ def test_a_bug_ends_optimize(
     """`optimize` took any LookupError for a merge that another process had done, and began the same
     merge again, for ever."""
     fill(db, 10, first=120)
-    monkeypatch.setattr(maintenance, "Merge", failing(error, []))
+    monkeypatch.setattr(Merge, "steps", failing(error, []))
     with pytest.raises(type(error), match="a slip"):
         db.optimize()
 
@@ -167,53 +170,55 @@ def test_optimize_ends_when_it_gets_nowhere(
     """Whatever makes it give up the same merge each time."""
     fill(db, 10, first=120)
     count: list[int] = []
-    monkeypatch.setattr(maintenance, "Merge", failing(SegmentGone("gone"), count))
+    monkeypatch.setattr(Merge, "steps", failing(SegmentGone("gone"), count))
     with pytest.raises(mvdb.BusyError, match="same merge"):
         db.optimize()
-    assert len(count) == maintenance.ATTEMPTS
+    assert len(count) == LIMITS.merge_attempts
 
 
 def test_optimize_ends_while_others_delete_and_insert(
-    db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A delete during each merge made the merged segment due again, and an insert put another
     segment beside it: under steady writing `optimize` did not return."""
+    db = opened(tmp_path / "a.mvdb", LIMITS, dim=DIM, background=False)
+    fill(db, 120)
     fill(db, 60, first=120, commits=3)
     names = iter(range(180))
     others = iter(range(1000, 2000))
     merges: list[int] = []
     original = Merge.steps
 
-    def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+    def steps(self: Merge) -> Steps:
         merges.append(1)
         assert len(merges) < 20, "no end"
         yield from original(self)
         db.delete(next(names))
         fill(db, 1, first=next(others))
 
-    monkeypatch.setattr(maintenance.merging, "plan", lambda manifest, members, budget: None)
     monkeypatch.setattr(Merge, "steps", steps)
-    db.optimize()
-    stats = db.stats()
-    assert stats.segments <= 1 + len(merges)
-    assert db.verify().ok
+    with db:
+        db.optimize()
+        stats = db.stats()
+        assert stats.segments <= 1 + len(merges)
+        assert db.verify().ok
 
 
 def test_optimize_says_that_the_database_is_being_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A private exception came out of `optimize` when another thread closed the database."""
-    db = mvdb.open(tmp_path / "b.mvdb", dim=DIM, background=False)
+    db = opened(tmp_path / "b.mvdb", LIMITS, dim=DIM, background=False)
     fill(db, 120)
     fill(db, 60, first=120, commits=3)
     closer = threading.Thread(target=db.close)
     original = Merge.steps
 
-    def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+    def steps(self: Merge) -> Steps:
         for number, parts in enumerate(original(self)):
             if number == 1:
                 closer.start()
-                wait_for(lambda: db._engine._closed and db._engine.maintenance._stopping)
+                wait_for(lambda: db._engine.steps.stopped)
             yield parts
 
     monkeypatch.setattr(Merge, "steps", steps)

@@ -1,13 +1,12 @@
-"""Centroids that are added later, and generations side by side."""
+"""Centroids that are added later, and codebooks side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,8 @@ import mvdb
 from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
+from mvdb.limits import Limits
+from mvdb.state import manifest
 from mvdb.write import extend_codebook
 from tests.index.files import (
     DIM,
@@ -29,11 +30,13 @@ from tests.index.files import (
     put,
     query_for,
     scores_of,
-    step,
+    store_codebook,
+    trained_on,
     vectors_of,
 )
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 
 def stored(db: mvdb.Database, names: range) -> list[bytes]:
@@ -45,13 +48,12 @@ def stored(db: mvdb.Database, names: range) -> list[bytes]:
 def searchable(path: Path, bits: int, *, small: bool, growth: float) -> Iterator[mvdb.Database]:
     """A new database, searched by few lists of its segments, or without lists in small ones, whose
     centroids are extended when tokens are `growth` times as many."""
-    options: dict[str, Any] = {**LISTED, "growth": growth, "commit_tokens": 0}
+    limits = replace(LISTED, growth=growth, commit_tokens=0)
     if small:
-        options["listed_tokens"] = 1 << 20
+        limits = replace(limits, listed_tokens=1 << 20)
     with (
-        lowered(**options),
         searched_by_lists(candidates=20),
-        mvdb.open(path, dim=DIM, bits=bits, background=False) as db,
+        opened(path, limits, dim=DIM, bits=bits, background=False) as db,
     ):
         yield db
 
@@ -105,10 +107,9 @@ def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> 
     """What the new centroids are for: documents about something that was not there at training."""
     errors = {}
     for growth in (1.5, 1e9):
-        with (
-            lowered(train_documents=100, growth=growth),
-            mvdb.open(tmp_path / f"{growth}.mvdb", dim=DIM, bits=1, background=False) as db,
-        ):
+        limits = Limits(train_documents=100, extended_at_once=0, growth=growth)
+        path = tmp_path / f"{growth}.mvdb"
+        with opened(path, limits, dim=DIM, bits=1, background=False) as db:
             names = [name for name in range(600) if name % TOPICS < 2]
             put(db, names[:100])
             others = [name for name in range(1200) if name % TOPICS >= 6]
@@ -125,10 +126,8 @@ def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> 
 
 
 def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_path: Path) -> None:
-    with (
-        lowered(train_documents=100, growth=2.0),
-        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
-    ):
+    limits = Limits(train_documents=100, extended_at_once=0, growth=2.0)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 100)
         trained = db.stats().trained_tokens
         assert trained == db.stats().tokens
@@ -136,7 +135,7 @@ def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_pat
         db.optimize()
         assert generation_of(db) == 1
         fill(db, 20, first=190)
-        assert extend_codebook.is_due(open_state(db)[1].manifest)
+        assert extend_codebook.is_due(open_state(db)[1].manifest, limits)
         db.optimize()
         assert generation_of(db) == 2
         assert db.stats().trained_tokens == db.stats().tokens
@@ -149,10 +148,8 @@ def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_pat
 def test_a_small_collection_is_extended_by_the_commit_that_makes_it_due(
     tmp_path: Path, at_once: int
 ) -> None:
-    with (
-        lowered(train_documents=100, growth=2.0, extended_at_once=at_once),
-        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
-    ):
+    limits = Limits(train_documents=100, extended_at_once=at_once, growth=2.0)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 100)
         fill(db, 90, first=100, commits=2)
         assert generation_of(db) == 1
@@ -199,21 +196,19 @@ def extended_to(spec: core.CodecSpec, count: int) -> core.CodecSpec:
 
 
 @pytest.mark.parametrize("small", [False, True], ids=["listed", "small"])
-def test_codes_grow_from_two_bytes_to_three(
-    tmp_path: Path, small: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_codes_grow_from_two_bytes_to_three(tmp_path: Path, small: bool) -> None:
     """Beyond 65,536 centroids. Segments with codes of both widths are searched together; a merge
     makes all of them wide; the vectors do not change by a bit."""
-    spec = many_centroids(65_500)
-    monkeypatch.setattr(training, "train", lambda *_: spec)
     assert (core.code_bytes(65_536), core.code_bytes(65_537)) == (2, 3)
     with searchable(tmp_path / "a.mvdb", 8, small=small, growth=1e9) as db:
+        store_codebook(db, many_centroids(65_500), 1)
         fill(db, 150)
         for count, width in ((65_536, 2), (65_537, 3), (66_500, 3)):
-            with step(db._engine.maintenance) as writer:
-                old = codebooks.load_spec(writer.txn, writer.generation)
-                larger = extended_to(old, count)
-                writer.extend(extend_codebook.Extension(writer.generation, larger, len(db)))
+            with open_state(db)[0] as txn:
+                number = manifest.load(txn).generation
+                larger = extended_to(codebooks.load_spec(txn, number), count)
+            extension = extend_codebook.Extension(number, larger, len(db))
+            db._engine.steps.run(partial(extend_codebook.extend, extension=extension))
             first = len(db)
             fill(db, 100, first=first)
             txn, state = open_state(db)
@@ -235,21 +230,12 @@ def test_codes_grow_from_two_bytes_to_three(
         assert listed(db) == [not small]
 
 
-# ---- generations side by side ----
+# ---- codebooks side by side ----
 
 
 def train_anew(db: mvdb.Database, names: range) -> None:
-    """A generation of its own, trained on these documents; the segments there are stay."""
-    vectors = np.concatenate([vectors_of(name) for name in names]).astype(np.float16)
-    sample = training.draw([vectors], len(vectors), 3, DIM, 1 << 30)
-    with ThreadPoolExecutor(1) as executor:
-        spec = training.train(sample, db.bits, 3, executor)
-    with step(db._engine.maintenance) as writer:
-        generation = writer.generation + 1
-        codebooks.store(writer.txn, generation, spec, {})
-        writer._manifest = replace(
-            writer._manifest, generation=generation, trained_tokens=len(vectors)
-        )
+    """A codebook of its own, trained on these documents; the segments there are stay."""
+    store_codebook(db, *trained_on([vectors_of(name) for name in names], db.bits))
 
 
 @pytest.mark.parametrize("bits", [2, 8])
@@ -257,10 +243,10 @@ def train_anew(db: mvdb.Database, names: range) -> None:
 def test_two_generations_are_searched_together(tmp_path: Path, first: str, bits: int) -> None:
     """Segments of float16 vectors, or of a codebook of centroids of their own, beside others."""
     trains = 10_000 if first == "float16" else 100
+    limits = replace(LISTED, train_documents=trains, growth=1e9, commit_tokens=0)
     with (
-        lowered(**{**LISTED, "train_documents": trains, "growth": 1e9, "commit_tokens": 0}),
         searched_by_lists(candidates=30),
-        mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=bits, background=False) as db,
+        opened(tmp_path / "a.mvdb", limits, dim=DIM, bits=bits, background=False) as db,
     ):
         fill(db, 150)
         train_anew(db, range(150, 300))
@@ -293,10 +279,8 @@ def test_two_generations_are_searched_together(tmp_path: Path, first: str, bits:
 
 def test_a_merge_of_codes_leaves_the_vectors_alone(tmp_path: Path) -> None:
     """Whatever a merge does to order, chunks and codes: bytes in, bytes out."""
-    with (
-        lowered(**{**LISTED, "commit_tokens": 0, "growth": 1e9}),
-        mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=4, background=False) as db,
-    ):
+    limits = replace(LISTED, commit_tokens=0, growth=1e9)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, bits=4, background=False) as db:
         fill(db, 120)
         fill(db, 300, first=120, commits=3)
         before: dict[Id, Floats] = dict(zip(range(420), db.vectors(range(420)), strict=True))

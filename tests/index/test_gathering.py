@@ -26,7 +26,8 @@ from tests.index.files import (
     topic_of,
 )
 from tests.support.model import Id, check_hits
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 N = 600
 ALL_CENTROIDS = 1 << 20
@@ -39,10 +40,7 @@ def db(
     """600 documents of twelve topics in two segments with lists, a quarter of them deleted, some
     replaced in a small segment without lists."""
     path = tmp_path_factory.mktemp("gathering") / "a.mvdb"
-    with (
-        lowered(**LISTED),
-        mvdb.open(path, dim=DIM, bits=request.param, background=False) as database,
-    ):
+    with opened(path, LISTED, dim=DIM, bits=request.param, background=False) as database:
         fill(database, 400)
         fill(database, 200, first=400)
         database.delete(range(0, N, 4))

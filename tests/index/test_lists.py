@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import mvdb
 from mvdb import core
 from mvdb.search.prefetch import Prefetcher
 from mvdb.segment.posting_lists import Builder, Lists
@@ -25,7 +24,7 @@ from tests.index.files import (
     ordered,
     query_for,
 )
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 
 class InMemory:
@@ -66,13 +65,13 @@ def found_by_lists(
 def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
     """Every list of every segment, written with and without steps, against the codes themselves."""
     path = tmp_path / "a.mvdb"
-    with lowered(**LISTED), mvdb.open(path, dim=DIM, bits=2, background=False) as db:
+    with opened(path, LISTED, dim=DIM, bits=2, background=False) as db:
         fill(db, 400)
         fill(db, 300, first=400)
         db.delete(range(50))
         assert listed(db) == [True, True]
         assert all(ordered(db))
-    with lowered(**LISTED), mvdb.open(path, background=False) as db:
+    with opened(path, LISTED, background=False) as db:
         for turn in range(2):
             txn, state = open_state(db)
             with txn:
@@ -107,7 +106,9 @@ def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int, memory: 
     packed = np.zeros((len(codes), code_bytes), np.uint8)
     for byte in range(code_bytes):
         packed[:, byte] = codes >> 8 * byte & 255
-    builder = Builder(packed.reshape(-1), code_bytes, starts, n_lists, memory)
+    builder = Builder(
+        packed.reshape(-1), code_bytes, starts, n_lists, memory=memory, extent_bytes=1 << 20
+    )
     extents = list(builder.extents())
     lists = Lists(memoryview(builder.directory()), lambda n: InMemory(extents[:n]), "here")
     assert lists.n_extents == len(extents)
@@ -126,7 +127,7 @@ def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int, memory: 
 
 def test_a_prefetch_of_all_lists_reads_their_bytes(tmp_path: Path) -> None:
     """`reads` and bytes are those of whole pages around the blocks; nothing is asked for twice."""
-    with lowered(**LISTED), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+    with opened(tmp_path / "a.mvdb", LISTED, dim=DIM, background=False) as db:
         fill(db, 400)
         txn, state = open_state(db)
         with txn:

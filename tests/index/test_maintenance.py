@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import mvdb
+from mvdb.segment.segment_writer import Sealed
 from mvdb.state import unpublished
+from mvdb.storage.environment import Environment, ReadTransaction
 from mvdb.threads import shield
-from mvdb.write import maintenance
 from mvdb.write.merge import Merge
 from tests.index.files import (
     DIM,
@@ -27,26 +29,19 @@ from tests.index.files import (
     put,
     query_for,
     scores_of,
-    step,
 )
 from tests.support.model import check_hits
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.thresholds import searched_by_lists
 
-THRESHOLDS: dict[str, Any] = {
-    **LISTED,
-    "base_tokens": 64,
-    "fanout": 3,
-    "commit_tokens": 100,
-    "step_bytes": 2000,
-    "growth": 1.6,
-}
+LIMITS = replace(LISTED, base_tokens=64, fanout=3, commit_tokens=100, step_bytes=2000, growth=1.6)
 """Commits leave nearly all merging, and more centroids, to maintenance."""
 
 
 @pytest.fixture(autouse=True)
 def thresholds() -> Iterator[None]:
-    with lowered(**THRESHOLDS), searched_by_lists(candidates=20):
+    with searched_by_lists(candidates=20):
         yield
 
 
@@ -95,7 +90,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     go = threading.Event()
     original = Merge.steps
 
-    def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+    def steps(self: Merge) -> Iterator[list[Sealed]]:
         for parts in original(self):
             if shield.caller() is not threading.main_thread():
                 go.wait(0.3)
@@ -111,7 +106,7 @@ def test_work_is_done_in_the_background(path: Path) -> None:
     counts = {}
     for background in (False, True):
         name = path.with_name(f"{background}.mvdb")
-        with mvdb.open(name, dim=DIM, background=background) as db:
+        with opened(name, LIMITS, dim=DIM, background=background) as db:
             fill(db, 120)
             centroids = db.stats().centroids
             fill(db, 400, first=120, commits=40)
@@ -127,68 +122,60 @@ def test_work_is_done_in_the_background(path: Path) -> None:
 
 def left_behind(path: Path) -> int:
     """Leaves a file with merges that are due; its segments."""
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 120)
         fill(db, 200, first=120, commits=20)
         return db.stats().segments
 
 
-def test_work_that_was_left_is_done_some_time_after_opening(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_that_was_left_is_done_some_time_after_opening(path: Path) -> None:
     """A process that writes and ends leaves merges; one that has the file open only to search does
     them, but not at once."""
     segments = left_behind(path)
-    with mvdb.open(path) as db:
+    with opened(path, LIMITS) as db:
         check(db, dict.fromkeys(range(320), 0))
         assert db.stats().segments == segments
-    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.1)
-    with mvdb.open(path) as db:
+    with opened(path, replace(LIMITS, opening_seconds=0.1)) as db:
         wait_for(lambda: db.stats().segments < segments / 3)
         wait_for(lambda: at_rest(db))
         check(db, dict.fromkeys(range(320), 0))
     assert left_over(path) == (set(), set())
 
 
-def test_work_that_another_process_has_begun_is_left_to_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_that_another_process_has_begun_is_left_to_it(path: Path) -> None:
     """After opening; a commit counts for more, and so does that it was not heard of for long."""
     segments = left_behind(path)
-    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 0.0)
-    with mvdb.open(path, background=False) as other, step(other._engine.maintenance) as writer:
-        unpublished.add(writer.txn, 1 << 40)
+    at_once = replace(LIMITS, opening_seconds=0.0)
+    with opened(path, LIMITS, background=False) as other:
+        other._engine.steps.run(lambda changes: unpublished.add(changes.txn, 1 << 40))
     copy = path.with_name("b.mvdb")
     copy.write_bytes(path.read_bytes())
-    with mvdb.open(path) as db:
+    with opened(path, at_once) as db:
         time.sleep(0.5)
         assert at_rest(db)
         assert db.stats().segments == segments
         fill(db, 1, first=320)
         wait_for(lambda: db.stats().segments < segments / 3)
         wait_for(lambda: at_rest(db))
-    monkeypatch.setattr(maintenance, "PATIENCE_SECONDS", 0.1)
-    with mvdb.open(copy) as db:
+    with opened(copy, replace(at_once, heartbeat_seconds=0.1)) as db:
         wait_for(lambda: db.stats().segments < segments / 3)
         wait_for(lambda: at_rest(db))
     assert left_over(copy) == (set(), set())
 
 
-def test_a_commit_and_closing_do_not_wait_for_the_time_after_opening(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_and_closing_do_not_wait_for_the_time_after_opening(path: Path) -> None:
     segments = left_behind(path)
-    monkeypatch.setattr(maintenance, "OPENING_SECONDS", 3600.0)
-    with mvdb.open(path) as db:
+    limits = replace(LIMITS, opening_seconds=3600.0)
+    with opened(path, limits) as db:
         assert db.stats().segments == segments
-    with mvdb.open(path) as db:
+    with opened(path, limits) as db:
         fill(db, 1, first=320)
         wait_for(lambda: db.stats().segments < segments / 3)
 
 
 def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
     """No error and no wrong answer in four threads, whatever step the optimisation is at."""
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 120)
         fill(db, 500, first=120, commits=25)
         db.delete(range(0, 620, 5))
@@ -209,7 +196,7 @@ def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
                 assert len(db.search(queries[i], 5, filter={"topic": i})) == 5
                 counts[reader] += 1
 
-        readers = [in_thread(lambda reader=reader: read(reader)) for reader in range(4)]
+        readers = [in_thread(partial(read, reader)) for reader in range(4)]
         segments = db.stats().segments
         db.optimize()
         done.set()
@@ -221,7 +208,7 @@ def test_readers_go_on_while_the_index_is_optimised(path: Path) -> None:
 
 
 def test_a_snapshot_sees_its_state_whatever_is_optimised(path: Path) -> None:
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 120)
         fill(db, 300, first=120, commits=10)
         versions = dict.fromkeys(range(420), 0)
@@ -253,14 +240,14 @@ def test_writers_go_between_the_steps(path: Path, monkeypatch: pytest.MonkeyPatc
     original = Merge.steps
     computing, committed = threading.Semaphore(0), threading.Semaphore(0)
 
-    def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+    def steps(self: Merge) -> Iterator[list[Sealed]]:
         for parts in original(self):
             if shield.caller() is not threading.main_thread():
                 computing.release()
                 assert committed.acquire(timeout=PATIENCE), "a commit waited for a step"
             yield parts
 
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 120)
         fill(db, 200, first=120, commits=10)
         versions = dict.fromkeys(range(320), 0)
@@ -279,17 +266,17 @@ def test_writers_go_between_the_steps(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
     """transaction(timeout=0) waits for the step under way instead."""
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 10)
         inside = threading.Event()
         order: list[str] = []
 
         def step(_: object) -> None:
             inside.set()
-            wait_for(lambda: db._engine.maintenance._writers == 1)
+            wait_for(lambda: db._engine.steps._writers == 1)
             order.append("step")
 
-        join = in_thread(lambda: db._engine.maintenance._step(step))
+        join = in_thread(lambda: db._engine.steps.run(step))
         assert inside.wait(PATIENCE)
         with db.transaction(timeout=0) as txn:
             order.append("transaction")
@@ -299,12 +286,10 @@ def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
         assert len(db) == 9
 
 
-def test_a_long_step_does_not_outlast_the_timeout(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_step_does_not_outlast_the_timeout(path: Path) -> None:
     """A step under way was waited for however long it took."""
-    monkeypatch.setattr(maintenance, "GRACE_SECONDS", 0.1)
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    limits = replace(LIMITS, grace_seconds=0.1)
+    with opened(path, limits, dim=DIM, background=False) as db:
         fill(db, 10)
         inside, go = threading.Event(), threading.Event()
 
@@ -312,7 +297,7 @@ def test_a_long_step_does_not_outlast_the_timeout(
             inside.set()
             assert go.wait(PATIENCE)
 
-        join = in_thread(lambda: db._engine.maintenance._step(step))
+        join = in_thread(lambda: db._engine.steps.run(step))
         assert inside.wait(PATIENCE)
         with pytest.raises(mvdb.BusyError, match=r"longer than 0.2 s"):
             db.transaction(timeout=0.2)
@@ -324,7 +309,7 @@ def test_a_long_step_does_not_outlast_the_timeout(
 
 def test_many_writers_without_patience(path: Path) -> None:
     """Commits with timeout=0 while the background thread is busy all the time."""
-    with mvdb.open(path, dim=DIM) as db:
+    with opened(path, LIMITS, dim=DIM) as db:
         fill(db, 120)
         for name in range(150):
             with db.transaction(timeout=0) as txn:
@@ -335,14 +320,14 @@ def test_many_writers_without_patience(path: Path) -> None:
 
 def waiting_step(db: mvdb.Database) -> Callable[[], None]:
     """A step that waits for the transaction that is open."""
-    join = in_thread(lambda: db._engine.maintenance._step(lambda writer: None))
-    wait_for(lambda: db._engine.maintenance._in_step)
+    join = in_thread(lambda: db._engine.steps.run(lambda changes: None))
+    wait_for(lambda: db._engine.steps._in_step)
     return join
 
 
 def test_a_timeout_counts_while_a_step_waits_for_another_writer(path: Path) -> None:
     """The step waited for the transaction of one thread, the next thread for the step, for ever."""
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 10)
         txn = db.transaction()
         waiting_step(db)
@@ -365,7 +350,7 @@ def test_closing_within_a_transaction_while_a_step_waits_for_it(
     path: Path, slow: threading.Event
 ) -> None:
     """`close` joined a thread that waited for the transaction of whoever closes."""
-    db = mvdb.open(path, dim=DIM)
+    db = opened(path, LIMITS, dim=DIM)
     fill(db, 120)
     fill(db, 200, first=120, commits=20)
     wait_for(lambda: not at_rest(db))
@@ -380,7 +365,7 @@ def test_closing_within_a_transaction_while_a_step_waits_for_it(
     assert late.is_alive(), "closing waited for the transaction"
     late.cancel()
     txn.rollback()
-    with mvdb.open(path) as db:
+    with opened(path, LIMITS) as db:
         check(db, dict.fromkeys(range(320), 0))
 
 
@@ -389,12 +374,13 @@ def test_a_commit_counts_even_if_nothing_can_be_planned_after_it(
 ) -> None:
     """Whoever asks after a commit whether maintenance is due may fail: the commit has not."""
 
-    def full(self: Any) -> bool:
+    def full(self: Environment) -> ReadTransaction:
         raise mvdb.BusyError("the reader table is full")
 
-    with mvdb.open(path, dim=DIM) as db:
-        monkeypatch.setattr(maintenance.Maintenance, "_is_due", full)
-        fill(db, 10)
+    with opened(path, LIMITS, dim=DIM) as db:
+        with monkeypatch.context() as patch:
+            patch.setattr(Environment, "read", full)
+            fill(db, 10)
         assert len(db) == 10
 
 
@@ -402,12 +388,9 @@ def test_a_commit_counts_even_if_nothing_can_be_planned_after_it(
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
-def test_closing_in_the_middle_of_background_work(
-    path: Path, delay: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closing_in_the_middle_of_background_work(path: Path, delay: float) -> None:
     """It returns soon; the file has everything, and the next `optimize` cleans up."""
-    monkeypatch.setattr(maintenance, "BREATH_SECONDS", 0.01)
-    db = mvdb.open(path, dim=DIM)
+    db = opened(path, replace(LIMITS, yield_seconds=0.01), dim=DIM)
     fill(db, 120)
     fill(db, 300, first=120, commits=30)
     time.sleep(delay)
@@ -418,7 +401,7 @@ def test_closing_in_the_middle_of_background_work(
     _, orphans = left_over(path)
     assert orphans == set()
     versions = dict.fromkeys(range(420), 0)
-    with mvdb.open(path, background=False) as db:
+    with opened(path, LIMITS, background=False) as db:
         report = db.verify()
         assert report.ok, report.problems
         check(db, versions)
@@ -430,7 +413,7 @@ def test_closing_in_the_middle_of_background_work(
 
 def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Event) -> None:
     """The entry is there, `verify` knows it, and work goes on after opening."""
-    db = mvdb.open(path, dim=DIM)
+    db = opened(path, LIMITS, dim=DIM)
     fill(db, 120)
     fill(db, 300, first=120, commits=30)
     wait_for(lambda: bool(left_over_now(db)))
@@ -440,7 +423,7 @@ def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Ev
     assert len(begun) == 1
     assert orphans == set()
     slow.set()
-    with mvdb.open(path) as db:
+    with opened(path, LIMITS) as db:
         assert db.verify().ok
         put(db, [5000])
         wait_for(lambda: at_rest(db))
@@ -450,15 +433,13 @@ def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Ev
 
 
 def left_over_now(db: mvdb.Database) -> dict[int, float]:
-    from mvdb.state import unpublished
-
     with db._engine.environment.read() as txn:
         return unpublished.load(txn)
 
 
 def test_compaction_beside_background_work(path: Path) -> None:
     """Compacting in place while the background thread has work of its own: it waits its turn."""
-    with mvdb.open(path, dim=DIM) as db:
+    with opened(path, LIMITS, dim=DIM) as db:
         fill(db, 120)
         for part in range(4):
             fill(db, 60, first=120 + 60 * part, commits=12)
@@ -469,11 +450,11 @@ def test_compaction_beside_background_work(path: Path) -> None:
 
 
 def test_a_read_only_handle_does_no_maintenance(path: Path) -> None:
-    with mvdb.open(path, dim=DIM, background=False) as db:
+    with opened(path, LIMITS, dim=DIM, background=False) as db:
         fill(db, 120)
         fill(db, 60, first=120, commits=20)
         segments = db.stats().segments
-    with mvdb.open(path, readonly=True) as db:
+    with opened(path, LIMITS, readonly=True) as db:
         check(db, dict.fromkeys(range(180), 0))
         time.sleep(0.05)
         assert db._engine.maintenance._thread is None

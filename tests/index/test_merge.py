@@ -6,18 +6,22 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
 import mvdb
 from mvdb.codebook import codebook as codebooks
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import SegmentInfo
+from mvdb.segment.segment_writer import Sealed
 from mvdb.state import unpublished
-from mvdb.storage import growth, invariants
-from mvdb.write import merge_policy
+from mvdb.storage import growth
+from mvdb.write import maintenance_steps, merge_policy
+from mvdb.write.maintenance_steps import begin_merge, publish_merge
 from mvdb.write.merge import Merge, SegmentGone
 from tests.index.files import (
     DIM,
@@ -28,28 +32,29 @@ from tests.index.files import (
     listed,
     open_state,
     put,
-    step,
 )
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"train_documents": 50, "commit_tokens": 0, "step_bytes": 500, "chunk_bytes": 700}
-"""Thresholds under which commits do not merge, and merges take many steps."""
+SMALL = Limits(
+    train_documents=50, extended_at_once=0, commit_tokens=0, step_bytes=500, chunk_bytes=700
+)
+"""Commits do not merge, and merges take many steps."""
+SMALL_LISTED = replace(LISTED, train_documents=50, commit_tokens=0, step_bytes=500, chunk_bytes=700)
+"""The same, with posting lists."""
 
 
 class ByHand:
-    """A merge of all segments, a step at a time, as `Maintenance` does it."""
+    """A merge of all segments, a step at a time, as maintenance does it."""
 
-    def __init__(self, db: mvdb.Database, infos: list[SegmentInfo] | None = None) -> None:
-        self._maintenance = db._engine.maintenance
-        if infos is None:
-            infos = list(segments(db))
-        with step(self._maintenance) as writer:
-            self.segment, code_bytes = writer.new_segment(sum(info.live_tokens for info in infos))
-            unpublished.add(writer.txn, self.segment.segment)
-        reading = self._maintenance._reading
-        self.merge = Merge(infos, self.segment, code_bytes, reading, lambda: None)
+    def __init__(self, db: mvdb.Database) -> None:
+        self._transactions = db._engine.steps
+        infos = segments(db)
+        self.merge = self._transactions.run(
+            lambda changes: begin_merge(changes, infos, self._transactions)
+        )
+        self.writer = self.merge.writer
         self._steps = self.merge.steps()
 
     def step(self) -> bool:
@@ -57,15 +62,17 @@ class ByHand:
         parts = next(self._steps, None)
         if parts is None:
             return False
-        with step(self._maintenance) as writer:
-            writer.store(parts)
+        self._transactions.run(lambda changes: changes.store(parts))
         return True
 
-    def publish(self) -> bool:
-        with step(self._maintenance) as writer:
-            done = self._maintenance._publish(writer, self.merge)
-        self.segment.close()
-        return done
+    def publish(self) -> None:
+        self._transactions.run(partial(publish_merge, self.merge))
+        self.writer.close()
+
+
+def remove_abandoned(db: mvdb.Database, age: float) -> None:
+    """Removes what merges have left that are older than `age` seconds."""
+    db._engine.steps.run(lambda changes: unpublished.remove_all(changes.txn, age))
 
 
 def segments(db: mvdb.Database) -> tuple[SegmentInfo, ...]:
@@ -74,15 +81,15 @@ def segments(db: mvdb.Database) -> tuple[SegmentInfo, ...]:
         return state.manifest.segments
 
 
-@pytest.fixture(params=[False, True], ids=["small", "listed"])
-def thresholds(request: pytest.FixtureRequest) -> Iterator[None]:
-    with lowered(**{**LISTED, **SMALL} if request.param else SMALL):
-        yield
+@pytest.fixture(params=[SMALL, SMALL_LISTED], ids=["small", "listed"])
+def limits(request: pytest.FixtureRequest) -> Limits:
+    chosen: Limits = request.param
+    return chosen
 
 
-def make(path: Path, bits: int = 2) -> tuple[mvdb.Database, dict[int, int]]:
+def make(path: Path, limits: Limits, bits: int = 2) -> tuple[mvdb.Database, dict[int, int]]:
     """300 documents in four segments, some deleted and replaced."""
-    db = mvdb.open(path, dim=DIM, bits=bits, background=False)
+    db = opened(path, limits, dim=DIM, bits=bits, background=False)
     fill(db, 150)
     fill(db, 150, first=150, commits=2)
     db.delete(range(5, 300, 7))
@@ -119,10 +126,9 @@ def everything_merged(db: mvdb.Database) -> None:
     assert report.ok, report.problems
 
 
-@pytest.mark.usefixtures("thresholds")
-def test_documents_change_between_steps(tmp_path: Path) -> None:
+def test_documents_change_between_steps(tmp_path: Path, limits: Limits) -> None:
     """A delete, two replacements and an insert before every step, the file read after every one."""
-    db, versions = make(tmp_path / "a.mvdb")
+    db, versions = make(tmp_path / "a.mvdb", limits)
     with db:
         work = ByHand(db)
         number = 0
@@ -137,21 +143,20 @@ def test_documents_change_between_steps(tmp_path: Path) -> None:
                 report = db.verify()
                 assert report.ok, report.problems
         assert number > 8, "not many steps"
-        assert left_over(db.path) == ({work.segment.segment}, set())
-        assert work.publish()
-        assert work.segment.segment in [info.id for info in segments(db)]
+        assert left_over(db.path) == ({work.writer.segment}, set())
+        work.publish()
+        assert work.writer.segment in [info.id for info in segments(db)]
         check(db, versions)
         assert db.verify().ok
         everything_merged(db)
         check(db, versions)
-    with mvdb.open(tmp_path / "a.mvdb", background=False) as db:
+    with opened(tmp_path / "a.mvdb", limits, background=False) as db:
         check(db, versions)
 
 
-@pytest.mark.usefixtures("thresholds")
 @pytest.mark.parametrize("when", [0, 1, 5, 9, -1])
-def test_all_documents_go_while_they_are_merged(tmp_path: Path, when: int) -> None:
-    db, versions = make(tmp_path / "a.mvdb")
+def test_all_documents_go_while_they_are_merged(tmp_path: Path, limits: Limits, when: int) -> None:
+    db, versions = make(tmp_path / "a.mvdb", limits)
     with db:
         work = ByHand(db)
         try:
@@ -161,11 +166,12 @@ def test_all_documents_go_while_they_are_merged(tmp_path: Path, when: int) -> No
             db.delete(list(versions))
             while work.step():
                 pass
-            assert not work.publish(), "it did not give up"
+            with pytest.raises(SegmentGone):
+                work.publish()
         except SegmentGone:
             assert when >= 0
         finally:
-            work.segment.close()
+            work.writer.close()
         check(db, {})
         assert db.verify().ok
         put(db, [1])
@@ -173,12 +179,13 @@ def test_all_documents_go_while_they_are_merged(tmp_path: Path, when: int) -> No
         check(db, {1: 0})
 
 
-@pytest.mark.usefixtures("thresholds")
 @pytest.mark.parametrize("when", [0, 2, 7, -1])
-def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when: int) -> None:
+def test_another_handle_that_merges_first_makes_it_give_up(
+    tmp_path: Path, limits: Limits, when: int
+) -> None:
     """Its documents are there once, its values removed at the latest by the next `optimize`."""
-    db, versions = make(tmp_path / "a.mvdb")
-    with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
+    db, versions = make(tmp_path / "a.mvdb", limits)
+    with db, opened(tmp_path / "a.mvdb", limits, background=False) as other:
         infos = list(segments(db))
         seen = [0]
 
@@ -188,7 +195,7 @@ def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when:
 
         original = Merge.steps
 
-        def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+        def steps(self: Merge) -> Iterator[list[Sealed]]:
             for parts in original(self):
                 yield parts
                 if first():
@@ -203,7 +210,7 @@ def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not db._engine.maintenance._merge(infos)
+            assert not maintenance_steps.merge(db._engine.steps, infos)
         for handle in (db, other):
             check(handle, versions)
             report = handle.verify()
@@ -213,24 +220,24 @@ def test_another_handle_that_merges_first_makes_it_give_up(tmp_path: Path, when:
         check(db, versions)
 
 
-@pytest.mark.usefixtures("thresholds")
-def test_a_merge_whose_entry_was_removed_stores_nothing_more(tmp_path: Path) -> None:
+def test_a_merge_whose_entry_was_removed_stores_nothing_more(
+    tmp_path: Path, limits: Limits
+) -> None:
     """Another process took it for dead, though its segments are still there: every value it stored
     after that was to stay in the file for ever."""
-    db, versions = make(tmp_path / "a.mvdb")
-    with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
+    db, versions = make(tmp_path / "a.mvdb", limits)
+    with db, opened(tmp_path / "a.mvdb", limits, background=False) as other:
         original = Merge.steps
 
-        def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
+        def steps(self: Merge) -> Iterator[list[Sealed]]:
             for number, parts in enumerate(original(self)):
                 yield parts
                 if number == 7:
-                    with step(other._engine.maintenance) as writer:
-                        unpublished.remove_all(writer.txn, 0.0)
+                    remove_abandoned(other, 0.0)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not db._engine.maintenance._merge(list(segments(db)))
+            assert not maintenance_steps.merge(db._engine.steps, segments(db))
         assert left_over(db.path) == (set(), set())
         assert db.verify().ok
         check(db, versions)
@@ -242,42 +249,38 @@ def test_a_merge_that_goes_on_is_not_taken_for_dead(
     """Each step that stores something renews the entry: what is old has stopped."""
     now = [1000.0]
     monkeypatch.setattr("mvdb.state.unpublished.time.time", lambda: now[0])
-    with lowered(**SMALL):
-        db, versions = make(tmp_path / "a.mvdb")
-        with db, mvdb.open(tmp_path / "a.mvdb", background=False) as other:
-            original = Merge.steps
+    db, versions = make(tmp_path / "a.mvdb", SMALL)
+    with db, opened(tmp_path / "a.mvdb", SMALL, background=False) as other:
+        original = Merge.steps
 
-            def steps(self: Merge) -> Iterator[list[tuple[bytes, bytes]]]:
-                for parts in original(self):
-                    now[0] += 400 if parts else 0
-                    yield parts
-                    with step(other._engine.maintenance) as writer:
-                        unpublished.remove_all(writer.txn, 600.0)
+        def steps(self: Merge) -> Iterator[list[Sealed]]:
+            for parts in original(self):
+                now[0] += 400 if parts else 0
+                yield parts
+                remove_abandoned(other, 600.0)
 
-            monkeypatch.setattr(Merge, "steps", steps)
-            assert db._engine.maintenance._merge(list(segments(db)))
-            check(db, versions)
-            assert left_over(db.path) == (set(), set())
+        monkeypatch.setattr(Merge, "steps", steps)
+        assert maintenance_steps.merge(db._engine.steps, segments(db))
+        check(db, versions)
+        assert left_over(db.path) == (set(), set())
 
 
-@pytest.mark.usefixtures("thresholds")
-def test_what_an_interrupted_merge_leaves_is_removed(tmp_path: Path) -> None:
-    db, versions = make(tmp_path / "a.mvdb")
+def test_what_an_interrupted_merge_leaves_is_removed(tmp_path: Path, limits: Limits) -> None:
+    db, versions = make(tmp_path / "a.mvdb", limits)
     with db:
         work = ByHand(db)
         for _ in range(8):
             assert work.step()
-        assert stored_values(db, work.segment.segment) > 0
-        work.segment.close()
+        assert stored_values(db, work.writer.segment) > 0
+        work.writer.close()
     begun, orphans = left_over(tmp_path / "a.mvdb")
-    assert begun == {work.segment.segment}
+    assert begun == {work.writer.segment}
     assert orphans == set()
-    with mvdb.open(tmp_path / "a.mvdb", background=False) as db:
+    with opened(tmp_path / "a.mvdb", limits, background=False) as db:
         assert db.verify().ok, "unfinished segments are no orphans"
         check(db, versions)
         # What is young may be at work in another process.
-        with step(db._engine.maintenance) as writer:
-            unpublished.remove_all(writer.txn, 600.0)
+        remove_abandoned(db, 600.0)
         assert left_over(db.path) == (begun, set())
         everything_merged(db)
         check(db, versions)
@@ -287,15 +290,13 @@ def test_an_entry_from_the_future_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Begun while the clock was wrong."""
-    with lowered(**SMALL), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+    with opened(tmp_path / "a.mvdb", SMALL, dim=DIM, background=False) as db:
         fill(db, 80)
         monkeypatch.setattr("mvdb.state.unpublished.time.time", lambda: 1e12)
-        with step(db._engine.maintenance) as writer:
-            unpublished.add(writer.txn, 77)
+        db._engine.steps.run(lambda changes: unpublished.add(changes.txn, 77))
         monkeypatch.undo()
         assert left_over(db.path)[0] == {77}
-        with step(db._engine.maintenance) as writer:
-            unpublished.remove_all(writer.txn, 600.0)
+        remove_abandoned(db, 600.0)
         assert left_over(db.path)[0] == set()
 
 
@@ -310,10 +311,10 @@ def move_map(db: mvdb.Database) -> None:
 def moved_between_steps(path: str, large: str) -> None:
     """Merges while the file is mapped elsewhere after every step; run in a process of its own, as
     it dies when an address of the old map is used."""
-    thresholds = {"train_documents": 50, "commit_tokens": 0, "step_bytes": 150_000}
+    limits = Limits(train_documents=50, extended_at_once=0, commit_tokens=0, step_bytes=150_000)
     if large == "listed":
-        thresholds |= {"listed_tokens": 1000, "cluster_documents": 64}
-    with lowered(**thresholds), mvdb.open(path, dim=DIM, bits=8, background=False) as db:
+        limits = replace(limits, listed_tokens=1000, cluster_documents=64)
+    with opened(path, limits, dim=DIM, bits=8, background=False) as db:
         fill(db, 1000)
         fill(db, 5000, first=1000)
         before = dict(zip(range(6000), db.vectors(range(6000)), strict=True))
@@ -324,7 +325,7 @@ def moved_between_steps(path: str, large: str) -> None:
             put(db, [10_000 + steps])
             steps += 1
         assert steps > 3, steps
-        assert work.publish()
+        work.publish()
         report = db.verify()
         assert report.ok, report.problems
         for name, vectors in before.items():
@@ -348,33 +349,29 @@ def test_the_map_may_move_between_steps(tmp_path: Path, kind: str) -> None:
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
 
 
-@pytest.mark.usefixtures("thresholds")
-def test_optimize_goes_down_to_the_fewest_segments(tmp_path: Path) -> None:
+def test_optimize_goes_down_to_the_fewest_segments(tmp_path: Path, limits: Limits) -> None:
     """Neighbours that fit into one segment are one afterwards; deleted documents are gone."""
-    db, versions = make(tmp_path / "a.mvdb")
+    db, versions = make(tmp_path / "a.mvdb", limits)
     with db:
-        tokens = db.stats().tokens
-        with lowered(**SMALL, max_tokens=tokens // 2):
-            db.optimize()
-            infos = segments(db)
-            assert 2 <= len(infos) <= 4
-            assert all(info.n_deleted == 0 and info.n_tokens <= tokens // 2 for info in infos)
-            assert all(
-                one.n_tokens + two.n_tokens > tokens // 2 for one, two in itertools.pairwise(infos)
-            )
-            check(db, versions)
+        most = db.stats().tokens // 2
+    with opened(db.path, replace(limits, max_tokens=most), background=False) as db:
+        db.optimize()
+        infos = segments(db)
+        assert 2 <= len(infos) <= 4
+        assert all(info.n_deleted == 0 and info.n_tokens <= most for info in infos)
+        assert all(one.n_tokens + two.n_tokens > most for one, two in itertools.pairwise(infos))
+        check(db, versions)
+    with opened(db.path, limits, background=False) as db:
         everything_merged(db)
         check(db, versions)
 
 
 def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) -> None:
     """A state has a bounded number of segments; without a background the commits see to it."""
-    options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 60}
-    with (
-        mock.patch.object(invariants, "MAX_SEGMENTS", 16),
-        lowered(**options),
-        mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db,
-    ):
+    limits = Limits(
+        train_documents=50, base_tokens=64, fanout=3, commit_tokens=60, crowded_segments=8
+    )
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 60)
         for part in range(40):
             fill(db, 10, first=100 + 10 * part)
@@ -385,8 +382,8 @@ def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) 
 
 def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
     """A commit merges what is small; the rest only `optimize` or the background thread."""
-    options = {"train_documents": 50, "base_tokens": 64, "fanout": 3, "commit_tokens": 200}
-    with lowered(**options), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+    limits = Limits(train_documents=50, base_tokens=64, fanout=3, commit_tokens=200)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 60)
         for part in range(30):
             fill(db, 5, first=100 + 5 * part)
@@ -395,8 +392,8 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
         txn, state = open_state(db)
         with txn:
             members = codebooks.members(txn, state.manifest.generation)
-        assert merge_policy.plan(state.manifest, members, None) is not None
-        assert merge_policy.plan(state.manifest, members, 200) is None
+        assert merge_policy.due(state.manifest, members, limits) is not None
+        assert merge_policy.due(state.manifest, members, limits, 200) is None
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()

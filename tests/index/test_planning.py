@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import mvdb
+from mvdb.limits import Limits
 from mvdb.search import plan as planning
 from tests.index.files import DIM, LISTED, fill, listed, query_for
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 
 def part(
@@ -71,7 +72,7 @@ def test_costs_grow_with_what_is_read() -> None:
 
 def test_plans_of_a_small_file(tmp_path: Path) -> None:
     """With the real constants a small file with lists is not searched through them."""
-    with lowered(**LISTED), mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+    with opened(tmp_path / "a.mvdb", LISTED, dim=DIM, background=False) as db:
         fill(db, 800)
         assert listed(db) == [True]
         profile = db.profile(query_for(1), 5)
@@ -87,10 +88,9 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
 def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:
     """Codes from before rank less sharply: of 700 documents all are scored then, else 512."""
     for growth, plan in ((1e9, planning.INTERACTION), (1.5, planning.EXACT)):
-        with (
-            lowered(train_documents=100, growth=growth),
-            mvdb.open(tmp_path / f"{growth}.mvdb", dim=DIM, bits=2, background=False) as db,
-        ):
+        limits = Limits(train_documents=100, extended_at_once=0, growth=growth)
+        path = tmp_path / f"{growth}.mvdb"
+        with opened(path, limits, dim=DIM, bits=2, background=False) as db:
             fill(db, 300)
             fill(db, 400, first=300)
             assert db.profile(query_for(0), 10).plan == plan

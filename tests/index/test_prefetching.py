@@ -15,8 +15,9 @@ import mvdb
 from mvdb import core
 from mvdb.search.prefetch import MODES, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.thresholds import searched_by_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
@@ -27,7 +28,7 @@ N = 900
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with three segments with lists."""
     name = tmp_path_factory.mktemp("prefetching") / "a.mvdb"
-    with lowered(**LISTED), mvdb.open(name, dim=DIM, bits=4, background=False) as db:
+    with opened(name, LISTED, dim=DIM, bits=4, background=False) as db:
         fill(db, N, commits=3)
         assert listed(db) == [True] * 3
     return name

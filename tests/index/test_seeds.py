@@ -6,42 +6,49 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import lmdb
 import numpy as np
 import pytest
 
-import mvdb
-from mvdb.codebook import training
+from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.storage import envelope
 from mvdb.storage.format import ENVELOPE_HEADER, TABLES, Kind
-from tests.index.files import DIM, LISTED, check, fill, listed, query_for
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.index.files import (
+    DIM,
+    LISTED,
+    check,
+    fill,
+    listed,
+    query_for,
+    store_codebook,
+    trained_on,
+    vectors_of,
+)
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 HEAD = struct.Struct("<QQQQQIdI")
 ENTRY = struct.Struct("<QIIIQQdQQ")
-SMALL: dict[str, Any] = {"train_documents": 50}
+SMALL = Limits(train_documents=50, extended_at_once=0)
 Values = dict[tuple[str, bytes], tuple[Kind, bytes]]
 
 
-def make(path: Path, seed: int, first: int, count: int, options: dict[str, Any]) -> None:
-    with (
-        mock.patch.object(training, "ROTATION_SEED", seed),
-        lowered(**options),
-        mvdb.open(path, dim=DIM, bits=4, background=False) as db,
-    ):
+def make(path: Path, seed: int, first: int, count: int, limits: Limits) -> None:
+    """A file whose codebook, trained on all its documents, has this seed."""
+    with opened(path, limits, dim=DIM, bits=4, background=False) as db:
+        matrices = [vectors_of(name) for name in range(first, first + count)]
+        store_codebook(db, *trained_on(matrices, 4, rotation_seed=seed))
         fill(db, count, first=first)
 
 
-@pytest.mark.parametrize("options", [SMALL, LISTED], ids=["small", "listed"])
+@pytest.mark.parametrize("limits", [SMALL, LISTED], ids=["small", "listed"])
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
-def test_a_file_of_another_seed(tmp_path: Path, seed: int, options: dict[str, Any]) -> None:
+def test_a_file_of_another_seed(tmp_path: Path, seed: int, limits: Limits) -> None:
     path = tmp_path / "a.mvdb"
-    make(path, seed, 0, 240, options)
-    with lowered(**options), mvdb.open(path, background=False) as db:
+    make(path, seed, 0, 240, limits)
+    with opened(path, limits, background=False) as db:
         assert db.verify().ok
         for at in range(5):
             check(db, dict.fromkeys(range(240), 0), at)
@@ -107,20 +114,18 @@ def join(path: Path, other: Path, shift: int = 10_000) -> None:
                 txn.put(key, envelope.seal(kind, key, body))
 
 
-@pytest.mark.parametrize("options", [SMALL, LISTED], ids=["small", "listed"])
-def test_codebooks_of_two_seeds_are_searched_together(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("limits", [SMALL, LISTED], ids=["small", "listed"])
+def test_codebooks_of_two_seeds_are_searched_together(tmp_path: Path, limits: Limits) -> None:
     """And never merged: codes of one mean nothing to the other."""
     path, other = tmp_path / "a.mvdb", tmp_path / "b.mvdb"
-    make(path, 7, 0, 240, options)
-    make(other, 8, 240, 240, options)
+    make(path, 7, 0, 240, limits)
+    make(other, 8, 240, 240, limits)
     join(path, other)
     versions = dict.fromkeys(range(480), 0)
-    with lowered(**options), mvdb.open(path, background=False) as db:
+    with opened(path, limits, background=False) as db:
         report = db.verify()
         assert report.ok, report.problems
-        assert all(listed(db)) == (options is LISTED)
+        assert all(listed(db)) == (limits is LISTED)
         for at in range(5):
             check(db, versions, at)
         with searched_by_lists(candidates=100):

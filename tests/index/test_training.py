@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mvdb
+from mvdb.limits import Limits
 from tests.support.model import Floats, unit
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 LEAST_COSINE = {1: 0.75, 2: 0.92, 4: 0.99, 8: 0.999}
 
@@ -40,10 +40,8 @@ def test_documents_unlike_all_before_keep_their_fidelity(
     topics = unit(rng.standard_normal((4, dim)))
     anything = unit(rng.standard_normal((100, dim)))
     later = [*documents(rng, -topics, 50), *documents(rng, anything, 50)]
-    with (
-        lowered(train_documents=200, growth=1e9),
-        mvdb.open(tmp_path / "a.mvdb", dim=dim, bits=bits, background=False) as db,
-    ):
+    limits = Limits(train_documents=200, growth=1e9)
+    with opened(tmp_path / "a.mvdb", limits, dim=dim, bits=bits, background=False) as db:
         db.insert(range(200), documents(rng, topics, 200))
         assert db.stats().centroids > 1
         db.insert(range(200, 300), later)
@@ -60,10 +58,8 @@ def test_documents_closer_to_centroids_than_all_before(tmp_path: Path, dim: int)
     rng = np.random.default_rng(dim)
     topics = unit(rng.standard_normal((4, dim)))
     later = documents(rng, topics, 50, noise=0.03)
-    with (
-        lowered(train_documents=8, growth=1e9),
-        mvdb.open(tmp_path / "a.mvdb", dim=dim, bits=8, background=False) as db,
-    ):
+    limits = Limits(train_documents=8, growth=1e9)
+    with opened(tmp_path / "a.mvdb", limits, dim=dim, bits=8, background=False) as db:
         db.insert(range(8), documents(rng, topics, 8))
         assert 0 < db.stats().centroids < 10
         db.insert(range(8, 58), later)

@@ -1,6 +1,6 @@
 """P1, P7 and the API's meaning: random sequences of calls against a dict and brute-force MaxSim.
 
-The thresholds of training, flushing and merging are lowered so that a few documents cross them, get
+The limits of training, flushing and merging are so low that a few documents cross them, get
 lists and an order, outgrow their centroids, and are merged in steps, in the background or not.
 Profiles: see tests/conftest.py.
 """
@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import mvdb
 from mvdb.api.readable import Readable
+from mvdb.limits import Limits
 from mvdb.state import unpublished
 from tests.support.model import (
     Entry,
@@ -30,11 +31,12 @@ from tests.support.model import (
     check_content,
     check_hits,
     check_vectors,
+    id_order,
     make_entry,
     make_query,
-    sort_key,
 )
-from tests.support.thresholds import lowered, searched_by_lists
+from tests.support.opening import opened
+from tests.support.thresholds import searched_by_lists
 
 IDS: list[Id] = [*range(-6, 14), *"abcdefgh", "1", "ä", "𝄞", "x" * 500]
 ids = st.sampled_from(IDS)
@@ -97,27 +99,29 @@ class DatabaseMachine(RuleBasedStateMachine):
     ) -> None:
         self.dim, self.bits, self.background, self.most = dim, bits, background, most
         self.thresholds = ExitStack()
-        self.thresholds.enter_context(
-            lowered(
-                train_documents=train,
-                flush_bytes=flush,
-                base_tokens=8,
-                fanout=fanout,
-                chunk_bytes=chunk,
-                listed_tokens=listed,
-                cluster_documents=cluster,
-                extent_bytes=chunk,
-                commit_tokens=commit,
-                max_tokens=most,
-                growth=growth,
-                extended_at_once=at_once,
-                step_bytes=step,
-            )
+        self.limits = Limits(
+            train_documents=train,
+            flush_bytes=flush,
+            base_tokens=8,
+            fanout=fanout,
+            chunk_bytes=chunk,
+            listed_tokens=listed,
+            cluster_documents=cluster,
+            extent_bytes=chunk,
+            commit_tokens=commit,
+            max_tokens=most,
+            growth=growth,
+            extended_at_once=at_once,
+            step_bytes=step,
         )
         if by_lists:
             self.thresholds.enter_context(searched_by_lists(candidates=2))
-        self.db = mvdb.open(
-            self.path, dim=dim, bits=bits, durability="relaxed", background=background
+        self.db = self.open(dim=dim, bits=bits)
+
+    def open(self, **options: Any) -> mvdb.Database:
+        background = self.background
+        return opened(
+            self.path, self.limits, durability="relaxed", background=background, **options
         )
 
     def teardown(self) -> None:
@@ -263,7 +267,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if readonly:
             with mvdb.open(self.path, readonly=True) as db:
                 check_content(db, self.model, self.bits)
-        self.db = mvdb.open(self.path, durability="relaxed", background=self.background)
+        self.db = self.open()
 
     @rule(compacted=st.booleans())
     def copy(self, compacted: bool) -> None:
@@ -368,7 +372,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if self.db is None:
             return
         assert len(self.db) == len(self.model)
-        assert list(self.db.ids()) == sorted(self.model, key=sort_key)
+        assert list(self.db.ids()) == sorted(self.model, key=id_order)
 
     @rule()
     def everything(self) -> None:

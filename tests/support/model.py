@@ -37,15 +37,20 @@ class Entry:
 Model = dict[Id, Entry]
 
 
-def sort_key(name: Id) -> tuple[int, int, bytes]:
-    """Ids in the order that the API promises: integers, then strings by code points."""
-    return (0, name, b"") if isinstance(name, int) else (1, 0, name.encode("utf-8"))
+def id_order(name: Id) -> tuple[bool, int, bytes]:
+    """Sort key of the order that the API promises: integers, then strings by code points."""
+    return (False, name, b"") if isinstance(name, int) else (True, 0, name.encode("utf-8"))
+
+
+def ranked(scores: Mapping[Id, float], k: int | None = None) -> list[Id]:
+    """Ids by falling score, ties by id."""
+    return sorted(scores, key=lambda name: (-scores[name], id_order(name)))[:k]
 
 
 def unit(rows: NDArray[Any]) -> Floats:
-    """Rows of unit length."""
-    lengths: NDArray[Any] = np.linalg.norm(rows, axis=1, keepdims=True)
-    result: Floats = (rows / lengths).astype(np.float32)
+    """Rows divided by their length; computed in float64."""
+    wide = rows.astype(np.float64)
+    result: Floats = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
     return result
 
 
@@ -76,12 +81,14 @@ def make_query(seed: int, dim: int, tokens: int = 3) -> Floats:
     return unit(np.random.default_rng([seed, 77, dim]).standard_normal((tokens, dim)) + 1e-3)
 
 
-def max_sim(query: Floats, vectors: Floats) -> float:
-    """Sum over query tokens of the greatest dot product with a token of the document."""
-    return float((query.astype(np.float64) @ vectors.astype(np.float64).T).max(axis=1).sum())
+def max_sim(query: NDArray[Any], vectors: NDArray[Any]) -> float:
+    """Sum over query tokens, brought to unit length, of the greatest dot product with a token of
+    the document; in float64."""
+    tokens = unit(query).astype(np.float64)
+    return float((tokens @ vectors.astype(np.float64).T).max(axis=1).sum())
 
 
-def brute_force(query: Floats, vectors: Mapping[Id, Floats]) -> dict[Id, float]:
+def brute_force(query: NDArray[Any], vectors: Mapping[Id, Floats]) -> dict[Id, float]:
     """MaxSim of every document."""
     return {name: max_sim(query, rows) for name, rows in vectors.items()}
 
@@ -101,7 +108,7 @@ def check_hits(
         assert abs(hit.score - scores[hit.id]) <= tolerance, (
             f"{hit.id!r}: score {hit.score}, brute force {scores[hit.id]}"
         )
-    order = [(-hit.score, sort_key(hit.id)) for hit in hits]
+    order = [(-hit.score, id_order(hit.id)) for hit in hits]
     assert order == sorted(order), f"hits out of order: {order}"
     if complete and hits:
         missed = max((scores[name] for name in set(scores) - set(names)), default=-np.inf)
@@ -124,11 +131,11 @@ def check_vectors(name: Id, stored: Floats, entry: Entry, bits: int) -> None:
 def check_content(db: Readable, model: Model, bits: int, seed: int = 0) -> dict[Id, Floats]:
     """That the database holds exactly the model: ids, order, texts, metadata, vectors, and that
     searches agree with brute force over the stored vectors. Returns these vectors."""
-    names = sorted(model, key=sort_key)
+    names = sorted(model, key=id_order)
     found = list(db.ids())
     assert found == names, (
-        f"ids differ: missing {sorted(set(names) - set(found), key=sort_key)[:5]}, "
-        f"unexpected {sorted(set(found) - set(names), key=sort_key)[:5]}"
+        f"ids differ: missing {sorted(set(names) - set(found), key=id_order)[:5]}, "
+        f"unexpected {sorted(set(found) - set(names), key=id_order)[:5]}"
     )
     assert len(db) == len(names)
     for name, document in zip(names, db.get(names), strict=True):

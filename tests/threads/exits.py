@@ -17,28 +17,28 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import mvdb
-from mvdb.write import maintenance
+from mvdb.limits import Limits
 from tests.index.files import DIM, check, fill, query_for
-from tests.support.thresholds import lowered
+from tests.support.children import run_program
+from tests.support.opening import opened
+from tests.support.patience import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("open", "several", "transaction", "thread", "optimize")
-THRESHOLDS: dict[str, Any] = {
-    "train_documents": 100,
-    "listed_tokens": 300,
-    "cluster_documents": 8,
-    "base_tokens": 64,
-    "fanout": 3,
-    "commit_tokens": 100,
-    "step_bytes": 200,
-    "chunk_bytes": 4000,
-    "growth": 1.6,
-}
-SECONDS = 60
-"""How long a process may take in all."""
+LIMITS = Limits(
+    train_documents=100,
+    listed_tokens=300,
+    cluster_documents=8,
+    base_tokens=64,
+    fanout=3,
+    commit_tokens=100,
+    step_bytes=200,
+    chunk_bytes=4000,
+    growth=1.6,
+    extended_at_once=0,
+    yield_seconds=0.00001,
+)
 
 
 class Broken(Exception):
@@ -51,15 +51,13 @@ class Broken(Exception):
 def work(path: str, kind: str, seconds: float) -> None:
     """Commits for so many seconds, and returns with everything open. Prints how many documents
     there are: 120 and then one commit after the other of 10."""
-    maintenance.BREATH_SECONDS = 0.00001
-    lowered(**THRESHOLDS).__enter__()
     if kind == "several":
         for number in range(3):
-            other = mvdb.open(f"{path}.{number}", dim=DIM, prefetch="read")
+            other = opened(f"{path}.{number}", LIMITS, dim=DIM, prefetch="read")
             fill(other, 150, commits=15)
             keep.append(other)
             other.search(query_for(1), 20, exact=True)
-    db = mvdb.open(path, dim=DIM, durability="relaxed")
+    db = opened(path, LIMITS, dim=DIM, durability="relaxed")
     fill(db, 120)
     end, count = time.monotonic() + seconds, 120
     while time.monotonic() < end:
@@ -86,12 +84,9 @@ keep: list[mvdb.Database] = []
 def end_once(folder: Path, number: int, kind: str, seconds: float) -> None:
     """One process; `Broken` says what is wrong with its end."""
     path = folder / f"{number}.mvdb"
-    command = [sys.executable, "-m", "tests.threads.exits", "--child", str(path), kind]
     what = f"exit {number}, {kind} after {seconds:.3f} s"
     try:
-        done = subprocess.run(
-            [*command, str(seconds)], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS
-        )
+        done = run_program("tests.threads.exits", "--child", path, kind, seconds, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         raise Broken(f"{what}: does not end") from None
     if done.returncode or done.stderr:

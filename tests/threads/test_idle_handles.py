@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import mvdb
+from mvdb.limits import Limits
 from mvdb.threads.workers import BUILD_THREADS
-from mvdb.write import maintenance
 
 FEW = BUILD_THREADS + 1
 """Threads of the process for building, and the scheduler's."""
@@ -64,7 +64,7 @@ def test_the_thread_of_the_scheduler_ends(tmp_path: Path) -> None:
     def schedulers() -> list[threading.Thread]:
         return [one for one in threading.enumerate() if one.name == "mvdb-scheduler"]
 
-    assert maintenance.OPENING_SECONDS > 1
+    assert Limits().opening_seconds > 1
     with mvdb.open(tmp_path / "a.mvdb", dim=8):
         assert len(schedulers()) == 1
     end = time.monotonic() + 10

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mvdb import core
-from tests.support.patience import PATIENCE
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.children import run_program
 
 
 def available() -> list[str]:
@@ -26,23 +21,8 @@ def available() -> list[str]:
 
 def fingerprint(path: Path, isa: str, cpus: int | None = None) -> dict[str, str]:
     """Of a process with these kernels, on so many processors."""
-    environment = {**os.environ, "MVDB_ISA": isa, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.threads.processes", str(path)]
-    if cpus is not None:
-        affinity = (
-            f"import os, runpy, sys; os.cpu_count = lambda: {cpus}; sys.argv = sys.argv[1:]; "
-        )
-        code = affinity + "runpy.run_module('tests.threads.processes', run_name='__main__')"
-        command = [sys.executable, "-c", code, "x", str(path)]
-    done = subprocess.run(
-        command,
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    arguments = [path] if cpus is None else [path, cpus]
+    done = run_program("tests.threads.fingerprint", *arguments, MVDB_ISA=isa)
     assert done.returncode == 0, done.stderr
     result: dict[str, str] = json.loads(done.stdout)
     assert result.pop("isa") == isa

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
@@ -16,10 +15,12 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.write import flush
+from mvdb.limits import Limits
+from mvdb.write.write_buffer import Batch, WriteBuffer
+from tests.support.children import in_child
+from tests.support.opening import opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered
-from tests.threads.processes import (
+from tests.threads.versions import (
     DIM,
     read_for,
     read_snapshot,
@@ -33,14 +34,16 @@ READERS = 16
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[mvdb.Database]:
-    with lowered(train_documents=200, base_tokens=16, fanout=3, chunk_bytes=300):
-        db = mvdb.open(tmp_path / "shared.mvdb", dim=DIM, bits=4, durability="relaxed")
-        rows = np.random.default_rng(1).standard_normal((900, DIM))
-        db.insert([f"training {i}" for i in range(300)], (rows, [3] * 300))
-        db.delete([f"training {i}" for i in range(300)])
-        write_version(db, 2)
-        yield db
-        db.close()
+    limits = Limits(
+        train_documents=200, extended_at_once=0, base_tokens=16, fanout=3, chunk_bytes=300
+    )
+    db = opened(tmp_path / "shared.mvdb", limits, dim=DIM, bits=4, durability="relaxed")
+    rows = np.random.default_rng(1).standard_normal((900, DIM))
+    db.insert([f"training {i}" for i in range(300)], (rows, [3] * 300))
+    db.delete([f"training {i}" for i in range(300)])
+    write_version(db, 2)
+    yield db
+    db.close()
 
 
 class Crowd:
@@ -171,11 +174,13 @@ def test_closing_amid_searches_of_many_handles(tmp_path: Path) -> None:
     for number in range(4):
         crowd.add(f"visitor {number}", visit)
     crowd.add("writer", write)
-    crowd.run(SECONDS / 4)
+    crowd.run(SECONDS / 4, turns=5)
     crowd.stop.set()
     crowd.join()
     print(crowd.turns)
     assert not crowd.errors, crowd.errors
+    assert min(crowd.turns.values()) >= 5, "somebody starved"
+    assert len(crowd.turns) == 5
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -214,41 +219,23 @@ def test_a_forked_child_must_reopen(db: mvdb.Database) -> None:
     snapshot and transaction; the child can open the file anew; the parent is not disturbed."""
     snapshot = db.snapshot()
     txn = db.transaction()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            for attempt in (
-                lambda: db.search(np.ones((1, DIM), np.float32)),
-                lambda: len(db),
-                lambda: db.insert("x", np.ones((1, DIM), np.float32)),
-                lambda: txn.insert("x", np.ones((1, DIM), np.float32)),
-                lambda: db.snapshot(),
-                lambda: db.verify(),
-            ):
-                try:
-                    attempt()
-                except mvdb.ClosedError:
-                    continue
-                os._exit(2)
-            with mvdb.open(db.path, readonly=True) as again:
-                read_snapshot(again)
-            db.close()
-            code = 0
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + PATIENCE
-    status = 0
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        time.sleep(0.01)
-    else:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        pytest.fail("the child hangs")
-    assert os.waitstatus_to_exitcode(status) == 0
+
+    def work() -> None:
+        for attempt in (
+            lambda: db.search(np.ones((1, DIM), np.float32)),
+            lambda: len(db),
+            lambda: db.insert("x", np.ones((1, DIM), np.float32)),
+            lambda: txn.insert("x", np.ones((1, DIM), np.float32)),
+            lambda: db.snapshot(),
+            lambda: db.verify(),
+        ):
+            with pytest.raises(mvdb.ClosedError):
+                attempt()
+        with mvdb.open(db.path, readonly=True) as again:
+            read_snapshot(again)
+        db.close()
+
+    in_child(work)
     txn.rollback()
     read_version(snapshot, 1)
     snapshot.close()
@@ -306,15 +293,15 @@ def test_a_commit_under_way_finishes_when_the_database_is_closed(
     path = tmp_path / "late.mvdb"
     db = mvdb.open(path, dim=DIM)
     db.insert("early", np.ones((1, DIM), np.float32))  # the pool is there
-    encode = flush.encode
+    batches = WriteBuffer.batches
 
-    def close_and_encode(*arguments: Any) -> Any:
+    def close_and_read(self: WriteBuffer) -> Iterator[Batch]:
         closer = threading.Thread(target=db.close)
         closer.start()
         closer.join(0.2)
-        return encode(*arguments)
+        return batches(self)
 
-    monkeypatch.setattr(flush, "encode", close_and_encode)
+    monkeypatch.setattr(WriteBuffer, "batches", close_and_read)
     db.insert("late", np.ones((1, DIM), np.float32))
     with pytest.raises(mvdb.ClosedError):
         db.transaction()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import traceback
 import types
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -86,7 +87,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "backup": {"path": "copy.mvdb"},
         "close": {},
         "compact": {"path": "compacted.mvdb"},
-        "delete": {"ids": [1]},
+        "delete": {"ids": [4]},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],
@@ -108,7 +109,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         **_READING,
         "collects_for_training": {},
         "commit": {},
-        "delete": {"ids": [1]},
+        "delete": {"ids": [4]},
         "insert": _WRITE,
         "rollback": {},
         "upsert": _WRITE,
@@ -190,19 +191,27 @@ LAST = ("__exit__", "close", "commit", "rollback")
 """They end their handle, so they come after all others."""
 
 
+refused: Counter[str] = Counter()
+"""Errors that the walks of this process have met, by class: a limit that none of them meets is not
+in force."""
+
+
 def walk(db: mvdb.Database, *, own: tuple[type[BaseException], ...] = ()) -> Iterator[str]:
     """Makes every call on a database, a snapshot and a transaction of it: what should not have left
     them, a line each."""
-    for kind, table in HANDLE_CALLS.items():
+    for kind, table in reversed(HANDLE_CALLS.items()):  # the last call on a database closes it
         for name in sorted(table, key=lambda name: (name in LAST, name)):
             try:
                 subject = subject_of(db, kind)
                 try:
-                    end(invoke(subject, name, table[name]))
+                    result = invoke(subject, name, table[name])
+                    if result is not subject:  # as __enter__ gives it
+                        end(result)
                 finally:
                     if subject is not db:
                         end(subject)
             except BaseException as error:
+                refused[type(error).__name__] += 1
                 if not is_promised(error, own):
                     where = traceback.extract_tb(error.__traceback__)[-1]
                     yield (
@@ -216,6 +225,7 @@ def walk_file(path: str | bytes | Path, **options: Any) -> Iterator[str]:
     try:
         db = mvdb.open(path, background=False, **options)  # type: ignore[arg-type]
     except BaseException as error:
+        refused[type(error).__name__] += 1
         if not is_promised(error):
             yield f"open: {type(error).__name__}: {str(error)[:200]}"
         return

@@ -13,9 +13,9 @@ import pytest
 import mvdb
 from tests.corrupt import bombs, damage, specimens
 from tests.corrupt.specimens import Specimen
+from tests.support.children import in_child
 from tests.support.thresholds import searched_by_lists
 from tests.walk import calls
-from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked")
 
@@ -78,6 +78,8 @@ def test_damaged_files(
             _damaged(path, specimen, kind, seed)
             with searched_by_lists():
                 wrong += [f"{specimen.name},{kind},{seed}: {line}" for line in _walk(path)]
+        if not calls.refused["CorruptionError"]:
+            wrong.append("nothing is refused: the damage is not met")
         return wrong
 
     print(f"seed {SEED}")

@@ -9,22 +9,21 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mvdb
-from mvdb.api import replay_log
-from mvdb.segment import clustered_writer, segment_writer
+from mvdb.limits import Limits
 from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
-from mvdb.write import write_buffer
-from tests.helpers import content, fill, trains_at
-from tests.support.thresholds import lowered
+from tests.helpers import content, fill
+from tests.support.children import in_child
+from tests.support.opening import opened
 from tests.walk import calls
 from tests.walk.calls import DIM, matrix
-from tests.walk.children import in_child
 
 if sys.platform == "win32":
     pytest.skip("limits of POSIX", allow_module_level=True)
@@ -82,6 +81,8 @@ def test_without_descriptors(path: Path, left: int) -> None:
                 wrong += [] if calls.is_promised(error) else [repr(error)]
         with mvdb.open(path) as db, descriptors(left):
             wrong += calls.walk(db)
+        if left < 3 and not calls.refused["PathError"]:
+            wrong.append("nothing needed a descriptor")
         return wrong
 
     assert not in_child(work)
@@ -100,17 +101,29 @@ def test_without_room(path: Path, room: int) -> None:
                 mvdb.repair(path, "repaired.mvdb")
             except BaseException as error:
                 wrong += [] if calls.is_promised(error) else [repr(error)]
+        if not calls.refused["StorageFullError"]:
+            wrong.append("nothing needed room")
         return wrong
 
     assert not in_child(work)
     assert len(content(path)) in (4, 5, 6)
 
 
-TEMPORARY = {
-    "pending": write_buffer,
-    "journal": replay_log,
-    "order": clustered_writer,
-    "codes": segment_writer,
+def insert(db: mvdb.Database) -> None:
+    db.insert(list(range(1000, 1060)), [matrix(i, 40) for i in range(60)])
+
+
+def merge(db: mvdb.Database) -> None:
+    """A small commit that merges."""
+    db.insert(1000, matrix(0, 4))
+
+
+LISTED = Limits(train_documents=50, listed_tokens=100, commit_tokens=0)
+TEMPORARY: dict[str, tuple[Limits, Callable[[mvdb.Database], None]]] = {
+    "write buffer": (replace(LISTED, flush_bytes=200), insert),
+    "journal": (replace(LISTED, spool_bytes=200), insert),
+    "clustered vectors": (replace(LISTED, spool_bytes=100), insert),
+    "codes of a merge": (replace(LISTED, spool_bytes=100, commit_tokens=1 << 18, fanout=2), merge),
 }
 
 
@@ -118,18 +131,18 @@ TEMPORARY = {
 def test_without_room_for_a_temporary_file(
     path: Path, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TEMPORARY[which], "Spool", lambda folder, memory: Spool(folder, 100))
+    limits, action = TEMPORARY[which]
     if which == "journal":
         monkeypatch.setattr(transaction.WriteTransaction, "is_roomy", property(lambda _: False))
 
     def work() -> list[str]:
-        with trains_at(50), lowered(listed_tokens=100), mvdb.open(path, background=False) as db:
-            fill(db, 60, first=100)
+        with opened(path, limits, background=False) as db:
+            fill(db, 300, first=100)
             before = len(db)
             with limited(resource.RLIMIT_FSIZE, 500):
                 try:
-                    db.insert(list(range(1000, 1060)), [matrix(i, 40) for i in range(60)])
-                    return ["it was inserted"]
+                    action(db)
+                    return ["there was room"]
                 except mvdb.StorageFullError as error:
                     if "temporary file" not in str(error):
                         return [f"another file was full first: {error}"]
@@ -171,6 +184,7 @@ def test_without_threads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> list[str]:
         monkeypatch.setattr(threading.Thread, "start", no_thread)
         wrong = list(calls.walk_file(path))
+        assert calls.refused == {"Error": 1}, "it was opened without its threads"
         monkeypatch.undo()
         return wrong + list(calls.walk_file(path))
 

@@ -20,9 +20,9 @@ import mvdb
 from mvdb.cli import main
 from tests.helpers import content
 from tests.support import rights
+from tests.support.children import in_child
 from tests.walk import calls
 from tests.walk.calls import DIM, matrix
-from tests.walk.children import in_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kinds of files of Linux")
 

@@ -1,4 +1,4 @@
-"""Reader and writer processes of the tests of concurrency, and the collection that they share.
+"""The collection that readers and a writer share: each state tells its version.
 
 Every document of a state carries the same version, in its text, its metadata and its vectors, and
 each state has as many documents as its version says. So one answer shows whether it comes from one
@@ -7,22 +7,15 @@ committed state, and from which.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import mvdb
-from mvdb import core
 from mvdb.api.readable import Readable
-from tests.support.model import Floats, unit
+from tests.support.model import Floats
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import lowered, searched_by_lists
 
 DIM = 8
 BATCH = 24
@@ -121,40 +114,3 @@ def read_for(pipe: Connection, path: str, seconds: float, readonly: bool) -> Non
         pipe.send((reads, last))
     except BaseException as error:
         pipe.send(f"{type(error).__name__}: {error}")
-
-
-def fingerprint(path: Path) -> dict[str, str]:
-    """What a fixed input becomes on these kernels and this number of threads: digests of centroids
-    and records, and of ids and bytes of the scores of many searches."""
-    rng = np.random.default_rng(12)
-    entries = [unit(rng.standard_normal((int(n), 24))) for n in rng.integers(1, 30, 500)]
-    result: dict[str, str] = {"isa": core.instruction_set()}
-    queries = [unit(rng.standard_normal((int(m), 24))) for m in rng.integers(1, 33, 25)]
-    lists: dict[str, Any] = {"listed_tokens": 1000, "cluster_documents": 8, "growth": 1.2}
-    for bits, name in ((1, "1"), (2, "2"), (4, "4"), (8, "8"), (16, "16"), (2, "lists")):
-        with (
-            lowered(train_documents=300, **(lists if name == "lists" else {})),
-            searched_by_lists(candidates=30),
-            mvdb.open(f"{path}-{name}", dim=24, bits=bits, background=False) as db,
-        ):
-            for at in range(0, len(entries), 100):
-                db.insert(list(range(at, at + 100)), entries[at : at + 100])
-            stored = hashlib.sha256(b"".join(v.tobytes() for v in db.vectors(list(range(500)))))
-            result[f"{name} stored"] = stored.hexdigest()
-            found = hashlib.sha256()
-            for query in queries:
-                for options in ({}, {"candidates": 40}, {"exact": True}):
-                    hits = db.search(query, 10, **options)
-                    found.update(repr([hit.id for hit in hits]).encode())
-                    found.update(np.array([hit.score for hit in hits], np.float32).tobytes())
-            result[f"{name} found"] = found.hexdigest()
-    return result
-
-
-def main() -> None:
-    """Prints the fingerprint: ``python -m tests.threads.processes FILE``."""
-    print(json.dumps(fingerprint(Path(sys.argv[1]))))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,22 +4,22 @@ that a start costs milliseconds."""
 from __future__ import annotations
 
 import multiprocessing
-import os
 import struct
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import mvdb
+from mvdb.limits import Limits
 from tests.crash.workload import Config, State, model_of, next_step, perform
 from tests.support.model import check_content, make_entry
-from tests.support.thresholds import lowered
+from tests.support.opening import opened
 
 BEGIN, DONE, READY, FAILED = 1, 2, 3, 4
 _MESSAGE = struct.Struct("<BQ")
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.crash.processes"])
+_context.set_forkserver_preload(["tests.crash.victims"])
 
 
 def start(target: Any, *args: Any) -> tuple[BaseProcess, Connection]:
@@ -31,12 +31,18 @@ def start(target: Any, *args: Any) -> tuple[BaseProcess, Connection]:
     return process, reader
 
 
+def receive_one(pipe: Connection) -> tuple[int, int]:
+    """The next thing that a process says. EOFError: it has ended."""
+    what, number = _MESSAGE.unpack(pipe.recv_bytes())
+    return what, number
+
+
 def receive(pipe: Connection) -> list[tuple[int, int]]:
     """Everything that a process has said before its death."""
     messages: list[tuple[int, int]] = []
     try:
         while True:
-            messages.append(_MESSAGE.unpack(pipe.recv_bytes()))
+            messages.append(receive_one(pipe))
     except EOFError:
         pipe.close()
     return messages
@@ -47,9 +53,9 @@ def say(pipe: Connection, what: int, number: int = 0) -> None:
     pipe.send_bytes(_MESSAGE.pack(what, number))
 
 
-def thresholds(config: Config) -> Any:
-    """The thresholds of a configuration."""
-    return lowered(
+def limits_of(config: Config) -> Limits:
+    """The limits of a configuration."""
+    return Limits(
         train_documents=config.train_documents,
         flush_bytes=20_000,
         base_tokens=256,
@@ -59,6 +65,7 @@ def thresholds(config: Config) -> Any:
         cluster_documents=8,
         extent_bytes=2000,
         growth=config.growth,
+        extended_at_once=0,
         commit_tokens=config.commit_tokens,
         step_bytes=config.step_bytes,
     )
@@ -67,33 +74,34 @@ def thresholds(config: Config) -> Any:
 def write_on(pipe: Connection, path: str, config: Config, sequence: int, state: State) -> None:
     """Opens the file and does step after step from `sequence` on, until it is killed."""
     try:
-        with thresholds(config):
-            db = mvdb.open(
-                path,
-                dim=config.dim,
-                bits=config.bits,
-                durability=config.durability,
-                background=config.background,
-            )
-            say(pipe, READY)
-            while True:
-                step, state = next_step(config, sequence, state)
-                say(pipe, BEGIN, sequence)
-                perform(db, config, step)
-                say(pipe, DONE, sequence)
-                sequence += 1
+        db = opened(
+            path,
+            limits_of(config),
+            dim=config.dim,
+            bits=config.bits,
+            durability=config.durability,
+            background=config.background,
+        )
+        say(pipe, READY)
+        while True:
+            step, state = next_step(config, sequence, state)
+            say(pipe, BEGIN, sequence)
+            perform(db, config, step)
+            say(pipe, DONE, sequence)
+            sequence += 1
     except BaseException:
         say(pipe, FAILED, sequence)
         raise
 
 
 def create(pipe: Connection, path: str) -> None:
-    """Creates the file."""
+    """Creates path0, path1, ... and leaves them open."""
     say(pipe, READY)
-    say(pipe, BEGIN, 1)
-    mvdb.open(path, dim=3, bits=2)
-    say(pipe, DONE, 1)
-    os._exit(0)
+    created = []
+    for number in range(1000):
+        say(pipe, BEGIN, number)
+        created.append(mvdb.open(f"{path}{number}", dim=3, bits=2))
+        say(pipe, DONE, number)
 
 
 def compact(pipe: Connection, path: str) -> None:
@@ -116,41 +124,41 @@ def backup(pipe: Connection, path: str, target: str) -> None:
         say(pipe, DONE, number)
 
 
-MAINTAINED: dict[str, Any] = {
-    "train_documents": 40,
-    "base_tokens": 64,
-    "fanout": 3,
-    "commit_tokens": 0,
-    "listed_tokens": 150,
-    "cluster_documents": 8,
-    "extent_bytes": 500,
-    "chunk_bytes": 2000,
-    "step_bytes": 300,
-    "growth": 1.3,
-}
-"""Thresholds under which there is always something to be done, in many steps."""
+MAINTAINED = Limits(
+    train_documents=40,
+    base_tokens=64,
+    fanout=3,
+    commit_tokens=0,
+    listed_tokens=150,
+    cluster_documents=8,
+    extent_bytes=500,
+    chunk_bytes=2000,
+    step_bytes=300,
+    growth=1.3,
+    extended_at_once=0,
+)
+"""With these there is always something to be done, in many steps."""
 
 
 def maintain(pipe: Connection, path: str, background: bool, first: int) -> None:
     """Inserts documents of the sample model from number `first` on, a few a commit; what that makes
     due is done in the background, or by `optimize` after every tenth commit."""
     try:
-        with lowered(**MAINTAINED):
-            db = mvdb.open(path, background=background)
-            say(pipe, READY)
-            for number in range(first, 1 << 20, 3):
-                say(pipe, BEGIN, number)
-                names = [number, number + 1, number + 2]
-                entries = [make_entry(name, 1, 3) for name in names]
-                db.insert(
-                    names,
-                    [entry.vectors for entry in entries],
-                    texts=[entry.text for entry in entries],
-                    metadata=[entry.metadata for entry in entries],
-                )
-                say(pipe, DONE, number)
-                if not background and number % 30 == 0:
-                    db.optimize()
+        db = opened(path, MAINTAINED, background=background)
+        say(pipe, READY)
+        for number in range(first, 1 << 20, 3):
+            say(pipe, BEGIN, number)
+            names = [number, number + 1, number + 2]
+            entries = [make_entry(name, 1, 3) for name in names]
+            db.insert(
+                names,
+                [entry.vectors for entry in entries],
+                texts=[entry.text for entry in entries],
+                metadata=[entry.metadata for entry in entries],
+            )
+            say(pipe, DONE, number)
+            if not background and number % 30 == 0:
+                db.optimize()
     except BaseException:
         say(pipe, FAILED)
         raise
