@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
 from mvdb import core
@@ -71,7 +72,7 @@ class Readable(ABC):
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are brought to
                 unit length, zero rows dropped. With an encoder also a str.
             k: number of hits; fewer when fewer documents qualify.
-            filter: condition on the metadata, applied before scoring (docs/howto-language.md).
+            filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
             nprobe: inverted lists read per query token, where the collection has lists and they
                 are worth it; default one for 1,280
@@ -210,12 +211,9 @@ class Readable(ABC):
         goes on may or may not be seen; iterate over a `snapshot()` for a fixed state."""
         after: bytes | None = None
         while True:
-            chunk = []
             with self._reading() as (txn, _):
-                for key, _number in id_table.entries(txn, after):
-                    chunk.append(key)
-                    if len(chunk) == IDS_PER_READ:
-                        break
+                entries = islice(id_table.entries(txn, after), IDS_PER_READ)
+                chunk = [key for key, _number in entries]
             yield from map(id_keys.decode, chunk)
             if len(chunk) < IDS_PER_READ:
                 return

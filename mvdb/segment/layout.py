@@ -12,7 +12,7 @@ side (clustering.py); a document's position there is its *slot*. Slots are cut i
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import NewType
 
@@ -45,17 +45,7 @@ class Part(IntEnum):
     ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
 
 
-KINDS = {
-    Part.DIRECTORY: Kind.DIRECTORY,
-    Part.CODES: Kind.CODES,
-    Part.RECORDS: Kind.RECORDS,
-    Part.IDS: Kind.IDS,
-    Part.DOCUMENTS: Kind.DOCUMENTS,
-    Part.FIELDS: Kind.FIELDS,
-    Part.LIST_DIRECTORY: Kind.LIST_DIRECTORY,
-    Part.LISTS: Kind.LISTS,
-    Part.ORDER: Kind.ORDER,
-}
+KINDS = {part: Kind[part.name] for part in Part}
 
 
 def segment_prefix(segment: int) -> bytes:
@@ -124,7 +114,9 @@ def check_directory(directory: Directory, where: str) -> None:
     require(in_order, where, "document blocks are not in order")
 
 
-_COUNTS = struct.Struct("<IIII")  # on disk: frozen
+# On disk: frozen, and so is the order of the fields of Directory.
+_COUNTS = struct.Struct("<IIII")  # documents, chunks, document blocks, fields
+_DTYPES = ("<u8", "<u8", "<u4", "<u4", "<u4")
 
 
 def pack_directory(directory: Directory) -> bytes:
@@ -135,15 +127,9 @@ def pack_directory(directory: Directory) -> bytes:
         len(directory.blocks) - 1,
         directory.n_fields,
     )
-    return counts + b"".join(
-        (
-            directory.numbers.astype("<u8").tobytes(),
-            directory.checksums.astype("<u8").tobytes(),
-            directory.starts.astype("<u4").tobytes(),
-            directory.chunks.astype("<u4").tobytes(),
-            directory.blocks.astype("<u4").tobytes(),
-        )
-    )
+    arrays = (getattr(directory, field.name) for field in fields(Directory))
+    pairs = zip(arrays, _DTYPES, strict=False)  # n_fields, the last one, is among the counts
+    return counts + b"".join(array.astype(dtype).tobytes() for array, dtype in pairs)
 
 
 def unpack_directory(body: memoryview, where: str) -> Directory:
@@ -151,14 +137,13 @@ def unpack_directory(body: memoryview, where: str) -> Directory:
     if len(body) < _COUNTS.size:
         raise CorruptionError(f"{where}: directory too short")
     n, c, b, n_fields = _COUNTS.unpack_from(body)
-    counts = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
-    if len(body) != _COUNTS.size + sum(counts):
+    sizes = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
+    if len(body) != _COUNTS.size + sum(sizes):
         raise CorruptionError(f"{where}: directory of {len(body)} bytes for {n} documents")
-    arrays = []
-    at = _COUNTS.size
-    for size, dtype in zip(counts, ("<u8", "<u8", "<u4", "<u4", "<u4"), strict=True):
+    arrays, at = [], _COUNTS.size
+    for size, dtype in zip(sizes, _DTYPES, strict=True):
         # Copied: aligned, in native order, and independent of the mapped page.
-        arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
+        arrays.append(np.frombuffer(body[at : at + size], dtype).astype(dtype[1:]))
         at += size
     numbers, checksums, starts, chunks, blocks = arrays
     directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)

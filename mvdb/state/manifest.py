@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, fields, replace
 
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
@@ -21,7 +21,7 @@ from mvdb.storage.invariants import require
 TABLE = "meta"
 KEY = b"manifest"
 
-# On disk: frozen.
+# On disk: frozen, and so is the order of the fields of Manifest and SegmentInfo.
 _HEADER = struct.Struct("<QQQQQIdI")
 _SEGMENT = struct.Struct("<QIIIQQdQQ")
 
@@ -41,7 +41,7 @@ class Manifest:
     trained_tokens: int = 0
     generation: int = 0
     trained_residual: float = 0.0
-    segments: tuple[SegmentInfo, ...] = field(default=())
+    segments: tuple[SegmentInfo, ...] = ()
 
     @property
     def live_documents(self) -> int:
@@ -64,53 +64,22 @@ MAX_COUNTER = 1 << 63
 
 def pack(manifest: Manifest) -> bytes:
     """The manifest's bytes."""
-    head = _HEADER.pack(
-        manifest.sequence,
-        manifest.next_segment,
-        manifest.next_document,
-        manifest.n_ids,
-        manifest.trained_tokens,
-        manifest.generation,
-        manifest.trained_residual,
-        len(manifest.segments),
-    )
-    rows = (
-        _SEGMENT.pack(
-            info.id,
-            info.generation,
-            info.n_documents,
-            info.n_deleted,
-            info.n_tokens,
-            info.deleted_tokens,
-            info.residual_sum,
-            info.first,
-            info.last,
-        )
-        for info in manifest.segments
-    )
-    return head + b"".join(rows)
+    *counters, segments = (getattr(manifest, field.name) for field in fields(Manifest))
+    rows = (_SEGMENT.pack(*astuple(info)) for info in segments)
+    return _HEADER.pack(*counters, len(segments)) + b"".join(rows)
 
 
 def unpack(body: memoryview) -> Manifest:
     """The manifest in `body`; CorruptionError when its numbers contradict each other."""
     if len(body) < _HEADER.size:
         raise CorruptionError("manifest: too short")
-    *counters, count = _HEADER.unpack_from(body)
-    sequence, next_segment, next_document, n_ids, trained_tokens, generation, residual = counters
+    counters = _HEADER.unpack_from(body)
+    count = counters[-1]
     if len(body) != _HEADER.size + count * _SEGMENT.size:
         raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
     require(count <= MAX_SEGMENTS, "manifest", f"{count} segments")
     segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
-    manifest = Manifest(
-        sequence,
-        next_segment,
-        next_document,
-        n_ids,
-        trained_tokens,
-        generation,
-        residual,
-        segments,
-    )
+    manifest = Manifest(*(*counters[:-1], segments))
     check_manifest(manifest)
     return manifest
 
