@@ -47,7 +47,7 @@ def parts_of(segments: Sequence[StoredVectors], counts: Sequence[int]) -> list[P
         Part(
             0 if segment.lists is None else segment.lists.view.n_lists,
             len(segment),
-            segment.total_tokens,
+            int(segment.directory.starts[-1]),
             count,
         )
         for segment, count in zip(segments, counts, strict=True)

@@ -84,15 +84,8 @@ class Prefetcher:
         self._pressed = MEMORY_QUERIES if faults else max(0, self._pressed - 1)
         self._unread += (unread - self._unread) / 8
 
-    def records(self, views: core.SegmentList, slots: Slots) -> Fetched:
-        """Prefetches the records in slots."""
-        return self._fetch(views.fetch, slots[np.argsort(_keys(slots))])
-
-    def lists(self, lists: Lists, blocks: core.Numbers) -> Fetched:
-        """Prefetches blocks of posting lists."""
-        return self._fetch(lists.view.fetch, blocks)
-
-    def _fetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> Fetched:
+    def fetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> Fetched:
+        """Prefetches ranges of the file, in order, by a function of the core."""
         if self.mode != READ:
             return fetch(wanted, core.FETCH_HINT)
         parts = np.array_split(wanted, READERS)
@@ -141,7 +134,7 @@ class Fetches:
             return
         wanted = blocks if self.is_pressed else lists.unread(blocks)
         if len(wanted):
-            self._add(self._prefetcher.lists(lists, wanted))
+            self._prefetch(lists.view.fetch, wanted)
 
     def early(self, vectors: StateVectors, slots: Slots) -> None:
         """Prefetches records of the provisional best candidates."""
@@ -166,7 +159,8 @@ class Fetches:
         known = np.isin(keys, self._fetched)
         if not known.all():
             self._fetched = np.concatenate([self._fetched, keys[~known]])
-            self._add(self._prefetcher.records(vectors.views, wanted[~known]))
+            new = wanted[~known]
+            self._prefetch(vectors.views.fetch, new[np.argsort(keys[~known])])
         return int(known.sum())
 
     def _unread(self, vectors: StateVectors, slots: Slots) -> Slots:
@@ -179,9 +173,10 @@ class Fetches:
             keep[mine] = vectors.segments[i].unchecked(slots["document"][mine])
         return slots[keep]
 
-    def _add(self, fetched: Fetched) -> None:
-        self.reads += fetched[0]
-        self.bytes += fetched[1]
+    def _prefetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> None:
+        reads, size = self._prefetcher.fetch(fetch, wanted)
+        self.reads += reads
+        self.bytes += size
 
 
 def _keys(slots: Slots) -> NDArray[np.uint64]:

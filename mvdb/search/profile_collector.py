@@ -75,7 +75,8 @@ class ProfileCollector(Collector):
         for i in np.flatnonzero(chosen).tolist():
             segment = vectors.segments[i]
             if segment.codec is not None:
-                self.profile.postings += int(segment.lengths()[allowed.slots(i)].sum())
+                lengths = np.diff(segment.directory.starts)
+                self.profile.postings += int(lengths[allowed.slots(i)].sum())
 
     def scored(self, documents: int) -> None:
         self.profile.candidates += documents

@@ -114,7 +114,7 @@ class Search:
         # The score comes from the core: a sum in another order would differ in rounding.
         score = self._score(slots, precise=True)[0]
         segment, slot = self._vectors.segments[document.segment], slots["document"].item()
-        scores = self._query.explain(segment.view, slot, segment.n_tokens(slot))
+        scores = self._query.explain(segment.view, slot, segment.directory.n_tokens(slot))
         self._end()
         return Explanation(scores, scores.argmax(axis=1), float(score))
 

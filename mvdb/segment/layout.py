@@ -102,6 +102,10 @@ class Directory:
     blocks: NDArray[np.uint32]
     n_fields: int
 
+    def n_tokens(self, slot: Slot) -> int:
+        """Tokens of the document in a slot."""
+        return int(self.starts[slot + 1]) - int(self.starts[slot])
+
 
 def check_directory(directory: Directory, where: str) -> None:
     """The arrays of a directory among each other."""

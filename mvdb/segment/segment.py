@@ -114,8 +114,7 @@ class Segment:
 
     def n_tokens(self, row: int) -> int:
         """Tokens of a document."""
-        slot = self.slot(row)
-        return int(self.directory.starts[slot + 1]) - int(self.directory.starts[slot])
+        return self.directory.n_tokens(self.slot(row))
 
     # ---- vectors ----
 
@@ -136,7 +135,7 @@ class Segment:
                 self.dim,
                 self.has_inline_codes(txn),
                 self._checked,
-                lambda slot: int(self.directory.numbers[self.row(slot)]),
+                self.order,
             )
         return vectors
 

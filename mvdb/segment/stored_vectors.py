@@ -10,8 +10,6 @@ buffers alive, not the mapped file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,15 +38,15 @@ class StoredVectors:
         dim: int,
         has_inline_codes: bool,
         checked: NDArray[np.bool_],
-        number: Callable[[Slot], int],
+        order: core.Numbers | None,
     ) -> None:
         """n_centroids: those when the segment was encoded, which `codec` may extend. checked: by
-        slot, the records verified so far; written to. number: of the document in a slot."""
+        slot, the records verified so far; written to. order: see `Segment`."""
         self._parts = parts
-        self._directory = directory
+        self.directory = directory
         self._dim = dim
         self._checked = checked
-        self._number = number
+        self._order = order
         self.codec = codec
         self.code_bytes = core.code_bytes(n_centroids) if codec else 0
         n_chunks = len(directory.chunks) - 1
@@ -103,7 +101,7 @@ class StoredVectors:
         unchecked = slots[self.unchecked(slots)]
         if len(unchecked) == 0:
             return
-        directory, size = self._directory, self._record_bytes
+        directory, size = self.directory, self._record_bytes
         chunks = np.searchsorted(directory.chunks, unchecked, side="right") - 1
         origins = directory.starts[directory.chunks[chunks]].astype(np.int64)
         spans = zip(
@@ -117,9 +115,11 @@ class StoredVectors:
         records, checksum = self._records.bodies, envelope.checksum
         for at, (chunk, first, last, expected) in enumerate(spans):
             if checksum(records[chunk][first:last]) != expected:
+                slot = unchecked[at]
+                number = directory.numbers[slot if self._order is None else self._order[slot]]
                 raise CorruptionError(
-                    f"segment {self._parts.segment}: the vectors of document number "
-                    f"{self._number(Slot(int(unchecked[at])))} are damaged (checksum mismatch)"
+                    f"segment {self._parts.segment}: the vectors of document number {number} are "
+                    "damaged (checksum mismatch)"
                 )
         if self._inline_bytes or self.codec is None:
             self.view.check_documents(unchecked)
@@ -127,28 +127,16 @@ class StoredVectors:
         # Whoever visits all slots in order has not verified the last one before the end.
         self.is_checked = bool(self._checked[-1]) and bool(self._checked.all())
 
-    @property
-    def total_tokens(self) -> int:
-        """Tokens of all documents."""
-        return int(self._directory.starts[-1])
-
-    def lengths(self) -> core.Numbers:
-        """Tokens of each document, by slot."""
-        return np.diff(self._directory.starts)
-
-    def n_tokens(self, slot: Slot) -> int:
-        """Tokens of the document in a slot."""
-        return int(self._directory.starts[slot + 1]) - int(self._directory.starts[slot])
-
     def record_bytes(self, slot: Slot) -> int:
         """Bytes of the record in a slot."""
-        return self.n_tokens(slot) * self._record_bytes
+        return self.directory.n_tokens(slot) * self._record_bytes
 
     def stored(self, slot: Slot) -> tuple[memoryview, memoryview, int]:
         """Codes, record without codes, and number of tokens in a slot, verified."""
         if not self._checked[slot]:
             self.check(np.array([slot], np.uint32))
-        directory, n, width = self._directory, self.n_tokens(slot), self.code_bytes
+        directory, width = self.directory, self.code_bytes
+        n = directory.n_tokens(slot)
         chunk = int(np.searchsorted(directory.chunks, slot, side="right")) - 1
         first = int(directory.starts[slot]) - int(directory.starts[directory.chunks[chunk]])
         size = self._record_bytes

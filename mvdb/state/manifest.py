@@ -1,7 +1,7 @@
-"""The manifest: which segments a state consists of, and the counters that go with it.
+"""The manifest: the segments of a state, and its counters.
 
-It is one value, rewritten by every commit: two transactions that see the same sequence number see
-the same state. Layout in docs/format.md.
+One value, rewritten by every commit: transactions that see the same sequence number see the same
+state. Layout in docs/format.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Manifest:
 
 
 MAX_SEGMENTS = 1 << 13
-"""Segments of a state. A few kilobytes of memory each; a writer merges before there are so many."""
+"""Segments of a state, a few KiB of memory each; a writer merges before there are so many."""
 MAX_COUNTER = 1 << 63
 """Upper bound of numbers that are never used twice."""
 

@@ -1,4 +1,4 @@
-"""What is fixed when a file is created: dimensions and bits."""
+"""The settings fixed when a file is created: dimensions and bits."""
 
 from __future__ import annotations
 

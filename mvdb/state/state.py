@@ -6,7 +6,7 @@ import bisect
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -158,8 +158,7 @@ class _Codebooks:
     def __init__(
         self, txn: ReadTransaction, stored: Settings, earlier: Sequence[codebooks.Codebook]
     ) -> None:
-        self._txn = txn
-        self._stored = stored
+        self._load = partial(codebooks.load, txn, dim=stored.dim, bits=stored.bits)
         self._earlier = {number: codebook for codebook in earlier for number in codebook.sizes}
         self._by_generation: dict[int, codebooks.Codebook] = {}
         self.found: list[codebooks.Codebook] = []
@@ -169,14 +168,10 @@ class _Codebooks:
         had it first."""
         if generation == FLOAT16:
             return None
-        codebook = self._by_generation.get(generation)
-        if codebook is None:
-            codebook = self._earlier.get(generation)
-            if codebook is None:
-                codebook = codebooks.load(
-                    self._txn, generation, self._stored.dim, self._stored.bits
-                )
+        if generation not in self._by_generation:
+            known = self._earlier.get(generation)
+            codebook = self._load(generation) if known is None else known
             self.found.append(codebook)
             for number in codebook.sizes:
                 self._by_generation.setdefault(number, codebook)
-        return codebook
+        return self._by_generation[generation]

@@ -17,8 +17,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvdb.errors import CorruptionError
+from mvdb.filters.column_blobs import (
+    ALL,
+    BIG_INT,
+    BITMAP,
+    CODES,
+    EXISTS,
+    FLOAT,
+    GROUPED,
+    INT,
+    ROWS,
+    STRING,
+    TRUE,
+    UNIQUE,
+)
 from mvdb.filters.columns import Builder, ColumnIndex, Columns
-from mvdb.filters.evaluate import evaluate
+from mvdb.filters.evaluate import bitmap_of, evaluate
 from mvdb.filters.language import parse
 
 _spec = importlib.util.spec_from_file_location("brute", Path(__file__).with_name("brute.py"))
@@ -155,13 +169,31 @@ def collection(kind: str, n_documents: int) -> list[Any]:
     return [make[kind](row) for row in range(n_documents)]
 
 
-@pytest.mark.parametrize("kind", ["codes", "unique", "grouped", "lists", "sparse", "big"])
+CHOSEN = {
+    "codes": {("v", INT, False): CODES, ("s", STRING, False): CODES},
+    "unique": {("v", FLOAT, False): UNIQUE, ("s", STRING, False): UNIQUE},
+    "grouped": {("v", INT, False): GROUPED, ("s", STRING, False): GROUPED},
+    "lists": {("v", INT, True): GROUPED, ("s", STRING, True): GROUPED},
+    "sparse": {
+        ("v", INT, False): UNIQUE,
+        ("s", STRING, False): GROUPED,
+        ("t", TRUE, False): BITMAP,
+    },
+    "big": {("v", BIG_INT, False): UNIQUE, ("s", STRING, False): CODES},
+}
+"""The layouts on disk of some columns of a collection."""
+
+
+@pytest.mark.parametrize("kind", CHOSEN)
 @pytest.mark.parametrize("n_documents", [1500, 70_000])
 def test_layouts(kind: str, n_documents: int) -> None:
     """Sizes at which every layout, and both widths of row numbers, are really chosen."""
     documents = collection(kind, n_documents)
     columns = open_columns(documents)
     columns.verify()
+    assert {key: columns.index.entries[key].layout for key in CHOSEN[kind]} == CHOSEN[kind]
+    sets = {entry.layout for key, entry in columns.index.entries.items() if key[1] == EXISTS}
+    assert sets == ({ROWS, BITMAP} if kind == "sparse" else {ALL})
     sample = random.Random(1).sample(range(n_documents), 1500)
     asked: list[dict[str, Any]] = [
         {"v": 5},
@@ -252,6 +284,53 @@ def test_few_values_cost_little() -> None:
     """A bool costs two bits a document, a language a byte: not four bytes."""
     documents = [{"ok": row % 3 == 0, "lang": "en" if row % 5 else "de"} for row in range(8000)]
     assert sum(map(len, build(documents))) < 8000 * (0.25 + 1) + 400
+
+
+# Memory
+
+
+def test_a_repeated_filter_reads_and_decodes_nothing() -> None:
+    documents = collection("grouped", 3000)
+    blobs = build(documents)
+    read: list[int] = []
+
+    def reading(number: int) -> bytes:
+        read.append(number)
+        return blobs[number]
+
+    columns = Columns(ColumnIndex(len(documents), blobs[0]), reading)
+    first = bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns)
+    assert len(read) == 1
+    assert np.array_equal(bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns), first)
+    assert bitmap_of(parse({"v": 900}), columns).sum() == 3
+    assert len(read) == 1, "the column is read once"
+
+
+def test_filters_that_python_calls_equal_are_told_apart() -> None:
+    columns = open_columns([{"v": True}, {"v": 1}, {"v": 1.0}, {"v": "1"}])
+    for value, rows in ((1, [1, 2]), (True, [0]), (1.0, [1, 2]), ("1", [3])):
+        assert np.flatnonzero(bitmap_of(parse({"v": value}), columns)).tolist() == rows
+
+
+def test_decoded_columns_are_kept_within_a_bound() -> None:
+    """64 KiB and 64 bytes a document: ten fields of 16 bytes a document do not fit."""
+    n_documents = 20_000
+    builder = Builder()
+    for row in range(n_documents):
+        builder.add({f"f{field}": row * 3 + field for field in range(10)})
+    blobs = builder.build()
+    columns = opened(blobs, n_documents)
+    tracemalloc.start()
+    try:
+        for turn in range(3):
+            for field in range(10):
+                found = bitmap_of(parse({f"f{field}": {"$lt": 300 * turn + field + 3}}), columns)
+                assert found.sum() == 100 * turn + 1
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept <= (1 << 16) + 64 * n_documents + 50_000, kept
+    assert kept > 32 * n_documents, "hardly anything is kept"
 
 
 # Damage
