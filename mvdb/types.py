@@ -165,7 +165,7 @@ class InsertProgress(int):
 
 @dataclass
 class Profile(Value):
-    """What one search did and what it cost.
+    """The plan, the figures and the cost of one search.
 
     Attributes:
         hits: the result.

@@ -74,13 +74,12 @@ class Readable(ABC):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: inverted lists read per query token, where the collection has lists and they
-                are worth it; default one for 1,280
-                centroids, at least 48.
-            candidates: documents that go on from the lists to the ranking by centroid codes and,
-                at most, to the scoring of their stored vectors; default max(512, 32 k,
-                0.12 documents^(3/4)), with 1,024 instead of 512 once centroids were added to those
-                of the first training. Scoring stops earlier when the rest cannot matter.
+            nprobe: posting lists probed per query token, where the collection has lists and the
+                plan takes them; default one for 1,280 centroids, at least 48.
+            candidates: documents that are ranked by their centroid codes and, at most, scored by
+                their stored vectors; default max(512, 32 k, 0.12 documents^(3/4)), with 1,024
+                instead of 512 once centroids were added to those of the first training. Scoring
+                stops earlier when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 
@@ -132,7 +131,7 @@ class Readable(ABC):
         exact: bool = False,
         min_score: float | None = None,
     ) -> Profile:
-        """`search`, with what it did and what each stage cost."""
+        """`search`, with its plan, its figures and the seconds of its stages."""
         options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
         collector = ProfileCollector()
         collector.profile.hits = self._search([query], options, 1, collector)[0]
@@ -207,8 +206,8 @@ class Readable(ABC):
             return id_table.get(txn, key) is not None
 
     def ids(self) -> Iterator[Id]:
-        """All ids in order: integers, then strings. What other writers change while the iteration
-        goes on may or may not be seen; iterate over a `snapshot()` for a fixed state."""
+        """All ids in order: integers, then strings. Commits during the iteration may or may not be
+        seen; iterate over a `snapshot()` for a fixed state."""
         after: bytes | None = None
         while True:
             with self._reading() as (txn, _):

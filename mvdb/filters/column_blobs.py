@@ -12,8 +12,8 @@ kind INT, FLOAT, BIG_INT or STRING has sorted distinct values and, for each, its
                    text of strings                                      (``Entry.text`` bytes)
 
 All little-endian. In memory every column is a ``Column``: sorted keys and the rows of each. A set
-of rows has one key. Bytes are untrusted: what ``decode`` accepts, every filter can read; the order
-of strings and the choice of the layout are checked by ``verify`` alone.
+of rows has one key. Bytes are untrusted: every filter can read a column that ``decode`` accepts.
+The order of strings and the choice of the layout are checked by ``verify`` alone.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ def decode(entry: Entry, data: Buffer, n_documents: int) -> Column:
 
 
 def verify(entry: Entry, column: Column, data: Buffer, n_documents: int) -> None:
-    """Checks of a decoded column the order of its strings, and that it would be written as it is.
-    Raises ``CorruptionError``."""
+    """Raises ``CorruptionError`` unless the strings and rows of a decoded column are in order, and
+    its rows encode to the same bytes."""
     rows, starts = column.rows, column.starts
     if isinstance(column.keys, Strings):
         column.keys.verify()

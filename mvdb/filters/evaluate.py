@@ -1,7 +1,7 @@
 """Filter to bitmap: which documents of a segment match a filter.
 
 1. A condition names a path; each kind of value there that it can hold for has a column.
-2. The operand's place among the sorted keys of the column is found by binary search.
+2. The operand's position among the sorted keys of the column is found by binary search.
 3. The rows of the keys that match are set in the bitmap.
 4. `$and`, `$or` and `$not` combine bitmaps.
 
@@ -79,7 +79,7 @@ def _mark_values(
 
 
 def _key(value: Scalar) -> Key:
-    """A value as it is among the keys of a column; of null, false and true there is one each."""
+    """The key of a value in columns of its kind: null, false and true are their only key."""
     if isinstance(value, str):
         return value.encode("utf-8")
     return 0 if value is None or isinstance(value, bool) else value

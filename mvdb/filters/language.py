@@ -109,9 +109,8 @@ def parse(filter: Mapping[str, Any]) -> Node:
 
 
 class _Parser:
-    """One parse; counts what has been seen, so that a small filter that shares parts cannot unfold
-    without bound.
-    """
+    """One parse. Counts nodes and values, so that a small filter that shares parts cannot unfold
+    without bound."""
 
     def __init__(self) -> None:
         self._nodes = 0

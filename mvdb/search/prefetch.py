@@ -60,7 +60,7 @@ class Prefetcher:
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
-        self._pressed = 0  # queries left that prefetch everything
+        self._pressure = 0  # queries left that prefetch everything
         self._unread = 1.0  # share of the records needed by recent queries that were not in memory
 
     def query(self) -> Fetches:
@@ -68,20 +68,20 @@ class Prefetcher:
         return Fetches(self)
 
     @property
-    def is_pressed(self) -> bool:
+    def under_pressure(self) -> bool:
         """Whether the system is taken to evict pages of the file."""
-        return self._pressed > 0
+        return self._pressure > 0
 
     @property
     def expects_reads(self) -> bool:
         """Whether recent queries needed records that were not in memory."""
-        return self.is_pressed or self._unread > EARLY_UNREAD
+        return self.under_pressure or self._unread > EARLY_UNREAD
 
     def note(self, faults: int, unread: float) -> None:
         """A query has ended, after so many major faults; `unread`: share of its records that may
         not have been in memory."""
         # Threads may lose each other's counts, which decide no more than the time of a prefetch.
-        self._pressed = MEMORY_QUERIES if faults else max(0, self._pressed - 1)
+        self._pressure = MEMORY_QUERIES if faults else max(0, self._pressure - 1)
         self._unread += (unread - self._unread) / 8
 
     def fetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> Fetched:
@@ -113,14 +113,14 @@ class Fetches:
         """Records needed, and perhaps not in memory."""
 
     @property
-    def is_pressed(self) -> bool:
+    def under_pressure(self) -> bool:
         """Whether records read before may have been evicted."""
-        return self._prefetcher.is_pressed or major_faults() > self._faults
+        return self._prefetcher.under_pressure or major_faults() > self._faults
 
     @property
     def wants_early(self) -> bool:
         """Whether to prefetch records before it is known which are needed."""
-        return not self._is_off and (self.is_pressed or self._prefetcher.expects_reads)
+        return not self._is_off and (self.under_pressure or self._prefetcher.expects_reads)
 
     def end(self) -> None:
         """The query is answered."""
@@ -132,7 +132,7 @@ class Fetches:
         """Prefetches blocks of posting lists about to be gathered."""
         if self._is_off:
             return
-        wanted = blocks if self.is_pressed else lists.unread(blocks)
+        wanted = blocks if self.under_pressure else lists.unread(blocks)
         if len(wanted):
             self._prefetch(lists.view.fetch, wanted)
 
@@ -165,7 +165,7 @@ class Fetches:
 
     def _unread(self, vectors: StateVectors, slots: Slots) -> Slots:
         """Those whose records may not be in memory: not verified since opening, or evicted."""
-        if self.is_pressed:
+        if self.under_pressure:
             return slots
         keep = np.zeros(len(slots), bool)
         for i in np.unique(slots["segment"]).tolist():

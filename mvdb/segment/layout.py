@@ -1,4 +1,4 @@
-"""How a segment lies in the file: keys of its parts and the layout of its directory.
+"""Layout of a segment in the file: keys of its parts, and the grammar of its directory.
 
 A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
 the table `segments` under (segment, part, index).
@@ -34,7 +34,7 @@ Slot = NewType("Slot", int)
 class Part(IntEnum):
     """Parts of a segment; the numbers are in keys on disk: frozen."""
 
-    DIRECTORY = 1  # index 0: what Directory holds
+    DIRECTORY = 1  # index 0: see Directory
     CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
     RECORDS = 3  # per chunk: records, document-major
     IDS = 4  # index 0: external ids

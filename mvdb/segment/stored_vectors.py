@@ -4,8 +4,8 @@
 2. Records are verified by document, before the first use of each (`check`).
 3. Posting lists are verified by block, before the first use of each (`Lists.check`).
 
-Immutable but for the notes of what is verified, which threads may at worst repeat. Views keep their
-buffers alive, not the mapped file.
+Immutable but for the marks of verified records and blocks; threads may at worst verify the same
+ones twice. Views keep their buffers alive, not the mapped file.
 """
 
 from __future__ import annotations

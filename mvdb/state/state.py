@@ -109,8 +109,9 @@ def open_state(
     previous: State | None,
     volatile_from: int | None = None,
 ) -> State:
-    """The state of a manifest, taking from a previous one what both have. Segments numbered
-    `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
+    """The state of a manifest, with the segments that a previous state has opened already. Segments
+    numbered `volatile_from` and above were written by this transaction: LMDB may move their
+    pages."""
     manifest.check_generation(current, stored)
     known: dict[int, tuple[Segment, Live | None, int]] = {}
     open_codebooks = _Codebooks(txn, stored, [] if previous is None else previous.codebooks)
