@@ -1,15 +1,14 @@
 """From documents to segments: the deletions and the write buffer of a transaction, flushed.
 
-1. Batches of documents are encoded on all cores, in their order (`encode`).
-2. Their documents are added to a segment, to another one when it would exceed `max_tokens`
-   (`write_segments`). A segment that is to have posting lists clusters its documents.
+1. Batches of documents are encoded on all cores, in their order.
+2. Their documents are added to a segment, to another one when it would exceed `max_tokens`. A
+   segment that is to have posting lists clusters its documents.
 3. Deletions become tombstones; segments without live documents are removed (`write_tombstones`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 
@@ -29,9 +28,6 @@ from mvdb.write.write_buffer import BATCH_TOKENS, Batch
 
 BATCH_STORED_BYTES = 1 << 24
 """Texts and metadata of a batch of stored documents (one document may have more)."""
-
-Encoded = tuple[list[EncodedDocument], float]
-"""The documents of a batch and the sum of their residuals' norms."""
 
 
 def write_tombstones(changes: Changes) -> None:
@@ -66,7 +62,8 @@ def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) ->
     residual_sum = 0.0
     codebook = changes.codebook()
     codec = None if codebook is None else codebook.codec
-    for documents, batch_sum in encode(batches, codec, changes.resources.executor):
+    encode = partial(_encode, codec)
+    for documents, batch_sum in ordered_map(changes.resources.executor, encode, batches):
         for document in documents:
             if writer and writer.n_tokens + document.n_tokens > changes.limits.max_tokens:
                 infos.append(_finish(changes, writer, residual_sum))
@@ -96,17 +93,9 @@ def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> Seg
     return writer.info(residual_sum)
 
 
-# ---- encoding ----
-
-
-def encode(
-    batches: Iterable[Batch], codec: core.Codec | None, executor: Executor
-) -> Iterator[Encoded]:
-    """The batches encoded, in order. A codec of None keeps the float16 vectors."""
-    return ordered_map(executor, partial(_encode_batch, codec), batches)
-
-
-def _encode_batch(codec: core.Codec | None, batch: Batch) -> Encoded:
+def _encode(codec: core.Codec | None, batch: Batch) -> tuple[list[EncodedDocument], float]:
+    """The documents of a batch and the sum of their residuals' norms. A codec of None keeps the
+    float16 vectors."""
     if codec is None:
         records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
         return _cut(batch, np.empty(0, np.uint8), records), 0.0

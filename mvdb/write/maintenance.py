@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Generator
 from contextlib import suppress
 
-from mvdb.codebook import codebook as codebooks
 from mvdb.errors import ClosedError
 from mvdb.limits import Limits
 from mvdb.state import manifest, unpublished
@@ -41,7 +40,8 @@ class Maintenance:
         self._again = False  # something was committed since it began to look
         self._appointment: Appointment | None = None
         self._step_name = ""  # of the thread
-        self._failure: str | None = None
+        self.error: str | None = None
+        """The last failure in the background, if nothing has succeeded since."""
         self._pause = 0.0
         self._make_locks()
         _all.add(self)
@@ -65,7 +65,7 @@ class Maintenance:
         commit has succeeded, whatever comes after it."""
         if not self._in_background or self._steps.stopped:
             return
-        if self._failure is not None and self._appointment is not None:
+        if self.error is not None and self._appointment is not None:
             return  # it is tried again, but not at each commit
         with self._lock:
             if self._is_at_work:
@@ -111,11 +111,6 @@ class Maintenance:
         self._steps.stop()
         self._is_at_work, self._appointment, self._thread = False, None, None
 
-    @property
-    def error(self) -> str | None:
-        """The last failure in the background, if nothing has succeeded since."""
-        return self._failure
-
     # ---- looking for work ----
 
     def _look_later(self, seconds: float) -> None:
@@ -141,7 +136,7 @@ class Maintenance:
     def _look(self) -> None:
         """Some time after opening or after a failure. Work that other processes have begun is left
         to them, unless this one has failed: then the entry may be its own."""
-        if self._failure is None:
+        if self.error is None:
             patience = self.limits.heartbeat_seconds
             try:
                 with self._steps.environment.read() as txn:
@@ -167,11 +162,8 @@ class Maintenance:
         # The manifest alone: a state would open segments.
         with self._steps.environment.read() as txn:
             current, limits = manifest.load(txn), self.limits
-            members = codebooks.members(txn, current.generation)
-        return (
-            extend_codebook.is_due(current, limits)
-            or merge_policy.due(current, members, limits) is not None
-        )
+            run = merge_policy.next_merge(txn, current, limits, merge_policy.due)
+        return extend_codebook.is_due(current, limits) or len(run) > 0
 
     def _failed(self, step: str, error: BaseException) -> None:
         """Keeps a failure, and tries again after a pause."""
@@ -184,10 +176,10 @@ class Maintenance:
 
     def _note(self, step: str, error: BaseException) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._failure = f"{moment}, {step}: {type(error).__name__}: {error}"
+        self.error = f"{moment}, {step}: {type(error).__name__}: {error}"
 
     def _succeeded(self) -> None:
-        self._failure, self._pause = None, 0.0
+        self.error, self._pause = None, 0.0
 
     # ---- the thread ----
 
@@ -230,7 +222,7 @@ class Maintenance:
             return True
         self._step_name = "merging"
         infos = maintenance_steps.next_merge(self._steps, merge_policy.due)
-        return infos is not None and maintenance_steps.merge(self._steps, infos)
+        return len(infos) > 0 and maintenance_steps.merge(self._steps, infos)
 
 
 def _lower_priority() -> None:

@@ -198,10 +198,9 @@ def publish(changes: Changes, merge: Merge) -> None:
     changes.replace_segments([old.id for old in merge.infos], [info])
 
 
-def merge_at_once(changes: Changes, indexes: Sequence[int]) -> None:
+def merge_at_once(changes: Changes, infos: Sequence[SegmentInfo]) -> None:
     """Merges segments of the manifest within the transaction."""
     here = nullcontext((changes.txn, changes.open_state()))
-    infos = [changes.manifest.segments[i] for i in indexes]
     merge = Merge(changes, infos, lambda: here)
     for parts in merge.steps():
         changes.store(parts)

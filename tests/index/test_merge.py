@@ -391,9 +391,9 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
         assert max(info.n_tokens for info in infos[1:]) <= 200
         txn, state = open_state(db)
         with txn:
-            members = codebooks.members(txn, state.manifest.generation)
-        assert merge_policy.due(state.manifest, members, limits) is not None
-        assert merge_policy.due(state.manifest, members, limits, 200) is None
+            valid = codebooks.valid_generations(txn, state.manifest.generation)
+        assert merge_policy.due(state.manifest, valid, limits)
+        assert not merge_policy.due(state.manifest, valid, limits, 200)
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()
