@@ -19,10 +19,9 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.ingest import text_encoder
 from mvdb.limits import Limits
 from mvdb.segment.layout import Part
-from mvdb.state import unpublished
+from mvdb.state import encoder_identity, unpublished
 from mvdb.storage import envelope
 from mvdb.storage.format import Kind
 from tests.corrupt import specimens
@@ -251,7 +250,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def add_records(path: Path) -> None:
     """The optional values of the table `meta`, to be changed."""
     with mvdb.open(path, background=False) as db, db._engine.environment.write() as txn:
-        text_encoder.store(txn, text_encoder.EncoderIdentity("a", db.dim))
+        encoder_identity.store(txn, encoder_identity.EncoderIdentity("a", db.dim))
         numbers = sorted(
             {int.from_bytes(bytes(key[:8]), "big") for key, _ in txn.iterate("segments")}
         )
