@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvdb.filters import column_blobs as blobs
 from mvdb.filters.column_blobs import Key, Mask
@@ -28,12 +29,16 @@ MAX_KEPT_CHARACTERS = 1024
 """Longer filters are evaluated each time: their text is not counted among the kept bytes."""
 
 
-def bitmap_of(node: Node, columns: Columns) -> Mask:
-    """`evaluate`, or its answer to the same filter before. Not to be written to."""
+def bitmap_of(node: Node, columns: Columns, order: NDArray[np.uint32] | None) -> Mask:
+    """`evaluate`, or its answer to the same filter before, by slot: `order` has the row in each
+    slot; None: slots are rows. Not to be written to."""
+
+    def by_slot() -> Mask:
+        mask = evaluate(node, columns)
+        return mask if order is None else mask[order]
+
     text = repr(node)  # not the node itself: in Python 1 equals True
-    if len(text) > MAX_KEPT_CHARACTERS:
-        return evaluate(node, columns)
-    return columns.index.kept(text, lambda: evaluate(node, columns))
+    return by_slot() if len(text) > MAX_KEPT_CHARACTERS else columns.index.kept(text, by_slot)
 
 
 def evaluate(node: Node, columns: Columns) -> Mask:

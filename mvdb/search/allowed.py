@@ -16,28 +16,24 @@ from mvdb.storage.environment import ReadTransaction
 
 def allowed_by(txn: ReadTransaction, state: State, options: SearchOptions) -> Allowed:
     """The live documents that the filter matches and that `ids` names."""
-    if options.filter is None and options.ids is None:
-        return state.everything
-    masks = state.live
+    allowed = state.everything
     if options.filter is not None:
         node = options.filter
-        masks = _both(masks, (bitmap_of(node, each.columns(txn)) for each in state.segments))
+        matching = [bitmap_of(node, each.columns(txn), each.order) for each in state.segments]
+        allowed = allowed.restricted(matching)
     if options.ids is not None:
-        masks = _both(masks, _named(txn, state, options.ids))
-    return Allowed(state.segments, masks)
-
-
-def _both(masks: Iterable[Live | None], others: Iterable[Live]) -> list[Live | None]:
-    """Per segment the rows that both masks have; None has all."""
-    pairs = zip(masks, others, strict=True)
-    return [other if mask is None else mask & other for mask, other in pairs]
+        allowed = allowed.restricted(_named(txn, state, options.ids))
+    return allowed
 
 
 def _named(txn: ReadTransaction, state: State, keys: Iterable[bytes]) -> list[Live]:
-    """Per segment the rows of documents with these ids; unknown ids are ignored."""
-    masks = [np.zeros(len(segment), bool) for segment in state.segments]
+    """Per segment a mask by slot of the documents with these ids; unknown ids are ignored."""
+    rows: list[list[int]] = [[] for _ in state.segments]
     for key in keys:
         document = state.find(txn, key)
         if document is not None:
-            masks[document.segment][document.row] = True
+            rows[document.segment].append(document.row)
+    masks = [np.zeros(len(segment), bool) for segment in state.segments]
+    for segment, mask, own in zip(state.segments, masks, rows, strict=True):
+        mask[segment.slots(np.array(own, np.uint32))] = True
     return masks

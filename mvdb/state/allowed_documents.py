@@ -7,31 +7,34 @@ from collections.abc import Sequence
 import numpy as np
 
 from mvdb import core
-from mvdb.segment.segment import Segment
 from mvdb.state.tombstones import Live
 
 
 class Allowed:
-    """Immutable. counts: documents allowed, per segment. total: in all. bitmaps: per segment a bit
-    for each slot, as the core reads them."""
+    """Per segment a mask by slot, or None for all documents. Immutable.
 
-    def __init__(self, segments: Sequence[Segment], rows: Sequence[Live | None]) -> None:
-        """`rows`: per segment a mask by row, or None for all."""
-        self._sizes = [len(segment) for segment in segments]
-        self._masks = [  # by slot
-            mask if mask is None or segment.order is None else mask[segment.order]
-            for segment, mask in zip(segments, rows, strict=True)
-        ]
+    counts: documents allowed, per segment. total: in all. bitmaps: the masks as the core reads
+    them, a bit for each slot."""
+
+    def __init__(self, sizes: Sequence[int], masks: Sequence[Live | None]) -> None:
+        """sizes: documents of each segment."""
+        self.masks = masks
+        self._sizes = sizes
         self.counts = [
             size if mask is None else int(np.count_nonzero(mask))
-            for size, mask in zip(self._sizes, self._masks, strict=True)
+            for size, mask in zip(sizes, masks, strict=True)
         ]
         self.total = sum(self.counts)
-        self.bitmaps = core.Bitmaps(self._masks)
+        self.bitmaps = core.Bitmaps(masks)
+
+    def restricted(self, masks: Sequence[Live]) -> Allowed:
+        """The documents that are also in other masks by slot."""
+        pairs = zip(self.masks, masks, strict=True)
+        both = [other if mask is None else mask & other for mask, other in pairs]
+        return Allowed(self._sizes, both)
 
     def slots(self, segment: int) -> core.Numbers:
         """The slots of allowed documents of a segment, ascending."""
-        mask = self._masks[segment]
-        if mask is None:
-            return np.arange(self._sizes[segment], dtype=np.uint32)
-        return np.flatnonzero(mask).astype(np.uint32)
+        mask = self.masks[segment]
+        slots = np.arange(self._sizes[segment]) if mask is None else np.flatnonzero(mask)
+        return slots.astype(np.uint32)

@@ -64,7 +64,11 @@ class State:
     @cached_property
     def everything(self) -> Allowed:
         """All live documents."""
-        return Allowed(self.segments, self.live)
+        masks = [
+            mask if mask is None or segment.order is None else mask[segment.order]
+            for segment, mask in zip(self.segments, self.live, strict=True)
+        ]
+        return Allowed([len(segment) for segment in self.segments], masks)
 
     def open_vectors(self, txn: ReadTransaction) -> StateVectors:
         """The vectors of all segments, opened once."""

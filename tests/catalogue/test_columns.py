@@ -299,17 +299,17 @@ def test_a_repeated_filter_reads_and_decodes_nothing() -> None:
         return blobs[number]
 
     columns = Columns(ColumnIndex(len(documents), blobs[0]), reading)
-    first = bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns)
+    first = bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns, None)
     assert len(read) == 1
-    assert np.array_equal(bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns), first)
-    assert bitmap_of(parse({"v": 900}), columns).sum() == 3
+    assert np.array_equal(bitmap_of(parse({"v": {"$gte": 7, "$lt": 400}}), columns, None), first)
+    assert bitmap_of(parse({"v": 900}), columns, None).sum() == 3
     assert len(read) == 1, "the column is read once"
 
 
 def test_filters_that_python_calls_equal_are_told_apart() -> None:
     columns = open_columns([{"v": True}, {"v": 1}, {"v": 1.0}, {"v": "1"}])
     for value, rows in ((1, [1, 2]), (True, [0]), (1.0, [1, 2]), ("1", [3])):
-        assert np.flatnonzero(bitmap_of(parse({"v": value}), columns)).tolist() == rows
+        assert np.flatnonzero(bitmap_of(parse({"v": value}), columns, None)).tolist() == rows
 
 
 def test_decoded_columns_are_kept_within_a_bound() -> None:
@@ -324,7 +324,9 @@ def test_decoded_columns_are_kept_within_a_bound() -> None:
     try:
         for turn in range(3):
             for field in range(10):
-                found = bitmap_of(parse({f"f{field}": {"$lt": 300 * turn + field + 3}}), columns)
+                found = bitmap_of(
+                    parse({f"f{field}": {"$lt": 300 * turn + field + 3}}), columns, None
+                )
                 assert found.sum() == 100 * turn + 1
         kept = tracemalloc.get_traced_memory()[0]
     finally:
