@@ -112,7 +112,7 @@ class DatabaseMachine(RuleBasedStateMachine):
             step_bytes=step,
         )
         if by_lists:
-            self.limits = by_lists(self.limits, candidates=2)
+            self.limits = through_lists(self.limits, candidates=2)
         self.db = self.open(dim=dim, bits=bits)
 
     def open(self, **options: Any) -> mvdb.Database:
