@@ -22,6 +22,7 @@ import mvdb
 from mvdb.api.readable import Readable
 from mvdb.limits import Limits
 from mvdb.state import unpublished
+from tests.support import opening
 from tests.support.model import (
     Entry,
     Id,
@@ -34,7 +35,6 @@ from tests.support.model import (
     make_entry,
     make_query,
 )
-from tests.support.opening import opened
 
 IDS: list[Id] = [*range(-6, 14), *"abcdefgh", "1", "ä", "𝄞", "x" * 500]
 ids = st.sampled_from(IDS)
@@ -112,12 +112,12 @@ class DatabaseMachine(RuleBasedStateMachine):
             step_bytes=step,
         )
         if by_lists:
-            self.limits = through_lists(self.limits, candidates=2)
+            self.limits = opening.by_lists(self.limits, candidates=2)
         self.db = self.open(dim=dim, bits=bits)
 
     def open(self, **options: Any) -> mvdb.Database:
         background = self.background
-        return opened(
+        return opening.opened(
             self.path, self.limits, durability="relaxed", background=background, **options
         )
 
