@@ -1,4 +1,4 @@
-"""Layout of a segment in the file: keys of its parts, and the grammar of its directory.
+"""How a segment lies in the file: keys of its parts and the layout of its directory.
 
 A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
 the table `segments` under (segment, part, index).
@@ -6,13 +6,12 @@ the table `segments` under (segment, part, index).
 Ids, texts and metadata are in the order of the document numbers; a document's position there is its
 *row*. Records and posting lists have an order of their own, in which similar documents are side by
 side (clustering.py); a document's position there is its *slot*. Slots are cut into chunks.
-*Offsets* are bytes.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
 
@@ -34,7 +33,7 @@ Slot = NewType("Slot", int)
 class Part(IntEnum):
     """Parts of a segment; the numbers are in keys on disk: frozen."""
 
-    DIRECTORY = 1  # index 0: see Directory
+    DIRECTORY = 1  # index 0: what Directory holds
     CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
     RECORDS = 3  # per chunk: records, document-major
     IDS = 4  # index 0: external ids
@@ -118,9 +117,7 @@ def check_directory(directory: Directory, where: str) -> None:
     require(in_order, where, "document blocks are not in order")
 
 
-# On disk: frozen, and so is the order of the fields of Directory.
-_COUNTS = struct.Struct("<IIII")  # documents, chunks, document blocks, fields
-_DTYPES = ("<u8", "<u8", "<u4", "<u4", "<u4")
+_COUNTS = struct.Struct("<IIII")  # on disk: frozen
 
 
 def pack_directory(directory: Directory) -> bytes:
@@ -131,9 +128,15 @@ def pack_directory(directory: Directory) -> bytes:
         len(directory.blocks) - 1,
         directory.n_fields,
     )
-    arrays = (getattr(directory, field.name) for field in fields(Directory))
-    pairs = zip(arrays, _DTYPES, strict=False)  # n_fields, the last one, is among the counts
-    return counts + b"".join(array.astype(dtype).tobytes() for array, dtype in pairs)
+    return counts + b"".join(
+        (
+            directory.numbers.astype("<u8").tobytes(),
+            directory.checksums.astype("<u8").tobytes(),
+            directory.starts.astype("<u4").tobytes(),
+            directory.chunks.astype("<u4").tobytes(),
+            directory.blocks.astype("<u4").tobytes(),
+        )
+    )
 
 
 def unpack_directory(body: memoryview, where: str) -> Directory:
@@ -141,13 +144,14 @@ def unpack_directory(body: memoryview, where: str) -> Directory:
     if len(body) < _COUNTS.size:
         raise CorruptionError(f"{where}: directory too short")
     n, c, b, n_fields = _COUNTS.unpack_from(body)
-    sizes = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
-    if len(body) != _COUNTS.size + sum(sizes):
+    counts = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
+    if len(body) != _COUNTS.size + sum(counts):
         raise CorruptionError(f"{where}: directory of {len(body)} bytes for {n} documents")
-    arrays, at = [], _COUNTS.size
-    for size, dtype in zip(sizes, _DTYPES, strict=True):
+    arrays = []
+    at = _COUNTS.size
+    for size, dtype in zip(counts, ("<u8", "<u8", "<u4", "<u4", "<u4"), strict=True):
         # Copied: aligned, in native order, and independent of the mapped page.
-        arrays.append(np.frombuffer(body[at : at + size], dtype).astype(dtype[1:]))
+        arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
         at += size
     numbers, checksums, starts, chunks, blocks = arrays
     directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)

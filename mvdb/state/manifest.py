@@ -1,14 +1,14 @@
-"""The manifest: the segments of a state, and its counters.
+"""The manifest: which segments a state consists of, and the counters that go with it.
 
-One value, rewritten by every commit: transactions that see the same sequence number see the same
-state. Layout in docs/format.md.
+It is one value, rewritten by every commit: two transactions that see the same sequence number see
+the same state. Layout in docs/format.md.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
@@ -21,7 +21,7 @@ from mvdb.storage.invariants import require
 TABLE = "meta"
 KEY = b"manifest"
 
-# On disk: frozen, and so is the order of the fields of Manifest and SegmentInfo.
+# On disk: frozen.
 _HEADER = struct.Struct("<QQQQQIdI")
 _SEGMENT = struct.Struct("<QIIIQQdQQ")
 
@@ -41,7 +41,7 @@ class Manifest:
     trained_tokens: int = 0
     generation: int = 0
     trained_residual: float = 0.0
-    segments: tuple[SegmentInfo, ...] = ()
+    segments: tuple[SegmentInfo, ...] = field(default=())
 
     @property
     def live_documents(self) -> int:
@@ -57,29 +57,60 @@ class Manifest:
 
 
 MAX_SEGMENTS = 1 << 13
-"""Segments of a state, a few KiB of memory each; a writer merges before there are so many."""
+"""Segments of a state. A few kilobytes of memory each; a writer merges before there are so many."""
 MAX_COUNTER = 1 << 63
 """Upper bound of numbers that are never used twice."""
 
 
 def pack(manifest: Manifest) -> bytes:
     """The manifest's bytes."""
-    *counters, segments = (getattr(manifest, field.name) for field in fields(Manifest))
-    rows = (_SEGMENT.pack(*astuple(info)) for info in segments)
-    return _HEADER.pack(*counters, len(segments)) + b"".join(rows)
+    head = _HEADER.pack(
+        manifest.sequence,
+        manifest.next_segment,
+        manifest.next_document,
+        manifest.n_ids,
+        manifest.trained_tokens,
+        manifest.generation,
+        manifest.trained_residual,
+        len(manifest.segments),
+    )
+    rows = (
+        _SEGMENT.pack(
+            info.id,
+            info.generation,
+            info.n_documents,
+            info.n_deleted,
+            info.n_tokens,
+            info.deleted_tokens,
+            info.residual_sum,
+            info.first,
+            info.last,
+        )
+        for info in manifest.segments
+    )
+    return head + b"".join(rows)
 
 
 def unpack(body: memoryview) -> Manifest:
     """The manifest in `body`; CorruptionError when its numbers contradict each other."""
     if len(body) < _HEADER.size:
         raise CorruptionError("manifest: too short")
-    counters = _HEADER.unpack_from(body)
-    count = counters[-1]
+    *counters, count = _HEADER.unpack_from(body)
+    sequence, next_segment, next_document, n_ids, trained_tokens, generation, residual = counters
     if len(body) != _HEADER.size + count * _SEGMENT.size:
         raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
     require(count <= MAX_SEGMENTS, "manifest", f"{count} segments")
     segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
-    manifest = Manifest(*(*counters[:-1], segments))
+    manifest = Manifest(
+        sequence,
+        next_segment,
+        next_document,
+        n_ids,
+        trained_tokens,
+        generation,
+        residual,
+        segments,
+    )
     check_manifest(manifest)
     return manifest
 

@@ -1,4 +1,4 @@
-"""The settings fixed when a file is created: dimensions and bits."""
+"""What is fixed when a file is created: dimensions and bits."""
 
 from __future__ import annotations
 

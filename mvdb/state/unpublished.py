@@ -1,18 +1,21 @@
-"""Unpublished segments: written over several transactions, named by no manifest yet.
+"""Segments that are being made over several transactions, and belong to no state yet.
 
-One value of the table `meta`: for each such segment its number and its owner's last heartbeat (Unix
-seconds), renewed at each step. An interrupted merge leaves its entry behind; the next writer that
-finds it too old removes the entry and all values of the segment. An owner that is late, but alive,
-finds its entry gone and gives up.
+One value of the table `meta`: for each such segment its number and when its owner was last heard
+of, which is every step. A merge that was interrupted leaves its entry behind; who finds it old
+removes it with all it had stored. Should its owner live on after all, it finds its entry gone and
+gives up.
 """
 
 from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Collection
 
+from mvdb.errors import CorruptionError
 from mvdb.segment import layout
 from mvdb.state import manifest
+from mvdb.state.manifest import Manifest
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind
@@ -21,20 +24,25 @@ from mvdb.storage.invariants import require
 TABLE = "meta"
 KEY = b"unfinished"
 
-_ENTRY = struct.Struct("<Qd")  # segment, last heartbeat; on disk: frozen
-_WHERE = "unfinished segments"
+_ENTRY = struct.Struct("<Qd")  # segment, seconds since 1970; on disk: frozen
+
+
+def _check_apart(segments: Collection[int], manifest: Manifest) -> None:
+    """Segments being made, with those that are there."""
+    are_apart = not any(info.id in segments for info in manifest.segments)
+    require(are_apart, "unfinished segments", "one of them is in the manifest, so it is made")
 
 
 def load(txn: ReadTransaction) -> dict[int, float]:
-    """The last heartbeat of each unpublished segment."""
+    """When the owner of each unfinished segment was last heard of."""
     value = txn.get(TABLE, KEY)
     if value is None:
         return {}
-    body = envelope.unseal(Kind.META, KEY, value, _WHERE)
-    require(len(body) % _ENTRY.size == 0, _WHERE, f"{len(body)} bytes")
+    body = envelope.unseal(Kind.META, KEY, value, "unfinished segments")
+    if len(body) % _ENTRY.size:
+        raise CorruptionError(f"unfinished segments: {len(body)} bytes")
     entries: dict[int, float] = dict(_ENTRY.iter_unpack(body))
-    are_apart = not any(info.id in entries for info in manifest.load(txn).segments)
-    require(are_apart, _WHERE, "one of them is in the manifest, so it is made")
+    _check_apart(entries, manifest.load(txn))
     return entries
 
 
@@ -47,12 +55,12 @@ def _store(txn: WriteTransaction, entries: dict[int, float]) -> None:
 
 
 def add(txn: WriteTransaction, segment: int) -> None:
-    """Lists a segment, or renews its heartbeat."""
+    """Begins a segment."""
     _store(txn, {**load(txn), segment: time.time()})
 
 
 def renew(txn: WriteTransaction, segment: int) -> bool:
-    """Renews the heartbeat of a segment; False when it is not listed any more."""
+    """Notes that a segment is still being made; False when it is not there any more."""
     if segment not in load(txn):
         return False
     add(txn, segment)
@@ -60,26 +68,26 @@ def renew(txn: WriteTransaction, segment: int) -> bool:
 
 
 def finish(txn: WriteTransaction, segment: int) -> None:
-    """Removes the entry of a segment that the manifest names from now on."""
+    """A segment now belongs to the state."""
     entries = load(txn)
     entries.pop(segment, None)
     _store(txn, entries)
 
 
 def _old(entries: dict[int, float], age: float) -> list[int]:
-    """Segments whose heartbeat is older than `age` seconds, or in the future of a wrong clock."""
+    """Not heard of for `age` seconds, or heard of in a future that a clock showed."""
     now = time.time()
-    return [segment for segment, beat in entries.items() if not 0 <= now - beat <= age]
+    return [segment for segment, heard in entries.items() if not 0 <= now - heard <= age]
 
 
 def is_at_work(txn: ReadTransaction, age: float) -> bool:
-    """Whether an owner's heartbeat is at most `age` seconds old."""
+    """Whether an owner was heard of in the last `age` seconds."""
     entries = load(txn)
     return len(_old(entries, age)) < len(entries)
 
 
 def remove_all(txn: WriteTransaction, age: float) -> None:
-    """Removes segments whose heartbeat is older than `age` seconds, with their values."""
+    """Removes what is older than `age` seconds."""
     entries = load(txn)
     old = _old(entries, age)
     for segment in old:
