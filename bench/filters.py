@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 from mvdb.documents.metadata import dumps, validate_metadata
-from mvdb.filters.columns import Columns, build, evaluate
+from mvdb.filters.columns import Builder, ColumnIndex, Columns
+from mvdb.filters.evaluate import evaluate
 from mvdb.filters.language import parse
 
 
@@ -70,7 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
     for document in documents:
         validate_metadata(document)
     validated = time.perf_counter()
-    blobs = build(documents)
+    builder = Builder()
+    for document in documents:
+        builder.add(document)
+    blobs = builder.build()
     built = time.perf_counter()
     json_size = sum(len(dumps(document)) for document in documents)
     print(f"documents                {n_documents}")
@@ -79,7 +83,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"index                    {sum(map(len, blobs)) / n_documents:8.2f} bytes/document")
     print(f"  of it per blob         {[round(len(blob) / n_documents, 2) for blob in blobs]}")
     print(f"metadata as JSON         {json_size / n_documents:8.2f} bytes/document")
-    columns = Columns(blobs.__getitem__, n_documents)
+
+    def opened() -> Columns:
+        return Columns(ColumnIndex(n_documents, blobs[0]), blobs.__getitem__)
+
+    columns = opened()
     start = time.perf_counter()
     columns.verify()
     print(f"verify                   {1e3 * (time.perf_counter() - start):8.2f} ms")
@@ -87,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
         node = parse(filter)
         found = int(evaluate(node, columns).sum())
         warm = seconds(lambda node=node: evaluate(node, columns))
-        cold = seconds(lambda node=node: evaluate(node, Columns(blobs.__getitem__, n_documents)))
+        cold = seconds(lambda node=node: evaluate(node, opened()))
         print(f"{name:24} {1e3 * warm:8.3f} ms, newly opened {1e3 * cold:8.3f} ms, {found} found")
 
 

@@ -104,3 +104,23 @@ class Limits:
     """Time that the transactions of this process have to end when the map must move."""
     max_readers: int = 1024
     """Read transactions at a time, of all processes; the lock file has a slot for each."""
+
+    # ---- search ----
+    min_candidates: int = 512
+    min_candidates_extended: int = 1024
+    """Once centroids were added: codes from before rank documents less sharply."""
+    candidates_per_hit: int = 32
+    candidates_factor: float = 0.12
+    """Default candidates are the greatest of the minimum, so many per hit, and this factor times
+    the 3/4th power of the documents, as more of them crowd around the best ones."""
+    stop_deviations: float = 3.0
+    """A candidate behind the first ones is scored if its coarse score, raised by the mean gap of
+    the first ones and this many standard deviations, reaches the k-th best score."""
+    list_surplus: float = 4.0
+    """Minimum ratio of allowed documents in the probed lists to candidates. Below it the lists
+    alone, not the centroid codes, would choose the candidates."""
+    list_cost: float = 1.0
+    """Factor of the estimated cost of the posting lists: 0 prefers them wherever they find enough,
+    infinity never takes them."""
+    ahead_bytes: int = 16 << 20
+    """Texts and metadata that a result keeps of hits that were read ahead, at most."""

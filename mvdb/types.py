@@ -165,25 +165,28 @@ class InsertProgress(int):
 
 @dataclass
 class Profile(Value):
-    """What one search did and what it cost.
+    """The plan, the figures and the cost of one search.
 
     Attributes:
         hits: the result.
         stages: seconds by stage name.
-        plan: "lists", "interaction" (all codes are looked at) or "exact" (everything is scored).
-        costs: estimated seconds of the plans there were, by name.
-        lists: inverted lists read (0: the collection was ranked by its codes without lists).
+        plan: "lists", "interaction" (all codes are scanned) or "exact" (everything is scored).
+        fallback: the plan that followed, because a filter left fewer than k documents of the lists;
+            "" when `plan` found enough.
+        costs: estimated seconds of the possible plans, by name.
+        lists: posting lists read (0: all codes were scanned, or everything was scored).
         postings: centroid codes or postings read by the coarse stage.
         candidates: documents whose residuals were scored.
-        reads: ranges of the file that the system was asked for ahead of use.
+        reads: ranges of the file that were prefetched.
         bytes_read: their bytes.
-        prefetched: records asked for while lists were still being gathered.
-        prefetch_hit_rate: share of the records needed that had been asked for so early.
-        wasted_bytes: bytes of records asked for early and not needed."""
+        prefetched: records prefetched while lists were still being gathered.
+        prefetch_hit_rate: share of the records needed and not in memory that were among them.
+        wasted_bytes: bytes of records prefetched by then and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
     plan: str = ""
+    fallback: str = ""
     costs: dict[str, float] = field(default_factory=dict)
     lists: int = 0
     postings: int = 0

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.api import hit_contents
 from mvdb.documents import texts
+from mvdb.limits import Limits
+from tests.support.opening import opened
 
 DIM, N = 8, 3000
 QUERY = np.random.default_rng(0).standard_normal((4, DIM))
@@ -146,16 +147,16 @@ def test_hits_of_a_transaction_that_was_rolled_back(db: mvdb.Database) -> None:
         assert hit.text == (None if name >= N else text_of(name))
 
 
-def test_what_is_kept_is_bounded(db: mvdb.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hit_contents, "AHEAD_BYTES", 20_000)
-    hits = db.search(QUERY, N, exact=True)
-    stored = hits[0]._fetch.func.__self__  # type: ignore[attr-defined]
-    for hit in random.Random(3).sample(hits, N // 2):
-        assert hit.text == text_of(int(hit.id))
-        kept = sum(len(part or b"") for parts in stored._ahead.values() for part in parts)
-        assert kept <= 20_000
-    for hit in hits:
-        assert hit.text == text_of(int(hit.id))
+def test_what_is_kept_is_bounded(db: mvdb.Database) -> None:
+    with opened(db.path, Limits(ahead_bytes=20_000), background=False) as frugal:
+        hits = frugal.search(QUERY, N, exact=True)
+        stored = hits[0]._fetch.func.__self__  # type: ignore[attr-defined]
+        for hit in random.Random(3).sample(hits, N // 2):
+            assert hit.text == text_of(int(hit.id))
+            kept = sum(len(part or b"") for parts in stored._ahead.values() for part in parts)
+            assert kept <= 20_000
+        for hit in hits:
+            assert hit.text == text_of(int(hit.id))
 
 
 def test_a_damaged_block_is_told_to_its_own_hits(

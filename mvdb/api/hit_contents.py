@@ -12,29 +12,26 @@ import numpy as np
 from mvdb.documents import metadata
 from mvdb.documents.texts import Stored
 from mvdb.errors import CorruptionError
-from mvdb.state.state import State
+from mvdb.segment.layout import Row
+from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Metadata
 
-Place = tuple[int, int]
-"""Segment index and row."""
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 
 PASS_GROWTH = 8
-"""Each pass of `HitContents` is for so many times the hits that the one before has read: who reads
-one hit of many pays for one, who reads all pays for each block a few times."""
-AHEAD_BYTES = 16 << 20
-"""What a result keeps of what it has read ahead, at most."""
+"""Each pass of `HitContents` reads for so many times the hits of the one before: who reads one hit
+of many pays for one, who reads all pays for each block a few times."""
 
 
 def in_blocks(
-    txn: ReadTransaction, state: State, places: Iterable[Place]
-) -> Iterator[tuple[Place, Stored]]:
-    """What is stored at these places, each once, in the order in which they lie."""
-    for index, group in groupby(sorted(set(places)), key=lambda place: place[0]):
-        rows = np.array([row for _, row in group], np.uint32)
+    txn: ReadTransaction, state: State, documents: Iterable[DocumentRow]
+) -> Iterator[tuple[DocumentRow, Stored]]:
+    """Texts and metadata of these documents, each once, in the order of storage."""
+    for index, group in groupby(sorted(set(documents)), key=lambda one: one.segment):
+        rows = np.array([one.row for one in group], np.uint32)
         for row, stored in state.segments[index].rows_stored(txn, rows):
-            yield (index, row), stored
+            yield DocumentRow(index, Row(row)), stored
 
 
 def decoded(stored: Stored) -> tuple[str | None, Metadata | None]:
@@ -50,23 +47,29 @@ def decoded(stored: Stored) -> tuple[str | None, Metadata | None]:
 
 
 class HitContents:
-    """What the hits of one result have read, or will have: block by block, some of it ahead.
+    """Texts and metadata of the hits of one result, read block by block, some of them ahead.
 
     What was read ahead is given out only while the document is still there: a number is never given
-    to another document, so that it is there means that nothing of it has changed. Thread-safe:
-    threads may at worst read the same twice."""
+    to another document, so its document is unchanged. Thread-safe: threads may at worst read the
+    same twice."""
 
     def __init__(
-        self, numbers: list[int], reading: Reading, is_undone: Callable[[int], bool]
+        self,
+        numbers: list[int],
+        reading: Reading,
+        is_undone: Callable[[int], bool],
+        ahead_bytes: int,
     ) -> None:
         """numbers: of the documents, hit by hit. reading: a transaction and the state in it, when a
-        hit is used. is_undone: whether a number belongs to a transaction that was rolled back."""
+        hit is used. is_undone: whether a number belongs to a transaction that was rolled back.
+        ahead_bytes: kept of hits read ahead, at most."""
         self._numbers = numbers
         self._reading = reading
         self._is_undone = is_undone
+        self._ahead_bytes = ahead_bytes
         self._ahead: dict[int, Stored] = {}
         self._seen: set[int] = set()  # hits that were read
-        self._pass = 1
+        self._pass = 1  # hits that the next pass reads
 
     def fetch(self, hit: int) -> tuple[str | None, Metadata | None]:
         """Text and metadata of a hit."""
@@ -75,38 +78,42 @@ class HitContents:
             return None, None
         with self._reading() as (txn, state):
             stored = self._ahead.pop(hit, None)
-            place = state.locate(number)
-            if place is None:
+            document = state.locate(number)
+            if document is None:
                 return None, None
             if stored is None:
-                stored = self._read_pass(txn, state, hit, place)
+                stored = self._read_pass(txn, state, hit, document)
         return decoded(stored)
 
-    def _read_pass(self, txn: ReadTransaction, state: State, hit: int, place: Place) -> Stored:
+    def _read_pass(
+        self, txn: ReadTransaction, state: State, hit: int, document: DocumentRow
+    ) -> Stored:
         """Reads for a hit and for some that follow it, or come before it."""
-        hits = {place: hit}
+        hits = {document: hit}
         for other in self._unseen(hit, self._pass - 1):
-            there = state.locate(self._numbers[other])
-            if there is not None:
-                hits[there] = other
-        room = AHEAD_BYTES - sum(map(_size, list(self._ahead.values())))
+            located = state.locate(self._numbers[other])
+            if located is not None:
+                hits[located] = other
+        room = self._ahead_bytes - sum(map(_size, list(self._ahead.values())))
         own: Stored | None = None
         got = 1
-        # A block of others that is damaged is their business: they will be told.
+        # A damaged block of other hits is reported to them, not to this one.
         with suppress(CorruptionError):
-            for at, stored in in_blocks(txn, state, hits):
-                if at == place:
+            for one, stored in in_blocks(txn, state, hits):
+                if one == document:
                     own = stored
                     self._seen.add(hit)
                     continue
                 room -= _size(stored)
                 if room < 0:
                     break
-                self._ahead[hits[at]] = stored
-                self._seen.add(hits[at])
+                self._ahead[hits[one]] = stored
+                self._seen.add(hits[one])
                 got += 1
         self._pass = PASS_GROWTH * got
-        return state.segments[place[0]].stored(txn, place[1]) if own is None else own
+        if own is None:
+            own = state.segments[document.segment].stored(txn, document.row)
+        return own
 
     def _unseen(self, hit: int, count: int) -> list[int]:
         around = chain(range(hit + 1, len(self._numbers)), range(hit - 1, -1, -1))

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
-
-import numpy as np
 
 from mvdb import core
 from mvdb.api import hit_contents
 from mvdb.api.engine import Engine
 from mvdb.api.hit_contents import HitContents
-from mvdb.arguments import flag, number, whole_number
+from mvdb.arguments import whole_number
 from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError, NotFoundError
-from mvdb.filters import columns, language
 from mvdb.ingest.vectors import as_query, listed
-from mvdb.search.search import Found, Options, Search
+from mvdb.search.allowed import allowed_by
+from mvdb.search.options import Filter, SearchOptions
+from mvdb.search.profile_collector import Collector, ProfileCollector
+from mvdb.search.search import Found, Search
 from mvdb.state import encoder_identity
-from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
-from mvdb.state.tombstones import Live
+from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
 from mvdb.types import Document, Explanation, Hit, Id, Profile
 
 IDS_PER_READ = 1024
-
-Filter = Mapping[str, Any]
 
 
 class Readable(ABC):
@@ -77,13 +74,12 @@ class Readable(ABC):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: inverted lists read per query token, where the collection has lists and they
-                are worth it; default one for 1,280
-                centroids, at least 48.
-            candidates: documents that go on from the lists to the ranking by centroid codes and,
-                at most, to the scoring of their stored vectors; default max(512, 32 k,
-                0.12 documents^(3/4)), with 1,024 instead of 512 once centroids were added to those
-                of the first training. Scoring stops earlier when the rest cannot matter.
+            nprobe: posting lists probed per query token, where the collection has lists and the
+                plan takes them; default one for 1,280 centroids, at least 48.
+            candidates: documents that are ranked by their centroid codes and, at most, scored by
+                their stored vectors; default max(512, 32 k, 0.12 documents^(3/4)), with 1,024
+                instead of 512 once centroids were added to those of the first training. Scoring
+                stops earlier when the rest cannot matter.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 
@@ -95,12 +91,8 @@ class Readable(ABC):
             FilterError: for a malformed filter.
             CorruptionError: when bytes needed are damaged.
         """
-        options = _options(k, nprobe, candidates, exact, min_score)
-        vectors = self._query_vectors([query])[0]
-        with self._reading() as (txn, state):
-            allowed = self._allowed(txn, state, filter, ids)
-            found = self._run(txn, state, vectors, allowed, options, None)
-        return self._hits(state, found)
+        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
+        return self._search([query], options, 1, Collector())[0]
 
     def search_batch(
         self,
@@ -117,31 +109,15 @@ class Readable(ABC):
     ) -> list[list[Hit]]:
         """`search` for many queries on one state, on `threads` threads (default: one per
         processor). The same hits as single calls, in the order of the queries."""
-        options = _options(k, nprobe, candidates, exact, min_score)
+        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
                 "queries: a str or a 2-D array is one query; give a sequence of them"
             )
         if threads is not None:
             threads = whole_number("threads", threads, 1)
-        matrices = self._query_vectors(listed("queries", queries, "query"))
-        if not matrices:
-            return []
-        with self._reading() as (txn, state):
-            allowed = self._allowed(txn, state, filter, ids)
-            if state.segments:
-                state.segment_list(txn)
-
-            def run(vectors: core.Floats) -> list[Found]:
-                return self._run(txn, state, vectors, allowed, options, None)
-
-            n_threads = min(threads or os.cpu_count() or 1, len(matrices))
-            if n_threads <= 1:
-                results = [run(vectors) for vectors in matrices]
-            else:
-                # In the shield: what waits for threads must not be interrupted midway.
-                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
-        return [self._hits(state, found) for found in results]
+        queries = listed("queries", queries, "query")
+        return self._search(queries, options, threads or os.cpu_count() or 1, Collector())
 
     def profile(
         self,
@@ -155,32 +131,25 @@ class Readable(ABC):
         exact: bool = False,
         min_score: float | None = None,
     ) -> Profile:
-        """`search`, with what it did and what each stage cost."""
-        options = _options(k, nprobe, candidates, exact, min_score)
-        vectors = self._query_vectors([query])[0]
-        profile = Profile()
-        with self._reading() as (txn, state):
-            allowed = self._allowed(txn, state, filter, ids)
-            found = self._run(txn, state, vectors, allowed, options, profile)
-        profile.hits = self._hits(state, found)
-        return profile
+        """`search`, with its plan, its figures and the seconds of its stages."""
+        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
+        collector = ProfileCollector()
+        collector.profile.hits = self._search([query], options, 1, collector)[0]
+        return collector.profile
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
         """The given documents in order of their MaxSim, all or the best k; unknown ids are ignored.
 
         Raises as `search` does."""
-        keys = dict.fromkeys(id_keys.encode(name) for name in id_keys.as_list(ids))
+        keys = dict.fromkeys(map(id_keys.encode, id_keys.as_list(ids)))
         limit = len(keys) if k is None else whole_number("k", k, 1)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            located = [place for key in keys if (place := _locate(txn, state, key))]
-            places = np.array(
-                [(s, state.segments[s].slot(row)) for s, row in located], dtype=core.PLACE
-            )
-            with self._engine.queries.use() as query_object:
-                query_object.load(vectors)
-                search = Search(state, txn, query_object, self._engine.prefetcher, None)
-                found = search.rank(places, limit) if located else []
+            documents = [row for key in keys if (row := state.find(txn, key)) is not None]
+            if not documents:
+                return []
+            with self._loaded(txn, state, vectors, Collector()) as search:
+                found = search.rerank(documents, limit)
         return self._hits(state, found)
 
     def explain(self, query: Any, id: Id) -> Explanation:
@@ -188,17 +157,10 @@ class Readable(ABC):
 
         Raises NotFoundError for an unknown id, and as `search` does."""
         vectors = self._query_vectors([query])[0]
-        with self._reading() as (txn, state), self._engine.queries.use() as query_object:
-            place = self._existing_place(txn, state, id)
-            segment = state.segments[place[0]]
-            slot = segment.slot(place[1])
-            segment.check_records(txn, np.array([slot], np.uint32))
-            query_object.load(vectors)
-            scores = query_object.explain(segment.view(txn), slot, segment.n_tokens(place[1]))
-            # By the core, as a search does it: the sum in another order would differ in rounding.
-            places = np.array([(place[0], slot)], core.PLACE)
-            score = query_object.score(state.segment_list(txn), places, precise=True)[0]
-        return Explanation(scores, scores.argmax(axis=1), float(score))
+        with self._reading() as (txn, state):
+            document = _existing(txn, state, id)
+            with self._loaded(txn, state, vectors, Collector()) as search:
+                return search.explain(document)
 
     # ---- documents ----
 
@@ -207,14 +169,14 @@ class Readable(ABC):
         names = id_keys.as_list(ids)
         result: list[Document | None] = [None] * len(names)
         with self._reading() as (txn, state):
-            wanted: dict[tuple[int, int], list[int]] = {}
+            wanted: dict[DocumentRow, list[int]] = {}
             for position, name in enumerate(names):
-                place = self._place(txn, state, name)
-                if place is not None:
-                    wanted.setdefault(place, []).append(position)
-            for place, stored in hit_contents.in_blocks(txn, state, wanted):
-                n_tokens = state.segments[place[0]].n_tokens(place[1])
-                for position in wanted[place]:
+                document = state.find(txn, id_keys.encode(name))
+                if document is not None:
+                    wanted.setdefault(document, []).append(position)
+            for document, stored in hit_contents.in_blocks(txn, state, wanted):
+                n_tokens = state.segments[document.segment].n_tokens(document.row)
+                for position in wanted[document]:
                     text, fields = hit_contents.decoded(stored)
                     name = id_keys.plain(names[position])
                     result[position] = Document(name, text, fields, n_tokens)
@@ -225,8 +187,8 @@ class Readable(ABC):
 
         Raises NotFoundError for an unknown id."""
         with self._reading() as (txn, state):
-            places = [self._existing_place(txn, state, name) for name in id_keys.as_list(ids)]
-            return [state.segments[s].vectors(txn, row) for s, row in places]
+            documents = [_existing(txn, state, name) for name in id_keys.as_list(ids)]
+            return [state.segments[index].vectors(txn, row) for index, row in documents]
 
     def __len__(self) -> int:
         with self._reading() as (_, state):
@@ -244,16 +206,13 @@ class Readable(ABC):
             return id_table.get(txn, key) is not None
 
     def ids(self) -> Iterator[Id]:
-        """All ids in order: integers, then strings. What other writers change while the iteration
-        goes on may or may not be seen; iterate over a `snapshot()` for a fixed state."""
+        """All ids in order: integers, then strings. Commits during the iteration may or may not be
+        seen; iterate over a `snapshot()` for a fixed state."""
         after: bytes | None = None
         while True:
-            chunk = []
             with self._reading() as (txn, _):
-                for key, _number in id_table.entries(txn, after):
-                    chunk.append(key)
-                    if len(chunk) == IDS_PER_READ:
-                        break
+                entries = islice(id_table.entries(txn, after), IDS_PER_READ)
+                chunk = [key for key, _number in entries]
             yield from map(id_keys.decode, chunk)
             if len(chunk) < IDS_PER_READ:
                 return
@@ -270,62 +229,47 @@ class Readable(ABC):
             queries = [next(encoded) if isinstance(query, str) else query for query in queries]
         return [as_query(query, self.dim) for query in queries]
 
-    def _run(
-        self,
-        txn: ReadTransaction,
-        state: State,
-        vectors: core.Floats,
-        allowed: Allowed | None,
-        options: Options,
-        profile: Profile | None,
-    ) -> list[Found]:
-        if allowed is None or not state.segments:
+    def _search(
+        self, queries: list[Any], options: SearchOptions, n_threads: int, collector: Collector
+    ) -> list[list[Hit]]:
+        """The hits of each query, on one state."""
+        matrices = self._query_vectors(queries)
+        if not matrices:
             return []
-        with self._engine.queries.use() as query:
+        with self._reading() as (txn, state):
+            allowed = allowed_by(txn, state, options)
+            if not allowed.total:
+                return [[] for _ in matrices]
+
+            def run(vectors: core.Floats) -> list[Found]:
+                with self._loaded(txn, state, vectors, collector) as search:
+                    return search.best(allowed, options)
+
+            n_threads = min(n_threads, len(matrices))
+            if n_threads <= 1:
+                results = [run(vectors) for vectors in matrices]
+            else:
+                state.open_vectors(txn)
+                # In the shield: what waits for threads must not be interrupted midway.
+                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
+        return [self._hits(state, found) for found in results]
+
+    @contextmanager
+    def _loaded(
+        self, txn: ReadTransaction, state: State, vectors: core.Floats, collector: Collector
+    ) -> Iterator[Search]:
+        """A search of one query, for the length of a block."""
+        engine = self._engine
+        with engine.queries.use() as query:
             query.load(vectors)
-            return Search(state, txn, query, self._engine.prefetcher, profile).run(allowed, options)
-
-    def _allowed(
-        self,
-        txn: ReadTransaction,
-        state: State,
-        filter: Filter | None,
-        ids: Id | Sequence[Id] | None,
-    ) -> Allowed | None:
-        """The documents that qualify; None when there are none."""
-        if filter is None and ids is None:
-            return state.everything
-        allowed = list(state.live)
-        if filter is not None:
-            node = language.parse(filter)
-            for i, segment in enumerate(state.segments):
-                index = segment.columns(txn)
-                if index is None:
-                    index = _no_metadata(len(segment))
-                _restrict(allowed, i, columns.evaluate(node, index))
-        if ids is not None:
-            masks = [np.zeros(len(segment), bool) for segment in state.segments]
-            for name in id_keys.as_list(ids):
-                place = self._place(txn, state, name)
-                if place is not None:
-                    masks[place[0]][place[1]] = True
-            for i, mask in enumerate(masks):
-                _restrict(allowed, i, mask)
-        result = Allowed(state.segments, allowed)
-        return result if result.total else None
-
-    def _place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int] | None:
-        return _locate(txn, state, id_keys.encode(id))
-
-    def _existing_place(self, txn: ReadTransaction, state: State, id: Id) -> tuple[int, int]:
-        place = self._place(txn, state, id)
-        if place is None:
-            raise NotFoundError(f"no document has the id {id!r}; get() gives None for such ids")
-        return place
+            yield Search(state, txn, query, engine.prefetcher, engine.limits, collector)
 
     def _hits(self, state: State, found: list[Found]) -> list[Hit]:
-        numbers = [int(state.segments[one.segment].directory.numbers[one.row]) for one in found]
-        stored = HitContents(numbers, self._reading_later, self._is_undone)
+        documents = [one.document for one in found]
+        numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
+        stored = HitContents(
+            numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
+        )
         return [
             Hit(id_keys.decode(one.key), one.score, partial(stored.fetch, index))
             for index, one in enumerate(found)
@@ -347,28 +291,8 @@ def _in_threads(
         return list(ordered_map(executor, run, matrices, 4 * n_threads))
 
 
-def _locate(txn: ReadTransaction, state: State, key: bytes) -> tuple[int, int] | None:
-    number = id_table.get(txn, key)
-    return None if number is None else state.locate(number)
-
-
-def _options(
-    k: int, nprobe: int | None, candidates: int | None, exact: bool, min_score: float | None
-) -> Options:
-    return Options(
-        whole_number("k", k, 1),
-        None if nprobe is None else whole_number("nprobe", nprobe, 1),
-        None if candidates is None else whole_number("candidates", candidates, 1),
-        flag("exact", exact),
-        None if min_score is None else number("min_score", min_score),
-    )
-
-
-def _restrict(allowed: list[Live | None], index: int, mask: Live) -> None:
-    before = allowed[index]
-    allowed[index] = mask if before is None else before & mask
-
-
-def _no_metadata(n_documents: int) -> columns.Columns:
-    blobs = columns.build([None] * n_documents)
-    return columns.Columns(lambda index: blobs[index], n_documents)
+def _existing(txn: ReadTransaction, state: State, id: Id) -> DocumentRow:
+    document = state.find(txn, id_keys.encode(id))
+    if document is None:
+        raise NotFoundError(f"no document has the id {id!r}; get() gives None for such ids")
+    return document

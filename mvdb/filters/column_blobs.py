@@ -1,41 +1,35 @@
-"""One metadata column on disk: which rows hold a value. The writer and the reader of each layout
-stand side by side.
+"""One metadata column: its layouts on disk, and the one layout in memory that all filters use.
 
-Two families. A *row set* (kinds EXISTS, NULL, FALSE, TRUE) says which rows have something: ``ALL``
-(no bytes), ``BITMAP`` (a bit per row, least significant first) or ``ROWS`` (row numbers,
-ascending). A *value column* (INT, FLOAT, BIG_INT, STRING) has sorted distinct values and, for each,
-its rows: ``GROUPED`` (offsets into row numbers), ``UNIQUE`` (every value in one row: no offsets) or
-``CODES`` (at most 255 values, one per row: a byte per row, the number of its value or 255). The
-smallest is written.
+On disk a column of kind EXISTS, NULL, FALSE or TRUE is a set of rows: ``ALL`` (no bytes),
+``BITMAP`` (a bit per row, least significant first) or ``ROWS`` (row numbers, ascending). One of
+kind INT, FLOAT, BIG_INT or STRING has sorted distinct values and, for each, its rows: ``GROUPED``
+(offsets into row numbers), ``UNIQUE`` (every value in one row: no offsets) or ``CODES`` (at most
+255 values, one per row: a byte per row, the number of its value or 255). The smallest is written.
 
     value column = int64 or float64 values, or u32 offsets of strings   (values, or values + 1)
                    u32 group offsets                                    (GROUPED: values + 1)
                    row numbers, see ``row_dtype``, or a byte per row    (postings, or documents)
                    text of strings                                      (``Entry.text`` bytes)
 
-All little-endian. The directory entry gives every size, so a blob of another length is refused
-before it is looked at. What a query touches is checked as it is touched, which keeps its cost at
-the number of its matches; ``verify`` checks everything.
+All little-endian. In memory every column is a ``Column``: sorted keys and the rows of each. A set
+of rows has one key. Bytes are untrusted: every filter can read a column that ``decode`` accepts.
+The order of strings and the choice of the layout are checked by ``verify`` alone.
 """
 
 from __future__ import annotations
 
+import bisect
 import struct
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
-from mvdb.filters.sorted_values import (
-    BigIntValues,
-    Buffer,
-    FloatValues,
-    IntValues,
-    StringValues,
-    Values,
-)
+from mvdb.filters.sorted_values import Buffer, Strings, decode_big_int
+from mvdb.storage.invariants import ascends, is_cut, require
 
 # On disk: frozen.
 EXISTS, NULL, FALSE, TRUE, INT, FLOAT, BIG_INT, STRING = range(8)
@@ -44,12 +38,14 @@ NO_CODE = 255
 
 _ENTRY = struct.Struct("<BBBBIIII")
 ENTRY_SIZE = _ENTRY.size
-_SET_KINDS = (EXISTS, NULL, FALSE, TRUE)
-_VALUE_KINDS = (INT, FLOAT, BIG_INT, STRING)
-_FIXED_KINDS = (INT, FLOAT)
+_WHERE = "metadata column"
 
 Mask = NDArray[np.bool_]
-Unsigned = NDArray[np.unsignedinteger[Any]]
+Rows = NDArray[np.unsignedinteger[Any]]
+Key: TypeAlias = int | float | bytes
+Keys: TypeAlias = "memoryview | NDArray[np.object_] | Strings"
+"""Ascending keys. Python's numbers, which compare exactly between int and float of any size, or
+UTF-8, whose order is that of code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +69,11 @@ class Entry:
     @classmethod
     def unpack(cls, data: Buffer, offset: int) -> Entry:
         kind, element, layout, zero, blob, values, postings, text = _ENTRY.unpack_from(data, offset)
-        if kind in _SET_KINDS:
+        if kind <= TRUE:
             known = layout in (ALL, BITMAP, ROWS) and values == 0 and (blob == 0) == (layout == ALL)
         else:
-            known = kind in _VALUE_KINDS and layout in (GROUPED, UNIQUE, CODES) and blob > 0
-        if not known or element > 1 or zero or (text and kind in (*_SET_KINDS, *_FIXED_KINDS)):
+            known = kind <= STRING and layout in (GROUPED, UNIQUE, CODES) and blob > 0
+        if not known or element > 1 or zero or (text and kind not in (BIG_INT, STRING)):
             raise CorruptionError("metadata directory: an entry is damaged or of an unknown kind")
         return cls(kind, bool(element), layout, blob, values, postings, text)
 
@@ -87,10 +83,10 @@ def row_dtype(n_documents: int) -> np.dtype[np.unsignedinteger[Any]]:
     return np.dtype("<u2") if n_documents <= 2**16 else np.dtype("<u4")
 
 
-# Row sets
+# Writing
 
 
-def encode_row_set(rows: NDArray[np.uint32], n_documents: int) -> tuple[int, bytes]:
+def encode_row_set(rows: NDArray[Any], n_documents: int) -> tuple[int, bytes]:
     """Layout and bytes of a set of ascending, distinct rows."""
     if len(rows) == n_documents:
         return ALL, b""
@@ -102,54 +98,8 @@ def encode_row_set(rows: NDArray[np.uint32], n_documents: int) -> tuple[int, byt
     return BITMAP, np.packbits(mask, bitorder="little").tobytes()
 
 
-class RowSet:
-    """Which rows are in a set."""
-
-    def __init__(self, entry: Entry, data: Buffer, n_documents: int) -> None:
-        self._entry = entry
-        self._n_documents = n_documents
-        if entry.postings > n_documents or (entry.layout == ALL and entry.postings != n_documents):
-            raise CorruptionError("metadata column: more rows than documents")
-        dtype = np.dtype(np.uint8) if entry.layout == BITMAP else row_dtype(n_documents)
-        count = {ALL: 0, BITMAP: (n_documents + 7) // 8, ROWS: entry.postings}[entry.layout]
-        _require_size(data, count * dtype.itemsize)
-        self._data: Unsigned = _array(data, dtype, count, 0)
-
-    def mark(self, mask: Mask) -> None:
-        """Set ``mask`` at the rows of the set."""
-        if self._entry.layout == ALL:
-            mask[:] = True
-        elif self._entry.layout == BITMAP:
-            bits = np.unpackbits(self._data, count=self._n_documents, bitorder="little")
-            mask |= bits.view(np.bool_)
-        else:
-            _set(mask, self._data)
-
-    def verify(self) -> None:
-        if not self._is_as_written():
-            raise CorruptionError("metadata column: a set of rows is not in its written form")
-
-    def _is_as_written(self) -> bool:
-        """In time that follows the bytes there are, not the documents."""
-        layout, count, n_documents = self._entry.layout, self._entry.postings, self._n_documents
-        if layout == ALL:
-            return True
-        is_short = count * row_dtype(n_documents).itemsize <= (n_documents + 7) // 8
-        if count == n_documents or is_short != (layout == ROWS):
-            return False
-        data = self._data
-        if layout == ROWS:
-            in_order = not np.any(data[1:] <= data[:-1])
-            return in_order and (count == 0 or int(data[-1]) < n_documents)
-        padding = int(data[-1]) >> n_documents % 8 if n_documents % 8 else 0
-        return padding == 0 and int(np.unpackbits(data).sum()) == count
-
-
-# Value columns
-
-
 def encode_postings(
-    codes: NDArray[np.intp], rows: NDArray[np.uint32], n_values: int, n_documents: int
+    codes: NDArray[np.intp], rows: NDArray[Any], n_values: int, n_documents: int
 ) -> tuple[int, bytes]:
     """Layout and bytes of the rows of every value, from pairs sorted by code, then row, without
     duplicates.
@@ -172,126 +122,151 @@ def encode_postings(
     return GROUPED, offsets.tobytes() + rows.astype(dtype).tobytes()
 
 
-class ValueColumn:
-    """Sorted values and their rows. ``values`` is asked where a range of values lies, ``mark`` sets
-    its rows.
-    """
-
-    def __init__(self, entry: Entry, data: Buffer, n_documents: int) -> None:
-        self._entry = entry
-        self._n_documents = n_documents
-        self._check_counts()
-        n_values = entry.values
-        fixed = entry.kind in _FIXED_KINDS
-        head = 8 * n_values if fixed else 4 * (n_values + 1)
-        n_groups = n_values + 1 if entry.layout == GROUPED else 0
-        dtype = np.dtype(np.uint8) if entry.layout == CODES else row_dtype(n_documents)
-        n_rows = n_documents if entry.layout == CODES else entry.postings
-        text = head + 4 * n_groups + dtype.itemsize * n_rows
-        _require_size(data, text + entry.text)
-        self._groups: Unsigned = _array(data, np.dtype("<u4"), n_groups, head)
-        self._rows: Unsigned = _array(data, dtype, n_rows, head + 4 * n_groups)
-        self.values: Values = _values(entry.kind, data, n_values, text)
-
-    def _check_counts(self) -> None:
-        values, postings, layout = self._entry.values, self._entry.postings, self._entry.layout
-        if not 0 < values <= postings or (layout == UNIQUE and values != postings):
-            raise CorruptionError("metadata column: the counts of its values do not agree")
-        if layout == CODES and (values > NO_CODE or postings > self._n_documents):
-            raise CorruptionError("metadata column: the counts of its values do not agree")
-
-    def mark(self, mask: Mask, start: int, end: int) -> None:
-        """Set ``mask`` at the rows of the values ``start`` to ``end`` (exclusive)."""
-        if start >= end:
-            return
-        if self._entry.layout == CODES:
-            if end - start == 1:
-                mask |= self._rows == start
-            else:  # unsigned: codes below the start wrap round to large ones
-                mask |= self._rows - np.uint8(start) < np.uint8(end - start)
-        elif self._entry.layout == UNIQUE:
-            _set(mask, self._rows[start:end])
-        else:
-            first, last = int(self._groups[start]), int(self._groups[end])
-            if not first <= last <= len(self._rows):
-                raise CorruptionError("metadata column: its row offsets are damaged")
-            _set(mask, self._rows[first:last])
-
-    def mark_each(self, mask: Mask, indexes: NDArray[np.intp]) -> None:
-        """Set ``mask`` at the rows of several values, whose indexes are ascending and distinct."""
-        if self._entry.layout == CODES:
-            wanted = np.zeros(NO_CODE + 1, dtype=np.bool_)
-            wanted[indexes] = True
-            mask |= wanted[self._rows]
-        elif self._entry.layout == UNIQUE:
-            _set(mask, self._rows[indexes])
-        else:
-            first = self._groups[indexes].astype(np.int64)
-            last = self._groups[indexes + 1].astype(np.int64)
-            edges = np.stack((first, last), axis=1).ravel()
-            # Ranges in order cannot overlap: damaged ones could otherwise ask for any amount of
-            # memory.
-            if len(edges) and (edges[-1] > len(self._rows) or np.any(edges[1:] < edges[:-1])):
-                raise CorruptionError("metadata column: its row offsets are damaged")
-            sizes = last - first
-            skipped = np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
-            _set(mask, self._rows[skipped + np.arange(len(skipped))])
-
-    def verify(self) -> None:
-        self.values.verify()
-        n_values, postings = self._entry.values, self._entry.postings
-        if self._entry.layout == CODES:
-            counts = np.bincount(self._rows, minlength=NO_CODE + 1)[:NO_CODE]
-            if counts.sum() != postings or np.flatnonzero(counts).tolist() != list(range(n_values)):
-                raise CorruptionError("metadata column: its codes are damaged")
-            return
-        if np.any(self._rows >= self._n_documents):
-            raise CorruptionError("metadata column: a row number is beyond the documents")
-        if self._entry.layout == GROUPED:
-            offsets = self._groups.astype(np.int64)
-            if offsets[0] != 0 or offsets[-1] != postings or np.any(np.diff(offsets) <= 0):
-                raise CorruptionError("metadata column: its row offsets are damaged")
-            falling = np.flatnonzero(np.diff(self._rows.astype(np.int64)) <= 0) + 1
-            if not np.all(np.isin(falling, offsets)):
-                raise CorruptionError("metadata column: the rows of a value are not in order")
+# Reading
 
 
-def _values(kind: int, data: Buffer, n_values: int, text: int) -> Values:
-    if kind == INT:
-        return IntValues(_array(data, np.dtype("<i8"), n_values, 0))
-    if kind == FLOAT:
-        return FloatValues(_array(data, np.dtype("<f8"), n_values, 0))
-    strings = StringValues if kind == STRING else BigIntValues
-    return strings(_array(data, np.dtype("<u4"), n_values + 1, 0), memoryview(data)[text:])
+@dataclass(frozen=True)
+class Column:
+    """Key ``i`` is in ``rows[starts[i]:starts[i + 1]]``, ascending. Immutable."""
+
+    keys: Keys
+    starts: NDArray[np.uint32]
+    rows: Rows
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return self.keys.nbytes + self.starts.nbytes + self.rows.nbytes
+
+    def position(self, key: Key) -> int:
+        """The number of keys below ``key``."""
+        if isinstance(self.keys, Strings):
+            assert isinstance(key, bytes)
+            return self.keys.position(key)
+        return bisect.bisect_left(self.keys, key)
+
+    def span(self, key: Key) -> tuple[int, int]:
+        """The number of keys below ``key``, and of those below it or equal to it."""
+        at = self.position(key)
+        return at, at + (at < len(self.keys) and bool(self.keys[at] == key))
+
+    def mark(self, mask: Mask, first: int, last: int) -> None:
+        """Sets ``mask`` at the rows of the keys ``first`` to ``last`` (exclusive)."""
+        mask[self.rows[self.starts[first] : self.starts[last]]] = True
+
+    def mark_each(self, mask: Mask, keys: NDArray[np.intp]) -> None:
+        """Sets ``mask`` at the rows of several keys, given by their distinct indexes."""
+        firsts = self.starts[keys].astype(np.int64)
+        sizes = self.starts[keys + 1] - firsts
+        skipped = np.repeat(firsts - (np.cumsum(sizes) - sizes), sizes)
+        mask[self.rows[skipped + np.arange(len(skipped))]] = True
 
 
-Column = RowSet | ValueColumn
+def decode(entry: Entry, data: Buffer, n_documents: int) -> Column:
+    """The column in ``data``. Raises ``CorruptionError`` unless every row and offset is valid."""
+    n, postings = entry.values, entry.postings
+    if entry.kind <= TRUE:
+        rows = _row_set(entry, data, n_documents)
+        require(len(rows) == postings, _WHERE, "it has not as many rows as its entry says")
+        return Column(memoryview(b"\0"), np.array([0, postings], np.uint32), rows)
+    require(0 < n <= postings, _WHERE, "the counts of its values do not agree")
+    n_starts = n + 1 if entry.layout == GROUPED else 0
+    dtype = np.dtype(np.uint8) if entry.layout == CODES else row_dtype(n_documents)
+    n_rows = n_documents if entry.layout == CODES else postings
+    head = _head(entry)
+    text = head + 4 * n_starts + dtype.itemsize * n_rows
+    _require_size(data, text + entry.text)
+    starts: NDArray[Any] = _array(data, "<u4", n_starts, head)
+    stored = _array(data, dtype, n_rows, head + 4 * n_starts)
+    if entry.layout == CODES:
+        starts, rows = _grouped(stored, n, n_documents)
+    elif entry.layout == UNIQUE:
+        starts, rows = np.arange(n + 1, dtype=np.uint32), stored
+    else:
+        rows = stored
+    require(is_cut(starts, postings), _WHERE, "its row offsets are damaged")
+    require(int(rows.max()) < n_documents, _WHERE, "a row number is beyond the documents")
+    return Column(_keys(entry.kind, data, n, text), starts, rows)
 
 
-def open_column(entry: Entry, data: Buffer, n_documents: int) -> Column:
-    """A reader over the bytes of a column. Raises ``CorruptionError`` if they are not as long as
-    the entry says.
-    """
-    if entry.kind in _SET_KINDS:
-        return RowSet(entry, data, n_documents)
-    return ValueColumn(entry, data, n_documents)
+def verify(entry: Entry, column: Column, data: Buffer, n_documents: int) -> None:
+    """Raises ``CorruptionError`` unless the strings and rows of a decoded column are in order, and
+    its rows encode to the same bytes."""
+    rows, starts = column.rows, column.starts
+    if isinstance(column.keys, Strings):
+        column.keys.verify()
+    falls = np.flatnonzero(rows[1:] <= rows[:-1]) + 1
+    require(bool(np.isin(falls, starts).all()), _WHERE, "the rows of a value are not in order")
+    if entry.kind <= TRUE:
+        layout, written = encode_row_set(rows, n_documents)
+    else:
+        n = len(column.keys)
+        codes = np.repeat(np.arange(n), np.diff(starts))
+        layout, written = encode_postings(codes, rows, n, n_documents)
+    stored = memoryview(data)[_head(entry) : len(data) - entry.text]
+    as_written = layout == entry.layout and stored == written
+    require(as_written, _WHERE, "its rows are not in their written form")
 
 
-def _array(data: Buffer, dtype: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+def _head(entry: Entry) -> int:
+    """Bytes in front of the rows: values, or offsets of strings."""
+    if entry.kind <= TRUE:
+        return 0
+    return 8 * entry.values if entry.kind in (INT, FLOAT) else 4 * (entry.values + 1)
+
+
+def _row_set(entry: Entry, data: Buffer, n_documents: int) -> Rows:
+    if entry.layout == ALL:
+        _require_size(data, 0)
+        return np.arange(n_documents, dtype=row_dtype(n_documents))
+    if entry.layout == BITMAP:
+        _require_size(data, (n_documents + 7) // 8)
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+        rows = np.flatnonzero(bits).astype(row_dtype(n_documents))
+    else:
+        dtype = row_dtype(n_documents)
+        _require_size(data, entry.postings * dtype.itemsize)
+        rows = _array(data, dtype, entry.postings, 0)
+        require(ascends(rows), _WHERE, "its rows are not in order")
+    fits = len(rows) == 0 or int(rows[-1]) < n_documents
+    require(fits, _WHERE, "a row number is beyond the documents")
+    return rows
+
+
+def _grouped(
+    codes: NDArray[np.uint8], n_values: int, n_documents: int
+) -> tuple[NDArray[np.uint32], Rows]:
+    """Rows by value, from a byte per row."""
+    counts = np.bincount(codes, minlength=NO_CODE + 1)[:NO_CODE]
+    require(not counts[n_values:].any(), _WHERE, "its codes are damaged")
+    starts = np.concatenate([[0], np.cumsum(counts[:n_values])]).astype(np.uint32)
+    order = np.argsort(codes, kind="stable")[: int(starts[-1])]
+    return starts, order.astype(row_dtype(n_documents))
+
+
+def _keys(kind: int, data: Buffer, n_values: int, text: int) -> Keys:
+    if kind in (INT, FLOAT):
+        dtype = np.dtype("<i8" if kind == INT else "<f8")
+        values = _array(data, dtype, n_values, 0).astype(dtype.newbyteorder("="))
+        in_order = bool((values[1:] > values[:-1]).all() and np.isfinite(values).all())
+        require(in_order, _WHERE, "numbers are not finite and in order")
+        return values.data
+    strings = Strings(_array(data, "<u4", n_values + 1, 0), memoryview(data)[text:])
+    if kind == STRING:
+        return strings
+    numbers = [decode_big_int(stored) for stored in strings]
+    in_order = all(before < after for before, after in pairwise(numbers))
+    require(in_order, _WHERE, "large integers are not in order")
+    return np.array(numbers, dtype=object)
+
+
+def _array(data: Buffer, dtype: Any, count: int, offset: int) -> NDArray[Any]:
     """A view, whatever the alignment. The caller has checked the size."""
     if count == 0:
-        return np.empty(0, dtype=dtype)
-    return np.frombuffer(data, dtype=dtype, count=count, offset=offset)
+        return np.empty(0, dtype)
+    return np.frombuffer(data, dtype, count, offset)
 
 
 def _require_size(data: Buffer, size: int) -> None:
-    if len(data) != size:
-        fault = f"{len(data)} bytes where its directory entry says {size}"
-        raise CorruptionError(f"metadata column: {fault}")
-
-
-def _set(mask: Mask, rows: Unsigned) -> None:
-    try:
-        mask[rows] = True
-    except IndexError:
-        raise CorruptionError("metadata column: a row number is beyond the documents") from None
+    fault = f"{len(data)} bytes where its directory entry says {size}"
+    require(len(data) == size, _WHERE, fault)

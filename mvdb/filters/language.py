@@ -1,43 +1,15 @@
-"""The filter language: from the mapping a caller writes to an immutable tree that is evaluated over
-column indexes.
+"""The filter language: from the mapping a caller writes to an immutable tree.
 
-What a document has at a path
-    The path of a value is its keys joined with dots: ``{"author": {"name": "Ann"}}`` has
-    ``author.name``. A key that itself contains dots is joined the same way, so ``{"author.name":
-    "Ann"}`` is found by the same filter. Lists add nothing to a path: each element of a list is a
-    value at the list's own path (lists in lists likewise), and objects in a list are entered, so
-    ``{"authors": [{"name": "Ann"}, {"name": "Bo"}]}`` has both names at ``authors.name``. There is
-    no ``authors.0``. A path that begins with ``$`` can be stored but not named in a filter.
+docs/howto-filters.md describes the language; its examples are run as tests. In short:
 
-Conditions, ``{"path": {"$operator": operand}}``
-    A condition holds for a document if at least one of its values at the path satisfies it.
-
-    ``$eq`` (a plain operand means the same), ``$in``
-        equal to the operand, or to one of the listed ones. ``null`` equals only an explicit null; a
-        missing field is not null.
-    ``$gt $gte $lt $lte``
-        numbers against numbers, strings against strings; a value of another type never matches.
-        Several operators on one field must each hold, not necessarily for the same element of a
-        list.
-    ``$contains``
-        the field is a list with an element equal to the operand; or the operand is a string and the
-        field is a string with the operand as a substring. It looks into no strings that are
-        themselves elements of a list.
-    ``$exists``
-        ``true``: the path is there, with any value: null, an empty list and an empty object
-        included. ``false``: it is not.
-    ``$ne $nin $not``
-        exactly the documents for which ``$eq``, ``$in``, the inner condition do not hold: documents
-        without the field match.
-
-    Numbers compare by exact value, int against float and of any size: ``2**53 + 1`` is not
-    ``2.0**53``, ``1`` is ``1.0``, ``-0.0`` is ``0``. A bool is not a number. Strings compare by
-    Unicode code points, case included, and are not normalised.
-
-Combinations
-    Several keys in a filter, or several operators under a field, must all hold. ``$and`` and
-    ``$or`` take a non-empty list of filters; ``$not`` takes a filter at the top level and a mapping
-    of operators under a field. ``{}`` matches every document.
+- The path of a value is its keys joined with dots. Lists add nothing to a path: each element, and
+  each field of an object in a list, is a value at the list's own path. A path that begins with `$`
+  can be stored but not named in a filter.
+- A condition holds for a document if at least one of its values at the path satisfies it. `$ne`,
+  `$nin` and `$not` match exactly the documents for which the positive form does not hold.
+- `$contains` looks for an element of a list, or for a substring of a string that is no element.
+- Numbers compare by exact value, int against float and of any size; a bool is not a number. Strings
+  compare by Unicode code points. `null` equals only an explicit null.
 """
 
 from __future__ import annotations
@@ -61,7 +33,8 @@ _MAX_SHOWN = 60
 Scalar = bool | int | float | str | None
 Comparison = Literal["$gt", "$gte", "$lt", "$lte"]
 
-_COMPARISONS: dict[str, Comparison] = {"$gt": "$gt", "$gte": "$gte", "$lt": "$lt", "$lte": "$lte"}
+_COMPARISONS: tuple[Comparison, ...] = ("$gt", "$gte", "$lt", "$lte")
+_NEGATED = {"$ne": "$eq", "$nin": "$in"}
 _FIELD_OPERATORS = (
     "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$contains", "$not"
 )  # fmt: skip
@@ -126,20 +99,18 @@ Node = And | Or | Not | In | Compare | Contains | Exists
 
 
 def parse(filter: Mapping[str, Any]) -> Node:
-    """The tree of a filter; the language is described at the top of this module.
+    """The tree of a filter. Scalars of numpy are taken as the values they hold.
 
-    Scalars of numpy are taken as what they hold. Raises ``FilterError``, whose message begins with
-    the path of the fault (``filter.year.$gte: ...``), for a malformed filter and for one that is
-    deeper than ``MAX_DEPTH``, has more than ``MAX_NODES`` objects and conditions or lists more than
-    ``MAX_VALUES`` values.
+    Raises ``FilterError``, whose message begins with the path of the fault (``filter.year.$gte:
+    ...``), for a malformed filter and for one that is deeper than ``MAX_DEPTH``, has more than
+    ``MAX_NODES`` objects and conditions or lists more than ``MAX_VALUES`` values.
     """
     return _Parser().filter(filter, "filter", 1)
 
 
 class _Parser:
-    """One parse; counts what has been seen, so that a small filter that shares parts cannot unfold
-    without bound.
-    """
+    """One parse. Counts nodes and values, so that a small filter that shares parts cannot unfold
+    without bound."""
 
     def __init__(self) -> None:
         self._nodes = 0
@@ -192,16 +163,14 @@ class _Parser:
         return _all_of(nodes)
 
     def _condition(self, path: str, operator: str, operand: object, where: str, depth: int) -> Node:
+        if operator in _NEGATED:
+            return Not(self._condition(path, _NEGATED[operator], operand, where, depth))
         if operator == "$eq":
             return In(path, (_scalar(operand, where),))
-        if operator == "$ne":
-            return Not(In(path, (_scalar(operand, where),)))
         if operator in _COMPARISONS:
-            return Compare(path, _COMPARISONS[operator], _ordered(operand, where))
+            return Compare(path, operator, _ordered(operand, where))
         if operator == "$in":
             return In(path, self._list(operand, where))
-        if operator == "$nin":
-            return Not(In(path, self._list(operand, where)))
         if operator == "$contains":
             return Contains(path, _scalar(operand, where))
         if operator == "$exists":

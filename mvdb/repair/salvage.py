@@ -207,10 +207,10 @@ class Salvager:
     ) -> tuple[memoryview, memoryview] | None:
         """Codes, where they lie apart, and records."""
         try:
-            records = segment.part(self._txn, Part.RECORDS, chunk)
+            records = segment.parts.body(self._txn, Part.RECORDS, chunk)
             if segment.codec is None or inline:
                 return memoryview(b""), records
-            codes = segment.part(self._txn, Part.CODES, chunk)
+            codes = segment.parts.body(self._txn, Part.CODES, chunk)
             core.check_codes(segment.codec, segment.code_bytes, codes)
             return codes, records
         except CorruptionError:

@@ -109,12 +109,12 @@ class Checker:
                 known[segment.key(self._txn, row)] = int(numbers[row])
         self._documents += info.live_documents
         self._tokens += self._count_tokens(segment, live, info)
-        segment.view(self._txn)
+        lists = segment.open_vectors(self._txn).lists
         directory = segment.directory
         chunks = len(directory.chunks) - 1
         codes = chunks if codebook and not segment.has_inline_codes(self._txn) else 0
         self._blocks["codes"] += codes
-        extents = 0 if segment.lists is None else segment.lists.n_extents
+        extents = 0 if lists is None else lists.n_extents
         self._parts += Counter(
             {
                 (info.id, Part.DIRECTORY): 1,
@@ -123,7 +123,7 @@ class Checker:
                 (info.id, Part.IDS): 1,
                 (info.id, Part.DOCUMENTS): len(directory.blocks) - 1,
                 (info.id, Part.FIELDS): directory.n_fields,
-                (info.id, Part.LIST_DIRECTORY): 0 if segment.lists is None else 1,
+                (info.id, Part.LIST_DIRECTORY): 0 if lists is None else 1,
                 (info.id, Part.LISTS): extents,
                 (info.id, Part.ORDER): 0 if segment.order is None else 1,
             }
@@ -142,18 +142,18 @@ class Checker:
 
     def _check_contents(self, segment: Segment) -> None:
         self._allowance.earn(segment.stored_bytes)
+        vectors = segment.open_vectors(self._txn)
         for slot in range(len(segment)):
             with self._noting("records"):
-                segment.check_records(self._txn, np.array([slot], np.uint32))
+                vectors.check(np.array([slot], np.uint32))
         with self._noting("lists"):
-            segment.check_lists()
+            if vectors.lists is not None:
+                vectors.lists.check_all()
         for index in range(len(segment.directory.blocks) - 1):
             with self._noting("documents"):
                 segment.verify_block(self._txn, index, self._allowance)
         with self._noting("fields"):
-            columns = segment.columns(self._txn)
-            if columns is not None:
-                columns.verify()
+            segment.columns(self._txn).verify()
 
     def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
         count = 0

@@ -1,10 +1,11 @@
-"""The first stage over inverted lists: which documents may be among the best.
+"""Candidate generation: the documents that posting lists rank best.
 
-For each query token the lists of its best centroids are read; a document gets the score of the best
-centroid whose list has it, or, where it is in none of the token's lists, that of the last one
-(WARP's imputation, arXiv 2501.17788). The best documents by this estimate go on to the interaction.
-Half way through, by rank, the records of the provisional best are asked for (ESPN,
-arXiv 2312.05417).
+1. For each query token the lists of its best centroids are probed, `nprobe` of them.
+2. A document gets the score of the best centroid whose list has it; where it is in none of the
+   token's lists, the score of the last one (WARP's imputation, arXiv 2501.17788).
+3. Half way through, by rank, the records of the provisional best are prefetched (ESPN,
+   arXiv 2312.05417).
+4. The best documents by the sum of these scores are the candidates.
 """
 
 from __future__ import annotations
@@ -15,61 +16,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
-from mvdb.search.prefetch import Fetches
+from mvdb.search.prefetch import Fetches, Slots
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
-from mvdb.storage.environment import ReadTransaction
+from mvdb.state.state import StateVectors
 
-MIN_NPROBE = 48
-CENTROIDS_PER_PROBE = 1280
-"""Lists per query token by default are one for so many centroids, at least MIN_NPROBE: more
-centroids mean shorter lists, and documents spread over more of them."""
 EARLY_SHARE = 0.5
-"""Share of the ranks after which the provisional best are asked for."""
-EARLY_RECORDS = 1.0
-"""How many of them, as a share of those that will be looked at."""
-
-
-def default_nprobe(n_centroids: int) -> int:
-    """Lists per query token where the caller does not say."""
-    return max(MIN_NPROBE, n_centroids // CENTROIDS_PER_PROBE)
+"""Fraction of probe ranks gathered before the provisional best candidates are prefetched."""
 
 
 @dataclass
-class Gathered:
-    """Places (dtype PLACE), best first, with what it took to find them."""
+class Candidates:
+    """Candidates, the best in no order.
 
-    places: NDArray[np.void]
+    lists, postings: those read. prefetched: the provisional best whose records were prefetched."""
+
+    slots: Slots = field(default_factory=lambda: np.empty(0, core.PLACE))
     lists: int = 0
     postings: int = 0
-    early: NDArray[np.void] = field(default_factory=lambda: np.empty(0, core.PLACE))
+    prefetched: Slots = field(default_factory=lambda: np.empty(0, core.PLACE))
 
 
-class Gatherer:
-    """One query's gathering over the segments that have lists."""
+class CandidateGenerator:
+    """Generates the candidates of one query in segments that have lists and share a codec."""
 
     def __init__(
-        self,
-        state: State,
-        txn: ReadTransaction,
-        query: core.Query,
-        allowed: Allowed,
-        fetches: Fetches,
+        self, vectors: StateVectors, query: core.Query, allowed: Allowed, fetches: Fetches
     ) -> None:
-        self._state = state
+        self._vectors = vectors
+        self._views = vectors.views
         self._query = query
         self._allowed = allowed
         self._fetches = fetches
-        self._views = state.segment_list(txn)
-        self._result = Gathered(np.empty(0, core.PLACE))
 
-    def run(self, chosen: core.Bytes, nprobe: int, limit: int) -> Gathered:
-        """The best `limit` documents of the chosen segments, which have lists and one codec."""
-        codec = next(
-            segment.codec
-            for segment, one in zip(self._state.segments, chosen.tolist(), strict=True)
-            if one and segment.codec is not None
-        )
+    def run(
+        self, codec: core.Codec, chosen: core.Bytes, nprobe: int, n_candidates: int
+    ) -> Candidates:
+        """Candidates of the chosen segments, 1 for each that takes part."""
+        result = Candidates()
         nprobe = min(nprobe, codec.n_centroids)
         self._query.gather_start(self._views, chosen)
         last = self._query.n_blocks - 1
@@ -77,39 +60,34 @@ class Gatherer:
             probes, _ = self._query.probe(codec, block, nprobe)
             if block > 0:
                 self._query.gather_block()
-            self._read_lists(chosen, probes)
-            if block < last:
-                self._gather(chosen, probes)
-                continue
-            half = int(np.searchsorted(probes["rank"], max(1, round(nprobe * EARLY_SHARE))))
-            self._gather(chosen, probes[:half])
-            self._ask_early(chosen, limit)
-            self._gather(chosen, probes[half:])
-        places, _ = self._query.gather_best(self._views, chosen, limit)
-        self._result.places = places
-        return self._result
+            result.lists += self._check_lists(chosen, probes)
+            half = len(probes)
+            if block == last:
+                half = int(np.searchsorted(probes["rank"], max(1, round(nprobe * EARLY_SHARE))))
+            result.postings += self._gather(chosen, probes[:half])
+            if block == last:
+                if self._fetches.wants_early:
+                    result.prefetched = self._best(chosen, n_candidates)
+                    self._fetches.early(self._vectors, result.prefetched)
+                result.postings += self._gather(chosen, probes[half:])
+        result.slots = self._best(chosen, n_candidates)
+        return result
 
-    def _read_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> None:
-        """Asks for the lists and verifies those that were not yet."""
+    def _check_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> int:
+        """Prefetches and verifies the probed lists; how many there are."""
         numbers = np.unique(probes["list"])
-        todo = []
-        for i in np.nonzero(chosen)[0].tolist():
-            segment = self._state.segments[i]
-            assert segment.lists is not None
-            blocks = segment.lists.blocks(numbers)
-            self._fetches.lists(segment, blocks)
-            todo.append((segment.lists, blocks))
-        for lists, blocks in todo:
-            lists.check(blocks)
-        self._result.lists += len(numbers)
+        blocks = []
+        for segment, one in zip(self._vectors.segments, chosen.tolist(), strict=True):
+            if one and segment.lists is not None:
+                blocks.append((segment.lists, segment.lists.blocks(numbers)))
+                self._fetches.lists(*blocks[-1])
+        for lists, wanted in blocks:
+            lists.check(wanted)
+        return len(numbers)
 
-    def _gather(self, chosen: core.Bytes, probes: NDArray[np.void]) -> None:
-        bitmaps = self._allowed.bitmaps
-        self._result.postings += self._query.gather(self._views, chosen, bitmaps, probes)
+    def _gather(self, chosen: core.Bytes, probes: NDArray[np.void]) -> int:
+        """Adds the scores of probes to the documents in their lists; how many postings."""
+        return self._query.gather(self._views, chosen, self._allowed.bitmaps, probes)
 
-    def _ask_early(self, chosen: core.Bytes, limit: int) -> None:
-        if not self._fetches.wants_early:
-            return
-        places, _ = self._query.gather_best(self._views, chosen, int(limit * EARLY_RECORDS))
-        self._fetches.records(self._state.segments, self._views, places, early=True)
-        self._result.early = places
+    def _best(self, chosen: core.Bytes, n_candidates: int) -> Slots:
+        return self._query.gather_best(self._views, chosen, n_candidates)[0]

@@ -1,8 +1,8 @@
-"""Which way to answer a query: through lists or by all codes, whichever is estimated to cost less,
-or by scoring everything, where no more is allowed than would be scored anyway.
+"""Plan of a query: posting lists or a scan of all codes, whichever is estimated to cost less; or
+the score of everything, where no more documents are allowed than would be scored anyway.
 
 The constants are seconds on one core of a current server for a query of up to 32 tokens; only their
-ratios matter. `bench/search.py` prints what the stages really take.
+ratios matter. `bench/search.py` prints the measured times of the stages.
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mvdb.segment.segment import Segment
+from mvdb.limits import Limits
+from mvdb.segment.stored_vectors import StoredVectors
 
 EXACT = "exact"
 INTERACTION = "interaction"
 LISTS = "lists"
 
-_SCORE_TOKEN = 9e-9
-_INTERACT_CODE = 0.35e-9
-_READ_LIST = 80e-9
-_GATHER_POSTING = 2.5e-9
-_POSTINGS_PER_TOKEN = 0.7
-"""A document is in a list once however many of its tokens have the code."""
-_ENOUGH = 4.0
-"""Lists must find this many times the allowed documents that are to be looked at, or they decide
-too much. Where so few are read that they would find fewer without a filter too, that is the
-caller's choice: then half of what they find must be allowed."""
+SCORE_TOKEN = 9e-9
+INTERACT_CODE = 0.35e-9
+READ_LIST = 80e-9
+GATHER_POSTING = 2.5e-9
+POSTINGS_PER_TOKEN = 0.7
+"""A document is in a list once, however many of its tokens have the code."""
+TOKENS_PER_BLOCK = 32
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the estimate knows of a segment: whether it has lists, its documents and tokens, and how
-    many of them are allowed."""
+    """The estimate's view of a quantised segment. n_lists: 0 without lists. allowed: documents."""
 
-    has_lists: bool
     n_lists: int
     documents: int
     tokens: int
     allowed: int
 
+    @property
+    def allowed_tokens(self) -> float:
+        """Their expected number."""
+        return self.tokens * self.allowed / self.documents
 
-def parts_of(segments: Sequence[Segment], counts: Sequence[int]) -> list[Part]:
-    """The estimate's view of quantised segments, of which `counts` documents are allowed."""
+
+def parts_of(segments: Sequence[StoredVectors], counts: Sequence[int]) -> list[Part]:
+    """The quantised ones of some segments, of which `counts` documents are allowed."""
     return [
         Part(
-            segment.lists is not None,
             0 if segment.lists is None else segment.lists.view.n_lists,
             len(segment),
             int(segment.directory.starts[-1]),
@@ -55,43 +55,44 @@ def parts_of(segments: Sequence[Segment], counts: Sequence[int]) -> list[Part]:
     ]
 
 
-def costs(parts: Sequence[Part], m: int, nprobe: int, wanted: int) -> dict[str, float]:
-    """Seconds by plan for a query of m tokens; LISTS only where lists find enough."""
-    blocks = -(-m // 32)
-    allowed_tokens = sum(_allowed_tokens(part) for part in parts)
+def costs(
+    parts: Sequence[Part], m: int, nprobe: int, n_candidates: int, limits: Limits
+) -> dict[str, float]:
+    """Seconds by plan for a query of m tokens; LISTS only where lists find enough documents."""
+    blocks = -(-m // TOKENS_PER_BLOCK)
+    allowed_tokens = sum(part.allowed_tokens for part in parts)
     result = {
-        EXACT: allowed_tokens * _SCORE_TOKEN * blocks,
-        INTERACTION: allowed_tokens * _INTERACT_CODE * blocks,
+        EXACT: allowed_tokens * SCORE_TOKEN * blocks,
+        INTERACTION: allowed_tokens * INTERACT_CODE * blocks,
     }
-    listed = [part for part in parts if part.has_lists]
+    listed = [part for part in parts if part.n_lists]
     if not listed:
         return result
+    documents = sum(part.documents for part in listed)
     cost, found, found_allowed = 0.0, 0.0, 0.0
     for part in parts:
-        if not part.has_lists:
-            cost += _allowed_tokens(part) * _INTERACT_CODE * blocks
+        if not part.n_lists:
+            cost += part.allowed_tokens * INTERACT_CODE * blocks
             continue
-        postings = m * nprobe * part.tokens * _POSTINGS_PER_TOKEN / part.n_lists
-        cost += m * nprobe * _READ_LIST + postings * _GATHER_POSTING
+        postings = m * nprobe * part.tokens * POSTINGS_PER_TOKEN / part.n_lists
+        cost += m * nprobe * READ_LIST + postings * GATHER_POSTING
         likely = min(postings / 2, part.documents)
         found += likely
         found_allowed += likely * part.allowed / part.documents
-    mean_tokens = sum(part.tokens for part in listed) / sum(part.documents for part in listed)
-    cost += wanted * mean_tokens * _INTERACT_CODE * blocks
-    least = _ENOUGH * wanted
-    if found < least <= sum(part.documents for part in listed):
+    mean_tokens = sum(part.tokens for part in listed) / documents
+    cost += n_candidates * mean_tokens * INTERACT_CODE * blocks
+    least = limits.list_surplus * n_candidates
+    if found < least <= documents:
+        # So few lists would find too few without a filter too: the caller's choice. Then half of
+        # the documents found must be allowed.
         least = found / 2
     if found_allowed >= least:
-        result[LISTS] = cost
+        result[LISTS] = limits.list_cost * cost
     return result
 
 
-def _allowed_tokens(part: Part) -> float:
-    return part.tokens * part.allowed / part.documents
-
-
-def choose(estimates: dict[str, float], n_allowed: int, wanted: int) -> str:
-    """The plan: everything is scored when it is no more than would be scored anyway."""
-    if n_allowed <= wanted:
+def choose(estimates: dict[str, float], n_allowed: int, n_candidates: int) -> str:
+    """The plan: everything is scored where it is no more than would be scored anyway."""
+    if n_allowed <= n_candidates:
         return EXACT
     return min((plan for plan in estimates if plan != EXACT), key=lambda plan: estimates[plan])

@@ -1,26 +1,30 @@
-"""Asking for records and lists before they are needed (ESPN, arXiv 2312.05417).
+"""Prefetch of records and posting lists (ESPN, arXiv 2312.05417).
 
-A file that is larger than memory is read at the depth of one read at a time by page faults; asked
-for ahead, hundreds of reads are in flight at once. Asking costs a system call for each range, so it
-is left out for what has been read since opening, unless the system is found to evict pages: a query
-that had to wait for reads makes the next ones ask again.
+1. A file larger than memory is read by page faults one at a time; prefetched, by hundreds at once.
+2. A prefetch costs a system call per range. Ranges read since opening are not prefetched again.
+3. Unless the system evicts pages: after a query with a major page fault, the next MEMORY_QUERIES
+   prefetch everything.
+4. While lists are gathered, the records of the provisional best candidates are prefetched, if
+   recent queries found a share of at least EARLY_UNREAD of their records unread.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
-from mvdb.segment.segment import Segment
+from mvdb.segment.posting_lists import Lists
+from mvdb.state.state import StateVectors
 from mvdb.threads.workers import Workers
 
 if sys.platform == "win32":
 
-    def _waits() -> int:
+    def major_faults() -> int:
+        """Windows does not count them by thread."""
         return 0
 
 else:
@@ -28,7 +32,7 @@ else:
 
     _WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
-    def _waits() -> int:
+    def major_faults() -> int:
         """Page faults of this thread that had to wait for a read."""
         return resource.getrusage(_WHO).ru_majflt
 
@@ -43,9 +47,12 @@ READERS = 16
 _READERS = Workers(READERS, "mvdb-read")
 """Touches pages for all databases of the process, each part in a task of its own."""
 EARLY_UNREAD = 0.05
-"""With a smaller share of unread records nothing is asked for before the lists are gathered."""
 MEMORY_QUERIES = 64
-"""For so many queries after one that had to wait everything is asked for."""
+
+Slots = NDArray[np.void]
+"""Documents by segment index and slot, dtype `core.PLACE`."""
+Fetched = tuple[int, int]
+"""Reads and bytes."""
 
 
 class Prefetcher:
@@ -53,146 +60,126 @@ class Prefetcher:
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
-        self._pressed = 0
+        self._pressure = 0  # queries left that prefetch everything
         self._unread = 1.0  # share of the records needed by recent queries that were not in memory
 
     def query(self) -> Fetches:
-        """The fetches of a query that begins."""
+        """The prefetches of a query that begins."""
         return Fetches(self)
 
     @property
-    def is_pressed(self) -> bool:
+    def under_pressure(self) -> bool:
         """Whether the system is taken to evict pages of the file."""
-        return self._pressed > 0
+        return self._pressure > 0
 
     @property
     def expects_reads(self) -> bool:
-        """Whether queries have been reading records that were not in memory: asking early pays."""
-        return self.is_pressed or self._unread > EARLY_UNREAD
+        """Whether recent queries needed records that were not in memory."""
+        return self.under_pressure or self._unread > EARLY_UNREAD
 
-    def note(self, waits: int, unread: float) -> None:
-        """A query ended after so many waits; `unread`: share of its records that it asked for."""
-        # Threads may lose each other's counts: they decide only what is asked for when.
-        self._pressed = MEMORY_QUERIES if waits else max(0, self._pressed - 1)
+    def note(self, faults: int, unread: float) -> None:
+        """A query has ended, after so many major faults; `unread`: share of its records that may
+        not have been in memory."""
+        # Threads may lose each other's counts, which decide no more than the time of a prefetch.
+        self._pressure = MEMORY_QUERIES if faults else max(0, self._pressure - 1)
         self._unread += (unread - self._unread) / 8
 
-    def records(self, segments: core.SegmentList, places: NDArray[np.void]) -> tuple[int, int]:
-        """Asks for the records of `places`; reads and bytes."""
-        places = places[np.argsort(_keys(places))]
+    def fetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> Fetched:
+        """Prefetches ranges of the file, in order, by a function of the core."""
         if self.mode != READ:
-            return segments.fetch(places, core.FETCH_HINT)
-        parts = np.array_split(places, READERS)
-        done = _READERS.map(lambda part: segments.fetch(part, core.FETCH_TOUCH), parts)
-        return _total(done)
-
-    def lists(self, segment: Segment, blocks: core.Numbers) -> tuple[int, int]:
-        """Asks for blocks of lists; reads and bytes."""
-        assert segment.lists is not None
-        view = segment.lists.view
-        if self.mode != READ:
-            return view.fetch(blocks, core.FETCH_HINT)
-        parts = np.array_split(blocks, READERS)
-        return _total(_READERS.map(lambda part: view.fetch(part, core.FETCH_TOUCH), parts))
-
-
-def _total(parts: object) -> tuple[int, int]:
-    reads = bytes_read = 0
-    for part_reads, part_bytes in parts:  # type: ignore[attr-defined]
-        reads += part_reads
-        bytes_read += part_bytes
-    return reads, bytes_read
+            return fetch(wanted, core.FETCH_HINT)
+        parts = np.array_split(wanted, READERS)
+        done: Iterable[Fetched] = _READERS.map(lambda part: fetch(part, core.FETCH_TOUCH), parts)
+        reads, sizes = zip(*done, strict=True)
+        return sum(reads), sum(sizes)
 
 
 class Fetches:
-    """What one query asked for and what it needed."""
+    """The prefetches of one query, and how many of its records they were for."""
 
     def __init__(self, prefetcher: Prefetcher) -> None:
         self._prefetcher = prefetcher
-        self._waits = _waits() if prefetcher.mode != OFF else 0
-        self._asked: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._looked_at = 0
+        self._is_off = prefetcher.mode == OFF
+        self._faults = 0 if self._is_off else major_faults()
+        self._fetched: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._used = 0  # records that the query needed, in memory or not
         self.reads = 0
         self.bytes = 0
-        self.early = 0
-        """Records asked for while lists were still being gathered."""
+        self.prefetched = 0
+        """Records prefetched while lists were still being gathered."""
         self.hits = 0
-        """Records needed that had been asked for early."""
+        """Records needed, and perhaps not in memory, that had been prefetched by then."""
         self.needed = 0
+        """Records needed, and perhaps not in memory."""
 
     @property
-    def is_pressed(self) -> bool:
-        """Whether what was read before may have to be read again."""
-        if self._prefetcher.mode == OFF:
-            return False
-        return self._prefetcher.is_pressed or _waits() > self._waits
+    def under_pressure(self) -> bool:
+        """Whether records read before may have been evicted."""
+        return self._prefetcher.under_pressure or major_faults() > self._faults
 
     @property
     def wants_early(self) -> bool:
-        """Whether records should be asked for before it is known which are needed."""
-        if self._prefetcher.mode == OFF:
-            return False
-        return self.is_pressed or self._prefetcher.expects_reads
+        """Whether to prefetch records before it is known which are needed."""
+        return not self._is_off and (self.under_pressure or self._prefetcher.expects_reads)
 
     def end(self) -> None:
         """The query is answered."""
-        if self._prefetcher.mode != OFF:
-            unread = self.needed / self._looked_at if self._looked_at else 0.0
-            self._prefetcher.note(_waits() - self._waits, unread)
+        if not self._is_off:
+            unread = self.needed / self._used if self._used else 0.0
+            self._prefetcher.note(major_faults() - self._faults, unread)
 
-    def lists(self, segment: Segment, blocks: core.Numbers) -> None:
-        """Asks for blocks of lists about to be gathered."""
-        assert segment.lists is not None
-        if self._prefetcher.mode == OFF:
+    def lists(self, lists: Lists, blocks: core.Numbers) -> None:
+        """Prefetches blocks of posting lists about to be gathered."""
+        if self._is_off:
             return
-        wanted = blocks if self.is_pressed else segment.lists.unread(blocks)
+        wanted = blocks if self.under_pressure else lists.unread(blocks)
         if len(wanted):
-            self._add(self._prefetcher.lists(segment, wanted))
+            self._prefetch(lists.view.fetch, wanted)
 
-    def records(
-        self,
-        segments: Sequence[Segment],
-        views: core.SegmentList,
-        places: NDArray[np.void],
-        *,
-        early: bool,
-    ) -> bool:
-        """Asks for those records that may not be in memory and were not asked for by this query;
-        whether there are any that may not be. early: they are the provisional best; else they are
-        needed."""
-        if len(places) == 0:
-            return False
-        if self._prefetcher.mode == OFF:
-            return True
-        wanted = places if self.is_pressed else _unread(segments, places)
-        if not early:
-            self._looked_at += len(places)
-        keys = _keys(wanted)
-        known = np.isin(keys, self._asked)
-        if early:
-            self.early += len(wanted)
-        else:
-            self.needed += len(wanted)
-            self.hits += int(known.sum())
-        if not known.all():
-            self._asked = np.concatenate([self._asked, keys[~known]])
-            self._add(self._prefetcher.records(views, wanted[~known]))
+    def early(self, vectors: StateVectors, slots: Slots) -> None:
+        """Prefetches records of the provisional best candidates."""
+        if len(slots) and not self._is_off:
+            wanted = self._unread(vectors, slots)
+            self.prefetched += len(wanted)
+            self._fetch(vectors, wanted)
+
+    def records(self, vectors: StateVectors, slots: Slots) -> bool:
+        """Prefetches records needed now; whether there are any that may not be in memory."""
+        if len(slots) == 0 or self._is_off:
+            return len(slots) > 0
+        wanted = self._unread(vectors, slots)
+        self._used += len(slots)
+        self.needed += len(wanted)
+        self.hits += self._fetch(vectors, wanted)
         return len(wanted) > 0
 
-    def _add(self, fetched: tuple[int, int]) -> None:
-        self.reads += fetched[0]
-        self.bytes += fetched[1]
+    def _fetch(self, vectors: StateVectors, wanted: Slots) -> int:
+        """Prefetches records, each once in a query; how many were prefetched before."""
+        keys = _keys(wanted)
+        known = np.isin(keys, self._fetched)
+        if not known.all():
+            self._fetched = np.concatenate([self._fetched, keys[~known]])
+            new = wanted[~known]
+            self._prefetch(vectors.views.fetch, new[np.argsort(keys[~known])])
+        return int(known.sum())
+
+    def _unread(self, vectors: StateVectors, slots: Slots) -> Slots:
+        """Those whose records may not be in memory: not verified since opening, or evicted."""
+        if self.under_pressure:
+            return slots
+        keep = np.zeros(len(slots), bool)
+        for i in np.unique(slots["segment"]).tolist():
+            mine = np.nonzero(slots["segment"] == i)[0]
+            keep[mine] = vectors.segments[i].unchecked(slots["document"][mine])
+        return slots[keep]
+
+    def _prefetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> None:
+        reads, size = self._prefetcher.fetch(fetch, wanted)
+        self.reads += reads
+        self.bytes += size
 
 
-def _keys(places: NDArray[np.void]) -> NDArray[np.uint64]:
-    segments = places["segment"].astype(np.uint64)
-    keys: NDArray[np.uint64] = segments << np.uint64(32) | places["document"].astype(np.uint64)
+def _keys(slots: Slots) -> NDArray[np.uint64]:
+    segments = slots["segment"].astype(np.uint64)
+    keys: NDArray[np.uint64] = segments << np.uint64(32) | slots["document"].astype(np.uint64)
     return keys
-
-
-def _unread(segments: Sequence[Segment], places: NDArray[np.void]) -> NDArray[np.void]:
-    """Places whose records were not verified, and so perhaps not read, since opening."""
-    keep = np.zeros(len(places), bool)
-    for i in np.unique(places["segment"]).tolist():
-        mine = np.nonzero(places["segment"] == i)[0]
-        keep[mine] = segments[i].is_unchecked(places["document"][mine])
-    return places[keep]

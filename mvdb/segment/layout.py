@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NewType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ from mvdb.storage.format import Kind, Record, pack_arrays, unpack_arrays
 from mvdb.storage.invariants import ascends, is_cut, require
 
 TABLE = "segments"
+
+Row = NewType("Row", int)
+"""A document of a segment in the order of insertion."""
+Slot = NewType("Slot", int)
+"""A document of a segment in the order of storage."""
 
 
 class Part(IntEnum):
@@ -36,17 +42,7 @@ class Part(IntEnum):
     ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
 
 
-KINDS = {
-    Part.DIRECTORY: Kind.DIRECTORY,
-    Part.CODES: Kind.CODES,
-    Part.RECORDS: Kind.RECORDS,
-    Part.IDS: Kind.IDS,
-    Part.DOCUMENTS: Kind.DOCUMENTS,
-    Part.FIELDS: Kind.FIELDS,
-    Part.LIST_DIRECTORY: Kind.LIST_DIRECTORY,
-    Part.LISTS: Kind.LISTS,
-    Part.ORDER: Kind.ORDER,
-}
+KINDS = {part: Kind[part.name] for part in Part}
 
 
 def segment_prefix(segment: int) -> bytes:
@@ -102,6 +98,10 @@ class Directory:
     chunks: NDArray[np.uint32]
     blocks: NDArray[np.uint32]
     n_fields: int
+
+    def n_tokens(self, slot: Slot) -> int:
+        """Tokens of the document in a slot."""
+        return int(self.starts[slot + 1]) - int(self.starts[slot])
 
 
 def check_directory(directory: Directory, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Which documents a search may return."""
+"""Which documents of a state a search may return."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from collections.abc import Sequence
 import numpy as np
 
 from mvdb import core
-from mvdb.segment.segment import Segment
 from mvdb.state.tombstones import Live
 
 
 class Allowed:
-    """Which documents of a state a search may return.
+    """Per segment a mask by slot, or None for all documents. Immutable.
 
-    masks: per segment, by slot, or None for all. counts: documents allowed, per segment."""
+    counts: documents allowed, per segment. total: in all. bitmaps: the masks as the core reads
+    them, a bit for each slot."""
 
-    def __init__(self, segments: Sequence[Segment], rows: Sequence[Live | None]) -> None:
-        """`rows`: per segment a mask by row, or None for all."""
-        self.masks: list[Live | None] = []
-        for segment, mask in zip(segments, rows, strict=True):
-            in_order = mask is None or segment.order is None
-            self.masks.append(mask if in_order else mask[segment.order])  # type: ignore[index]
+    def __init__(self, sizes: Sequence[int], masks: Sequence[Live | None]) -> None:
+        """sizes: documents of each segment."""
+        self.masks = masks
+        self._sizes = sizes
         self.counts = [
-            len(segment) if mask is None else int(np.count_nonzero(mask))
-            for segment, mask in zip(segments, self.masks, strict=True)
+            size if mask is None else int(np.count_nonzero(mask))
+            for size, mask in zip(sizes, masks, strict=True)
         ]
-        self.bitmaps = core.Bitmaps(self.masks)
+        self.total = sum(self.counts)
+        self.bitmaps = core.Bitmaps(masks)
 
-    @property
-    def total(self) -> int:
-        """Documents allowed."""
-        return sum(self.counts)
+    def restricted(self, masks: Sequence[Live]) -> Allowed:
+        """The documents that are also in other masks by slot."""
+        pairs = zip(self.masks, masks, strict=True)
+        both = [other if mask is None else mask & other for mask, other in pairs]
+        return Allowed(self._sizes, both)
+
+    def slots(self, segment: int) -> core.Numbers:
+        """The slots of allowed documents of a segment, ascending."""
+        mask = self.masks[segment]
+        slots = np.arange(self._sizes[segment]) if mask is None else np.flatnonzero(mask)
+        return slots.astype(np.uint32)

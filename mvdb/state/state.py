@@ -5,13 +5,18 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 
 from mvdb import core
 from mvdb.codebook import codebook as codebooks
-from mvdb.segment.layout import FLOAT16, SegmentInfo
+from mvdb.documents import id_table
+from mvdb.segment.layout import FLOAT16, Row, SegmentInfo
 from mvdb.segment.segment import Segment
+from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.state import manifest, tombstones
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.manifest import Manifest
@@ -19,6 +24,21 @@ from mvdb.state.settings import Settings
 from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
+
+
+class DocumentRow(NamedTuple):
+    """A document of a state: the index of its segment, and its row there."""
+
+    segment: int
+    row: Row
+
+
+@dataclass(frozen=True)
+class StateVectors:
+    """The vectors of all segments of a state, opened; `views`: as the core reads them."""
+
+    segments: tuple[StoredVectors, ...]
+    views: core.SegmentList
 
 
 class State:
@@ -31,33 +51,36 @@ class State:
         live: list[Live | None],
         open_codebooks: list[codebooks.Codebook],
     ) -> None:
-        """open_codebooks: those of all segments; that of the current generation first."""
+        """live: per segment a mask by row, or None for all. open_codebooks: those of all segments;
+        that of the current generation first."""
         self.manifest = manifest
         self.codebooks = open_codebooks
         self.segments = segments
         self.live = live
-        self.has_float16 = any(info.generation == FLOAT16 for info in manifest.segments)
         self._firsts = [info.first for info in manifest.segments]
         self._lock = threading.Lock()
-        self._list: core.SegmentList | None = None
-        self._everything: Allowed | None = None
+        self._vectors: StateVectors | None = None
 
-    @property
+    @cached_property
     def everything(self) -> Allowed:
         """All live documents."""
-        if self._everything is None:
-            self._everything = Allowed(self.segments, self.live)
-        return self._everything
+        masks = [
+            mask if mask is None or segment.order is None else mask[segment.order]
+            for segment, mask in zip(self.segments, self.live, strict=True)
+        ]
+        return Allowed([len(segment) for segment in self.segments], masks)
 
-    def segment_list(self, txn: ReadTransaction) -> core.SegmentList:
-        """The segments as the core reads them."""
-        return self._list or shield.run(lambda: self._listed(txn))
+    def open_vectors(self, txn: ReadTransaction) -> StateVectors:
+        """The vectors of all segments, opened once."""
+        return self._vectors or shield.run(lambda: self._opened(txn))
 
-    def _listed(self, txn: ReadTransaction) -> core.SegmentList:
+    def _opened(self, txn: ReadTransaction) -> StateVectors:
         with self._lock:
-            if self._list is None:
-                self._list = core.SegmentList([segment.view(txn) for segment in self.segments])
-            return self._list
+            if self._vectors is None:
+                segments = tuple(segment.open_vectors(txn) for segment in self.segments)
+                views = core.SegmentList([segment.view for segment in segments])
+                self._vectors = StateVectors(segments, views)
+            return self._vectors
 
     @property
     def codebook(self) -> codebooks.Codebook | None:
@@ -65,8 +88,13 @@ class State:
         its centroids."""
         return self.codebooks[0] if self.codebooks else None
 
-    def locate(self, number: int) -> tuple[int, int] | None:
-        """Segment index and row of a live document number; None when there is none."""
+    def find(self, txn: ReadTransaction, key: bytes) -> DocumentRow | None:
+        """The live document with the key of an id; None when there is none."""
+        number = id_table.get(txn, key)
+        return None if number is None else self.locate(number)
+
+    def locate(self, number: int) -> DocumentRow | None:
+        """The live document with a number; None when there is none."""
         at = bisect.bisect_right(self._firsts, number) - 1
         if at < 0:
             return None
@@ -75,7 +103,7 @@ class State:
         if row == len(numbers) or int(numbers[row]) != number:
             return None
         live = self.live[at]
-        return (at, row) if live is None or live[row] else None
+        return DocumentRow(at, Row(row)) if live is None or live[row] else None
 
 
 def open_state(
@@ -85,8 +113,9 @@ def open_state(
     previous: State | None,
     volatile_from: int | None = None,
 ) -> State:
-    """The state of a manifest, taking from a previous one what both have. Segments numbered
-    `volatile_from` and above were written by this very transaction: LMDB may move their pages."""
+    """The state of a manifest, with the segments that a previous state has opened already. Segments
+    numbered `volatile_from` and above were written by this transaction: LMDB may move their
+    pages."""
     manifest.check_generation(current, stored)
     known: dict[int, tuple[Segment, Live | None, int]] = {}
     open_codebooks = _Codebooks(txn, stored, [] if previous is None else previous.codebooks)
@@ -129,13 +158,12 @@ def open_segment(
 
 
 class _Codebooks:
-    """Families as they are asked for, each loaded once, or taken from earlier ones."""
+    """Codebooks, each loaded at its first use or taken from an earlier state."""
 
     def __init__(
         self, txn: ReadTransaction, stored: Settings, earlier: Sequence[codebooks.Codebook]
     ) -> None:
-        self._txn = txn
-        self._stored = stored
+        self._load = partial(codebooks.load, txn, dim=stored.dim, bits=stored.bits)
         self._earlier = {number: codebook for codebook in earlier for number in codebook.sizes}
         self._by_generation: dict[int, codebooks.Codebook] = {}
         self.found: list[codebooks.Codebook] = []
@@ -145,14 +173,10 @@ class _Codebooks:
         had it first."""
         if generation == FLOAT16:
             return None
-        codebook = self._by_generation.get(generation)
-        if codebook is None:
-            codebook = self._earlier.get(generation)
-            if codebook is None:
-                codebook = codebooks.load(
-                    self._txn, generation, self._stored.dim, self._stored.bits
-                )
+        if generation not in self._by_generation:
+            known = self._earlier.get(generation)
+            codebook = self._load(generation) if known is None else known
             self.found.append(codebook)
             for number in codebook.sizes:
                 self._by_generation.setdefault(number, codebook)
-        return codebook
+        return self._by_generation[generation]

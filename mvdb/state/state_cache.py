@@ -1,4 +1,4 @@
-"""The newest state of an environment, from which later ones take the segments that both have.
+"""The newest state of an environment, from which later ones take the segments that both contain.
 
 How a reader notices a commit: each read transaction compares the header of the manifest's envelope,
 which holds its checksum, with that of the newest state.
@@ -18,8 +18,8 @@ from mvdb.threads import shield
 
 @dataclass(frozen=True)
 class _Cached:
-    """A state, the epoch of the map that its views are in, and what its manifest begins with: the
-    header of an envelope holds the checksum, so an equal header is an equal state."""
+    """A state, the epoch of the map that its views point into, and the header of its manifest's
+    envelope, with its checksum: an equal header is an equal state."""
 
     state: State
     epoch: int
@@ -35,7 +35,7 @@ class StateCache:
         self._newest: _Cached | None = None  # one reference: readers take no lock
 
     def clear(self) -> None:
-        """Forgets everything: the mapped file is about to move or to go."""
+        """Drops everything: the map is about to move or to be closed."""
         self._newest = None
 
     def state(self, txn: ReadTransaction) -> State:
@@ -52,7 +52,7 @@ class StateCache:
             newest = self._newest
             reusable = newest.state if newest is not None and newest.epoch == txn.epoch else None
             state = open_state(txn, manifest.load(txn), self._stored, reusable)
-            # An old snapshot must not displace what current readers share.
+            # An old snapshot must not displace the state that current readers share.
             if reusable is None or state.manifest.sequence >= reusable.manifest.sequence:
                 self._newest = _Cached(state, txn.epoch, header)
             return state

@@ -1,4 +1,4 @@
-"""How many bytes of a file are what, without reading them."""
+"""Bytes of a file by part, from sizes that the pages state; and the drift of the codebook."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _PART_BYTES = len(layout.segment_prefix(0)) + 1
 
 
 def by_part(txn: ReadTransaction) -> dict[str, int]:
-    """For each part of segments the bytes of its values, those of unfinished segments included; for
-    the tables of deletions and centroids those of keys and values, for that of ids those of its
-    pages.
+    """Bytes: for each part of segments, unpublished ones included, of its values; for the tables of
+    tombstones and centroids, of keys and values; for the table of ids, of its pages.
 
-    A part of very many values is estimated from a sample of them, spread evenly."""
+    A part of very many values is estimated from an even sample of them."""
     sizes = [0.0] * 256  # by the number of the part
     for prefix, size in txn.sizes(layout.TABLE, _PART_BYTES).items():
         sizes[prefix[-1]] += size.values
@@ -33,7 +32,7 @@ def by_part(txn: ReadTransaction) -> dict[str, int]:
 
 
 def drift(current: Manifest) -> float:
-    """Mean residual length of what is stored against that at training time."""
+    """Mean residual length of the stored documents, relative to that at training time."""
     tokens = sum(info.n_tokens for info in current.segments if info.generation)
     if not tokens or not current.trained_residual:
         return 1.0

@@ -27,7 +27,7 @@ Live = NDArray[np.bool_]
 
 def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
     """The bits of a segment's deleted documents, as many as the manifest says; None when it has
-    none. Of their bytes nothing larger is made."""
+    none. Takes no memory in proportion to them."""
     if info.n_deleted == 0:
         return None
     key = layout.segment_prefix(info.id)
@@ -46,7 +46,7 @@ def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
 
 
 def load(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
-    """Which documents of a segment are not deleted; None when all are there."""
+    """The live documents of a segment, a mask by row; None when none is deleted."""
     body = check(txn, info)
     if body is None:
         return None
@@ -72,7 +72,7 @@ def _live(body: bytes | memoryview, n_documents: int) -> Live:
 
 
 def store(txn: WriteTransaction, segment: int, live: Live) -> None:
-    """Writes which documents of a segment are left."""
+    """Writes the live documents of a segment, a mask by row."""
     key = layout.segment_prefix(segment)
     body = np.packbits(~live, bitorder="little").tobytes()
     txn.put(TABLE, key, envelope.seal(Kind.TOMBSTONES, key, body))

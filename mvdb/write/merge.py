@@ -26,9 +26,9 @@ from mvdb.segment import clustering
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import Sealed, SegmentWriter
+from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.state.state import State
 from mvdb.state.tombstones import Live
-from mvdb.storage.environment import ReadTransaction
 from mvdb.write.changes import Changes, Reading
 
 STEP_ROWS = 16_384
@@ -126,11 +126,12 @@ class Merge:
         with self._reading() as (txn, state):
             for info, rows in zip(self.infos, self._rows, strict=True):
                 segment = _find(state, info)[0]
+                vectors = segment.open_vectors(txn)
                 slots = np.arange(info.n_documents, dtype=np.uint32)
                 for first in range(0, len(slots), CHECKED_DOCUMENTS):
-                    segment.check_records(txn, slots[first : first + CHECKED_DOCUMENTS])
+                    vectors.check(slots[first : first + CHECKED_DOCUMENTS])
                     self._yield_gil()
-                points.append(segment.points(txn)[segment.slots(rows)])
+                points.append(vectors.points()[segment.slots(rows)])
         return clustering.cluster_order(
             np.concatenate(points), segment.dim, self._limits.cluster_documents, self._yield_gil
         )
@@ -144,13 +145,14 @@ class Merge:
         while first < len(rows):
             with self._reading() as (txn, state):
                 segments = [_find(state, info)[0] for info in self.infos]
-                first += self._copy_some(txn, segments, sources[first:], rows[first:])
+                vectors = [segment.open_vectors(txn) for segment in segments]
+                first += self._copy_some(segments, vectors, sources[first:], rows[first:])
             yield self.writer.take()
 
     def _copy_some(
         self,
-        txn: ReadTransaction,
         segments: list[Segment],
+        vectors: list[StoredVectors],
         sources: NDArray[np.int64],
         rows: core.Numbers,
     ) -> int:
@@ -162,9 +164,9 @@ class Merge:
             for i in np.unique(sources[span]).tolist():
                 own = sources[span] == i
                 slots[own] = segments[i].slots(rows[span][own])
-                segments[i].check_records(txn, slots[own])
+                vectors[i].check(slots[own])
             for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
-                codes, record, n_tokens = segments[i].stored_vectors(txn, slot)
+                codes, record, n_tokens = vectors[i].stored(slot)
                 if segments[i].code_bytes < self._code_bytes:
                     codes = _widened(codes, n_tokens, self._code_bytes)
                 # Copied: their chunk may fill after this transaction has ended.

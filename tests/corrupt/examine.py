@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import mvdb
+from tests.support import opening
 from tests.support.model import make_query
-from tests.support.thresholds import searched_by_lists
 
 Answers = dict[str, str]
 """Question -> digest of the answer, or "error: " and the class."""
@@ -104,11 +104,11 @@ def examine(path: Path, plan: Plan, *, readonly: bool) -> Answers:
     opened: list[mvdb.Database] = []
 
     def open_it() -> None:
-        opened.append(mvdb.open(path, readonly=readonly, create=False))
+        opened.append(opening.opened(path, opening.by_lists(), readonly=readonly, create=False))
 
     answers["open"] = _answer(open_it)
     if opened:
-        with opened[0] as db, searched_by_lists():
+        with opened[0] as db:
             answers["verify"] = _answer(lambda: db.verify().ok)
             answers.update((name, _answer(ask)) for name, ask in questions(db, plan).items())
     return answers

@@ -18,7 +18,7 @@ from tests.corrupt import specimens
 from tests.corrupt.bombs import reseal
 from tests.index.files import part_keys
 from tests.support.model import Floats, Id, brute_force, check_hits, make_query
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files are changed while open")
 
@@ -78,8 +78,8 @@ def test_the_specimen_has_everything(path: Path) -> None:
             (np.diff(segment.slots(np.arange(len(segment))).astype(int)) < 0).any()
             for segment in listed
         )
-        with searched_by_lists():
-            assert db.profile(make_query(1, db.dim), 5).plan == "lists"
+    with opened(path, by_lists(), readonly=True) as db:
+        assert db.profile(make_query(1, db.dim), 5).plan == "lists"
 
 
 @pytest.mark.parametrize("part", [Part.LISTS, Part.LIST_DIRECTORY, Part.ORDER])
@@ -90,7 +90,7 @@ def test_a_flip_is_reported_before_a_result_is_computed_from_it(
     """Every search either raises CorruptionError or gives the hits of the intact file, and one that
     needs the damaged bytes raises; verify names the part. `place`: a byte of the envelope, or where
     in the body."""
-    with searched_by_lists(), mvdb.open(path, readonly=True) as db:
+    with opened(path, by_lists(), readonly=True) as db:
         queries = [make_query(seed, db.dim, 6) for seed in range(20)]
         expected = [
             [(hit.id, hit.score) for hit in db.search(query, 8, nprobe=1000)] for query in queries
@@ -102,7 +102,7 @@ def test_a_flip_is_reported_before_a_result_is_computed_from_it(
         refused = 0
         slack = part == Part.LISTS and place == 1.0  # bytes behind the last block: nobody's
         try:
-            with searched_by_lists(), mvdb.open(path, readonly=True) as db:
+            with opened(path, by_lists(), readonly=True) as db:
                 problems = db.verify().problems
                 assert slack or any(part.name.lower() in problem for problem in problems), problems
                 for query, hits in zip(queries, expected, strict=True):
@@ -206,8 +206,7 @@ def test_a_lie_under_a_valid_checksum_is_refused(path: Path, lie: str) -> None:
         ),
     )
     assert changed
-    with pytest.raises(mvdb.CorruptionError), mvdb.open(path, readonly=True) as db:  # noqa: PT012
+    with pytest.raises(mvdb.CorruptionError), opened(path, by_lists(), readonly=True) as db:  # noqa: PT012
         assert not db.verify().ok
-        with searched_by_lists():
-            for seed in range(20):
-                db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
+        for seed in range(20):
+            db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)

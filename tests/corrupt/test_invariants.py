@@ -28,8 +28,7 @@ from tests.corrupt import specimens
 from tests.corrupt.bombs import Change, named, rehash, replace_first, reseal, u32
 from tests.index.test_seeds import values
 from tests.support.model import make_query
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 Bodies = Callable[[bytes], bytes]
 Entries = list[list[int | float]]
@@ -262,9 +261,8 @@ def add_records(path: Path) -> None:
 def use(db: mvdb.Database) -> None:
     """Reads everything and writes."""
     names = list(db.ids())
-    with searched_by_lists():
-        for seed in range(3):
-            db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
+    for seed in range(3):
+        db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
     db.search(make_query(1, db.dim), 5, filter={"group": 1})
     db.search(make_query(1, db.dim), len(names), exact=True)
     db.vectors(names)
@@ -301,7 +299,7 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
             if "encoder" not in name:
                 assert not report.ok
                 assert any(re.search(broken.says, one) for one in report.problems), report.problems
-        with mvdb.open(path, background=False) as db:
+        with opened(path, by_lists(), background=False) as db:
             use(db)
 
 
@@ -337,7 +335,7 @@ def test_the_specimens_are_sound(tmp_path: Path, intact: dict[str, bytes]) -> No
         path = tmp_path / f"{name}.mvdb"
         path.write_bytes(data)
         add_records(path)
-        with mvdb.open(path, background=False) as db:
+        with opened(path, by_lists(), background=False) as db:
             assert db.verify().ok
             use(db)
 

@@ -25,7 +25,7 @@ from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.limits import Limits
-from mvdb.search import candidates, plan, prefetch, search
+from mvdb.search import options, plan, prefetch, search
 from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
 from mvdb.storage import envelope
@@ -93,42 +93,42 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "least nprobe",
-        lambda: candidates.MIN_NPROBE,
+        lambda: options.MIN_NPROBE,
         [r"for 1,280 centroids, at least {n}\b", r"a token's {n} best centroids"],
     ),
     (
         "centroids per list probed",
-        lambda: candidates.CENTROIDS_PER_PROBE,
+        lambda: options.CENTROIDS_PER_PROBE,
         [r"one (?:list )?for {n} centroids"],
     ),
     (
         "candidates",
-        lambda: search.MIN_CANDIDATES,
+        lambda: LIMITS.min_candidates,
         [r"by default the greatest of {n}\b", r"default max\({n}, 32 k"],
     ),
     (
         "candidates once extended",
-        lambda: search.MIN_CANDIDATES_EXTENDED,
+        lambda: LIMITS.min_candidates_extended,
         [r"greatest of 512 \({n} once centroids", r"\b{n} instead of 512 once centroids"],
     ),
     (
         "candidates per hit",
-        lambda: search.CANDIDATES_PER_HIT,
+        lambda: LIMITS.candidates_per_hit,
         [r"once centroids were added\), {n} k\b", r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
     ),
     (
         "candidates by size",
-        lambda: search.CANDIDATES_FACTOR,
+        lambda: LIMITS.candidates_factor,
         [r"32 k and {n} documents\^¾", r"32 k, {n} documents\^\(3/4\)"],
     ),
     (
         "candidates of 200,000",
-        lambda: int(search.CANDIDATES_FACTOR * 200_000**search.CANDIDATES_POWER),
+        lambda: int(LIMITS.candidates_factor * 200_000**options.CANDIDATES_POWER),
         [r"\({n} of 200,000, "],
     ),
     (
         "candidates of a million",
-        lambda: int(search.CANDIDATES_FACTOR * 1e6**search.CANDIDATES_POWER),
+        lambda: int(LIMITS.candidates_factor * 1e6**options.CANDIDATES_POWER),
         [r", {n} of a million\)"],
     ),
     (
@@ -298,11 +298,11 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("scales", lambda: training.OUTLIERS, [r"The last {n} entries at an end"]),
     ("cluster", lambda: LIMITS.cluster_documents, [r"in two levels, {n} documents a cluster"]),
     # ---- searching ----
-    ("a code", lambda: plan._INTERACT_CODE * 1e9, [r"{n} ns per code"]),
-    ("a list", lambda: plan._READ_LIST * 1e9, [r"{n} ns per list"]),
-    ("a posting", lambda: plan._GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
+    ("a code", lambda: plan.INTERACT_CODE * 1e9, [r"{n} ns per code"]),
+    ("a list", lambda: plan.READ_LIST * 1e9, [r"{n} ns per list"]),
+    ("a posting", lambda: plan.GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
     ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
-    ("deviations", lambda: search.STOP_DEVIATIONS, [r"the mean gap and {n} deviations"]),
+    ("deviations", lambda: LIMITS.stop_deviations, [r"the mean gap and {n} deviations"]),
     ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
     ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} queries"]),
     # ---- memory ----

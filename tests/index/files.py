@@ -16,7 +16,7 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.limits import Limits
 from mvdb.segment import layout
-from mvdb.segment.layout import Part
+from mvdb.segment.layout import Part, Slot
 from mvdb.state import manifest, unpublished
 from mvdb.state.state import State
 from mvdb.storage.environment import Environment, ReadTransaction
@@ -116,7 +116,7 @@ def open_state(db: mvdb.Database) -> tuple[ReadTransaction, State]:
     txn = db._engine.environment.read()
     state = db._engine.cache.state(txn)
     if state.segments:
-        state.segment_list(txn)
+        state.open_vectors(txn)
     return txn, state
 
 
@@ -124,7 +124,7 @@ def listed(db: mvdb.Database) -> list[bool]:
     """For each segment whether it has lists."""
     txn, state = open_state(db)
     with txn:
-        return [segment.lists is not None for segment in state.segments]
+        return [segment.open_vectors(txn).lists is not None for segment in state.segments]
 
 
 def ordered(db: mvdb.Database) -> list[bool]:
@@ -151,12 +151,10 @@ def part_keys(txn: ReadTransaction, part: Part) -> list[bytes]:
 
 def codes_of(txn: ReadTransaction, state: State, index: int) -> list[set[int]]:
     """The centroid codes of each slot of a segment, read one by one."""
-    segment = state.segments[index]
-    everything = np.arange(len(segment), dtype=np.uint32)
-    segment.check_records(txn, everything)
+    segment = state.segments[index].open_vectors(txn)
     result = []
     for slot in range(len(segment)):
-        codes, _, n = segment.stored_vectors(txn, slot)
+        codes, _, n = segment.stored(Slot(slot))
         width = segment.code_bytes
         raw = bytes(codes)
         assert len(raw) == n * width

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import mvdb
-from mvdb.search import plan, search
+from mvdb.search import plan
 from tests.index.files import (
     DIM,
     LISTED,
@@ -26,11 +28,13 @@ from tests.index.files import (
     topic_of,
 )
 from tests.support.model import Id, check_hits
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 N = 600
 ALL_CENTROIDS = 1 << 20
+LIMITS = by_lists(LISTED, candidates=40)
+WITHOUT = replace(LIMITS, list_cost=math.inf)
+"""All codes are scanned."""
 
 
 @pytest.fixture(scope="module", params=[1, 2, 8])
@@ -40,14 +44,13 @@ def db(
     """600 documents of twelve topics in two segments with lists, a quarter of them deleted, some
     replaced in a small segment without lists."""
     path = tmp_path_factory.mktemp("gathering") / "a.mvdb"
-    with opened(path, LISTED, dim=DIM, bits=request.param, background=False) as database:
+    with opened(path, LIMITS, dim=DIM, bits=request.param, background=False) as database:
         fill(database, 400)
         fill(database, 200, first=400)
         database.delete(range(0, N, 4))
         put(database, range(1, 60, 4), version=1)
         assert listed(database) == [True, True, False]
-        with searched_by_lists(candidates=40):
-            yield database
+        yield database
 
 
 def live() -> list[int]:
@@ -55,28 +58,27 @@ def live() -> list[int]:
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 32, 33, 70])
-def test_all_lists_find_what_scoring_everything_finds(
-    db: mvdb.Database, tokens: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_lists_find_what_scoring_everything_finds(db: mvdb.Database, tokens: int) -> None:
     """With every centroid probed, as many candidates as there are documents, and all of them
     scored, gathering loses nothing: the hits are those of exact search, scores and all; so are
     those of the interaction over all codes. (One candidate less than documents, else there is
     nothing to choose.)"""
-    monkeypatch.setattr(search, "STOP_DEVIATIONS", 1e6)
-    for topic in range(TOPICS):
-        query = query_for(topic, 3, tokens)
-        exact = pairs(db.search(query, 20, exact=True))
-        wanted = len(live()) - 1
-        profile = db.profile(query, 20, nprobe=ALL_CENTROIDS, candidates=wanted)
-        assert profile.plan == plan.LISTS
-        assert profile.lists > 0
-        assert pairs(profile.hits) == exact
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plan, "choose", lambda *_: plan.INTERACTION)
-            profile = db.profile(query, 20, candidates=wanted)
-        assert profile.plan == plan.INTERACTION
-        assert profile.lists == 0
-        assert pairs(profile.hits) == exact
+    wanted = len(live()) - 1
+    with (
+        opened(db.path, replace(LIMITS, stop_deviations=1e6), background=False) as patient,
+        opened(db.path, replace(WITHOUT, stop_deviations=1e6), background=False) as without,
+    ):
+        for topic in range(TOPICS):
+            query = query_for(topic, 3, tokens)
+            exact = pairs(db.search(query, 20, exact=True))
+            profile = patient.profile(query, 20, nprobe=ALL_CENTROIDS, candidates=wanted)
+            assert profile.plan == plan.LISTS
+            assert profile.lists > 0
+            assert pairs(profile.hits) == exact
+            profile = without.profile(query, 20, candidates=wanted)
+            assert profile.plan == plan.INTERACTION
+            assert profile.lists == 0
+            assert pairs(profile.hits) == exact
 
 
 def test_few_lists_find_the_best_documents(db: mvdb.Database) -> None:
@@ -84,19 +86,18 @@ def test_few_lists_find_the_best_documents(db: mvdb.Database) -> None:
     lists a token nine tenths of it; scores and order are always right."""
     found = {4: 0, 8: 0, ALL_CENTROIDS: 0}
     without = 0
-    for seed in range(40):
-        query = query_for(seed % TOPICS, seed)
-        best = {hit.id for hit in db.search(query, 10, exact=True)}
-        scores = scores_of(db, query)
-        for nprobe in found:
-            profile = db.profile(query, 10, nprobe=nprobe)
-            assert profile.plan == plan.LISTS
-            assert 0 < profile.lists <= nprobe * len(query)
-            check_hits(profile.hits, scores, 10, len(query), complete=False)
-            found[nprobe] += len(best & {hit.id for hit in profile.hits})
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plan, "choose", lambda *_: plan.INTERACTION)
-            without += len(best & {hit.id for hit in db.search(query, 10)})
+    with opened(db.path, WITHOUT, background=False) as scanning:
+        for seed in range(40):
+            query = query_for(seed % TOPICS, seed)
+            best = {hit.id for hit in db.search(query, 10, exact=True)}
+            scores = scores_of(db, query)
+            for nprobe in found:
+                profile = db.profile(query, 10, nprobe=nprobe)
+                assert profile.plan == plan.LISTS
+                assert 0 < profile.lists <= nprobe * len(query)
+                check_hits(profile.hits, scores, 10, len(query), complete=False)
+                found[nprobe] += len(best & {hit.id for hit in profile.hits})
+            without += len(best & {hit.id for hit in scanning.search(query, 10)})
     print(found, without)
     assert found[8] >= 0.9 * found[ALL_CENTROIDS] > 0.7 * 400
     assert found[8] >= found[4]
@@ -175,7 +176,9 @@ def test_a_filter_that_excludes_what_the_query_is_about_still_finds_k(
     db: mvdb.Database, k: int
 ) -> None:
     """The lists of the query's centroids hold hardly any of the many documents that are allowed:
-    there are k hits nevertheless, "fewer when fewer documents qualify"."""
+    there are k hits nevertheless, "fewer when fewer documents qualify". The profile names the plan
+    that found them."""
+    fallbacks = set()
     for topic in range(TOPICS):
         query = query_for(topic, 1, 1)
         others = [(topic + i) % TOPICS for i in (3, 5, 7)]
@@ -186,6 +189,14 @@ def test_a_filter_that_excludes_what_the_query_is_about_still_finds_k(
         for nprobe in (1, 2, 32):
             profile = db.profile(query, k, filter={"topic": {"$in": others}}, nprobe=nprobe)
             check_hits(profile.hits, fits, k, len(query), complete=False)
+            assert profile.plan == plan.LISTS
+            fallbacks.add((nprobe, profile.fallback))
+            if profile.fallback:  # by lists at first, then by all codes
+                assert profile.lists > 0
+                assert profile.postings > sum(len(vectors) for vectors in db.vectors(allowed))
+    assert (1, plan.INTERACTION) in fallbacks
+    assert (32, "") in fallbacks
+    assert {fallback for _, fallback in fallbacks} == {plan.INTERACTION, ""}
 
 
 def test_a_batch_on_any_number_of_threads_is_single_calls(db: mvdb.Database) -> None:

@@ -41,12 +41,13 @@ def found_by_lists(
     txn: ReadTransaction, state: State, index: int, n_lists: int
 ) -> dict[int, set[int]]:
     """The slots in each list of one segment, read through the core, a list at a time."""
-    views = state.segment_list(txn)
+    vectors = state.open_vectors(txn)
+    views = vectors.views
     chosen = np.zeros(len(state.segments), np.uint8)
     chosen[index] = 1
     query = load_query(query_for(0))
     result = {}
-    lists = state.segments[index].lists
+    lists = vectors.segments[index].lists
     assert lists is not None
     lists.check_all()
     bitmaps = core.Bitmaps([None] * len(state.segments))
@@ -83,7 +84,7 @@ def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
                         for code in codes:
                             expected[code].add(slot)
                     assert found_by_lists(txn, state, index, n_lists) == expected
-                    lists = state.segments[index].lists
+                    lists = state.segments[index].open_vectors(txn).lists
                     assert lists is not None
                     assert lists.n_extents > 1
             if turn == 0:
@@ -131,15 +132,15 @@ def test_a_prefetch_of_all_lists_reads_their_bytes(tmp_path: Path) -> None:
         fill(db, 400)
         txn, state = open_state(db)
         with txn:
-            segment = state.segments[0]
-            assert segment.lists is not None
-            blocks = segment.lists.blocks(np.arange(segment.lists.view.n_lists, dtype=np.uint32))
+            lists = state.segments[0].open_vectors(txn).lists
+            assert lists is not None
+            blocks = lists.blocks(np.arange(lists.view.n_lists, dtype=np.uint32))
             for mode in ("hint", "read"):
                 fetches = Prefetcher(mode).query()
-                fetches.lists(segment, blocks)
+                fetches.lists(lists, blocks)
                 assert fetches.reads >= 1
                 assert fetches.bytes % 4096 == 0
-            segment.lists.check_all()
+            lists.check_all()
             again = Prefetcher("hint").query()
-            again.lists(segment, blocks)
+            again.lists(lists, blocks)
             assert (again.reads, again.bytes) == (0, 0)

@@ -31,18 +31,18 @@ from tests.index.files import (
     scores_of,
 )
 from tests.support.model import check_hits
-from tests.support.opening import opened
+from tests.support.opening import by_lists, opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import searched_by_lists
 
-LIMITS = replace(LISTED, base_tokens=64, fanout=3, commit_tokens=100, step_bytes=2000, growth=1.6)
+LIMITS = replace(
+    by_lists(LISTED, candidates=20),
+    base_tokens=64,
+    fanout=3,
+    commit_tokens=100,
+    step_bytes=2000,
+    growth=1.6,
+)
 """Commits leave nearly all merging, and more centroids, to maintenance."""
-
-
-@pytest.fixture(autouse=True)
-def thresholds() -> Iterator[None]:
-    with searched_by_lists(candidates=20):
-        yield
 
 
 @pytest.fixture

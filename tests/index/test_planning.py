@@ -10,26 +10,25 @@ import pytest
 from mvdb.limits import Limits
 from mvdb.search import plan as planning
 from tests.index.files import DIM, LISTED, fill, listed, query_for
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 
-def part(
-    documents: int, *, lists: int = 4096, allowed: float = 1.0, has_lists: bool = True
-) -> planning.Part:
-    return planning.Part(
-        has_lists, lists if has_lists else 0, documents, 60 * documents, int(documents * allowed)
-    )
+def part(documents: int, *, lists: int = 4096, allowed: float = 1.0) -> planning.Part:
+    return planning.Part(lists, documents, 60 * documents, int(documents * allowed))
+
+
+def costs(parts: list[planning.Part], m: int, nprobe: int, wanted: int) -> dict[str, float]:
+    return planning.costs(parts, m, nprobe, wanted, Limits())
 
 
 def plan_for(parts: list[planning.Part], *, wanted: int = 512, nprobe: int = 32) -> str:
     allowed = sum(one.allowed for one in parts)
-    return planning.choose(planning.costs(parts, 32, nprobe, wanted), allowed, wanted)
+    return planning.choose(costs(parts, 32, nprobe, wanted), allowed, wanted)
 
 
 def test_lists_are_taken_where_they_cost_less() -> None:
     assert plan_for([part(1_000_000, lists=1 << 17)]) == planning.LISTS
-    assert plan_for([part(1_000_000, has_lists=False)]) == planning.INTERACTION
+    assert plan_for([part(1_000_000, lists=0)]) == planning.INTERACTION
     # So many lists of so few centroids are the whole collection, several times.
     assert plan_for([part(1_000_000, lists=100)]) == planning.INTERACTION
     assert plan_for([part(1_000_000, lists=1 << 17)], nprobe=1 << 14) == planning.INTERACTION
@@ -43,9 +42,9 @@ def test_a_filter_decides_the_plan() -> None:
     assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.0005)]) == planning.EXACT
     assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.001)]) == planning.INTERACTION
     assert plan_for([part(1_000_000, lists=1 << 17, allowed=0.9)]) == planning.LISTS
-    costs = planning.costs([part(1_000_000, lists=1 << 17, allowed=0.001)], 32, 32, 512)
-    assert planning.LISTS not in costs
-    assert costs[planning.INTERACTION] < costs[planning.EXACT]
+    estimates = costs([part(1_000_000, lists=1 << 17, allowed=0.001)], 32, 32, 512)
+    assert planning.LISTS not in estimates
+    assert estimates[planning.INTERACTION] < estimates[planning.EXACT]
 
 
 def test_whoever_asks_for_few_lists_gets_them() -> None:
@@ -59,10 +58,10 @@ def test_whoever_asks_for_few_lists_gets_them() -> None:
 
 
 def test_costs_grow_with_what_is_read() -> None:
-    one = planning.costs([part(1_000_000)], 32, 32, 512)
-    two = planning.costs([part(1_000_000), part(1_000_000)], 32, 32, 512)
-    half = planning.costs([part(1_000_000, allowed=0.5)], 32, 32, 512)
-    long = planning.costs([part(1_000_000)], 64, 32, 512)
+    one = costs([part(1_000_000)], 32, 32, 512)
+    two = costs([part(1_000_000), part(1_000_000)], 32, 32, 512)
+    half = costs([part(1_000_000, allowed=0.5)], 32, 32, 512)
+    long = costs([part(1_000_000)], 64, 32, 512)
     for plan, cost in one.items():
         assert two[plan] > cost
         assert long[plan] > cost
@@ -81,8 +80,8 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
         assert db.profile(query_for(1), 5, candidates=800).plan == planning.EXACT
         exact = db.profile(query_for(1), 5, exact=True)
         assert (exact.plan, exact.costs) == (planning.EXACT, {})
-        with searched_by_lists():
-            assert db.profile(query_for(1), 5).plan == planning.LISTS
+    with opened(tmp_path / "a.mvdb", by_lists(LISTED), background=False) as db:
+        assert db.profile(query_for(1), 5).plan == planning.LISTS
 
 
 def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ import mvdb
 from mvdb import core
 from mvdb.search.prefetch import MODES, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
-from tests.support.opening import opened
+from tests.support.opening import by_lists, opened
 from tests.support.patience import PATIENCE
-from tests.support.thresholds import searched_by_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
@@ -37,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(path: str, mode: str) -> list[dict[str, Any]]:
     """What queries find and cost, in their order."""
     answers = []
-    with searched_by_lists(candidates=60), mvdb.open(path, readonly=True, prefetch=mode) as db:
+    with opened(path, by_lists(candidates=60), readonly=True, prefetch=mode) as db:
         for seed in range(2 * TOPICS):
             profile = db.profile(query_for(seed % TOPICS, seed), 10)
             answers.append(
@@ -107,7 +106,7 @@ def test_the_figures_are_sane(
         assert 0 <= one["rate"] <= 1
         assert one["rate"] == 0 or one["prefetched"] > 0
         assert 0 <= one["wasted"] <= size
-    assert sum(one["rate"] for one in asked[:6]) > 1, "what is asked for early is never needed"
+    assert sum(one["rate"] for one in asked[:6]) > 1, "what is prefetched is never needed"
     assert any(one["wasted"] for one in asked)
 
 
@@ -126,9 +125,9 @@ def test_what_has_been_read_is_not_asked_for_again(
 ) -> None:
     """Unless the system is found to evict pages: a query that had to wait makes the next ones ask
     for everything, for a while."""
-    waits = [0]
-    monkeypatch.setattr("mvdb.search.prefetch._waits", lambda: waits[0])
-    with searched_by_lists(candidates=60), mvdb.open(path, readonly=True) as db:
+    faults = [0]
+    monkeypatch.setattr("mvdb.search.prefetch.major_faults", lambda: faults[0])
+    with opened(path, by_lists(candidates=60), readonly=True) as db:
         query = query_for(1)
         first = db.profile(query, 10)
         assert first.reads > 0
@@ -153,18 +152,19 @@ def test_nothing_is_asked_for_twice_by_one_query(path: Path) -> None:
     with mvdb.open(path, readonly=True) as db:
         txn, state = open_state(db)
         with txn:
-            places = db_places(state.segments)
+            slots = all_slots(state.segments)
             fetches = Prefetcher("hint").query()
-            assert fetches.records(state.segments, state.segment_list(txn), places, early=True)
+            vectors = state.open_vectors(txn)
+            fetches.early(vectors, slots)
             reads = fetches.reads
             assert reads > 0
-            assert fetches.early == len(places)
-            assert fetches.records(state.segments, state.segment_list(txn), places, early=False)
+            assert fetches.prefetched == len(slots)
+            assert fetches.records(vectors, slots)
             assert fetches.reads == reads
-            assert (fetches.hits, fetches.needed) == (len(places), len(places))
+            assert (fetches.hits, fetches.needed) == (len(slots), len(slots))
 
 
-def db_places(segments: list[Any]) -> Any:
+def all_slots(segments: list[Any]) -> Any:
     """All documents of some segments."""
     parts = []
     for number, segment in enumerate(segments):

@@ -26,8 +26,7 @@ from tests.index.files import (
     trained_on,
     vectors_of,
 )
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 HEAD = struct.Struct("<QQQQQIdI")
 ENTRY = struct.Struct("<QIIIQQdQQ")
@@ -128,8 +127,8 @@ def test_codebooks_of_two_seeds_are_searched_together(tmp_path: Path, limits: Li
         assert all(listed(db)) == (limits is LISTED)
         for at in range(5):
             check(db, versions, at)
-        with searched_by_lists(candidates=100):
-            hits = db.search(query_for(5), 24)
+        with opened(path, by_lists(limits, candidates=100), background=False) as listing:
+            hits = listing.search(query_for(5), 24)
         assert {hit.id >= 240 for hit in hits if isinstance(hit.id, int)} == {False, True}
         db.delete(list(range(200)))
         fill(db, 60, first=480)

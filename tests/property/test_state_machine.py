@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import mvdb
 from mvdb.api.readable import Readable
 from mvdb.limits import Limits
 from mvdb.state import unpublished
+from tests.support import opening
 from tests.support.model import (
     Entry,
     Id,
@@ -35,8 +35,6 @@ from tests.support.model import (
     make_entry,
     make_query,
 )
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
 
 IDS: list[Id] = [*range(-6, 14), *"abcdefgh", "1", "ä", "𝄞", "x" * 500]
 ids = st.sampled_from(IDS)
@@ -98,7 +96,6 @@ class DatabaseMachine(RuleBasedStateMachine):
         background: bool,
     ) -> None:
         self.dim, self.bits, self.background, self.most = dim, bits, background, most
-        self.thresholds = ExitStack()
         self.limits = Limits(
             train_documents=train,
             flush_bytes=flush,
@@ -115,12 +112,12 @@ class DatabaseMachine(RuleBasedStateMachine):
             step_bytes=step,
         )
         if by_lists:
-            self.thresholds.enter_context(searched_by_lists(candidates=2))
+            self.limits = opening.by_lists(self.limits, candidates=2)
         self.db = self.open(dim=dim, bits=bits)
 
     def open(self, **options: Any) -> mvdb.Database:
         background = self.background
-        return opened(
+        return opening.opened(
             self.path, self.limits, durability="relaxed", background=background, **options
         )
 
@@ -129,7 +126,6 @@ class DatabaseMachine(RuleBasedStateMachine):
             if self.snapshot is not None:
                 self.snapshot.close()
             self.db.close()
-            self.thresholds.close()
             left = [path.name for path in self.folder.iterdir()]
             assert left == [self.path.name], f"left behind: {left}"
         shutil.rmtree(self.folder)

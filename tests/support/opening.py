@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from dataclasses import replace
 from typing import Any
 
 import mvdb
@@ -24,3 +25,17 @@ def opened(path: str | os.PathLike[str], limits: Limits, **arguments: Any) -> Da
     """`mvdb.open(path, **arguments)` with these limits."""
     options = open_options.check(path, **{**DEFAULTS, **arguments})
     return Database(open_engine(options, limits))
+
+
+def by_lists(limits: Limits | None = None, *, candidates: int = 8) -> Limits:
+    """The same limits, but searches take the posting lists wherever there are any and more than
+    `candidates` documents are allowed: so many, or k if it is more, are candidates by default."""
+    return replace(
+        limits or Limits(),
+        min_candidates=candidates,
+        min_candidates_extended=candidates,
+        candidates_per_hit=1,
+        candidates_factor=0.0,
+        list_surplus=0.0,
+        list_cost=0.0,
+    )

@@ -14,8 +14,7 @@ import numpy as np
 from mvdb import core
 from mvdb.limits import Limits
 from tests.support.model import unit
-from tests.support.opening import opened
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists, opened
 
 
 def fingerprint(path: Path) -> dict[str, str]:
@@ -29,10 +28,8 @@ def fingerprint(path: Path) -> dict[str, str]:
     lists = replace(plain, listed_tokens=1000, cluster_documents=8, growth=1.2)
     for bits, name in ((1, "1"), (2, "2"), (4, "4"), (8, "8"), (16, "16"), (2, "lists")):
         limits = lists if name == "lists" else plain
-        with (
-            searched_by_lists(candidates=30),
-            opened(f"{path}-{name}", limits, dim=24, bits=bits, background=False) as db,
-        ):
+        limits = by_lists(limits, candidates=30)
+        with opened(f"{path}-{name}", limits, dim=24, bits=bits, background=False) as db:
             for at in range(0, len(entries), 100):
                 db.insert(list(range(at, at + 100)), entries[at : at + 100])
             stored = hashlib.sha256(b"".join(v.tobytes() for v in db.vectors(list(range(500)))))

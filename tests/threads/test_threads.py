@@ -277,8 +277,8 @@ def test_two_threads_may_open_a_segment_at_once(tmp_path: Path) -> None:
         db.insert(list(range(40)), (rng.standard_normal((40 * 16, DIM)), [16] * 40))
         expected = [(hit.id, hit.score) for hit in db.search(query, 40)]
         with db._reading() as (txn, state):
-            state.segments[0]._view = None
-            state.segments[0].view(txn)
+            state.segments[0]._vectors = None
+            state.segments[0].open_vectors(txn)
         noise = [b"\x7b" * size for size in range(100, 40 * 16 * DIM * 2 + 200) for _ in range(2)]
         assert [(hit.id, hit.score) for hit in db.search(query, 40)] == expected
         assert noise

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import mvdb
+from mvdb.limits import Limits
 from mvdb.storage.failures import UnexpectedStorageError
 from tests.corrupt.specimens import DIM
 from tests.helpers import fill
 from tests.helpers import matrix as matrix_of
+from tests.support.opening import opened
 
 PROMISED = (mvdb.Error, TypeError, ValueError, ImportError, MemoryError)
 
@@ -220,10 +222,12 @@ def walk(db: mvdb.Database, *, own: tuple[type[BaseException], ...] = ()) -> Ite
                     )
 
 
-def walk_file(path: str | bytes | Path, **options: Any) -> Iterator[str]:
+def walk_file(
+    path: str | bytes | Path, limits: Limits | None = None, **options: Any
+) -> Iterator[str]:
     """Opens a file and makes every call on it."""
     try:
-        db = mvdb.open(path, background=False, **options)  # type: ignore[arg-type]
+        db = opened(path, limits or Limits(), background=False, **options)  # type: ignore[arg-type]
     except BaseException as error:
         refused[type(error).__name__] += 1
         if not is_promised(error):

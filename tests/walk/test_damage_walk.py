@@ -14,7 +14,7 @@ import mvdb
 from tests.corrupt import bombs, damage, specimens
 from tests.corrupt.specimens import Specimen
 from tests.support.children import in_child
-from tests.support.thresholds import searched_by_lists
+from tests.support.opening import by_lists
 from tests.walk import calls
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked")
@@ -46,7 +46,7 @@ def _walk(path: Path) -> Iterator[str]:
     whole = path.read_bytes()
     for options in ({"readonly": True}, {"create": False}):
         path.write_bytes(whole)
-        yield from calls.walk_file(path, **options)
+        yield from calls.walk_file(path, by_lists(), **options)
     path.write_bytes(whole)
     try:
         mvdb.repair(path, path.with_name("repaired.mvdb"))
@@ -76,8 +76,7 @@ def test_damaged_files(
                 break
             specimen = intact[0 if kind == "bomb" else i % len(intact)]
             _damaged(path, specimen, kind, seed)
-            with searched_by_lists():
-                wrong += [f"{specimen.name},{kind},{seed}: {line}" for line in _walk(path)]
+            wrong += [f"{specimen.name},{kind},{seed}: {line}" for line in _walk(path)]
         if not calls.refused["CorruptionError"]:
             wrong.append("nothing is refused: the damage is not met")
         return wrong

@@ -1,0 +1,74 @@
+"""The options of a search: checked once, before a transaction begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mvdb.arguments import flag, number, whole_number
+from mvdb.documents import ids as id_keys
+from mvdb.filters import language
+from mvdb.limits import Limits
+from mvdb.state.state import State
+from mvdb.types import Id
+
+MIN_NPROBE = 48
+CENTROIDS_PER_PROBE = 1280
+"""Default lists per query token: one for so many centroids, at least MIN_NPROBE. More centroids
+mean shorter lists, and documents spread over more of them."""
+CANDIDATES_POWER = 0.75
+
+Filter = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search; see `Database.search`. ids: their keys."""
+
+    k: int
+    filter: language.Node | None
+    ids: tuple[bytes, ...] | None
+    nprobe: int | None
+    candidates: int | None
+    exact: bool
+    min_score: float | None
+
+    @classmethod
+    def checked(
+        cls,
+        k: int,
+        filter: Filter | None,
+        ids: Id | Sequence[Id] | None,
+        nprobe: int | None,
+        candidates: int | None,
+        exact: bool,
+        min_score: float | None,
+    ) -> SearchOptions:
+        """The options of a call; InvalidInputError or FilterError for those that are none."""
+        return cls(
+            whole_number("k", k, 1),
+            None if filter is None else language.parse(filter),
+            None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
+            None if nprobe is None else whole_number("nprobe", nprobe, 1),
+            None if candidates is None else whole_number("candidates", candidates, 1),
+            flag("exact", exact),
+            None if min_score is None else number("min_score", min_score),
+        )
+
+    def lists_per_token(self, state: State) -> int:
+        """Posting lists probed per query token."""
+        n_centroids = state.codebook.codec.n_centroids if state.codebook else 0
+        return self.nprobe or max(MIN_NPROBE, n_centroids // CENTROIDS_PER_PROBE)
+
+    def n_candidates(self, state: State, limits: Limits) -> int:
+        """Documents that are ranked by their codes and may be scored, at most."""
+        if self.candidates is not None:
+            return max(self.candidates, self.k)
+        documents = state.manifest.live_documents
+        extended = state.codebook is not None and len(state.codebook.extends) > 0
+        return max(
+            limits.min_candidates_extended if extended else limits.min_candidates,
+            limits.candidates_per_hit * self.k,
+            int(limits.candidates_factor * documents**CANDIDATES_POWER),
+        )
