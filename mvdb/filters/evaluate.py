@@ -23,8 +23,6 @@ from mvdb.filters.language import And, Compare, Contains, Exists, In, Node, Not,
 from mvdb.filters.sorted_values import Strings
 
 _NUMBERS = (blobs.INT, blobs.FLOAT, blobs.BIG_INT)
-
-
 MAX_KEPT_CHARACTERS = 1024
 """Longer filters are evaluated each time: their text is not counted among the kept bytes."""
 
