@@ -49,6 +49,12 @@ class Limits:
     """Bytes of a temporary file of a segment that are kept in memory instead; of the changes that a
     transaction may have to make again, half as many."""
 
+    # ---- Arrow data ----
+    arrow_batch_bytes: int = 64 << 20
+    """Bytes in memory of a batch that is read from a Parquet file or dataset, about."""
+    arrow_read_bytes: int = 1 << 20
+    """Bytes of a Parquet column that are read at a time."""
+
     # ---- merges ----
     base_tokens: int = 4096
     """Tokens from which a segment is above level 0 of the merge policy."""
@@ -83,3 +89,18 @@ class Limits:
     exit_seconds: float = 60.0
     """Time that the interpreter's end waits for threads. They need the time of a step; a thread
     that hangs in the system must not keep the process."""
+
+    # ---- storage ----
+    reserved_bytes: int = 16 << 30
+    """Address space reserved for a small file. A process has 128 TiB of it: thousands of open
+    databases."""
+    map_slack: int = 16 << 20
+    """Bytes of the map wanted beyond those in use: copied tree pages and the free list."""
+    map_room: int = 64 << 20
+    """Bytes of the map below which a write transaction waits a little for readers, to grow it."""
+    roomy_bytes: int = 8 << 30
+    """Bytes of the map that no transaction of sane size fills."""
+    drain_seconds: float = 5.0
+    """Time that the transactions of this process have to end when the map must move."""
+    max_readers: int = 1024
+    """Read transactions at a time, of all processes; the lock file has a slot for each."""

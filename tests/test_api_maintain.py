@@ -117,18 +117,17 @@ def test_compact_to_a_path(db: mvdb.Database, tmp_path: Path) -> None:
     assert content(target) == content(db.path)
 
 
-def test_compact_waits_for_no_open_snapshot(
-    db: mvdb.Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mvdb.storage.replacement._DRAIN_SECONDS", 0.05)
-    before = content(db.path)
-    with db.snapshot() as snap:
-        with pytest.raises(mvdb.BusyError):
-            db.compact()
-        assert len(snap.search(matrix(1), 3)) == 3
-    assert content(db.path) == before
-    db.compact()
-    assert content(db.path) == before
+def test_compact_waits_for_no_open_snapshot(db: mvdb.Database) -> None:
+    path, before = db.path, content(db.path)
+    db.close()
+    with opened(path, Limits(drain_seconds=0.05)) as db:
+        with db.snapshot() as snap:
+            with pytest.raises(mvdb.BusyError):
+                db.compact()
+            assert len(snap.search(matrix(1), 3)) == 3
+        assert content(path) == before
+        db.compact()
+        assert content(path) == before
 
 
 def test_compact_of_a_readonly_database_to_a_path(db: mvdb.Database, tmp_path: Path) -> None:

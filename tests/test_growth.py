@@ -14,19 +14,16 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.storage import growth, opening
+from mvdb.limits import Limits
 from tests.helpers import Floats, matrix
+from tests.support.opening import opened
 
 ROOT = Path(__file__).resolve().parent.parent
 DIM = 64
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hardly any address space is reserved, and room is made in small steps."""
-    monkeypatch.setattr(opening, "_RESERVE", 1 << 20)
-    monkeypatch.setattr(growth, "_LEAST", 1 << 20)
-    monkeypatch.setattr(growth, "_SLACK", 1 << 20)
+SMALL = Limits(reserved_bytes=1 << 20, map_room=1 << 20, map_slack=1 << 20)
+"""Hardly any address space is reserved, and room is made in small steps."""
 
 
 def vectors(names: range) -> list[Floats]:
@@ -36,12 +33,12 @@ def vectors(names: range) -> list[Floats]:
 def mapped(db: mvdb.Database) -> int:
     shared = db._engine.environment._shared
     assert shared is not None
-    return int(shared.environment.info()["map_size"])
+    return shared.lifecycle.file.map.mapped
 
 
 @pytest.mark.parametrize("bits", [2, 16])
-def test_many_transactions(tmp_path: Path, small: None, bits: int) -> None:
-    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=bits, map_size=1 << 20) as db:
+def test_many_transactions(tmp_path: Path, bits: int) -> None:
+    with opened(tmp_path / "a.mvdb", SMALL, dim=DIM, bits=bits, map_size=1 << 20) as db:
         before = mapped(db)
         for first in range(0, 4000, 200):
             db.insert(list(range(first, first + 200)), vectors(range(first, first + 200)))
@@ -51,9 +48,9 @@ def test_many_transactions(tmp_path: Path, small: None, bits: int) -> None:
         assert db.verify().ok
 
 
-def test_one_long_transaction(tmp_path: Path, small: None) -> None:
+def test_one_long_transaction(tmp_path: Path) -> None:
     """It begins again in a larger map, with all that it has done so far."""
-    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=16, map_size=1 << 20) as db:
+    with opened(tmp_path / "a.mvdb", SMALL, dim=DIM, bits=16, map_size=1 << 20) as db:
         db.insert(list(range(20)), vectors(range(20)), texts=[f"text {i}" for i in range(20)])
         before = mapped(db)
         with db.transaction() as txn:
@@ -78,8 +75,8 @@ def test_one_long_transaction(tmp_path: Path, small: None) -> None:
         assert db.verify().ok
 
 
-def test_a_long_transaction_rolled_back(tmp_path: Path, small: None) -> None:
-    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=16, map_size=1 << 20) as db:
+def test_a_long_transaction_rolled_back(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.mvdb", SMALL, dim=DIM, bits=16, map_size=1 << 20) as db:
         db.insert(1, vectors(range(1))[0])
         txn = db.transaction()
         txn.insert(list(range(10, 4000)), vectors(range(10, 4000)))
@@ -89,7 +86,7 @@ def test_a_long_transaction_rolled_back(tmp_path: Path, small: None) -> None:
         assert db.verify().ok
 
 
-def test_while_others_read(tmp_path: Path, small: None) -> None:
+def test_while_others_read(tmp_path: Path) -> None:
     problems: list[BaseException] = []
     stop = threading.Event()
 
@@ -104,7 +101,7 @@ def test_while_others_read(tmp_path: Path, small: None) -> None:
         except BaseException as error:
             problems.append(error)
 
-    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, bits=16, map_size=1 << 20) as db:
+    with opened(tmp_path / "a.mvdb", SMALL, dim=DIM, bits=16, map_size=1 << 20) as db:
         db.insert(7, vectors(range(7, 8))[0], texts="seven")
         threads = [threading.Thread(target=read) for _ in range(2)]
         for thread in threads:
@@ -125,11 +122,10 @@ def test_while_others_read(tmp_path: Path, small: None) -> None:
 WRITER = """
 import sys
 import numpy as np
-import mvdb
-from mvdb.storage import growth, opening
-opening._RESERVE = growth._LEAST = growth._SLACK = 1 << 20
+from tests.support.opening import opened
+from tests.test_growth import SMALL
 first = int(sys.argv[2])
-with mvdb.open(sys.argv[1], map_size=1 << 20) as db:
+with opened(sys.argv[1], SMALL, map_size=1 << 20) as db:
     for start in range(first, first + 3000, 100):
         rows = np.random.default_rng(start).standard_normal((100, 20, 64)).astype(np.float32)
         db.insert(list(range(start, start + 100)), rows)

@@ -15,6 +15,7 @@ import pytest
 import mvdb
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
+from mvdb.limits import Limits
 from tests.helpers import DIM, FakeEncoder, content, matrix, refused
 from tests.support.children import kill_after_commits
 from tests.support.model import unit
@@ -486,9 +487,7 @@ def test_files_that_are_none(db: mvdb.Database, tmp_path: Path, suffix: str, dam
 
 
 @pytest.mark.parametrize("form", ["parquet", "dataset"])
-def test_large_files_are_read_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
+def test_large_files_are_read_in_pieces(tmp_path: Path, form: str) -> None:
     """20 MB in pieces of 1 MB; a file in one row group, a dataset in several, which pyarrow reads
     as a whole each. It must not read on while a batch is dealt with: it did in the background."""
     count, tokens, dim = 20_000, 4, 64
@@ -501,12 +500,11 @@ def test_large_files_are_read_in_pieces(
     parquet.write_table(given, path, row_group_size=rows_of_a_group)
     assert parquet.read_metadata(path).num_row_groups == count // rows_of_a_group
     del given, values, column
-    monkeypatch.setattr(sources, "BATCH_BYTES", 1 << 20)
-    monkeypatch.setattr(sources, "_READ_BYTES", 1 << 16)
+    limits = Limits(arrow_batch_bytes=1 << 20, arrow_read_bytes=1 << 16)
     if form == "parquet":
-        batches = sources.ArrowFile(path).record_batches(10_000)
+        batches = sources.ArrowFile(path).record_batches(10_000, limits)
     else:
-        batches = sources.record_batches(dataset.dataset(path), 10_000)
+        batches = sources.record_batches(dataset.dataset(path), 10_000, limits)
     before, peak, rows = pa.total_allocated_bytes(), 0, 0
     for batch in batches:
         peak = max(peak, pa.total_allocated_bytes() - before)
@@ -520,8 +518,8 @@ def test_large_files_are_read_in_pieces(
 def test_a_large_record_batch_is_converted_in_pieces(tmp_path: Path) -> None:
     feather.write_feather(table(), tmp_path / "a.feather")
     for pieces in (
-        sources.record_batches(table().to_batches()[0], 25),
-        sources.ArrowFile(tmp_path / "a.feather").record_batches(25),
+        sources.record_batches(table().to_batches()[0], 25, Limits()),
+        sources.ArrowFile(tmp_path / "a.feather").record_batches(25, Limits()),
     ):
         assert [piece.num_rows for piece in pieces] == [25, 25, 10]
 

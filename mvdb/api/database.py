@@ -171,8 +171,9 @@ class Database(Readable):
         """
         self._engine.check_writable()
         encodes = self._engine.encoder.identity is not None
+        limits = self._engine.limits
         target = streaming.Target(
-            self.transaction, insert_documents, self._keep_up, self.dim, encodes
+            self.transaction, insert_documents, self._keep_up, self.dim, encodes, limits
         )
         return streaming.insert_batches(
             target, batches, commit_every=commit_every, progress=progress, total=total

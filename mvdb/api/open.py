@@ -103,6 +103,7 @@ def open_engine(options: Options, limits: Limits) -> Engine:
         check=verify.check_small_tables,
         durability=options.durability,
         map_size=options.map_size,
+        limits=limits,
     )
     try:
         return Engine(environment, options, limits)

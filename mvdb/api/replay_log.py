@@ -1,8 +1,13 @@
-"""The changes of an open transaction, kept to be made again.
+"""Journal of an open transaction's changes, to be made again in a larger map.
 
-liblmdb cannot enlarge its map within a transaction. Where address space is scarce one may fill the
-map in its midst; then it is rolled back, the map grows, and its changes are made again. Vectors are
-kept as float16, in which form they wait for their segment in any case.
+liblmdb cannot enlarge its map within a transaction. Where address space is scarce, a transaction
+may fill the map:
+
+1. Each change is appended to the journal when it has succeeded.
+2. When the map is full the transaction is rolled back, and the map grows.
+3. The changes are made again in their order; then the change that filled the map is tried again.
+
+Vectors are kept as float16, as in the write buffer.
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ from mvdb.storage.spool import Spool
 
 @dataclass(frozen=True)
 class Change:
-    """A function of the module level, to be called with what is changed and these arguments."""
+    """A function of the module level (it is pickled) and its arguments after the first, which is
+    the value to be changed."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]

@@ -9,42 +9,59 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TextIO
 
-from mvdb.cli.arguments import build_parser
+import mvdb
+from mvdb.cli.commands import demo_command, file_commands, index_command, search_command
+from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
-ERROR, USAGE, INTERRUPTED = 1, 2, 130
+ERROR, INTERRUPTED = 1, 130
+
+
+def build_parser() -> Parser:
+    """The parser of ``mvdb``; a parsed command has its function in `run`."""
+    parser = Parser(prog="mvdb", description="Late-interaction search in one file.")
+    parser.add_argument("--version", action="version", version=f"mvdb {mvdb.__version__}")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
+    for module in (index_command, search_command, file_commands, demo_command):
+        module.add_parsers(commands.add_parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; never raises, never exits.
 
     `argv` are the arguments without the program's name; None takes those of the process."""
-    parser = build_parser()
     try:
-        arguments = parser.parse_args(argv)
+        arguments = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse: --help, --version, wrong usage
         return stop.code if isinstance(stop.code, int) else USAGE
-    console = Console(as_json=getattr(arguments, "json", False), quiet=arguments.quiet)
+    console = Console(as_json=arguments.json, quiet=arguments.quiet)
     with warnings.catch_warnings():
-        _show_warnings(console)
+        # Warnings of mvdb take one line each; those of other libraries are dropped.
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", category=UserWarning, module=r"mvdb(\.|$)")
+        warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
         try:
-            code: int = arguments.run(arguments, console)
+            arguments.run(arguments, console)
             sys.stdout.flush()
-            return code
         except KeyboardInterrupt:
             console.error("interrupted")
             return INTERRUPTED
         except BrokenPipeError:
-            return _reader_gone()
+            # The reader of the output has seen enough (``| head``), which is no failure. Buffered
+            # output would raise again when the interpreter flushes it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except Exception as error:
             if os.environ.get("MVDB_TRACEBACK"):
                 raise
             console.error(describe(error))
             return ERROR
+    return 0
 
 
 def describe(error: Exception) -> str:
@@ -53,34 +70,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     # mvdb's own messages and those about values are sentences; others need their name before them.
-    if message and isinstance(error, (ValueError, OSError, RuntimeError, ImportError)):
-        return message
-    if message and type(error).__module__.startswith("mvdb"):
+    sentence = isinstance(error, (ValueError, OSError, RuntimeError, ImportError))
+    if message and (sentence or type(error).__module__.startswith("mvdb")):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _reader_gone() -> int:
-    """Whoever read our output has seen enough (``| head``): that is no failure."""
-    # What is still buffered would raise again when the interpreter flushes it at exit.
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    return 0
-
-
-def _show_warnings(console: Console) -> None:
-    """Warnings in one line; those of libraries that are not about the user's data are dropped."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        console.warn(str(message))
-
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", category=UserWarning, module=r"mvdb(\.|$)")
-    warnings.showwarning = show

@@ -1,18 +1,26 @@
-"""What a command says: results on standard output, everything else on standard error."""
+"""The output of a command: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import shutil
 import sys
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 # Stored text comes from anywhere: an escape sequence in it must not reach a terminal.
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160)), "\N{REPLACEMENT CHARACTER}")
 _KEEP_LINES = {**{code: mark for code, mark in _CONTROL.items() if code not in (9, 10)}, 13: " "}
 
+BOLD, PLAIN = "\x0e", "\x0f"
+"""Stand around bold words of a line. `printable` text has neither."""
+_TERMINAL = {ord(BOLD): "\x1b[1m", ord(PLAIN): "\x1b[0m"}
+_NO_TERMINAL = dict.fromkeys(_TERMINAL)
+_TAB = 4
 _NARROWEST, _WIDEST = 40, 120
 
 
@@ -32,16 +40,38 @@ def count(number: int, noun: str) -> str:
 
 
 def size(number: int) -> str:
-    """A number of bytes for people."""
+    """A number of bytes for people: three digits and a decimal unit."""
     if number < 1000:
         return f"{number} B"
-    units = ("kB", "MB", "GB", "TB")
     power = 1
-    while power < len(units) and number >= 999.5 * 1000**power:
+    while power < 4 and number >= 999.5 * 1000**power:
         power += 1
     amount = number / 1000**power
-    digits = 1 if amount < 99.95 else 0
-    return f"{amount:.{digits}f} {units[power - 1]}"
+    return f"{amount:.{1 if amount < 99.95 else 0}f} {'kMGT'[power - 1]}B"
+
+
+def mark(text: str, ranges: Iterable[tuple[int, int]]) -> str:
+    """`text` with BOLD and PLAIN around ranges of characters, which do not overlap."""
+    for start, end in sorted(ranges, reverse=True):
+        text = f"{text[:start]}{BOLD}{text[start:end]}{PLAIN}{text[end:]}"
+    return text
+
+
+def wrap(line: str, width: int) -> list[str]:
+    """A line, with or without marks, in lines of at most `width` columns.
+
+    Without rich there are no marks in the result and every character counts as one column."""
+    parts = re.split(f"[{BOLD}{PLAIN}]", line)
+    try:
+        from rich.console import Console as Terminal
+        from rich.text import Text
+    except ImportError:
+        return textwrap.wrap("".join(parts), width, tabsize=_TAB) or [""]
+    text = Text.assemble(*((part, "bold" * (place % 2)) for place, part in enumerate(parts)))
+    lines = text.wrap(Terminal(width=width), width, overflow="fold", tab_size=_TAB)
+    return [
+        mark(one.plain.rstrip(), ((span.start, span.end) for span in one.spans)) for one in lines
+    ]
 
 
 class Console:
@@ -49,60 +79,51 @@ class Console:
 
     Attributes:
         as_json: results are printed as JSON.
-        quiet: no summaries, progress or warnings; results and errors only."""
+        quiet: no summaries, progress or warnings; results and errors only.
+        width: columns to wrap at.
+        moving: standard error is a terminal that may show progress."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+        dumb = os.environ.get("TERM") == "dumb"
+        self.moving = sys.stderr.isatty() and not quiet and not dumb
+        styled = sys.stdout.isatty() and not dumb and not os.environ.get("NO_COLOR")
+        self._marks = _TERMINAL if styled else _NO_TERMINAL
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # JSON is UTF-8 everywhere; other output must not fail on a narrow code page.
                 encoding = "utf-8" if as_json and stream is sys.stdout else None
                 stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
-    @property
-    def styled(self) -> bool:
-        """Whether standard output shows bold type."""
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return sys.stdout.isatty() and not plain
-
-    @property
-    def moving(self) -> bool:
-        """Whether standard error is a terminal that may show progress."""
-        return sys.stderr.isatty() and not self.quiet and os.environ.get("TERM") != "dumb"
-
-    @property
-    def width(self) -> int:
-        """Columns to wrap at."""
-        return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
-
-    def result(self, value: Any, text: str) -> None:
-        """Prints a command's result: `value` as JSON with --json, else `text`."""
-        if self.as_json:
-            self.json(value)
-        else:
-            print(printable(text))
-
-    def summary(self, value: Any, text: str) -> None:
-        """Like `result`, for what a quiet command leaves out."""
-        if self.as_json or not self.quiet:
-            self.result(value, text)
-
     def json(self, value: Any) -> None:
         """Prints one line of JSON."""
         print(json.dumps(value, ensure_ascii=False))
 
-    def styled_text(self, text: str) -> None:
-        """Prints text that carries its own styling; its content was made printable before."""
-        print(text)
+    def text(self, line: str) -> None:
+        """Prints printable text, bold between BOLD and PLAIN on a terminal; nothing for --json."""
+        if not self.as_json:
+            print(line.translate(self._marks), flush=True)
+
+    def result(self, text: str, value: Any = None) -> None:
+        """Prints a command's result: with --json `value` (None: nothing), else `text`."""
+        self.text(printable(text))
+        if self.as_json and value is not None:
+            self.json(value)
+
+    def summary(self, text: str, value: Any = None) -> None:
+        """Like `result`; a quiet command leaves out `text`."""
+        if self.as_json or not self.quiet:
+            self.result(text, value)
 
     def note(self, message: str) -> None:
-        """Says something beside the result."""
-        print(message, file=sys.stderr)
+        """Says something beside the result, on standard error."""
+        print(one_line(message), file=sys.stderr)
 
     def warn(self, message: str) -> None:
         if not self.quiet:
-            print(f"mvdb: warning: {one_line(message)}", file=sys.stderr)
+            self.note(f"mvdb: warning: {message}")
 
     def error(self, message: str) -> None:
-        print(f"mvdb: error: {one_line(message)}", file=sys.stderr)
+        self.note(f"mvdb: error: {message}")

@@ -1,4 +1,4 @@
-"""Which words of a passage made its score."""
+"""The words of a passage that made its score."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001 - the apostrophe of typesetting
 
-# Of a query token's best match: less is the chance likeness of any two tokens.
-_LIKE = 0.5
-# A query matches few words really; more marks help nobody.
-_MOST = 12
+_LIKE = 0.5  # minimum dot product; below it stands the chance likeness of any two tokens
+_MOST = 12  # marked words per passage: few words of a query match really
 
-# Words that carry no meaning of their own match everywhere and say nothing.
+# Words without a meaning of their own match everywhere.
 _EMPTY_WORDS = """
     a about all also an and any are as at be been but by can could did do does for from had has have
     how i if in into is it its may me my no not of on only or our so such than that the their them
@@ -32,7 +30,7 @@ class Match:
 
     Attributes:
         start, end: its characters in the text.
-        score: the likeness, 1 at most."""
+        score: the dot product, 1 at most, with four decimals."""
 
     start: int
     end: int
@@ -51,10 +49,10 @@ def matched_words(
             has another number of document tokens: the text was encoded differently."""
     if scores.shape[1] != len(tokens):
         return []
-    best = scores.argmax(axis=1)
     weight: dict[int, float] = {}
-    for row, token in enumerate(best.tolist()):
-        score = float(scores[row, token])
+    for token, score in zip(
+        scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist(), strict=True
+    ):
         if score >= _LIKE:
             weight[token] = max(score, weight.get(token, 0.0))
     words: list[Match] = []
@@ -65,6 +63,6 @@ def matched_words(
             if tokens[token][0] < word.end() and word.start() < tokens[token][1]
         ]
         if inside and word[0].lower() not in _EMPTY:
-            words.append(Match(word.start(), word.end(), max(inside)))
+            words.append(Match(word.start(), word.end(), round(max(inside), 4)))
     strongest = sorted(words, key=lambda match: -match.score)[:_MOST]
     return sorted(strongest, key=lambda match: match.start)

@@ -1,15 +1,24 @@
-"""Centroid generations: the trained tables of a codec, as stored and as used.
+"""Codebooks: the trained tables of a codec, as stored and as used.
 
-Table `centroids`, key (generation, part, index): part 0 is the head, part 5 the generations that
-this one extends, the others are runs of bytes cut into extents.
+Each has a number, its generation. A codebook may extend older ones by centroids behind theirs:
+codes and residuals of an older one stay valid, but the newer one may have codes of more bytes. The
+older one's tables are then removed. Segments name the generation that encoded them.
 
-A generation extends another by adding centroids behind its own: what was encoded with the old one
-is valid with the new one, but for the bytes of a code. Only the newest generation is stored.
+Table `centroids`, key: u32 generation, u8 part, u32 index, big-endian. Values, little-endian, for K
+centroids in G groups and vectors padded to P bytes:
+
+    part 0  u32 dim, u32 bits, u64 seed of the rotation, u32 K, u32 G
+    part 1  K * P bytes: centroids, by group
+    part 2  G * P bytes: mean of each group
+    part 3  (G + 1) * u32: first centroid of each group; the last one is K
+    part 4  SCALES * f32 a, SCALES * f32 b: tables of scales
+    part 5  for each older codebook, ascending: u32 generation, u32 centroids; absent without any
+
+Parts 1 to 4 are cut into extents of EXTENT_BYTES, index 0, 1, ...
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,19 +28,133 @@ from mvdb import core
 from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
 
 TABLE = "centroids"
-EXTENT_BYTES = (1 << 20) - 4096
 
 # On disk: frozen, with the parts and their entries.
-_HEAD = struct.Struct("<IIQII")  # dim, bits, seed, centroids, groups
+EXTENT_BYTES = (1 << 20) - 4096
+_HEAD = Record("IIQII")
 _ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
-_EXTENDED_ENTRY = struct.Struct("<II")  # generation, its centroids
+_EXTENDED_ENTRY = Record("II")
 
 Extended = dict[int, int]
-"""Generations that one extends, and how many centroids each had."""
+"""Centroids of each older codebook that one extends, by generation."""
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """A codebook in use. Immutable, shared by threads."""
+
+    generation: int
+    codec: core.Codec
+    extends: Extended
+
+    @cached_property
+    def sizes(self) -> Extended:
+        """Centroids of the codebook and of those that it extends, by generation."""
+        return {**self.extends, self.generation: self.codec.n_centroids}
+
+
+def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec, extends: Extended) -> None:
+    """Writes the tables of a codebook and which ones it extends."""
+    if extends:
+        _put(txn, _key(generation, _EXTENDED), _EXTENDED_ENTRY.pack_all(sorted(extends.items())))
+    head = _HEAD.pack(spec.dim, spec.bits, spec.seed, len(spec.rows), len(spec.group_rows))
+    _put(txn, _key(generation, 0), head)
+    runs = {
+        _ROWS: spec.rows.tobytes(),
+        _GROUP_ROWS: spec.group_rows.tobytes(),
+        _GROUP_STARTS: spec.group_starts.astype("<u4").tobytes(),
+        _SCALES: spec.a_scales.astype("<f4").tobytes() + spec.b_scales.astype("<f4").tobytes(),
+    }
+    for part, run in runs.items():
+        for index, at in enumerate(range(0, len(run), EXTENT_BYTES)):
+            _put(txn, _key(generation, part, index), run[at : at + EXTENT_BYTES])
+
+
+def delete(txn: WriteTransaction, generation: int) -> None:
+    """Removes a codebook's tables."""
+    txn.delete_prefix(TABLE, generation.to_bytes(4, "big"))
+
+
+def load(txn: ReadTransaction, generation: int, dim: int, bits: int) -> Codebook:
+    """A codebook; CorruptionError when a part is missing or does not fit."""
+    spec, where = load_spec(txn, generation), _where(generation)
+    require(
+        (spec.dim, spec.bits) == (dim, bits),
+        where,
+        f"dim {spec.dim} and bits {spec.bits}, the settings say {dim} and {bits}",
+    )
+    extends = _extended(txn, generation)
+    for older, size in extends.items():
+        require(size <= len(spec.rows), where, f"generation {older} has {size} centroids")
+    return Codebook(generation, core.Codec(spec), extends)
+
+
+def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
+    """The tables of a codebook; CorruptionError when a part is missing or does not fit."""
+    where = _where(generation)
+    dim, bits, seed, n_rows, n_groups = _head(txn, generation)
+    if not 1 <= dim <= core.MAX_DIM or n_rows < 1 or n_groups < 1:
+        raise CorruptionError(f"{where}: impossible sizes in the head")
+    padded = core.padded_dim(dim)
+
+    def run(part: int, size: int) -> memoryview:
+        indexes = range(-(-size // EXTENT_BYTES))
+        data = b"".join(_get(txn, _key(generation, part, index)) for index in indexes)
+        if len(data) != size:
+            raise CorruptionError(f"{where}: part {part} has {len(data)} bytes, not {size}")
+        return memoryview(data)
+
+    rows = np.frombuffer(run(_ROWS, n_rows * padded), np.uint8)
+    group_rows = np.frombuffer(run(_GROUP_ROWS, n_groups * padded), np.uint8)
+    group_starts = np.frombuffer(run(_GROUP_STARTS, 4 * (n_groups + 1)), "<u4")
+    scales = np.frombuffer(run(_SCALES, 8 * core.SCALES), "<f4").astype(np.float32)
+    return core.CodecSpec(
+        dim=dim,
+        bits=bits,
+        seed=seed,
+        rows=rows.reshape(n_rows, padded),
+        group_rows=group_rows.reshape(n_groups, padded),
+        group_starts=group_starts.astype(np.uint32),
+        a_scales=scales[: core.SCALES].copy(),
+        b_scales=scales[core.SCALES :].copy(),
+    )
+
+
+def centroid_count(txn: ReadTransaction, generation: int) -> int:
+    """Centroids of a codebook, from its head alone."""
+    return _head(txn, generation)[3]
+
+
+def valid_generations(txn: ReadTransaction, generation: int) -> set[int]:
+    """The generations whose codes are valid in the codebook `generation`: its own and those that it
+    extends. For 0, segments of float16 vectors, itself."""
+    return {generation, *(_extended(txn, generation) if generation else ())}
+
+
+def _head(txn: ReadTransaction, generation: int) -> tuple[int, int, int, int, int]:
+    """dim, bits, seed, centroids, groups."""
+    head = _get(txn, _key(generation, 0))
+    dim, bits, seed, n_rows, n_groups = _HEAD.unpack(head, _where(generation))
+    return dim, bits, seed, n_rows, n_groups
+
+
+def _extended(txn: ReadTransaction, generation: int) -> Extended:
+    key = _key(generation, _EXTENDED)
+    if txn.get(TABLE, key) is None:
+        return {}
+    body, where = _get(txn, key), _where(generation)
+    result: Extended = {}
+    previous, least = 0, 1
+    for older, size in _EXTENDED_ENTRY.unpack_all(body, where):
+        if not previous < older < generation or size < least:
+            raise CorruptionError(f"{where}: extends generation {older} of {size} centroids")
+        result[older] = size
+        previous, least = older, size
+    return result
 
 
 def _key(generation: int, part: int, index: int = 0) -> bytes:
@@ -50,148 +173,5 @@ def _get(txn: ReadTransaction, key: bytes) -> memoryview:
     return envelope.unseal(Kind.CENTROIDS, key, value, where)
 
 
-def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec, extends: Extended) -> None:
-    """Writes the tables of a generation and which ones it extends."""
-    if extends:
-        entries = [_EXTENDED_ENTRY.pack(*entry) for entry in sorted(extends.items())]
-        _put(txn, _key(generation, _EXTENDED), b"".join(entries))
-    head = _HEAD.pack(spec.dim, spec.bits, spec.seed, len(spec.rows), len(spec.group_rows))
-    _put(txn, _key(generation, 0), head)
-    runs = {
-        _ROWS: spec.rows.tobytes(),
-        _GROUP_ROWS: spec.group_rows.tobytes(),
-        _GROUP_STARTS: spec.group_starts.astype("<u4").tobytes(),
-        _SCALES: spec.a_scales.astype("<f4").tobytes() + spec.b_scales.astype("<f4").tobytes(),
-    }
-    for part, run in runs.items():
-        for index, at in enumerate(range(0, len(run), EXTENT_BYTES)):
-            _put(txn, _key(generation, part, index), run[at : at + EXTENT_BYTES])
-
-
-def _run_sizes(dim: int, n_rows: int, n_groups: int) -> dict[int, int]:
-    """Bytes of each run of a generation."""
-    padded = core.padded_dim(dim)
-    return {
-        _ROWS: n_rows * padded,
-        _GROUP_ROWS: n_groups * padded,
-        _GROUP_STARTS: 4 * (n_groups + 1),
-        _SCALES: 8 * core.SCALES,
-    }
-
-
-@dataclass(frozen=True)
-class Codebook:
-    """A generation's codec, its tables, and the generations that it extends."""
-
-    generation: int
-    codec: core.Codec
-    extends: Extended
-
-    @cached_property
-    def sizes(self) -> Extended:
-        """Centroids of each generation of the codebook."""
-        return {**self.extends, self.generation: self.codec.n_centroids}
-
-
-def load(txn: ReadTransaction, generation: int, dim: int, bits: int) -> Codebook:
-    """A generation; CorruptionError when a part is missing or does not fit."""
-    spec = load_spec(txn, generation)
-    require(
-        (spec.dim, spec.bits) == (dim, bits),
-        _where(generation),
-        f"dim {spec.dim} and bits {spec.bits}, the settings say {dim} and {bits}",
-    )
-    extends = _extended(txn, generation)
-    for older, size in extends.items():
-        fits = size <= len(spec.rows)
-        require(fits, _where(generation), f"generation {older} has {size} centroids")
-    return Codebook(generation, core.Codec(spec), extends)
-
-
-def members(txn: ReadTransaction, generation: int) -> set[int]:
-    """The generations whose segments are like new ones: those that `generation`, the current one,
-    extends, and itself."""
-    return {generation, *(_extended(txn, generation) if generation else ())}
-
-
 def _where(generation: int) -> str:
     return f"centroids of generation {generation}"
-
-
-def _extended(txn: ReadTransaction, generation: int) -> Extended:
-    key = _key(generation, _EXTENDED)
-    if txn.get(TABLE, key) is None:
-        return {}
-    body = _get(txn, key)
-    where = _where(generation)
-    if len(body) % _EXTENDED_ENTRY.size:
-        raise CorruptionError(f"{where}: a list of {len(body)} bytes")
-    result: Extended = {}
-    previous, least = 0, 1
-    for older, size in _EXTENDED_ENTRY.iter_unpack(body):
-        if not previous < older < generation or size < least:
-            raise CorruptionError(f"{where}: extends generation {older} of {size} centroids")
-        result[older] = size
-        previous, least = older, size
-    return result
-
-
-def centroid_count(txn: ReadTransaction, generation: int) -> int:
-    """Centroids of a generation, from its head alone."""
-    return int(_head(txn, generation)[3])
-
-
-def _head(txn: ReadTransaction, generation: int) -> tuple[int, ...]:
-    """dim, bits, seed, centroids, groups."""
-    head = _get(txn, _key(generation, 0))
-    if len(head) != _HEAD.size:
-        raise CorruptionError(f"centroids of generation {generation}: head of {len(head)} bytes")
-    return _HEAD.unpack(head)
-
-
-def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
-    """The tables of a generation; CorruptionError when a part is missing or does not fit."""
-    where = _where(generation)
-    dim, bits, seed, n_rows, n_groups = _head(txn, generation)
-    if not 1 <= dim <= core.MAX_DIM or n_rows < 1 or n_groups < 1:
-        raise CorruptionError(f"{where}: impossible sizes in the head")
-    padded = core.padded_dim(dim)
-    sizes = _run_sizes(dim, n_rows, n_groups)
-
-    def run(part: int) -> memoryview:
-        size = sizes[part]
-        count = -(-size // EXTENT_BYTES)
-        data = b"".join(_get(txn, _key(generation, part, index)) for index in range(count))
-        if len(data) != size:
-            raise CorruptionError(f"{where}: part {part} has {len(data)} bytes, not {size}")
-        return memoryview(data)
-
-    scales = np.frombuffer(run(_SCALES), "<f4").astype(np.float32)
-    return core.CodecSpec(
-        dim=dim,
-        bits=bits,
-        seed=seed,
-        rows=np.frombuffer(run(_ROWS), np.uint8).reshape(n_rows, padded),
-        group_rows=np.frombuffer(run(_GROUP_ROWS), np.uint8).reshape(n_groups, padded),
-        group_starts=np.frombuffer(run(_GROUP_STARTS), "<u4").astype(np.uint32),
-        a_scales=scales[: core.SCALES].copy(),
-        b_scales=scales[core.SCALES :].copy(),
-    )
-
-
-def copy(source: ReadTransaction, target: WriteTransaction, generation: int) -> None:
-    """Copies the tables of a generation, which `load` has accepted, into another file."""
-    dim, _, _, n_rows, n_groups = _HEAD.unpack(_get(source, _key(generation, 0)))
-    _put(target, _key(generation, 0), bytes(_get(source, _key(generation, 0))))
-    extended = _key(generation, _EXTENDED)
-    if source.get(TABLE, extended) is not None:
-        _put(target, extended, bytes(_get(source, extended)))
-    for part, size in _run_sizes(dim, n_rows, n_groups).items():
-        for index in range(-(-size // EXTENT_BYTES)):
-            key = _key(generation, part, index)
-            _put(target, key, bytes(_get(source, key)))
-
-
-def delete(txn: WriteTransaction, generation: int) -> None:
-    """Removes a generation's tables."""
-    txn.delete_prefix(TABLE, generation.to_bytes(4, "big"))

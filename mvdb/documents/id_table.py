@@ -1,24 +1,24 @@
-"""The table of external ids: key of an id -> document number."""
+"""The table of external ids: key of an id -> document number.
+
+key     of the id: see `ids`
+value   document number u64
+"""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 
 TABLE = "ids"
-_NUMBER = struct.Struct("<Q")  # on disk: frozen
+_NUMBER = Record("Q")  # on disk: frozen
 
 
 def _number(key: bytes, value: memoryview) -> int:
-    body = envelope.unseal(Kind.ID, key, value, f"id {key[:24]!r}")
-    if len(body) != _NUMBER.size:
-        raise CorruptionError(f"id {key[:24]!r}: value of {len(body)} bytes")
-    return int(_NUMBER.unpack(body)[0])
+    where = f"id {key[:24]!r}"
+    return int(_NUMBER.unpack(envelope.unseal(Kind.ID, key, value, where), where)[0])
 
 
 def get(txn: ReadTransaction, key: bytes) -> int | None:

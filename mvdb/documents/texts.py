@@ -19,7 +19,6 @@ more than that document.
 from __future__ import annotations
 
 import codecs
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from mvdb.documents import metadata
 from mvdb.errors import CorruptionError
+from mvdb.storage.format import Record
 
 BLOCK_BYTES = 32 * 1024
 MAX_BLOCK_BYTES = 1 << 30
@@ -40,6 +40,7 @@ _WINDOW = 1 << 23
 """Greatest window of a frame, and so the memory of unpacking it as a stream. Frames written here
 have a quarter of it."""
 _NONE = 0xFFFFFFFF
+_SIZE = Record("I")
 _LEVEL = 3
 
 Stored = tuple[bytes | None, bytes | None]
@@ -58,7 +59,7 @@ def pack(documents: Sequence[Stored]) -> bytes:
     if len(raw) > MAX_BLOCK_BYTES:
         raise ValueError(f"texts of {len(raw)} bytes in one document block; at most 1 GiB fits")
     frame = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(raw)
-    return struct.pack("<I", len(raw)) + frame
+    return _SIZE.pack(len(raw)) + frame
 
 
 def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
@@ -96,8 +97,7 @@ class _Raw:
     """The raw bytes of a block, taken from the front."""
 
     def __init__(self, block: memoryview, n_documents: int, where: str) -> None:
-        (size,) = struct.unpack_from("<I", block)
-        frame = block[4:]
+        (size,), frame = _SIZE.unpack_head(block, where)
         if size > MAX_BLOCK_BYTES or zstandard.frame_content_size(frame) != size:
             raise CorruptionError(f"{where}: the compressed block states a wrong size")
         table = 8 * n_documents
@@ -136,5 +136,5 @@ class _Raw:
 def _opened(block: memoryview, n_documents: int, where: str) -> Iterator[_Raw]:
     try:
         yield _Raw(block, n_documents, where)
-    except (struct.error, zstandard.ZstdError) as error:
+    except zstandard.ZstdError as error:
         raise CorruptionError(f"{where}: the compressed block does not unpack ({error})") from None

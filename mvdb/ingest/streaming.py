@@ -18,6 +18,7 @@ from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
 from mvdb.ingest.arrow.library import is_arrow
 from mvdb.ingest.inputs import Documents
+from mvdb.limits import Limits
 from mvdb.types import InsertProgress
 
 Report = Callable[[InsertProgress], object]
@@ -41,13 +42,14 @@ class Transaction(Protocol):
 @dataclass(frozen=True)
 class Target:
     """The database: how a transaction begins and takes documents, a function to call between two
-    transactions, dimensions, and whether texts can be encoded."""
+    transactions, dimensions, whether texts can be encoded, and limits."""
 
     begin: Callable[[], Transaction]
     insert: Callable[[Any, Documents], None]
     between: Callable[[], None]
     dim: int
     encodes: bool
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,11 @@ def _open(target: Target, batches: Any, rows: int, *, counted: bool) -> tuple[St
     converter = _Converter(target)
     if isinstance(batches, (str, os.PathLike)):
         file = sources.ArrowFile(batches)
-        return converter.all(file.record_batches(rows)), file.count() if counted else None
+        count = file.count() if counted else None
+        return converter.all(file.record_batches(rows, target.limits)), count
     if is_arrow(batches):
         count = sources.count(batches) if counted else None
-        return converter.all(sources.record_batches(batches, rows)), count
+        return converter.all(sources.record_batches(batches, rows, target.limits)), count
     if not isinstance(batches, Iterable):
         raise InvalidInputError(
             "batches: an iterable of batches, Arrow data or the path of a Parquet or Arrow file is "
@@ -178,7 +181,7 @@ class _Converter:
         """Batches that may be Arrow data each."""
         for batch in batches:
             if is_arrow(batch):
-                yield from self.all(sources.record_batches(batch, rows))
+                yield from self.all(sources.record_batches(batch, rows, self._target.limits))
             else:
                 yield batch
 

@@ -170,7 +170,8 @@ class Salvager:
             )
         except CorruptionError:
             return None
-        codebooks.copy(self._txn, txn, generation)
+        spec = codebooks.load_spec(self._txn, generation)
+        codebooks.store(txn, generation, spec, codebook.extends)
         known[generation] = codebook
         return codebook
 

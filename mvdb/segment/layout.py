@@ -10,15 +10,13 @@ side (clustering.py); a document's position there is its *slot*. Slots are cut i
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvdb.errors import CorruptionError
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record, pack_arrays, unpack_arrays
 from mvdb.storage.invariants import ascends, is_cut, require
 
 TABLE = "segments"
@@ -117,43 +115,35 @@ def check_directory(directory: Directory, where: str) -> None:
     require(in_order, where, "document blocks are not in order")
 
 
-_COUNTS = struct.Struct("<IIII")  # on disk: frozen
+_COUNTS = Record("IIII")  # on disk: frozen
 
 
 def pack_directory(directory: Directory) -> bytes:
-    """The directory's bytes."""
+    """The directory's bytes, of n documents, c chunks and b document blocks:
+
+    n u32 · c u32 · b u32 · n_fields u32 · numbers u64 (n) · checksums u64 (n) ·
+    starts u32 (n + 1) · chunks u32 (c + 1) · blocks u32 (b + 1)
+    """
     counts = _COUNTS.pack(
         len(directory.numbers),
         len(directory.chunks) - 1,
         len(directory.blocks) - 1,
         directory.n_fields,
     )
-    return counts + b"".join(
-        (
-            directory.numbers.astype("<u8").tobytes(),
-            directory.checksums.astype("<u8").tobytes(),
-            directory.starts.astype("<u4").tobytes(),
-            directory.chunks.astype("<u4").tobytes(),
-            directory.blocks.astype("<u4").tobytes(),
-        )
+    return counts + pack_arrays(
+        ("<u8", directory.numbers),
+        ("<u8", directory.checksums),
+        ("<u4", directory.starts),
+        ("<u4", directory.chunks),
+        ("<u4", directory.blocks),
     )
 
 
 def unpack_directory(body: memoryview, where: str) -> Directory:
     """The directory in `body`; CorruptionError when sizes or orders do not hold."""
-    if len(body) < _COUNTS.size:
-        raise CorruptionError(f"{where}: directory too short")
-    n, c, b, n_fields = _COUNTS.unpack_from(body)
-    counts = (8 * n, 8 * n, 4 * (n + 1), 4 * (c + 1), 4 * (b + 1))
-    if len(body) != _COUNTS.size + sum(counts):
-        raise CorruptionError(f"{where}: directory of {len(body)} bytes for {n} documents")
-    arrays = []
-    at = _COUNTS.size
-    for size, dtype in zip(counts, ("<u8", "<u8", "<u4", "<u4", "<u4"), strict=True):
-        # Copied: aligned, in native order, and independent of the mapped page.
-        arrays.append(np.frombuffer(body[at : at + size], dtype=dtype).astype(dtype[1:]))
-        at += size
-    numbers, checksums, starts, chunks, blocks = arrays
+    (n, c, b, n_fields), rest = _COUNTS.unpack_head(body, where)
+    types = (("<u8", n), ("<u8", n), ("<u4", n + 1), ("<u4", c + 1), ("<u4", b + 1))
+    numbers, checksums, starts, chunks, blocks = unpack_arrays(rest, where, *types)
     directory = Directory(numbers, checksums, starts, chunks, blocks, n_fields)
     check_directory(directory, where)
     return directory

@@ -14,7 +14,6 @@ b = ceil(l / 16) blocks, the blocks in e extents:
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -24,12 +23,13 @@ from numpy.typing import NDArray
 from mvdb import core
 from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
+from mvdb.storage.format import Record, pack_arrays, unpack_arrays
 from mvdb.storage.invariants import is_cut, require
 
 _POSTING_BYTES = 10
 """Peak bytes per posting of a pass: 4 collected (uint32), 4 packed at most, and 2 for headers of
 lists and runs and the open extent."""
-_COUNTS = struct.Struct("<III")  # lists, blocks, extents; on disk: frozen
+_COUNTS = Record("III")  # lists, blocks, extents; on disk: frozen
 
 
 class Builder:
@@ -86,13 +86,11 @@ class Builder:
     def directory(self) -> bytes:
         """The list directory. REQUIRES: all extents have been made."""
         block_starts = np.concatenate([[0], np.cumsum(self._sizes, dtype=np.int64)])
-        return b"".join(
-            (
-                _COUNTS.pack(self._n_lists, len(self._sizes), len(self._extent_blocks) - 1),
-                np.array(self._checksums, "<u8").tobytes(),
-                block_starts.astype("<u4").tobytes(),
-                np.array(self._extent_blocks, "<u4").tobytes(),
-            )
+        counts = _COUNTS.pack(self._n_lists, len(self._sizes), len(self._extent_blocks) - 1)
+        return counts + pack_arrays(
+            ("<u8", np.array(self._checksums, np.uint64)),
+            ("<u4", block_starts),
+            ("<u4", np.array(self._extent_blocks)),
         )
 
 
@@ -125,19 +123,11 @@ class Lists:
         self, directory: memoryview, find_extents: Callable[[int], Extents], where: str
     ) -> None:
         self._where = where
-        if len(directory) < _COUNTS.size:
-            raise CorruptionError(f"{where}: list directory too short")
-        n_lists, n_blocks, n_extents = _COUNTS.unpack_from(directory)
-        arrays = []
-        at = _COUNTS.size
-        for count, dtype in ((n_blocks, "<u8"), (n_blocks + 1, "<u4"), (n_extents + 1, "<u4")):
-            size = count * np.dtype(dtype).itemsize
-            if at + size > len(directory):
-                raise CorruptionError(f"{where}: list directory too short")
-            arrays.append(np.frombuffer(directory[at : at + size], dtype).astype(dtype[1:]))
-            at += size
-        if at != len(directory) or n_blocks != -(-n_lists // core.LISTS_BLOCK) or not n_lists:
-            raise CorruptionError(f"{where}: list directory of {len(directory)} bytes")
+        (n_lists, n_blocks, n_extents), rest = _COUNTS.unpack_head(directory, where)
+        types = (("<u8", n_blocks), ("<u4", n_blocks + 1), ("<u4", n_extents + 1))
+        arrays = unpack_arrays(rest, where, *types)
+        fits = n_lists > 0 and n_blocks == -(-n_lists // core.LISTS_BLOCK)
+        require(fits, where, f"{n_blocks} blocks for {n_lists} lists")
         self._checksums, self._starts, self._extent_blocks = arrays
         in_order = is_cut(self._starts, int(self._starts[-1]))
         require(in_order, where, "blocks of lists are not in order")

@@ -1,34 +1,38 @@
 """The manifest: which segments a state consists of, and the counters that go with it.
 
 It is one value, rewritten by every commit: two transactions that see the same sequence number see
-the same state. Layout in docs/format.md.
+the same state.
+
+    manifest   sequence u64 · next segment u64 · next document u64 · ids u64 · trained tokens u64 ·
+               generation u32 · trained residual f64 · segments u32 · that many segments
+    segment    id u64 · generation u32 · documents u32 · deleted documents u32 · tokens u64 ·
+               deleted tokens u64 · residual sum f64 · first document u64 · last document u64
 """
 
 from __future__ import annotations
 
 import math
-import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.state.settings import Settings
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
 
 TABLE = "meta"
 KEY = b"manifest"
 
 # On disk: frozen.
-_HEADER = struct.Struct("<QQQQQIdI")
-_SEGMENT = struct.Struct("<QIIIQQdQQ")
+_HEADER = Record("QQQQQIdI")
+_SEGMENT = Record("QIIIQQdQQ")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A state of the database.
+    """A state of the database; its fields are in the order of those on disk.
 
     `sequence` grows with every commit; `next_segment` and `next_document` are never reused;
     `generation` is that of the newest centroids (0: not trained), made when there were
@@ -64,53 +68,16 @@ MAX_COUNTER = 1 << 63
 
 def pack(manifest: Manifest) -> bytes:
     """The manifest's bytes."""
-    head = _HEADER.pack(
-        manifest.sequence,
-        manifest.next_segment,
-        manifest.next_document,
-        manifest.n_ids,
-        manifest.trained_tokens,
-        manifest.generation,
-        manifest.trained_residual,
-        len(manifest.segments),
-    )
-    rows = (
-        _SEGMENT.pack(
-            info.id,
-            info.generation,
-            info.n_documents,
-            info.n_deleted,
-            info.n_tokens,
-            info.deleted_tokens,
-            info.residual_sum,
-            info.first,
-            info.last,
-        )
-        for info in manifest.segments
-    )
-    return head + b"".join(rows)
+    *counters, segments = (getattr(manifest, one.name) for one in fields(manifest))
+    return _HEADER.pack(*counters, len(segments)) + _SEGMENT.pack_all(map(astuple, segments))
 
 
 def unpack(body: memoryview) -> Manifest:
     """The manifest in `body`; CorruptionError when its numbers contradict each other."""
-    if len(body) < _HEADER.size:
-        raise CorruptionError("manifest: too short")
-    *counters, count = _HEADER.unpack_from(body)
-    sequence, next_segment, next_document, n_ids, trained_tokens, generation, residual = counters
-    if len(body) != _HEADER.size + count * _SEGMENT.size:
-        raise CorruptionError(f"manifest: {len(body)} bytes do not hold {count} segments")
+    (*counters, count), rest = _HEADER.unpack_head(body, "manifest")
     require(count <= MAX_SEGMENTS, "manifest", f"{count} segments")
-    segments = tuple(SegmentInfo(*row) for row in _SEGMENT.iter_unpack(body[_HEADER.size :]))
-    manifest = Manifest(
-        sequence,
-        next_segment,
-        next_document,
-        n_ids,
-        trained_tokens,
-        generation,
-        residual,
-        segments,
-    )
+    rows = _SEGMENT.unpack_all(rest, "manifest", count)
+    manifest = replace(Manifest(*counters), segments=tuple(SegmentInfo(*row) for row in rows))
     check_manifest(manifest)
     return manifest
 

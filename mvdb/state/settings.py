@@ -1,8 +1,10 @@
-"""What is fixed when a file is created: dimensions and bits."""
+"""What is fixed when a file is created: dimensions and bits.
+
+value   dim u32 · bits u32
+"""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +15,12 @@ from mvdb.arguments import whole_number
 from mvdb.errors import CorruptionError, InvalidInputError, shown
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 
 TABLE = "meta"
 KEY = b"settings"
 BITS = (1, 2, 4, 8, 16)
-_LAYOUT = struct.Struct("<II")
+_LAYOUT = Record("II")  # on disk: frozen
 
 
 class _NotGiven(int):
@@ -60,9 +62,7 @@ def load(txn: ReadTransaction) -> Settings:
     if value is None:
         raise CorruptionError("settings: missing")
     body = envelope.unseal(Kind.META, KEY, value, "settings")
-    if len(body) != _LAYOUT.size:
-        raise CorruptionError(f"settings: {len(body)} bytes")
-    dim, bits = _LAYOUT.unpack(body)
+    dim, bits = _LAYOUT.unpack(body, "settings")
     if not 1 <= dim <= core.MAX_DIM or bits not in BITS:
         raise CorruptionError(f"settings: dim {dim} with {bits} bits is impossible")
     return Settings(dim, bits)

@@ -4,27 +4,27 @@ One value of the table `meta`: for each such segment its number and when its own
 of, which is every step. A merge that was interrupted leaves its entry behind; who finds it old
 removes it with all it had stored. Should its owner live on after all, it finds its entry gone and
 gives up.
+
+    value   for each segment, ascending: segment u64 · seconds since 1970 f64; none: no value
 """
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Collection
 
-from mvdb.errors import CorruptionError
 from mvdb.segment import layout
 from mvdb.state import manifest
 from mvdb.state.manifest import Manifest
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.storage.format import Kind
+from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
 
 TABLE = "meta"
 KEY = b"unfinished"
 
-_ENTRY = struct.Struct("<Qd")  # segment, seconds since 1970; on disk: frozen
+_ENTRY = Record("Qd")  # on disk: frozen
 
 
 def _check_apart(segments: Collection[int], manifest: Manifest) -> None:
@@ -39,9 +39,7 @@ def load(txn: ReadTransaction) -> dict[int, float]:
     if value is None:
         return {}
     body = envelope.unseal(Kind.META, KEY, value, "unfinished segments")
-    if len(body) % _ENTRY.size:
-        raise CorruptionError(f"unfinished segments: {len(body)} bytes")
-    entries: dict[int, float] = dict(_ENTRY.iter_unpack(body))
+    entries: dict[int, float] = dict(_ENTRY.unpack_all(body, "unfinished segments"))
     _check_apart(entries, manifest.load(txn))
     return entries
 
@@ -50,7 +48,7 @@ def _store(txn: WriteTransaction, entries: dict[int, float]) -> None:
     if not entries:
         txn.delete(TABLE, KEY)
         return
-    body = b"".join(_ENTRY.pack(*entry) for entry in sorted(entries.items()))
+    body = _ENTRY.pack_all(sorted(entries.items()))
     txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))
 
 

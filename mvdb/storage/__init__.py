@@ -1,17 +1,2 @@
 """The storage layer: one LMDB file, opened safely, with checked values. Only this package knows
-LMDB."""
-
-from mvdb.storage.environment import Environment
-from mvdb.storage.format import FORMAT_VERSION, TABLES, Kind, Reader, Writer
-from mvdb.storage.transaction import ReadTransaction, WriteTransaction
-
-__all__ = [
-    "FORMAT_VERSION",
-    "TABLES",
-    "Environment",
-    "Kind",
-    "ReadTransaction",
-    "Reader",
-    "WriteTransaction",
-    "Writer",
-]
+LMDB; `environment` is where the layers above meet it."""

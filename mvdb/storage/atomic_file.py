@@ -1,7 +1,7 @@
 """Files that appear whole or not at all: temporary names, atomic publication, durable folders.
 
-A temporary file lies in the folder of its target as ``.NAME.mvdb-XXXXXXXX.tmp``. Its maker holds a
-``flock`` on it, so one that can be locked was left by a killed process and may be removed.
+A temporary file stands in the folder of its target as ``.NAME.mvdb-XXXXXXXX.tmp``. Its maker holds
+a ``flock`` on it, so one that can be locked was left by a killed process and may be removed.
 Sizes are bytes; functions are thread-safe.
 """
 

@@ -2,14 +2,14 @@
 
 liblmdb finds its lock file by the name of the data file. A file can have several names at a time
 (hard links, a bind mount of the single file), get another while it is open, or lose its lock file;
-then two processes would use two lock files, and with them two reader tables and two writers. So
-whoever opens with a lock file claims it on the data file itself: a shared open-file-description
-lock on a far byte, whose place is a hash of the lock file's device and inode. Claims of one lock
-file do not disturb each other, and a claim of another one is seen.
+then two processes would use two lock files, and with them two reader tables and two writers. So a
+process that opens with a lock file claims it on the data file itself: a shared open-file-
+description lock on a far byte, whose place is a hash of the lock file's device and inode. Claims of
+one lock file do not disturb each other, and a claim of another one is seen.
 
-First the claim, then the look for others: of two that come at once at least one sees the other.
-Where the system has no such locks (all but Linux) nothing is claimed, and `arrival` lets nobody in
-for writing who is not alone and finds its lock file unused.
+The claim comes before the search for others: of two processes that come at once at least one sees
+the other. Where the system has no such locks (all but Linux) nothing is claimed, and `presence`
+lets a process write only if it is alone and its lock file unused.
 """
 
 from __future__ import annotations

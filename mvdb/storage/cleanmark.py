@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from enum import Enum
 from typing import Final
 
 _ATTRIBUTE: Final = "user.mvdb.clean"
@@ -54,13 +55,33 @@ def mark(descriptor: int) -> bool:
     return True
 
 
-def unmark(descriptor: int) -> bool:
-    """Take the mark off; whether there was one. Then the caller must sync the file before it
-    writes.
+class _State(Enum):
+    UNKNOWN = "maybe on the file"
+    OFF = "taken off, maybe not durably"
+    DURABLY_OFF = "taken off durably, or never there"
 
-    Needed because fdatasync does not write a mere change of the modification time: after a power
-    cut the old time could vouch for new bytes.
-    """
+
+class SessionMark:
+    """Takes the mark off the file before the first write of a session; later calls cost nothing.
+    Used by the writer alone."""
+
+    def __init__(self) -> None:
+        self._state = _State.UNKNOWN
+
+    def take_off(self, descriptor: int) -> None:
+        """Raises `OSError` when the file cannot be synced; then the next call tries again.
+
+        The sync is needed because fdatasync does not write a mere change of the modification time:
+        after a power cut the old time could vouch for new bytes."""
+        if self._state is _State.UNKNOWN:
+            self._state = _State.OFF if _unmark(descriptor) else _State.DURABLY_OFF
+        if self._state is _State.OFF:
+            os.fsync(descriptor)
+            self._state = _State.DURABLY_OFF
+
+
+def _unmark(descriptor: int) -> bool:
+    """Take the mark off; whether there was one."""
     if sys.platform != "linux":
         return False
     try:

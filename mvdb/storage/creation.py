@@ -6,62 +6,47 @@ at any moment. Only when it is complete and synced does it get its name.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import lmdb
 
+from mvdb.limits import Limits
 from mvdb.storage.atomic_file import publish_new, remove_stale, temporary_beside
-from mvdb.storage.drain import Visit
+from mvdb.storage.drain import Drain, Entry
 from mvdb.storage.failures import translate
-from mvdb.storage.opening import has_address_space, make_tables
-from mvdb.storage.transaction import WriteTransaction
+from mvdb.storage.growth import GrowingMap
+from mvdb.storage.open_file import OpenFile
+from mvdb.storage.opening import MAX_TABLES, Mode, has_address_space, make_tables
+from mvdb.storage.write_transaction import OpenWrite, WriteTransaction
 
 _MAP_SIZES = (1 << 30, 1 << 28, 1 << 26, 1 << 24)
 """Address space for the first transaction, which holds metadata only; less where there is less."""
 
 
 class _NewFile:
-    """The owner of a new file's only transaction."""
+    """The owner of a new file's only transaction, which nobody else knows of."""
 
-    def __init__(self, temporary: str, path: str, tables: Mapping[str, Any]) -> None:
-        self.path = path
+    def __init__(self, temporary: str, path: str) -> None:
         self._temporary = temporary
-        self.tables = tables
-        self.epoch = 0
-        self._process = os.getpid()
+        self._path = path
 
-    def in_own_process(self) -> bool:
-        return os.getpid() == self._process
+    def leave(self, entry: Entry) -> None: ...
 
-    def leave(self, visit: Visit) -> None: ...
+    def end_write(self, write: OpenWrite) -> None: ...
 
-    def end_write(self, visit: Visit) -> None: ...
+    def lost_write(self, write: OpenWrite) -> None: ...
 
-    def lost_write(self) -> None: ...
-
-    def let_go(self) -> None: ...
-
-    def refuse_if_displaced(self) -> None: ...
-
-    def is_roomy(self) -> bool:
-        return True
-
-    def begin_again(self) -> Any:
-        raise NotImplementedError("a file's creation writes little")
-
-    def commit(self, transaction: Any) -> None:
+    def commit(self, raw: Any) -> None:
         try:
-            transaction.commit()
+            raw.commit()
         except (lmdb.Error, OSError) as error:
             raise self.failed_write(error, "creating the file") from error
 
     def failed_write(self, error: BaseException, doing: str) -> Exception:
-        return translate(error, doing, self.path, written=self._temporary)
-
-    def pages(self) -> tuple[int, int]:
-        raise NotImplementedError("nothing is read while a file is created")
+        return translate(error, doing, self._path, written=self._temporary)
 
 
 def create_file(path: str, initialise: Callable[[WriteTransaction], None] | None) -> bool:
@@ -80,22 +65,29 @@ def create_file(path: str, initialise: Callable[[WriteTransaction], None] | None
 def _build(
     temporary: str, path: str, initialise: Callable[[WriteTransaction], None] | None
 ) -> None:
-    fitting = (size for size in _MAP_SIZES if has_address_space(2 * size))
+    map_size = next((size for size in _MAP_SIZES if has_address_space(2 * size)), _MAP_SIZES[-1])
     environment = lmdb.open(
         os.fsencode(temporary),
         subdir=False,
         lock=False,
-        map_size=next(fitting, _MAP_SIZES[-1]),
-        max_dbs=16,
+        map_size=map_size,
+        max_dbs=MAX_TABLES,
         sync=False,  # one fsync at the end is enough: until then nobody knows the file
         mode=0o666,
         lib_version=0,
     )
-    try:
-        txn = environment.begin(write=True, buffers=True)
-        owner = _NewFile(temporary, path, make_tables(environment, txn))
-        with WriteTransaction(owner, txn, Visit(None)) as transaction:
+    with contextlib.ExitStack() as closing:
+        closing.callback(environment.close)
+        raw = environment.begin(write=True, buffers=True)
+        file = OpenFile(
+            path,
+            environment,
+            make_tables(environment, raw),
+            Mode(readonly=False, lock=False, relaxed=False),
+            GrowingMap(path, environment, Drain(path), map_size, Limits()),
+            closing,
+        )
+        write = OpenWrite(raw, Entry())
+        with WriteTransaction(_NewFile(temporary, path), file, write) as transaction:
             if initialise is not None:
                 initialise(transaction)
-    finally:
-        environment.close()

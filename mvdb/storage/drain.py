@@ -1,11 +1,9 @@
-"""Knows who is inside, and can be shut until everybody has left.
+"""Counts the transactions of a process, and keeps new ones out until the present ones have ended.
 
-Moving the map needs that no transaction of this process is open. Shutting the gate makes new ones
-wait while the open ones end.
-
-Who is inside holds a `Visit`, and is inside no longer than that lives: a transaction that an
-exception has torn from its owner leaves with the object. Nothing here waits on a condition, whose
-Python code an interruption of the main thread could cut in two.
+Moving the map needs that no transaction of this process is open. A transaction holds an `Entry`,
+and counts for no longer than that lives: one that an exception has torn from its owner leaves with
+the object. Nothing here waits on a condition, whose Python code an interruption of the main thread
+could cut in two.
 """
 
 from __future__ import annotations
@@ -15,138 +13,135 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from enum import Enum
 
 from mvdb.errors import BusyError, ClosedError
-from mvdb.storage.filelock import Backoff
+from mvdb.storage.filelock import Backoff, poll
+
+Tell = Callable[[bool], None]
+"""Told True when somebody enters while nobody is inside, False when the last one has left; under a
+mutex."""
 
 
-class Hooks(Protocol):
-    """Told when somebody enters an empty gate, and when the last one has left; under a mutex."""
+class Entry:
+    """One transaction that counts. Ends with `Drain.leave`, or with the last reference to it."""
 
-    def on_first(self) -> None: ...
-    def on_last(self) -> None: ...
+    __slots__ = ("__weakref__", "tell")
 
-
-class Visit:
-    """One entry. Ends with `Gate.leave`, or with the last reference to it."""
-
-    __slots__ = ("__weakref__", "hooks")
-
-    def __init__(self, hooks: Hooks | None) -> None:
-        self.hooks = hooks
-        """Those that were told of it, and are to be told of its end."""
+    def __init__(self, tell: Tell | None = None) -> None:
+        self.tell = tell
+        """What was told of it, and is to be told of its end."""
 
 
-class Gate:
-    """Thread-safe. ``name`` is used in messages; ``on_lost`` is called after a visit that ended
+class _State(Enum):
+    OPEN = "transactions come and go"
+    DRAINING = "none may begin; those inside end"
+    CLOSED = "none may begin any more"
+
+
+class Drain:
+    """Thread-safe. ``name`` is used in messages; ``on_lost`` is called after an entry that ended
     without `leave`.
 
     Entering and leaving take no lock, which an interruption could leave locked: sets change
-    atomically. With ``hooks``, which are exchanged only while nobody is inside, they do."""
+    atomically. With somebody to tell they do."""
 
     def __init__(self, name: str, on_lost: Callable[[], None] = lambda: None) -> None:
         self._name = name
         # Reentrant: a transaction may be collected, and so leave, at any allocation.
         self._mutex = threading.RLock()
-        self._visits: set[weakref.ref[Visit]] = set()
-        self._shut = False
-        self._closed = False
-        self._hooks: Hooks | None = None
+        self._entries: set[weakref.ref[Entry]] = set()
+        self._state = _State.OPEN
+        self._tell: Tell | None = None
         self._on_lost = on_lost
 
-    def hook(self, hooks: Hooks | None) -> None:
-        """Have these told from now on. Only while the gate is shut or nobody knows of it."""
-        self._hooks = hooks
+    def tell(self, tell: Tell | None) -> None:
+        """Have this told from now on. REQUIRES: emptied, or nobody else knows of the drain."""
+        self._tell = tell
 
     @property
     def inside(self) -> int:
-        return sum(1 for visit in self._visits.copy() if visit() is not None)
+        return sum(1 for entry in self._entries.copy() if entry() is not None)
 
-    def enter(self, deadline: float | None = None) -> Visit:
-        """Wait while the gate is shut, then count as inside.
+    def enter(self, deadline: float | None = None) -> Entry:
+        """Wait while it is draining, then count as inside.
 
         Raises `ClosedError` once closed, `BusyError` after the deadline (monotonic seconds)."""
         pauses = Backoff()
         while True:
-            visit = Visit(self._hooks)
-            self._add(weakref.ref(visit, self._lost), visit.hooks)
-            # First in, then a look: `shut` first shuts, then looks who is inside.
-            if not self._shut and not self._closed:
-                return visit
-            self.leave(visit)
-            if self._closed:
+            entry = Entry(self._tell)
+            self._add(weakref.ref(entry, self._lost), entry.tell)
+            # First in, then a look: `emptied` first changes the state, then looks who is inside.
+            if self._state is _State.OPEN:
+                return entry
+            self.leave(entry)
+            if self._state is _State.CLOSED:
                 raise self._is_closed()
             if not pauses.wait(deadline):
                 raise BusyError(f"{self._name}: the map was being moved for too long; try again")
 
-    def leave(self, visit: Visit) -> bool:
-        """End a visit; whether nobody is inside now."""
-        return self._remove(weakref.ref(visit), visit.hooks)
+    def leave(self, entry: Entry) -> bool:
+        """End an entry; whether nobody is inside now."""
+        return self._remove(weakref.ref(entry), entry.tell)
 
-    def _add(self, visit: weakref.ref[Visit], hooks: Hooks | None) -> None:
-        if hooks is None:
-            self._visits.add(visit)
+    def _add(self, entry: weakref.ref[Entry], tell: Tell | None) -> None:
+        if tell is None:
+            self._entries.add(entry)
             return
         with self._mutex:
-            if not self._visits:
-                hooks.on_first()
-            self._visits.add(visit)
+            if not self._entries:
+                tell(True)
+            self._entries.add(entry)
 
-    def _remove(self, visit: weakref.ref[Visit], hooks: Hooks | None) -> bool:
-        if hooks is None:
-            self._visits.discard(visit)
-            return not self._visits
+    def _remove(self, entry: weakref.ref[Entry], tell: Tell | None) -> bool:
+        if tell is None:
+            self._entries.discard(entry)
+            return not self._entries
         with self._mutex:
-            self._visits.discard(visit)
-            if self._visits:
-                return False
-            hooks.on_last()
-            return True
+            self._entries.discard(entry)
+            if not self._entries:
+                tell(False)
+            return not self._entries
 
-    def _lost(self, visit: weakref.ref[Visit]) -> None:
-        if visit in self._visits:
-            self._remove(visit, self._hooks)
+    def _lost(self, entry: weakref.ref[Entry]) -> None:
+        if entry in self._entries:
+            self._remove(entry, self._tell)
             self._on_lost()
 
     @contextlib.contextmanager
-    def shut(self, *, own: int, seconds: float) -> Iterator[None]:
+    def emptied(self, *, own: int = 0, seconds: float) -> Iterator[None]:
         """Keep everybody out during the block, except ``own`` entries of the calling thread.
 
         Raises `BusyError` if others do not leave within ``seconds``, `ClosedError` once closed.
         """
         deadline = time.monotonic() + seconds
-        self._take()
+        poll(self._begin_draining)
         try:
-            pauses = Backoff()
-            while self.inside > own:
-                if not pauses.wait(deadline):
-                    raise BusyError(
-                        f"{self._name}: transactions of this process stayed open for {seconds} s "
-                        "while the map had to be moved; close snapshots and try again"
-                    )
+            if not poll(lambda: self.inside <= own, deadline):
+                raise BusyError(
+                    f"{self._name}: transactions of this process stayed open for {seconds} s "
+                    "while the map had to be moved; close snapshots and try again"
+                )
             yield
         finally:
-            self._shut = False
+            self._state = _State.OPEN
 
-    def _take(self) -> None:
-        pauses = Backoff()
-        while True:
-            with self._mutex:
-                if self._closed:
-                    raise self._is_closed()
-                if not self._shut:
-                    self._shut = True
-                    return
-            pauses.wait()
+    def _begin_draining(self) -> bool:
+        """False while another thread drains."""
+        with self._mutex:
+            if self._state is _State.CLOSED:
+                raise self._is_closed()
+            if self._state is _State.DRAINING:
+                return False
+            self._state = _State.DRAINING
+            return True
 
     def close_if_empty(self) -> bool:
         """Let nobody in any more; False, and no change, if somebody is inside."""
-        self._take()
-        with self._mutex:
-            self._closed = self.inside == 0
-            self._shut = False
-            return self._closed
+        poll(self._begin_draining)
+        is_empty = self.inside == 0
+        self._state = _State.CLOSED if is_empty else _State.OPEN
+        return is_empty
 
     def _is_closed(self) -> ClosedError:
         return ClosedError(f"{self._name}: the database is closed")

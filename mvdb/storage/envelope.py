@@ -27,7 +27,6 @@ from mvdb.storage.format import (
 
 _CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS)
 HEADER_BYTES = ENVELOPE_HEADER.size
-_HASH_OFFSET = ENVELOPE_HASHED
 
 
 def checksum(data: Buffer, seed: int = 0) -> int:
@@ -51,7 +50,7 @@ def seal(kind: Kind, key: Buffer, body: Buffer) -> bytes:
     view = memoryview(body).cast("B")
     if view.nbytes > MAX_BODY_BYTES:
         raise ValueError(f"a body of {view.nbytes} bytes is over the limit of {MAX_BODY_BYTES}")
-    head = ENVELOPE_HEADER.pack(ENVELOPE_VERSION, kind, 0, view.nbytes, 0)[:_HASH_OFFSET]
+    head = ENVELOPE_HEADER.pack(ENVELOPE_VERSION, kind, 0, view.nbytes, 0)[:ENVELOPE_HASHED]
     digest = _hash(kind, key, head, view)
     return b"".join((head, digest.to_bytes(8, "little"), view))
 
@@ -63,15 +62,10 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     ``where`` and what was expected and found; `FormatError` for an intact envelope of a version
     this library does not know.
     """
-    view = memoryview(value).cast("B")
-    if len(view) < HEADER_BYTES:
-        raise CorruptionError(
-            f"{where}: value has {len(view)} bytes, an envelope alone has {HEADER_BYTES}"
-        )
-    version, found_kind, flags, length, stored = ENVELOPE_HEADER.unpack_from(view)
-    body = view[HEADER_BYTES:]
+    fields, body = ENVELOPE_HEADER.unpack_head(value, where)
+    version, found_kind, flags, length, stored = fields
     # The hash first: a damaged header must be called damage, not "a newer format".
-    actual = _hash(found_kind, key, view[:_HASH_OFFSET], body)
+    actual = _hash(found_kind, key, memoryview(value)[:ENVELOPE_HASHED], body)
     if actual != stored:
         raise CorruptionError(
             f"{where}: checksum mismatch (stored {stored:016x}, computed {actual:016x})"
@@ -87,16 +81,14 @@ def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     header is checked); for other kinds use it only on a body that `unseal` has accepted before.
     Same errors as `unseal`.
     """
-    view = memoryview(value).cast("B")
-    if kind not in _CHECKED_INSIDE and len(view) >= HEADER_BYTES:
-        version, found_kind, flags, length, _ = ENVELOPE_HEADER.unpack_from(view)
-        if (version, found_kind, flags) == (ENVELOPE_VERSION, kind, 0):
-            body = view[HEADER_BYTES:]
-            if len(body) == length:
-                return body
+    if kind not in _CHECKED_INSIDE:
+        (version, found_kind, flags, length, _), body = ENVELOPE_HEADER.unpack_head(value, where)
+        is_known = (version, found_kind, flags) == (ENVELOPE_VERSION, kind, 0)
+        if is_known and len(body) == length:
+            return body
     # Checked inside, or something is wrong: the full check proves the one and finds the words for
     # the other.
-    return unseal(kind, key, view, where)
+    return unseal(kind, key, value, where)
 
 
 def _check_header(

@@ -10,12 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
-
-import lmdb
 
 from mvdb.errors import (
-    BusyError,
     ClosedError,
     CorruptionError,
     PathDeniedError,
@@ -24,14 +20,16 @@ from mvdb.errors import (
     PathNotFoundError,
     ReadOnlyError,
 )
+from mvdb.limits import Limits
 from mvdb.storage import registry, replacement
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
-from mvdb.storage.lmdb import check_pages
+from mvdb.storage.lmdb import check_pages, pages
 from mvdb.storage.opening import Mode
 from mvdb.storage.presence import lock_path
+from mvdb.storage.read_transaction import ReadTransaction
 from mvdb.storage.shared import SharedEnvironment
-from mvdb.storage.transaction import ReadTransaction, WriteTransaction
+from mvdb.storage.write_transaction import WriteTransaction
 from mvdb.threads import shield
 
 __all__ = ["Environment", "ReadTransaction", "WriteTransaction"]
@@ -58,13 +56,15 @@ class Environment:
         check: Callable[[ReadTransaction], None] | None = None,
         durability: str = "full",
         map_size: int | None = None,
+        limits: Limits | None = None,
     ) -> Environment:
         """Open the file, or create it with what ``initialise`` writes.
 
         Creation is atomic: the file appears complete or not at all, and of two processes that
         create it at once one opens the other's. ``check`` is called once, before anybody else gets
         in, for a file that was not closed cleanly by this library; what it raises, `open` raises.
-        ``map_size`` (bytes) is a lower bound of the reserved address space.
+        ``map_size`` (bytes) is a lower bound of the reserved address space. Like ``limits`` it
+        counts for the first handle that a process opens on the file.
 
         Raises `PathNotFoundError` (also for a missing folder) and other kinds of `PathError`,
         `FormatError`, `CorruptionError`, `BusyError` (see `registry.acquire`), `StorageFullError`,
@@ -77,32 +77,34 @@ class Environment:
         real = _real(path)
         mode = Mode(readonly=readonly, lock=not readonly, relaxed=durability == "relaxed")
         new = _create if create and not readonly else _refuse_missing
+
+        def acquire() -> SharedEnvironment:
+            while True:
+                if not os.path.lexists(real):
+                    new(real, initialise)
+                _refuse_unwritable(real, readonly)
+                try:
+                    return registry.acquire(real, mode, map_size, check, limits or Limits())
+                except FileNotFoundError:
+                    if os.path.lexists(real):
+                        raise
+                    # Removed by somebody else just now: create it again.
+
         with translating("opening", real):
             _refuse_long_name(real)
-            return shield.run(
-                lambda: cls(
-                    _acquire(real, mode, map_size, check, lambda: new(real, initialise)),
-                    readonly=readonly,
-                    full=not mode.relaxed,
-                )
-            )
+            return shield.run(lambda: cls(acquire(), readonly=readonly, full=not mode.relaxed))
 
     def __enter__(self) -> Environment:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
         shared = getattr(self, "_shared", None)
         if shared is not None and shared.in_own_process():
             # Not here: this may run at any allocation, under any lock.
-            shield.post(partial(shared.drop_handle, full=self._full))
+            shield.post(partial(shared.lifecycle.drop_handle, full=self._full))
 
     def close(self) -> None:
         """Close the handle; idempotent, and a no-op in a forked child.
@@ -120,10 +122,10 @@ class Environment:
     def _close(self) -> None:
         shared = self._shared
         if shared is not None:
-            with shared.lifecycle:
+            with shared.lifecycle.lock:
                 if self._shared is not None:
                     self._shared = None
-                    shared.drop_handle(full=self._full)
+                    shared.lifecycle.drop_handle(full=self._full)
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -146,12 +148,7 @@ class Environment:
 
     def refuse_if_writing(self) -> None:
         """Raises `BusyError` when this thread has the write transaction, `ClosedError`."""
-        shared = self._open()
-        if shared.writer.held_by_this_thread:
-            raise BusyError(
-                f"{shared.path}: this thread already has a write transaction open; "
-                "commit or abort it first"
-            )
+        self._open().writer.refuse_if_held()
 
     # -- the file ----------------------------------------------------------------------------------
 
@@ -161,23 +158,15 @@ class Environment:
         return self._open().path
 
     @property
-    def readonly(self) -> bool:
-        return self._readonly
-
-    @property
-    def closed(self) -> bool:
-        return self._shared is None
-
-    @property
     def poisoned(self) -> str | None:
         """Why this file takes no more writes from this process; None while it does."""
-        return self._open().poisoned
+        return self._open().lifecycle.poisoned
 
     def size(self) -> int:
         """Bytes on disk. Without counting holes, where the system says."""
         shared = self._open()
         with translating("looking at the file", shared.path):
-            status = os.fstat(shared.descriptor)
+            status = os.fstat(shared.lifecycle.descriptor)
         blocks: int | None = getattr(status, "st_blocks", None)
         return status.st_size if blocks is None else min(status.st_size, blocks * 512)
 
@@ -186,14 +175,25 @@ class Environment:
         a writer may go on; nothing is written."""
         shared = self._open()
         with translating("verifying", shared.path):
-            return _page_problems(shared)
+            while True:
+                with shared.begin_read() as transaction:
+                    file, descriptor = shared.lifecycle.file, shared.lifecycle.descriptor
+                    page_size, _ = file.map.pages()
+                    head = pages.state_head(descriptor, page_size, transaction.id)
+                    if head is None:
+                        continue  # two commits have come between
+                    size = os.fstat(descriptor).st_size
+                    try:
+                        return check_pages.walk(descriptor, shared.path, size, head).problems
+                    except CorruptionError as error:
+                        return [str(error)]
 
     def sync(self) -> None:
         """Make every commit durable: only durability "relaxed" needs it. Raises
         `WriteFailedError`."""
         shared = self._open()
         if not self._readonly:
-            shield.run(partial(_sync, shared))
+            shield.run(shared.sync)
 
     def copy(
         self, path: str | os.PathLike[str], *, compact: bool = True, replace: bool = False
@@ -219,17 +219,6 @@ class Environment:
         with translating("compacting", shared.path):
             shield.run(lambda: replacement.compact(shared, timeout))
 
-    def replace_with(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
-        """Put the file ``path`` in the place of this one, atomically; all handles go on with it.
-
-        ``path`` must be a closed database in the same file system; it loses its name. Raises
-        `BusyError`, and changes nothing, while another process has the database open, or
-        transactions of this one stay open.
-        """
-        shared, real = self._writable(), _real(path)
-        with translating("replacing", shared.path):
-            shield.run(lambda: replacement.replace(shared, real, timeout))
-
     def _writable(self) -> SharedEnvironment:
         shared = self._open()
         if self._readonly:
@@ -247,25 +236,6 @@ def _real(path: str | os.PathLike[str]) -> str:
     given = os.fsdecode(path)
     with translating("looking for the present folder", given):  # which may have been deleted
         return os.path.realpath(given)
-
-
-def _acquire(
-    path: str,
-    mode: Mode,
-    map_size: int | None,
-    check: Callable[[ReadTransaction], None] | None,
-    create: Callable[[], None],
-) -> SharedEnvironment:
-    while True:
-        if not os.path.lexists(path):
-            create()
-        _refuse_unwritable(path, mode.readonly)
-        try:
-            return registry.acquire(path, mode, map_size, check)
-        except FileNotFoundError:
-            if os.path.lexists(path):
-                raise
-            # Removed by somebody else just now: create it again.
 
 
 def _create(path: str, initialise: Callable[[WriteTransaction], None] | None) -> None:
@@ -308,26 +278,3 @@ def _refuse_unwritable(path: str, readonly: bool) -> None:
         )
     if not os.access(path, os.W_OK):
         raise PathDeniedError(f"{path}: the file is read-only; open it with readonly=True")
-
-
-def _page_problems(shared: SharedEnvironment) -> list[str]:
-    while True:
-        with shared.begin_read() as transaction:
-            page_size, _ = shared.pages()
-            head = check_pages.state_head(shared.descriptor, page_size, transaction.id)
-            if head is None:
-                continue  # two commits have come between
-            size = os.fstat(shared.descriptor).st_size
-            try:
-                return check_pages.walk(shared.descriptor, shared.path, size, head).problems
-            except CorruptionError as error:
-                return [str(error)]
-
-
-def _sync(shared: SharedEnvironment) -> None:
-    """As the writer: no commit can come between, and a failure poisons like one of a commit."""
-    with shared.begin_write(None):
-        try:
-            shared.environment.sync(True)
-        except (lmdb.Error, OSError) as error:
-            raise shared.failed_write(error, "committing") from error

@@ -30,13 +30,7 @@ from mvdb.errors import (
 )
 
 FULL_CODES: Final = frozenset(
-    code
-    for code in (
-        errno.ENOSPC,
-        errno.EFBIG,
-        getattr(errno, "EDQUOT", None),
-    )
-    if code is not None
+    getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)
 )
 """errno values that mean: no room, and nothing is broken."""
 

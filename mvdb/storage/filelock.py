@@ -1,6 +1,6 @@
 """Locks on files that a killed process cannot leave behind.
 
-Three locks, three jobs (the whole protocol is told in `arrival`):
+Three locks, three jobs (the whole protocol: `presence`):
 
 presence
     ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
@@ -50,8 +50,8 @@ _READER_BYTE: Final = 0x7000_0000_0000_0001
 _LINUX_FLOCK: Final = "hhqqi4x"
 _POLL_FIRST: Final = 0.0005
 _POLL_LONGEST: Final = 0.02
-_LOOK: Final = 0.05
-"""Seconds after which a thread that waits for another looks around."""
+_RESCUE_SECONDS: Final = 0.05
+"""How often a thread that waits for another tries to rescue a lost transaction."""
 _WOULD_BLOCK: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
@@ -75,6 +75,15 @@ class Backoff:
         time.sleep(pause)
         self._pause = min(self._pause * 1.5, _POLL_LONGEST)
         return True
+
+
+def poll(condition: Callable[[], bool], deadline: float | None = None) -> bool:
+    """Wait until ``condition`` holds; False once ``deadline`` (monotonic seconds) has passed."""
+    pauses = Backoff()
+    while not condition():
+        if not pauses.wait(deadline):
+            return False
+    return True
 
 
 def try_flock(descriptor: int, *, exclusive: bool) -> bool:
@@ -130,9 +139,7 @@ def lock_file_in_use(lock_path: str) -> bool:
 def is_record_locked(descriptor: int, byte: int) -> bool:
     """Whether *another* process has a POSIX record lock on a byte of the file."""
     if sys.platform == "linux" and HAVE_OFD:
-        query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
-        return bool(struct.unpack(_LINUX_FLOCK, answer)[0] != fcntl.F_UNLCK)
+        return _is_locked(descriptor, fcntl.F_GETLK, byte, 1)
     if sys.platform == "darwin":
         layout = "qqihh"  # start, length, process, type, whence
         query = struct.pack(layout, byte, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
@@ -155,10 +162,8 @@ def _lock_file_held_open(lock_path: str) -> bool:
 class WriterLock:
     """Admits one writer at a time across threads and, where ``fcntl`` exists, processes.
 
-    Thread-safe. ``descriptor`` is a file for the lock between processes, opened for writing: where
-    there are open-file-description locks the data file itself, else the lock file; None for
-    exclusion within this process only. This object does not close it. ``rescue`` is called now and
-    then while a thread waits for another: the transaction of that one may have been lost.
+    Thread-safe. ``rescue`` is called now and then while a thread waits for another: the transaction
+    of that one may have been lost.
     """
 
     def __init__(self, path: str, rescue: Callable[[], None] = lambda: None) -> None:
@@ -166,7 +171,18 @@ class WriterLock:
         self._rescue = rescue
         self._thread_lock = threading.Lock()
         self._owner: threading.Thread | None = None
-        self.descriptor: int | None = None
+        self._descriptor: int | None = None
+
+    def attach(self, descriptor: int) -> None:
+        """Exclude other processes by this file from now on, opened for writing: where there are
+        open-file-description locks the data file itself, else the lock file. Takes it over."""
+        self._descriptor = descriptor
+
+    def detach(self) -> None:
+        """Close that file: exclusion within this process only, until another one is attached."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def acquire(self, timeout: float | None, *, told: float | None = None) -> None:
         """Become the writer, waiting up to ``timeout`` seconds (None: for ever). ``told`` is the
@@ -174,11 +190,7 @@ class WriterLock:
 
         Raises `BusyError` when time is up, and at once when this very thread is the writer already.
         """
-        if self.held_by_this_thread:
-            raise BusyError(
-                f"{self._path}: this thread already has a write transaction open; "
-                "commit or abort it first"
-            )
+        self.refuse_if_held()
         told = timeout if told is None else told
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
         self._acquire_thread(deadline, told)
@@ -201,21 +213,21 @@ class WriterLock:
                 )
 
     def _acquire_file(self, deadline: float | None, told: float | None) -> None:
-        pauses = Backoff()
-        while not self._try_file():
-            # Polling, not F_SETLKW: the kernel's deadlock detection takes two threads that each
-            # wait for the other's file for a deadlock of their processes.
-            if not pauses.wait(deadline):
-                raise BusyError(f"{self._path}: another process kept writing for {told} s")
+        # Polling, not F_SETLKW: the kernel's deadlock detection takes two threads that each wait
+        # for the other's file for a deadlock of their processes.
+        if not poll(lambda: self._set_file(locked=True), deadline):
+            raise BusyError(f"{self._path}: another process kept writing for {told} s")
 
-    def _try_file(self) -> bool:
-        if sys.platform == "win32" or self.descriptor is None:
+    def _set_file(self, *, locked: bool) -> bool:
+        """Lock or unlock the file without waiting; False if another process has it locked."""
+        if sys.platform == "win32" or self._descriptor is None:
             return True
         try:
             if HAVE_OFD:
-                set_ofd(self.descriptor, fcntl.F_WRLCK, WRITER_BYTE)
+                set_ofd(self._descriptor, fcntl.F_WRLCK if locked else fcntl.F_UNLCK, WRITER_BYTE)
             else:
-                fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, WRITER_BYTE)
+                kind = fcntl.LOCK_EX | fcntl.LOCK_NB if locked else fcntl.LOCK_UN
+                fcntl.lockf(self._descriptor, kind, 1, WRITER_BYTE)
         except OSError as error:
             if error.errno in _WOULD_BLOCK:
                 return False
@@ -229,49 +241,43 @@ class WriterLock:
     def release(self) -> None:
         """Let the next writer in."""
         self._owner = None
-        if sys.platform != "win32" and self.descriptor is not None:
-            with contextlib.suppress(OSError):
-                if HAVE_OFD:
-                    set_ofd(self.descriptor, fcntl.F_UNLCK, WRITER_BYTE)
-                else:
-                    fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, WRITER_BYTE)
+        with contextlib.suppress(OSError):
+            self._set_file(locked=False)
         self._thread_lock.release()
 
     @property
     def held_by_this_thread(self) -> bool:
         return self._owner is shield.caller()
 
+    def refuse_if_held(self) -> None:
+        """Raises `BusyError` when this thread is the writer."""
+        if self.held_by_this_thread:
+            raise BusyError(
+                f"{self._path}: this thread already has a write transaction open; "
+                "commit or abort it first"
+            )
+
 
 def _slice(deadline: float | None) -> float:
-    """Seconds to wait before looking around again."""
-    return _LOOK if deadline is None else min(_LOOK, max(deadline - time.monotonic(), 0.0))
+    """Seconds to wait before the next rescue."""
+    return (
+        _RESCUE_SECONDS
+        if deadline is None
+        else min(_RESCUE_SECONDS, max(deadline - time.monotonic(), 0.0))
+    )
 
 
-class UnregisteredReaders:
-    """Makes reads that liblmdb's reader table does not show visible to writers.
+def show_reading(descriptor: int, reading: bool) -> None:
+    """Make reads that liblmdb's reader table does not show visible to writers, by a lock on the
+    data file. Never waits for long: writers only look, they do not hold.
 
-    ``descriptor`` is the data file; this object does not close it. Does nothing where
-    open-file-description locks are missing: there a writer that arrives during a read transaction
-    of a reader without lock file may reuse its pages after its second commit.
+    Does nothing where open-file-description locks are missing: there a writer that arrives during a
+    read transaction of a reader without lock file may reuse its pages after its second commit.
     """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def on_first(self) -> None:
-        """Somebody begins to read. Never waits for long: writers only look, they do not hold."""
-        self._set(shared=True)
-
-    def on_last(self) -> None:
-        """Nobody reads any more."""
-        self._set(shared=False)
-
-    def _set(self, *, shared: bool) -> None:
-        if sys.platform == "linux" and HAVE_OFD:
-            # A file system without such locks (some network ones) is no reason to refuse reading.
-            with contextlib.suppress(OSError):
-                kind = fcntl.F_RDLCK if shared else fcntl.F_UNLCK
-                set_ofd(self._descriptor, kind, _READER_BYTE)
+    if sys.platform == "linux" and HAVE_OFD:
+        # A file system without such locks (some network ones) is no reason to refuse reading.
+        with contextlib.suppress(OSError):
+            set_ofd(descriptor, fcntl.F_RDLCK if reading else fcntl.F_UNLCK, _READER_BYTE)
 
 
 def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | None) -> None:
@@ -281,18 +287,18 @@ def wait_for_unregistered_readers(descriptor: int, path: str, timeout: float | N
     is safe: it sees the latest commit, whose pages the transaction about to begin does not reuse.
     """
     deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
-    pauses = Backoff()
-    while HAVE_OFD:
-        try:
-            if not is_ofd_locked(descriptor, _READER_BYTE, 1):
-                return
-        except OSError:
-            return
-        if not pauses.wait(deadline):
-            raise BusyError(
-                f"{path}: a read-only process without access to the lock file kept a read "
-                f"transaction open for {timeout} s"
-            )
+    if not poll(lambda: not _is_read_unregistered(descriptor), deadline):
+        raise BusyError(
+            f"{path}: a read-only process without access to the lock file kept a read "
+            f"transaction open for {timeout} s"
+        )
+
+
+def _is_read_unregistered(descriptor: int) -> bool:
+    try:
+        return is_ofd_locked(descriptor, _READER_BYTE, 1)
+    except OSError:
+        return False  # a file system without such locks
 
 
 def set_ofd(descriptor: int, kind: int, byte: int) -> None:
@@ -305,9 +311,16 @@ def set_ofd(descriptor: int, kind: int, byte: int) -> None:
 
 
 def is_ofd_locked(descriptor: int, first: int, size: int) -> bool:
-    """Whether anything else than this open file has a lock on any of these bytes. Linux."""
-    if sys.platform != "linux":
+    """Whether anything else than this open file has a lock on any of these bytes. Linux, 64 bits;
+    elsewhere False."""
+    if sys.platform == "linux" and HAVE_OFD:
+        return _is_locked(descriptor, fcntl.F_OFD_GETLK, first, size)
+    return False
+
+
+def _is_locked(descriptor: int, command: int, first: int, size: int) -> bool:
+    if sys.platform == "win32":
         return False
     query = struct.pack(_LINUX_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, size, 0)
-    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, query)
+    answer = fcntl.fcntl(descriptor, command, query)
     return bool(struct.unpack(_LINUX_FLOCK, answer)[0] != fcntl.F_UNLCK)

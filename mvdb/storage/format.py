@@ -1,22 +1,25 @@
-"""Constants of the file and the helpers that read and write its integers.
+"""Constants of the file, and the one encoder and decoder of its fields.
 
 FROZEN: everything in capitals here is on disk. Never change or renumber a value; add new ones and,
 where an old reader would misread the result, raise ``FORMAT_VERSION``.
 
 All multi-byte integers of our own are little-endian (LMDB's own pages are in the machine's order).
-Nothing here keeps state; `Reader` and `Writer` objects belong to one thread at a time.
+Nothing here keeps state: all is thread-safe.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-_Bytes: TypeAlias = bytes  # `bytes` is a method name of the classes below
 
 FORMAT_VERSION: Final = 1
 """Version of the whole file. A file with a higher one is refused."""
@@ -34,8 +37,6 @@ MAX_KEY_BYTES: Final = 511
 """Longest key liblmdb takes; keys of our own design stay under 32 bytes."""
 
 ENVELOPE_VERSION: Final = 1
-ENVELOPE_HEADER: Final = struct.Struct("<BBHIQ")
-"""version u8, kind u8, flags u16, body length u32, XXH3-64 u64: 16 bytes before every body."""
 ENVELOPE_HASHED: Final = 8
 """How many of the header's first bytes the hash covers (all but the hash itself)."""
 MAX_BODY_BYTES: Final = 0xFFFF_FFFF
@@ -60,163 +61,77 @@ class Kind(IntEnum):
     ORDER = 14
 
 
-_U8 = struct.Struct("<B")
-_U16 = struct.Struct("<H")
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
-_I64 = struct.Struct("<q")
-_F32 = struct.Struct("<f")
-_F64 = struct.Struct("<d")
+class Record:
+    """Fields that follow each other without gaps: one way to write and read them.
 
+    ``codes`` are those of `struct`: B, H, I, Q for unsigned integers of 1, 2, 4 and 8 bytes, d for
+    a float64, 8s for eight bytes."""
 
-class Reader:
-    """Takes values off the front of a buffer; every step is checked against its end.
+    __slots__ = ("_layout", "size")
 
-    ``where`` names the buffer in messages ("segments/12/directory"). Each method raises
-    `CorruptionError` when fewer bytes are left than it needs. `bytes` and `blob` return views into
-    the buffer: they live no longer than it does.
-    """
+    def __init__(self, codes: str) -> None:
+        self._layout = struct.Struct("<" + codes)
+        self.size = self._layout.size
+        """Bytes."""
 
-    __slots__ = ("_position", "_view", "_where")
-
-    def __init__(self, data: Buffer, where: str) -> None:
-        self._view = memoryview(data).cast("B")
-        self._position = 0
-        self._where = where
-
-    @property
-    def position(self) -> int:
-        """Bytes consumed so far."""
-        return self._position
-
-    @property
-    def remaining(self) -> int:
-        """Bytes not consumed yet."""
-        return len(self._view) - self._position
-
-    def _advance(self, size: int) -> int:
-        start = self._position
-        # size may itself come from the file; Python integers do not wrap, so one comparison is
-        # enough.
-        if size < 0 or size > len(self._view) - start:
-            raise CorruptionError(
-                f"{self._where}: {size} bytes expected at offset {start}, "
-                f"{len(self._view) - start} left"
-            )
-        self._position = start + size
-        return start
-
-    def u8(self) -> int:
-        return self._view[self._advance(1)]
-
-    def u16(self) -> int:
-        value: int = _U16.unpack_from(self._view, self._advance(2))[0]
-        return value
-
-    def u32(self) -> int:
-        value: int = _U32.unpack_from(self._view, self._advance(4))[0]
-        return value
-
-    def u64(self) -> int:
-        value: int = _U64.unpack_from(self._view, self._advance(8))[0]
-        return value
-
-    def i64(self) -> int:
-        value: int = _I64.unpack_from(self._view, self._advance(8))[0]
-        return value
-
-    def f32(self) -> float:
-        value: float = _F32.unpack_from(self._view, self._advance(4))[0]
-        return value
-
-    def f64(self) -> float:
-        value: float = _F64.unpack_from(self._view, self._advance(8))[0]
-        return value
-
-    def bytes(self, size: int) -> memoryview:
-        """The next ``size`` bytes, without copying."""
-        start = self._advance(size)
-        return self._view[start : start + size]
-
-    def blob(self) -> memoryview:
-        """A byte string preceded by its u32 length, without copying."""
-        return self.bytes(self.u32())
-
-    def text(self) -> str:
-        """A blob that must be UTF-8."""
-        start = self._position
-        raw = self.blob()
+    def pack(self, *fields: object) -> bytes:
+        """The bytes of one record. Raises `ValueError` when a number does not fit its field."""
         try:
-            return str(raw, "utf-8")
-        except UnicodeDecodeError as error:
-            raise CorruptionError(
-                f"{self._where}: text at offset {start} is not UTF-8 ({error.reason})"
-            ) from None
+            return self._layout.pack(*fields)
+        except struct.error as error:
+            raise ValueError(f"{fields!r} do not fit their fields: {error}") from None
 
-    def end(self) -> None:
-        """Demand that nothing is left over."""
-        if self.remaining:
+    def pack_all(self, rows: Iterable[Sequence[object]]) -> bytes:
+        """The bytes of records that follow each other."""
+        return b"".join(self.pack(*row) for row in rows)
+
+    def unpack(self, body: Buffer, where: str) -> tuple[Any, ...]:
+        """The fields of ``body``, which holds one record and nothing else.
+
+        Raises `CorruptionError` that names ``where``, as all that follows."""
+        if len(body) != self.size:
+            raise CorruptionError(f"{where}: {len(body)} bytes where {self.size} are expected")
+        return self._layout.unpack(body)
+
+    def unpack_head(self, body: Buffer, where: str) -> tuple[tuple[Any, ...], memoryview]:
+        """The fields at the beginning of ``body``, and what follows them."""
+        view = memoryview(body).cast("B")
+        if len(view) < self.size:
             raise CorruptionError(
-                f"{self._where}: {self.remaining} unexpected bytes after offset {self._position}"
+                f"{where}: {len(view)} bytes where at least {self.size} are expected"
             )
+        return self._layout.unpack_from(view), view[self.size :]
+
+    def unpack_all(self, body: Buffer, where: str, count: int | None = None) -> list[Any]:
+        """The fields of each record of ``body``, which holds ``count`` of them (None: any number)
+        and nothing else."""
+        if len(body) % self.size or count not in (None, len(body) // self.size):
+            wanted = "records" if count is None else f"{count} records"
+            raise CorruptionError(
+                f"{where}: {len(body)} bytes where {wanted} of {self.size} are expected"
+            )
+        return list(self._layout.iter_unpack(body))
 
 
-class Writer:
-    """Builds what `Reader` reads. Methods return the writer, so that calls can be chained.
+ENVELOPE_HEADER: Final = Record("BBHIQ")
+"""version u8, kind u8, flags u16, body length u32, XXH3-64 u64: 16 bytes before every body."""
 
-    Raises `ValueError` for an integer that does not fit its field: that is a fault of the caller.
-    """
 
-    __slots__ = ("_data",)
+def pack_arrays(*arrays: tuple[str, NDArray[Any]]) -> bytes:
+    """The bytes of arrays that follow each other; each with the type that it has on disk."""
+    return b"".join(array.astype(dtype).tobytes() for dtype, array in arrays)
 
-    def __init__(self) -> None:
-        self._data = bytearray()
 
-    def __len__(self) -> int:
-        return len(self._data)
+def unpack_arrays(body: Buffer, where: str, *types: tuple[str, int]) -> list[NDArray[Any]]:
+    """The arrays of these types and lengths that ``body`` consists of.
 
-    def _pack(self, layout: struct.Struct, value: float) -> Writer:
-        try:
-            self._data += layout.pack(value)
-        except (struct.error, OverflowError) as error:
-            raise ValueError(f"{value!r} does not fit its field: {error}") from None
-        return self
-
-    def u8(self, value: int) -> Writer:
-        return self._pack(_U8, value)
-
-    def u16(self, value: int) -> Writer:
-        return self._pack(_U16, value)
-
-    def u32(self, value: int) -> Writer:
-        return self._pack(_U32, value)
-
-    def u64(self, value: int) -> Writer:
-        return self._pack(_U64, value)
-
-    def i64(self, value: int) -> Writer:
-        return self._pack(_I64, value)
-
-    def f32(self, value: float) -> Writer:
-        return self._pack(_F32, value)
-
-    def f64(self, value: float) -> Writer:
-        return self._pack(_F64, value)
-
-    def bytes(self, data: Buffer) -> Writer:
-        """The bytes as they are, without a length."""
-        self._data += data
-        return self
-
-    def blob(self, data: Buffer) -> Writer:
-        """The bytes preceded by their length as u32."""
-        size = data.nbytes if isinstance(data, memoryview) else len(data)
-        return self.u32(size).bytes(data)
-
-    def text(self, value: str) -> Writer:
-        """A blob of UTF-8."""
-        return self.blob(value.encode("utf-8"))
-
-    def getvalue(self) -> _Bytes:
-        """What was written so far, as immutable bytes."""
-        return _Bytes(self._data)
+    Copies: aligned, in the machine's byte order, and independent of the mapped page."""
+    expected = sum(np.dtype(dtype).itemsize * count for dtype, count in types)
+    if len(body) != expected:
+        raise CorruptionError(f"{where}: {len(body)} bytes where {expected} are expected")
+    arrays, at = [], 0
+    for dtype, count in types:
+        size = np.dtype(dtype).itemsize * count
+        arrays.append(np.frombuffer(body[at : at + size], dtype).astype(dtype[1:]))
+        at += size
+    return arrays

@@ -24,18 +24,18 @@ from typing import Any, Final
 import lmdb
 
 from mvdb.errors import BusyError, CorruptionError, FormatError, StorageFullError
+from mvdb.limits import Limits
 from mvdb.storage.envelope import seal, unseal
-from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, TABLES, Kind, Reader, Writer
+from mvdb.storage.format import FORMAT_KEY, FORMAT_VERSION, MAGIC, TABLES, Kind, Record
 
-MAX_READERS: Final = 1024
-_MAX_TABLES: Final = 16
+MAX_TABLES: Final = 16
 """Room for tables of later format versions."""
 
-_GIB: Final = 1 << 30
-_RESERVE: Final = 16 * _GIB
-"""Address space for a small file. A process has 128 TiB of it: thousands of open databases."""
 _SMALLEST_MAP: Final = 1 << 20
 _WINDOWS_STEP: Final = 64 << 20
+
+_FORMAT: Final = Record("8sI")
+"""Magic and format version; a later version may append to them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Mode:
     relaxed: bool
 
 
-def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
+def open_lmdb(path: str, mode: Mode, map_size: int | None, limits: Limits) -> Any:
     """Open an existing file that `preflight` has passed.
 
     Address space is reserved, not memory; where there is less (``ulimit -v``), half is tried until
@@ -55,13 +55,13 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
     otherwise.
     """
     size = os.path.getsize(path)
-    wanted = reservation(size, map_size)
+    wanted = reservation(size, map_size, limits)
     minimum = size + _SMALLEST_MAP
     while wanted > minimum and not has_address_space(wanted):
         wanted = max(wanted // 2, minimum)
     while True:
         try:
-            return _open(path, mode, wanted)
+            return _open(path, mode, wanted, limits.max_readers)
         except lmdb.Error as error:
             if error.code != errno.ENOMEM:
                 raise
@@ -73,7 +73,7 @@ def open_lmdb(path: str, mode: Mode, map_size: int | None) -> Any:
             wanted = max(wanted // 2, minimum)
 
 
-def _open(path: str, mode: Mode, map_size: int) -> Any:
+def _open(path: str, mode: Mode, map_size: int, max_readers: int) -> Any:
     try:
         return lmdb.open(
             os.fsencode(path),  # of a str it takes UTF-8 only
@@ -86,8 +86,8 @@ def _open(path: str, mode: Mode, map_size: int) -> Any:
             metasync=not mode.relaxed,
             writemap=False,
             readahead=False,
-            max_readers=MAX_READERS,
-            max_dbs=_MAX_TABLES,
+            max_readers=max_readers,
+            max_dbs=MAX_TABLES,
             max_spare_txns=1,
             mode=0o666,
             lib_version=0,
@@ -101,14 +101,14 @@ def _open(path: str, mode: Mode, map_size: int) -> Any:
         raise
 
 
-def reservation(size: int, map_size: int | None) -> int:
+def reservation(size: int, map_size: int | None, limits: Limits) -> int:
     """Bytes of address space to map for a file of so many bytes, where there is enough.
     ``map_size``: as many at least."""
     asked = map_size or 0
     if sys.platform == "win32":
         # There the file really gets that long: start small, grow in steps.
         return _whole_pages(max(asked, size + _WINDOWS_STEP))
-    return _whole_pages(max(asked, _RESERVE, 4 * size))
+    return _whole_pages(max(asked, limits.reserved_bytes, 4 * size))
 
 
 def has_address_space(size: int) -> bool:
@@ -157,7 +157,7 @@ def _table(environment: Any, name: str, path: str) -> Any:
 def make_tables(environment: Any, txn: Any) -> dict[str, Any]:
     """Make all tables and the format record in a new file, within the given write transaction."""
     tables = {name: environment.open_db(name.encode("ascii"), txn=txn) for name in TABLES}
-    body = Writer().bytes(MAGIC).u32(FORMAT_VERSION).getvalue()
+    body = _FORMAT.pack(MAGIC, FORMAT_VERSION)
     txn.put(FORMAT_KEY, seal(Kind.META, FORMAT_KEY, body), db=tables["meta"])
     return tables
 
@@ -166,12 +166,10 @@ def check_format(value: memoryview | None, path: str) -> None:
     """Check the format record. Raises `FormatError` that names both versions, `CorruptionError`."""
     if value is None:
         raise FormatError(f"{path}: an LMDB file, but not one of mvdb (no format record)")
-    reader = Reader(
-        unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record"), f"{path}: format"
-    )
-    if bytes(reader.bytes(len(MAGIC))) != MAGIC:
+    body = unseal(Kind.META, FORMAT_KEY, value, f"{path}: format record")
+    (magic, version), _ = _FORMAT.unpack_head(body, f"{path}: format record")
+    if magic != MAGIC:
         raise CorruptionError(f"{path}: format record with a wrong magic")
-    version = reader.u32()  # what follows it is a later version's business
     if version > FORMAT_VERSION:
         raise FormatError(
             f"{path}: file format {version}; this mvdb reads up to format {FORMAT_VERSION}: "

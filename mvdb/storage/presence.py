@@ -1,20 +1,20 @@
 """How a process becomes present at a file: who may check it, and who may rely on another's check.
 
-Rules, all in terms of one ``flock`` on the data file:
+The rules concern one ``flock`` on the data file:
 
-1. Nobody opens the environment without holding it, shared or exclusive.
-2. Who gets it exclusively is alone. He checks the file at rest, opens, runs the upper layer's
-   checks, and only then shares the lock. So a shared holder with an open environment has a checked
-   file.
-3. Who gets it shared asks whether another process has the environment open (liblmdb's record lock
-   on the lock file, or a claim of any lock file). If so, that one has checked the file, and it may
-   be changing: it must not be
-   checked as at rest. If not, the others are readers without lock file, or are only passing
-   through: try again for a while, then check the file with the lock shared. (Or they use another
-   lock file, under another name: `claims` finds out. Where it cannot, nobody gets in to write.)
-4. Who closes last, and gets the lock exclusively, removes the lock file and sets the clean mark.
+1. A process opens the environment only while it holds the lock, shared or exclusive.
+2. The exclusive holder is alone. It checks the file at rest, opens it, runs the upper layer's
+   checks, and only then shares the lock. So the file of a shared holder has been checked.
+3. A shared holder asks whether another process has the environment open (liblmdb's record lock on
+   the lock file, or a claim of any lock file). If so, that process has checked the file and may be
+   changing it: it must not be checked as at rest. If not, the others are readers without lock file,
+   or on their way in or out: the lock is tried again for a while, then the file is checked under
+   the shared lock. (Or they use another lock file, under another name of the file: `claims` sees
+   them. Where it cannot, opening for writing is refused.)
+4. The last process to close gets the lock exclusively, removes the lock file and sets the clean
+   mark.
 
-A path can come to name another file while one waits; then one begins again.
+The path can come to name another file meanwhile; then all begins again.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ from mvdb.storage.filelock import (
     Backoff,
     drop_flock,
     lock_file_in_use,
+    share_flock,
     try_flock,
 )
 from mvdb.storage.lmdb.preflight import preflight
 
-_PATIENCE: Final = 15
+_ROUNDS: Final = 15
 """Rounds of waiting (about 0.2 s) for others who are present without using the lock file."""
 
 
 @dataclass(frozen=True)
-class Arrival:
+class Presence:
     """``alone``: the exclusive lock is held. ``trusted``: no full check was made or needed.
     ``is_certain``: nobody can have the file open with another lock file without being seen."""
 
@@ -75,35 +76,35 @@ def still_names(path: str, descriptor: int) -> bool:
         return False
 
 
-def arrive(path: str, descriptor: int) -> Arrival | None:
+def become_present(path: str, descriptor: int) -> Presence | None:
     """Lock and check the file; None if the path names another file by now.
 
     The lock stays on ``descriptor``; closing it gives it back. Raises what `preflight` raises.
     """
     if not HAVE_FCNTL:
         if lock_file_in_use(lock_path(path)):
-            return Arrival(alone=False, trusted=preflight(descriptor, path, at_rest=False))
-        return Arrival(alone=True, trusted=preflight(descriptor, path))
+            return Presence(alone=False, trusted=preflight(descriptor, path, at_rest=False))
+        return Presence(alone=True, trusted=preflight(descriptor, path))
     pauses = Backoff()
     rounds = 0
     while True:
         try:
-            arrival = _try_to_arrive(path, descriptor, last=rounds >= _PATIENCE)
+            present = _try(path, descriptor, last=rounds >= _ROUNDS)
         except CorruptionError:
             # Under a shared lock a writer may have come while we looked; then it was no rest.
             in_use = lock_file_in_use(lock_path(path)) or claims.are_there(descriptor)
-            if rounds >= 2 * _PATIENCE or not in_use:
+            if rounds >= 2 * _ROUNDS or not in_use:
                 raise
-            arrival = None
+            present = None
         if not still_names(path, descriptor):
             return None
-        if arrival is not None:
-            return arrival
+        if present is not None:
+            return present
         rounds += 1
         pauses.wait()
 
 
-def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
+def _try(path: str, descriptor: int, *, last: bool) -> Presence | None:
     has_locks = True
     try:
         alone = try_flock(descriptor, exclusive=True)
@@ -114,15 +115,15 @@ def _try_to_arrive(path: str, descriptor: int, *, last: bool) -> Arrival | None:
     if alone:
         if not still_names(path, descriptor):
             return None
-        return Arrival(alone=True, trusted=preflight(descriptor, path))
+        return Presence(alone=True, trusted=preflight(descriptor, path))
     if not shared:
         return None
     if lock_file_in_use(lock_path(path)) or claims.are_there(descriptor):
         trusted = preflight(descriptor, path, at_rest=False)
-        return Arrival(alone=False, trusted=trusted, is_certain=has_locks)
+        return Presence(alone=False, trusted=trusted, is_certain=has_locks)
     if last:
         trusted = preflight(descriptor, path)
-        return Arrival(alone=False, trusted=trusted, is_certain=has_locks and HAVE_OFD)
+        return Presence(alone=False, trusted=trusted, is_certain=has_locks and HAVE_OFD)
     drop_flock(descriptor)
     return None
 
@@ -131,3 +132,25 @@ def remove_lock_file(path: str) -> None:
     """Remove the lock file. Only while alone, with no environment open on the file."""
     with contextlib.suppress(OSError):
         os.unlink(lock_path(path))
+
+
+def share_presence(path: str, descriptor: int, *, lock_file: bool) -> bool:
+    """Let others in; with ``lock_file`` in use, False if it was exchanged under us in that moment.
+
+    Turning an exclusive ``flock`` into a shared one is not atomic everywhere. In the gap another
+    process may find itself alone and remove our lock file; then we would lock a file of no name.
+    """
+    before = _status(lock_path(path))
+    with contextlib.suppress(OSError):
+        share_flock(descriptor)
+    after = _status(lock_path(path))
+    if not lock_file:
+        return True
+    return before is not None and after is not None and os.path.samestat(before, after)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None

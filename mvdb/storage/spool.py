@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
-from mvdb.storage.failures import translate
+from mvdb.storage.failures import translating
 from mvdb.storage.format import Buffer
 
 
@@ -28,35 +28,27 @@ class Spool:
 
     def write(self, data: Buffer) -> int:
         """Appends."""
-        try:
+        with self._failing("writing"):
             if not self._is_at_end:
                 self._file.seek(0, 2)
                 self._is_at_end = True
             return self._file.write(data)
-        except OSError as error:
-            raise self._failed(error, "writing a temporary file") from error
 
     def rewind(self) -> None:
         """Has the next `read` begin at the beginning."""
         self._is_at_end = False
-        try:
+        with self._failing("writing"):
             self._file.seek(0)
-        except OSError as error:
-            raise self._failed(error, "writing a temporary file") from error
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        try:
+        with self._failing("reading"):
             return self._file.read(size)
-        except OSError as error:
-            raise self._failed(error, "reading a temporary file") from error
 
     def readline(self) -> bytes:
         """The next bytes to the end of a line."""
-        try:
+        with self._failing("reading"):
             return self._file.readline()
-        except OSError as error:
-            raise self._failed(error, "reading a temporary file") from error
 
     def contents(self) -> memoryview:
         """Everything; mapped where it is in a file. Nothing must be written, nor the spool closed,
@@ -64,16 +56,14 @@ class Spool:
         self.rewind()
         if not getattr(self._file, "_rolled", True):
             return memoryview(self.read())
-        try:
+        with self._failing("mapping"):
             self._file.flush()
             return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
-        except OSError as error:
-            raise self._failed(error, "mapping a temporary file") from error
 
     def close(self) -> None:
         """Gives the file back. Never fails: what could not be written is not wanted any more."""
         with suppress(OSError):
             self._file.close()
 
-    def _failed(self, error: OSError, doing: str) -> Exception:
-        return translate(error, doing, self._folder)
+    def _failing(self, doing: str) -> AbstractContextManager[None]:
+        return translating(f"{doing} a temporary file", self._folder)

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.limits import Limits
 from mvdb.segment import layout
@@ -20,6 +21,7 @@ from mvdb.segment.segment_writer import Listing, Sealed
 from mvdb.state import manifest, tombstones
 from mvdb.state.settings import Settings
 from mvdb.state.state import State, open_state
+from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.write.memory_budget import Budget
 from mvdb.write.write_buffer import WriteBuffer
@@ -106,6 +108,13 @@ class Changes:
         """Stores parts of a segment."""
         for key, value in parts:
             self.txn.put(layout.TABLE, key, value)
+
+    def with_tombstones(self, info: SegmentInfo, live: Live, lengths: core.Numbers) -> SegmentInfo:
+        """Stores which rows of a segment are live; its entry with these deletions. lengths: tokens
+        of each row."""
+        tombstones.store(self.txn, info.id, live)
+        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~live].sum())
+        return replace(info, n_deleted=n_deleted, deleted_tokens=deleted_tokens)
 
     def replace_segments(self, old: Collection[int], new: Iterable[SegmentInfo]) -> None:
         """Removes segments from manifest and tables, with those that have no documents left, and

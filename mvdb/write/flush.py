@@ -1,16 +1,14 @@
 """From documents to segments: the deletions and the write buffer of a transaction, flushed.
 
-1. Batches of documents are encoded on all cores, in their order (`encode`).
-2. Their documents are added to a segment, to another one when it would exceed `max_tokens`
-   (`write_segments`). A segment that is to have posting lists clusters its documents.
+1. Batches of documents are encoded on all cores, in their order.
+2. Their documents are added to a segment, to another one when it would exceed `max_tokens`. A
+   segment that is to have posting lists clusters its documents.
 3. Deletions become tombstones; segments without live documents are removed (`write_tombstones`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,7 +18,6 @@ from mvdb.documents.value_allowance import Allowance
 from mvdb.segment.clustered_writer import ClusteredWriter
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document, EncodedDocument, SegmentWriter
-from mvdb.state import tombstones
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads.workers import ordered_map
@@ -30,9 +27,6 @@ from mvdb.write.write_buffer import BATCH_TOKENS, Batch
 BATCH_STORED_BYTES = 1 << 24
 """Texts and metadata of a batch of stored documents (one document may have more)."""
 
-Encoded = tuple[list[EncodedDocument], float]
-"""The documents of a batch and the sum of their residuals' norms."""
-
 
 def write_tombstones(changes: Changes) -> None:
     """Brings the deletions of documents in segments into the tables."""
@@ -40,21 +34,15 @@ def write_tombstones(changes: Changes) -> None:
         return
     state = changes.open_state()
     infos = list(changes.manifest.segments)
-    for i, info in enumerate(infos):
-        rows = changes.deleted.get(info.id)
-        if rows is None:
-            continue
-        before = state.live[i]
-        live = np.ones(info.n_documents, bool) if before is None else before.copy()
-        live[rows] = False
-        tombstones.store(changes.txn, info.id, live)
-        infos[i] = replace(
-            info,
-            n_deleted=info.n_deleted + len(rows),
-            deleted_tokens=info.deleted_tokens + int(state.segments[i].lengths()[rows].sum()),
-        )
-    changes.manifest = changes.manifest.with_segments(infos)
+    for i, (info, segment, before) in enumerate(
+        zip(infos, state.segments, state.live, strict=True)
+    ):
+        if rows := changes.deleted.get(info.id):
+            live = np.ones(info.n_documents, bool) if before is None else before.copy()
+            live[rows] = False
+            infos[i] = changes.with_tombstones(info, live, segment.lengths())
     changes.deleted = {}
+    changes.manifest = changes.manifest.with_segments(infos)
     changes.replace_segments((), ())
 
 
@@ -66,7 +54,8 @@ def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) ->
     residual_sum = 0.0
     codebook = changes.codebook()
     codec = None if codebook is None else codebook.codec
-    for documents, batch_sum in encode(batches, codec, changes.resources.executor):
+    encode = partial(_encode, codec)
+    for documents, batch_sum in ordered_map(changes.resources.executor, encode, batches):
         for document in documents:
             if writer and writer.n_tokens + document.n_tokens > changes.limits.max_tokens:
                 infos.append(_finish(changes, writer, residual_sum))
@@ -96,17 +85,9 @@ def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> Seg
     return writer.info(residual_sum)
 
 
-# ---- encoding ----
-
-
-def encode(
-    batches: Iterable[Batch], codec: core.Codec | None, executor: Executor
-) -> Iterator[Encoded]:
-    """The batches encoded, in order. A codec of None keeps the float16 vectors."""
-    return ordered_map(executor, partial(_encode_batch, codec), batches)
-
-
-def _encode_batch(codec: core.Codec | None, batch: Batch) -> Encoded:
+def _encode(codec: core.Codec | None, batch: Batch) -> tuple[list[EncodedDocument], float]:
+    """The documents of a batch and the sum of their residuals' norms. A codec of None keeps the
+    float16 vectors."""
     if codec is None:
         records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
         return _cut(batch, np.empty(0, np.uint8), records), 0.0

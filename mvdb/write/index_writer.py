@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from mvdb import core
-from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table
 from mvdb.errors import CorruptionError
+from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document
 from mvdb.state.state import State
 from mvdb.threads import shield
@@ -119,15 +120,14 @@ def flush(changes: Changes) -> None:
 def finish(changes: Changes) -> None:
     """Everything before the commit: flushes, merges a little, writes the manifest."""
     flush(changes)
-    while (indexes := _merge_due(changes)) is not None:
-        merge_at_once(changes, indexes)
+    while infos := _merge_due(changes):
+        merge_at_once(changes, infos)
     changes.store_manifest()
 
 
-def _merge_due(changes: Changes) -> list[int] | None:
+def _merge_due(changes: Changes) -> Sequence[SegmentInfo]:
     """Small merges; any, when there are so many segments that nothing else can be merging them."""
-    limits = changes.limits
-    is_crowded = len(changes.manifest.segments) > limits.crowded_segments
-    members = codebooks.members(changes.txn, changes.manifest.generation)
-    budget = None if is_crowded else limits.commit_tokens
-    return merge_policy.due(changes.manifest, members, limits, budget)
+    current, limits = changes.manifest, changes.limits
+    is_crowded = len(current.segments) > limits.crowded_segments
+    policy = partial(merge_policy.due, budget=None if is_crowded else limits.commit_tokens)
+    return merge_policy.next_merge(changes.txn, current, limits, policy)

@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Generator
 from contextlib import suppress
 
-from mvdb.codebook import codebook as codebooks
 from mvdb.errors import ClosedError
 from mvdb.limits import Limits
 from mvdb.state import manifest, unpublished
@@ -41,7 +40,8 @@ class Maintenance:
         self._again = False  # something was committed since it began to look
         self._appointment: Appointment | None = None
         self._step_name = ""  # of the thread
-        self._failure: str | None = None
+        self.error: str | None = None
+        """The last failure in the background, if nothing has succeeded since."""
         self._pause = 0.0
         self._make_locks()
         _all.add(self)
@@ -65,7 +65,7 @@ class Maintenance:
         commit has succeeded, whatever comes after it."""
         if not self._in_background or self._steps.stopped:
             return
-        if self._failure is not None and self._appointment is not None:
+        if self.error is not None and self._appointment is not None:
             return  # it is tried again, but not at each commit
         with self._lock:
             if self._is_at_work:
@@ -77,7 +77,7 @@ class Maintenance:
         """Between the transactions of a stream of documents, which leaves the background little
         time: adds the centroids that are due, for the next documents to use."""
         with suppress(ClosedError):
-            maintenance_steps.extend(self._steps, workers.BUILDING)
+            maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
     def work(self) -> Generator[str, None, None]:
         """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when
@@ -111,20 +111,14 @@ class Maintenance:
         self._steps.stop()
         self._is_at_work, self._appointment, self._thread = False, None, None
 
-    @property
-    def error(self) -> str | None:
-        """The last failure in the background, if nothing has succeeded since."""
-        return self._failure
-
     # ---- looking for work ----
 
     def _look_later(self, seconds: float) -> None:
-        look = weakref.WeakMethod(self._look)  # a handle that nobody has any more is let go
+        reference = weakref.WeakMethod(self._look)  # a forgotten handle is collected
 
         def function() -> None:
-            method = look()
-            if method is not None:
-                method()
+            if look := reference():
+                look()
 
         try:
             appointment = LATER.call_later(seconds, function)
@@ -141,37 +135,23 @@ class Maintenance:
     def _look(self) -> None:
         """Some time after opening or after a failure. Work that other processes have begun is left
         to them, unless this one has failed: then the entry may be its own."""
-        if self._failure is None:
-            patience = self.limits.heartbeat_seconds
-            try:
-                with self._steps.environment.read() as txn:
-                    is_others = unpublished.is_at_work(txn, patience)
-            except Exception as error:
-                self._failed("looking for work", error)
-                return
+        self._begin_if_due(leave_to_others=self.error is None)
+
+    def _begin_if_due(self, *, leave_to_others: bool = False) -> None:
+        limits = self.limits
+        try:
+            with self._steps.environment.read() as txn:  # no state: that would open segments
+                current, patience = manifest.load(txn), limits.heartbeat_seconds
+                is_others = leave_to_others and unpublished.is_at_work(txn, patience)
+                run = merge_policy.next_merge(txn, current, limits, merge_policy.due)
             if is_others:
                 self._look_later(patience)
-                return
-        self._begin_if_due()
-
-    def _begin_if_due(self) -> None:
-        try:
-            if self._is_due():
+            elif run or extend_codebook.is_due(current, limits):
                 self._start()
             else:
                 self._succeeded()
         except Exception as error:
             self._failed("looking for work", error)
-
-    def _is_due(self) -> bool:
-        # The manifest alone: a state would open segments.
-        with self._steps.environment.read() as txn:
-            current, limits = manifest.load(txn), self.limits
-            members = codebooks.members(txn, current.generation)
-        return (
-            extend_codebook.is_due(current, limits)
-            or merge_policy.due(current, members, limits) is not None
-        )
 
     def _failed(self, step: str, error: BaseException) -> None:
         """Keeps a failure, and tries again after a pause."""
@@ -184,10 +164,10 @@ class Maintenance:
 
     def _note(self, step: str, error: BaseException) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._failure = f"{moment}, {step}: {type(error).__name__}: {error}"
+        self.error = f"{moment}, {step}: {type(error).__name__}: {error}"
 
     def _succeeded(self) -> None:
-        self._failure, self._pause = None, 0.0
+        self.error, self._pause = None, 0.0
 
     # ---- the thread ----
 
@@ -230,7 +210,7 @@ class Maintenance:
             return True
         self._step_name = "merging"
         infos = maintenance_steps.next_merge(self._steps, merge_policy.due)
-        return infos is not None and maintenance_steps.merge(self._steps, infos)
+        return len(infos) > 0 and maintenance_steps.merge(self._steps, infos)
 
 
 def _lower_priority() -> None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mvdb.codebook import codebook as codebooks
 from mvdb.errors import BusyError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Sealed
@@ -57,9 +56,9 @@ def optimise(steps: StepTransactions) -> Iterator[str]:
         yield "training"
         extend(steps, steps.resources.executor)
     policy = merge_policy.fewest_of(current)
-    given_up: list[SegmentInfo] = []
+    given_up: Sequence[SegmentInfo] = ()
     attempts, most = 0, steps.limits.merge_attempts
-    while (infos := next_merge(steps, policy)) is not None:
+    while infos := next_merge(steps, policy):
         yield "merging"
         if merge(steps, infos):
             continue
@@ -102,13 +101,10 @@ def extend(steps: StepTransactions, executor: Executor) -> bool:
 # ---- merges ----
 
 
-def next_merge(steps: StepTransactions, policy: Policy) -> list[SegmentInfo] | None:
-    """The segments to merge now; None: nothing is due."""
+def next_merge(steps: StepTransactions, policy: Policy) -> Sequence[SegmentInfo]:
+    """The segments to merge now; none: nothing is due."""
     with steps.reading() as (txn, state):
-        current = state.manifest
-        members = codebooks.members(txn, current.generation)
-    indexes = policy(current, members, steps.limits)
-    return None if indexes is None else [current.segments[i] for i in indexes]
+        return merge_policy.next_merge(txn, state.manifest, steps.limits, policy)
 
 
 def merge(steps: StepTransactions, infos: Sequence[SegmentInfo]) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ from mvdb.segment import clustering
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import Sealed, SegmentWriter
-from mvdb.state import tombstones
 from mvdb.state.state import State
 from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
@@ -80,25 +78,31 @@ class Merge:
         yield from self._copy_slots()
         yield from self.writer.finish(self._order)
 
-    def info(self, state: State) -> tuple[SegmentInfo, Live | None]:
-        """The new segment's entry in the manifest, and the documents, by row, that are still live
-        in a later state of the old segments; None: all. Raises SegmentGone."""
-        residual_sum = sum(
+    def info(self) -> SegmentInfo:
+        """The new segment's entry in the manifest, without later deletions."""
+        residuals = (
             info.residual_sum * len(rows) / info.n_documents
             for info, rows in zip(self.infos, self._rows, strict=True)
         )
-        new = self.writer.info(residual_sum)
+        return self.writer.info(sum(residuals))
+
+    def live(self, state: State) -> Live:
+        """Rows of the new segment whose documents are live in a later state of the old segments.
+        Raises SegmentGone."""
         parts = []
         for info, rows in zip(self.infos, self._rows, strict=True):
             live = _find(state, info)[1]
             parts.append(np.ones(len(rows), bool) if live is None else live[rows])
-        live = np.concatenate(parts)
-        if live.all():
-            return new, None
-        lengths = self.writer.lengths()
-        by_slot = live if self._order is None else live[self._order]
-        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~by_slot].sum())
-        return replace(new, n_deleted=n_deleted, deleted_tokens=deleted_tokens), live
+        return np.concatenate(parts)
+
+    def lengths(self) -> core.Numbers:
+        """Tokens of each row of the new segment."""
+        by_slot = self.writer.lengths()
+        if self._order is None:
+            return by_slot
+        by_row = np.empty_like(by_slot)
+        by_row[self._order] = by_slot
+        return by_row
 
     def _copy_rows(self) -> Iterator[list[Sealed]]:
         allowance = Allowance()
@@ -190,16 +194,15 @@ def _find(state: State, wanted: SegmentInfo) -> tuple[Segment, Live | None]:
 
 def publish(changes: Changes, merge: Merge) -> None:
     """Replaces the old segments by the merged one. Raises SegmentGone when one of them is gone."""
-    info, live = merge.info(changes.open_state())
-    if live is not None:
-        tombstones.store(changes.txn, info.id, live)
+    info, live = merge.info(), merge.live(changes.open_state())
+    if not live.all():
+        info = changes.with_tombstones(info, live, merge.lengths())
     changes.replace_segments([old.id for old in merge.infos], [info])
 
 
-def merge_at_once(changes: Changes, indexes: Sequence[int]) -> None:
+def merge_at_once(changes: Changes, infos: Sequence[SegmentInfo]) -> None:
     """Merges segments of the manifest within the transaction."""
     here = nullcontext((changes.txn, changes.open_state()))
-    infos = [changes.manifest.segments[i] for i in indexes]
     merge = Merge(changes, infos, lambda: here)
     for parts in merge.steps():
         changes.store(parts)

@@ -6,48 +6,58 @@
 3. Else `fanout` or more neighbours of a level or below become one segment, lowest level first. A
    document is copied once per level: O(log collection) times, not once per commit.
 
-Only neighbours are merged: segments stay in the order of document numbers. Only segments of the
-current codebook or of those that it extends are merged: their codes stay valid.
+Only neighbours are merged: segments stay in the order of document numbers. Only segments are merged
+whose codes are valid in the present codebook.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
+from mvdb.codebook.codebook import valid_generations
 from mvdb.limits import Limits
 from mvdb.segment.layout import SegmentInfo
 from mvdb.state.manifest import Manifest
+from mvdb.storage.environment import ReadTransaction
 
 DELETED_SHARE = 0.5
 
-Policy = Callable[[Manifest, Container[int], Limits], "list[int] | None"]
-"""Indexes of the segments to merge now; None: nothing is due. The container has the numbers of the
-codebooks whose segments may be merged."""
+Policy = Callable[[Manifest, Container[int], Limits], Sequence[SegmentInfo]]
+"""The segments to merge now; none: nothing is due. The container has the generations whose segments
+may be merged."""
+
+
+def next_merge(
+    txn: ReadTransaction, manifest: Manifest, limits: Limits, policy: Policy
+) -> Sequence[SegmentInfo]:
+    """What a policy says about a manifest."""
+    return policy(manifest, valid_generations(txn, manifest.generation), limits)
 
 
 def due(
-    manifest: Manifest, codebooks: Container[int], limits: Limits, budget: int | None = None
-) -> list[int] | None:
-    """A `Policy`: the levels. `budget`: most live tokens of the merge; None: `max_tokens`."""
-    segments = manifest.segments
+    manifest: Manifest, valid: Container[int], limits: Limits, budget: int | None = None
+) -> Sequence[SegmentInfo]:
+    """The policy of commits and of the background. `budget`: most live tokens of the merge; None:
+    `max_tokens`."""
     budget = limits.max_tokens if budget is None else budget
-    may = [info.generation in codebooks for info in segments]
-    for i, info in enumerate(segments):
+    for info in manifest.segments:
         is_sparse = info.deleted_tokens > DELETED_SHARE * info.n_tokens
-        if may[i] and is_sparse and info.live_tokens <= budget:
-            return [i]
-    levels = [_level(info, limits) for info in segments]
+        if info.generation in valid and is_sparse and info.live_tokens <= budget:
+            return [info]
+    levels = [_level(info, limits) for info in manifest.segments]
     for level in sorted(set(levels)):
-        run: list[int] = []
-        for i in range(len(segments) + 1):
-            if i < len(segments) and may[i] and levels[i] <= level:
-                run.append(i)
-                continue
-            if len(run) >= limits.fanout and _live_tokens(segments, run) <= budget:
+        may = [
+            info.generation in valid and own <= level
+            for info, own in zip(manifest.segments, levels, strict=True)
+        ]
+        for is_run, group in groupby(zip(may, manifest.segments, strict=True), itemgetter(0)):
+            run = [info for _, info in group]
+            n_tokens = sum(info.live_tokens for info in run)
+            if is_run and len(run) >= limits.fanout and n_tokens <= budget:
                 return run
-            run = []
-    return None
+    return []
 
 
 def _level(info: SegmentInfo, limits: Limits) -> int:
@@ -58,39 +68,28 @@ def _level(info: SegmentInfo, limits: Limits) -> int:
     return level
 
 
-def _live_tokens(segments: Sequence[SegmentInfo], run: list[int]) -> int:
-    return sum(segments[i].live_tokens for i in run)
-
-
-def fewest(manifest: Manifest, codebooks: Container[int], limits: Limits) -> list[int] | None:
-    """A `Policy` for the fewest segments: neighbours that fit into one segment, and segments with
-    deleted documents."""
-    segments = manifest.segments
-    first = 0
-    while first < len(segments):
-        last, tokens = first, 0
-        while last < len(segments) and segments[last].generation in codebooks:
-            tokens += segments[last].live_tokens
-            if last > first and tokens > limits.max_tokens:
-                break
-            last += 1
-        if last > first + 1 or (last > first and segments[first].n_deleted):
-            return list(range(first, last))
-        first = max(last, first + 1)
-    return None
-
-
 def fewest_of(then: Manifest) -> Policy:
-    """`fewest` for the segments of an earlier manifest. Later insertions and deletions are left for
-    the next call: else a steady writer would keep it from ending."""
+    """The policy for the fewest segments: neighbours that fit into one, and segments with deleted
+    documents. Of an earlier manifest: later insertions and deletions are left for the next call,
+    else a steady writer would keep it from ending."""
 
-    def policy(current: Manifest, codebooks: Container[int], limits: Limits) -> list[int] | None:
-        # Segments are in the order of document numbers, so these are the first ones.
-        old = tuple(
-            replace(info, n_deleted=0) if info.id >= then.next_segment else info
-            for info in current.segments
-            if info.last < then.next_document
-        )
-        return fewest(replace(current, segments=old), codebooks, limits)
+    def is_due(run: list[SegmentInfo]) -> bool:
+        has_deleted = any(info.n_deleted and info.id < then.next_segment for info in run)
+        return len(run) > 1 or has_deleted
+
+    def policy(now: Manifest, valid: Container[int], limits: Limits) -> Sequence[SegmentInfo]:
+        run: list[SegmentInfo] = []
+        n_tokens = 0
+        for info in now.segments:
+            # Segments are in the order of document numbers, so the earlier ones come first.
+            may = info.last < then.next_document and info.generation in valid
+            if not may or n_tokens + info.live_tokens > limits.max_tokens:
+                if is_due(run):
+                    return run
+                run, n_tokens = [], 0
+            if may:
+                run.append(info)
+                n_tokens += info.live_tokens
+        return run if is_due(run) else []
 
     return policy

@@ -126,11 +126,10 @@ class StepTransactions:
                 self._in_step = True
             try:
                 return self.environment.write(timeout=self.limits.attempt_seconds)
-            except BusyError:
+            except BaseException as error:
                 self._end_step()  # no writer of this process waits for another process
-            except BaseException:
-                self._end_step()
-                raise
+                if not isinstance(error, BusyError):
+                    raise
 
     def _end_step(self) -> None:
         with self._changed:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.write import flush
@@ -45,7 +44,11 @@ def train(changes: Changes) -> None:
             yield from changes.buffer.batches()
 
     n_tokens = sum(len(batch.vectors) for batch in batches())
-    spec = _trained(batches(), n_tokens, changes)
+    resources, vectors = changes.resources, (batch.vectors for batch in batches())
+    stored, memory = resources.settings, resources.memory.sample
+    sample = training.draw(vectors, n_tokens, SEED, stored.dim, memory)
+    spec = training.train(sample, stored.bits, SEED, resources.executor)
+    del sample  # the encoding that follows needs the memory
     generation = old.generation + 1
     codebooks.store(changes.txn, generation, spec, {})
     changes.manifest = replace(old, generation=generation, trained_tokens=n_tokens)
@@ -53,12 +56,3 @@ def train(changes: Changes) -> None:
     changes.replace_segments([info.id for info in old.segments], infos)
     residual = sum(info.residual_sum for info in infos) / n_tokens
     changes.manifest = replace(changes.manifest, trained_residual=residual)
-
-
-def _trained(batches: Iterator[Batch], n_tokens: int, changes: Changes) -> core.CodecSpec:
-    # A function of its own: the sample's memory is free before the encoding that follows.
-    resources = changes.resources
-    stored, memory = resources.settings, resources.memory.sample
-    vectors = (batch.vectors for batch in batches)
-    sample = training.draw(vectors, n_tokens, SEED, stored.dim, memory)
-    return training.train(sample, stored.bits, SEED, resources.executor)

@@ -16,6 +16,8 @@ import pytest
 from tests.support.patience import PATIENCE
 
 ENCODER = ("--encoder", "words_encoder:make")
+WITHOUT_LIBRARIES = "mvdb_without_libraries"
+"""The module that runs `mvdb` as if the extra cli were not installed."""
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -36,8 +38,9 @@ class Outcome:
 class CommandLine:
     """`mvdb` in a folder of its own, with the encoder of `words_encoder` at hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "mvdb") -> None:
         self.folder = folder
+        self.module = module
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         paths = os.pathsep.join((str(HERE), str(ROOT)))
@@ -47,7 +50,7 @@ class CommandLine:
         self, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "mvdb", *arguments],
+            [sys.executable, "-m", self.module, *arguments],
             cwd=options.pop("cwd", self.folder),
             env=self.environment(environment),
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},

@@ -190,7 +190,7 @@ def test_bits_are_chosen_once(notes: CommandLine, bits: str) -> None:
     assert notes.index("notes", "m.mvdb")["passages"]["written"] == 1
     outcome = notes("index", "notes", "m.mvdb", *ENCODER, "--bits", "8")
     assert (outcome.code, outcome.out) == (1, "")
-    assert f"m.mvdb has {bits} bits per dimension" in outcome.err
+    assert f"m.mvdb: the file has bits={bits}, which is fixed" in outcome.err
 
 
 def test_another_encoder_is_refused(notes: CommandLine) -> None:

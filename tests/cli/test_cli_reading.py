@@ -38,9 +38,34 @@ def test_markdown_code_is_no_heading() -> None:
 
 
 def test_markdown_rules_lists_tags_and_front_matter() -> None:
-    text = "---\ntitle: x\n---\n\n#hashtag\n\n- item\n---\n\ntwo\nlines\n---\n"
-    assert [b.trail for b in read_markdown(text)] == [(), (), ()]
-    assert not any("title: x" in b.text for b in read_markdown(text))
+    text = "---\ntitle: x\n---\n\n#hashtag\n\n- item\n---\n\n> # quoted\n\n[name]: <address>\n"
+    assert [(b.text, b.line, b.trail) for b in read_markdown(text)] == [
+        ("#hashtag", 5, ()),
+        ("- item\n---", 7, ()),
+        ("> # quoted", 10, ()),
+        ("[name]: <address>", 12, ()),
+    ]
+
+
+def test_markdown_headings_of_two_lines_as_commonmark_has_them() -> None:
+    text = "Two\nlines\n---\n\nText.\n"
+    assert [(b.text, b.line, b.end_line, b.trail) for b in read_markdown(text)] == [
+        ("Two\nlines", 1, 3, ("Two lines",)),
+        ("Text.", 5, 5, ("Two lines",)),
+    ]
+
+
+def test_markdown_code_and_tables_keep_their_lines() -> None:
+    text = "- item\n\n  ```py\n  x = 1\n\n  ```\n- more\n\n| A |\n|---|\n| 1 |\n\nEnd.\n"
+    found = [(b.text, b.line, b.end_line) for b in read_markdown(text) if b.verbatim]
+    assert found == [("  ```py\n  x = 1\n\n  ```", 3, 6), ("| A |\n|---|\n| 1 |", 9, 11)]
+    (block,) = read_markdown("    a\n\n    b\n")
+    assert (block.text, block.verbatim) == ("    a\n\n    b", True)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "---\n", "---\na: b\n---", "---\na: b\n---\n", "#\n"])
+def test_markdown_without_text(text: str) -> None:
+    assert [b.text for b in read_markdown(text) if b.text != "---"] == []
 
 
 def test_rst_levels_follow_the_order_of_styles() -> None:
@@ -85,6 +110,20 @@ def test_html_is_stripped_to_its_text() -> None:
     ]
     assert {b.trail[0] for b in blocks} == {"Site & page"}
     assert [(b.line, b.end_line) for b in blocks][:3] == [(3, 3), (4, 5), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("<div>one<hr>two<p>three</p>four</div>", ["one", "two", "three", "four"]),
+        ("<p>one<!-- not this --> two<svg><title>nor this</title></svg>", ["one two"]),
+        ("<noscript><p>no</p></noscript><p>yes", ["yes"]),
+        ("<script/>kept", ["kept"]),
+        ("<pre><code>a\n  b</code></pre>c", ["a\n  b", "c"]),
+    ],
+)
+def test_html_blocks_end_where_a_reader_sees_them_end(text: str, blocks: list[str]) -> None:
+    assert [b.text for b in read_html(text)] == blocks
 
 
 @pytest.mark.parametrize(
@@ -166,7 +205,7 @@ def test_decoding(tmp_path: Path) -> None:
         (b"", ""),
     ]:
         path.write_bytes(data)
-        assert read_file(path, MOST).text == text
+        assert read_file(path, MOST)[0] == text
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENCODER, CommandLine
+from conftest import ENCODER, WITHOUT_LIBRARIES, CommandLine
 
 from tests.support.patience import PATIENCE
 
 pty = pytest.importorskip("pty")
-
-NO_RICH = "import sys; sys.modules['rich'] = None; from mvdb.cli import main; sys.exit(main())"
 
 
 def on_terminal(cli: CommandLine, command: list[str], **environment: str) -> str:
@@ -62,13 +60,12 @@ def test_lines_are_as_wide_as_the_terminal(notes: CommandLine) -> None:
 
 @pytest.mark.parametrize("rich", [True, False])
 def test_progress_is_shown_on_a_terminal(notes: CommandLine, rich: bool) -> None:
-    if rich:
-        pytest.importorskip("rich")
-    head = ["-m", "mvdb"] if rich else ["-c", NO_RICH]
-    command = [sys.executable, *head, "index", "notes", "new.mvdb", *ENCODER]
+    module = "mvdb" if rich else WITHOUT_LIBRARIES
+    command = [sys.executable, "-m", module, "index", "notes/sky", "notes/code.py", "new.mvdb"]
+    command += ENCODER
     sent = on_terminal(notes, command)
     assert "indexing" in sent
-    assert "3/3" in sent
-    assert "3 files, 3 passages" in sent.splitlines()[-1]
+    assert "2/2" in sent
+    assert "2 files, 2 passages" in sent.splitlines()[-1]
     assert "indexing" not in on_terminal(notes, [*command, "--quiet"])
     assert notes("index", "notes", "newer.mvdb", *ENCODER).err == ""

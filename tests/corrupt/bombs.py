@@ -37,7 +37,7 @@ def reseal(path: Path, change: Change) -> int:
             handle = environment.open_db(table.encode(), create=False)
             with environment.begin(write=True, db=handle) as txn:
                 for key, value in list(txn.cursor(db=handle)):
-                    kind = Kind(ENVELOPE_HEADER.unpack_from(value)[1])
+                    kind = Kind(value[1])
                     body = change(table, key, kind, value[ENVELOPE_HEADER.size :])
                     if body is not None:
                         txn.put(key, envelope.seal(kind, key, body))

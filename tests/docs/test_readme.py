@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mvdb
-from mvdb.cli.arguments import build_parser
+from mvdb.cli import build_parser
 from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]

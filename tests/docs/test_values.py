@@ -24,21 +24,14 @@ from mvdb.codebook import training
 from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
-from mvdb.ingest.arrow import sources
+from mvdb.limits import Limits
 from mvdb.search import candidates, plan, prefetch, search
-from mvdb.segment import clustering, layout, posting_lists, segment_writer
+from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
-from mvdb.storage import envelope, growth, opening, replacement
+from mvdb.storage import envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
-from mvdb.write import (
-    extend_codebook,
-    index_writer,
-    maintenance,
-    memory_budget,
-    merge,
-    merge_policy,
-)
+from mvdb.write import extend_codebook, index_writer, memory_budget, merge, merge_policy
 from tests.docs.test_readme import PAGES, ROOT, commands
 
 _NUMBER = (
@@ -46,6 +39,7 @@ _NUMBER = (
 )
 _WORDS = {"three": 3, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
 _UNITS = {"million": 10**6, "MB": 10**6, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+LIMITS = Limits()
 SHARES = memory_budget.Budget()
 
 
@@ -193,7 +187,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     # ---- training, segments, maintenance ----
     (
         "documents to train at",
-        lambda: index_writer.TRAIN_DOCUMENTS,
+        lambda: LIMITS.train_documents,
         [
             r"brings a database to {n} documents or",
             r"as soon as there are {n} documents or",
@@ -203,12 +197,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "tokens to train at",
-        lambda: index_writer.TRAIN_TOKENS,
+        lambda: LIMITS.train_tokens,
         [r"1,000 documents (?:or|and) {n} tokens"],
     ),
     (
         "tokens of the first transaction",
-        lambda: index_writer.UNTRAINED_FLUSH_TOKENS,
+        lambda: LIMITS.untrained_flush_tokens,
         [
             r"empty database collects {n} tokens",
             r"until it has {n} tokens",
@@ -217,12 +211,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "texts before training",
-        lambda: index_writer.UNTRAINED_FLUSH_TOKENS * 32,
+        lambda: LIMITS.untrained_flush_tokens * index_writer.UNTRAINED_TEXT_BYTES,
         [r"before the first training: up to {n} of texts"],
     ),
     (
         "tokens of a segment with lists",
-        lambda: merge_policy.LISTED_TOKENS,
+        lambda: LIMITS.listed_tokens,
         [
             r"One of {n} tokens or more",
             r"from {n} tokens on, about a million",
@@ -231,12 +225,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "tokens merged in a commit",
-        lambda: merge_policy.COMMIT_TOKENS,
+        lambda: LIMITS.commit_tokens,
         [r"[Mm]erges of up to {n} tokens"],
     ),
     (
         "tokens of a segment",
-        lambda: merge_policy.MAX_TOKENS,
+        lambda: LIMITS.max_tokens,
         [
             r"before it exceeds {n} tokens",
             r"larger merges, up to {n} tokens in one",
@@ -245,12 +239,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "extended at once",
-        lambda: index_writer.EXTENDED_AT_ONCE,
+        lambda: LIMITS.extended_at_once,
         [r"when there are up to {n} tokens:"],
     ),
     (
         "growth",
-        lambda: extend_codebook.GROWTH,
+        lambda: LIMITS.growth,
         [r"(?:has|are|grown to|done rarely and for more: at) {n} times the tokens"],
     ),
     (
@@ -260,27 +254,27 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "fanout",
-        lambda: merge_policy.FANOUT,
+        lambda: LIMITS.fanout,
         [r"· {n}\^\(l-1\)", r"or more; {n} neighbours of a level"],
     ),
-    ("fanout in words", lambda: merge_policy.FANOUT, [r"Segments are merged, {n} of a size"]),
-    ("base", lambda: merge_policy.BASE_TOKENS, [r"level l when it has about {n} ·"]),
+    ("fanout in words", lambda: LIMITS.fanout, [r"Segments are merged, {n} of a size"]),
+    ("base", lambda: LIMITS.base_tokens, [r"level l when it has about {n} ·"]),
     (
         "deleted share",
         lambda: merge_policy.DELETED_SHARE,
         [r"more than {n} of whose tokens", r"Once more than {n} of a segment's tokens"],
     ),
     ("rows of a step", lambda: merge.STEP_ROWS, [r"rows are copied {n} at a time"]),
-    ("bytes of a step", lambda: merge.STEP_BYTES, [r"their new order about {n} at a time"]),
-    ("opening", lambda: maintenance.OPENING_SECONDS, [r"commits and {n} seconds after opening"]),
+    ("bytes of a step", lambda: LIMITS.step_bytes, [r"their new order about {n} at a time"]),
+    ("opening", lambda: LIMITS.opening_seconds, [r"commits and {n} seconds after opening"]),
     (
         "patience",
-        lambda: maintenance.PATIENCE_SECONDS / 60,
+        lambda: LIMITS.heartbeat_seconds / 60,
         [r"in the last {n} minutes", r"heartbeat is older than {n} minutes"],
     ),
     (
         "waiting to grow",
-        lambda: growth._DRAIN_SECONDS,
+        lambda: Limits().drain_seconds,
         [
             r"wait for its open ones, at most {n} seconds",
             r"for the transactions of the process, at most {n} seconds",
@@ -288,12 +282,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ),
     (
         "waiting to compact",
-        lambda: replacement._DRAIN_SECONDS,
+        lambda: Limits().drain_seconds,
         [r"other transactions of its process, at most {n} seconds"],
     ),
     (
         "reserved",
-        lambda: opening._RESERVE,
+        lambda: Limits().reserved_bytes,
         [r"process is large, {n} or more"],
     ),
     ("centroids", lambda: training.CENTROIDS_PER_ROOT, [r"\bK = min\({n} √n"]),
@@ -301,8 +295,8 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("most centroids", lambda: training.MAX_CENTROIDS, [r"n / 16, {n}\) for n tokens"]),
     ("sample", lambda: training.SAMPLE_PER_CENTROID, [r"sample is {n} tokens per centroid"]),
     ("groups", lambda: training.GROUPS_PER_ROOT, [r"into {n} √K groups"]),
-    ("scales", lambda: training.STRANGE, [r"The last {n} entries at an end"]),
-    ("cluster", lambda: clustering.CLUSTER_DOCUMENTS, [r"in two levels, {n} documents a cluster"]),
+    ("scales", lambda: training.OUTLIERS, [r"The last {n} entries at an end"]),
+    ("cluster", lambda: LIMITS.cluster_documents, [r"in two levels, {n} documents a cluster"]),
     # ---- searching ----
     ("a code", lambda: plan._INTERACT_CODE * 1e9, [r"{n} ns per code"]),
     ("a list", lambda: plan._READ_LIST * 1e9, [r"{n} ns per list"]),
@@ -319,15 +313,23 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: SHARES.postings / SHARES.total,
         [r"\| {n} \| postings collected"],
     ),
-    ("share of pending", lambda: SHARES.pending / SHARES.total, [r"\| {n} \| vectors and texts"]),
-    ("share in words", lambda: SHARES.pending / SHARES.total, [r"reach (a twelfth) of `memory`"]),
+    (
+        "share of pending",
+        lambda: SHARES.write_buffer / SHARES.total,
+        [r"\| {n} \| vectors and texts"],
+    ),
+    (
+        "share in words",
+        lambda: SHARES.write_buffer / SHARES.total,
+        [r"reach (a twelfth) of `memory`"],
+    ),
     (
         "pending vectors",
-        lambda: SHARES.pending / 2,
+        lambda: SHARES.write_buffer / 2,
         [r"vectors beyond {n} \(with", r"Vectors beyond {n} wait"],
     ),
-    ("spool", lambda: segment_writer.SPOOL_MEMORY, [r"the first {n} of each temporary file"]),
-    ("Parquet", lambda: sources.BATCH_BYTES, [r"in pieces of about {n},"]),
+    ("spool", lambda: LIMITS.spool_bytes, [r"the first {n} of each temporary file"]),
+    ("Parquet", lambda: LIMITS.arrow_batch_bytes, [r"in pieces of about {n},"]),
     # ---- the file format ----
     (
         "version",
@@ -341,8 +343,8 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("head", lambda: codebooks._HEAD.size, [r"groups u32 \({n} bytes\)"]),
     ("extended", lambda: codebooks._EXTENDED_ENTRY.size, [r"centroids u32 \({n} bytes\), asc"]),
     ("extent", lambda: codebooks.EXTENT_BYTES, [r"cut into extents of {n} bytes"]),
-    ("extent of lists", lambda: posting_lists.EXTENT_BYTES, [r"[Aa]t most {n} bytes of blocks"]),
-    ("chunk", lambda: layout.CHUNK_BYTES, [r"at most {n} bytes \(2\^20 - 4096\)"]),
+    ("extent of lists", lambda: LIMITS.extent_bytes, [r"[Aa]t most {n} bytes of blocks"]),
+    ("chunk", lambda: LIMITS.chunk_bytes, [r"at most {n} bytes \(2\^20 - 4096\)"]),
     ("lists of a block", lambda: core.LISTS_BLOCK, [r"lists (?:in blocks )?of {n} consecutive"]),
     (
         "block",

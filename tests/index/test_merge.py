@@ -19,7 +19,6 @@ from mvdb.segment import layout
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Sealed
 from mvdb.state import unpublished
-from mvdb.storage import growth
 from mvdb.write import maintenance_steps, merge_policy
 from mvdb.write.maintenance_steps import begin_merge, publish_merge
 from mvdb.write.merge import Merge, SegmentGone
@@ -115,7 +114,7 @@ def change(db: mvdb.Database, versions: dict[int, int], number: int) -> None:
 def stored_values(db: mvdb.Database, segment: int) -> int:
     with db._engine.environment.read() as txn:
         prefix = layout.segment_prefix(segment)
-        return sum(1 for _ in txn.iterate(layout.TABLE, prefix=prefix))
+        return sum(bytes(key).startswith(prefix) for key, _ in txn.iterate(layout.TABLE))
 
 
 def everything_merged(db: mvdb.Database) -> None:
@@ -304,8 +303,9 @@ def move_map(db: mvdb.Database) -> None:
     """As when another process has let the file grow."""
     shared = db._engine.environment._shared
     assert shared is not None
-    with shared.gate.shut(own=0, seconds=5):
-        growth._resize(shared, shared.environment.info()["map_size"] + (1 << 20), 0)
+    with shared.drain.emptied(seconds=5):
+        growing = shared.lifecycle.file.map
+        growing.resize(growing.mapped + (1 << 20), 0)
 
 
 def moved_between_steps(path: str, large: str) -> None:
@@ -391,9 +391,9 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
         assert max(info.n_tokens for info in infos[1:]) <= 200
         txn, state = open_state(db)
         with txn:
-            members = codebooks.members(txn, state.manifest.generation)
-        assert merge_policy.due(state.manifest, members, limits) is not None
-        assert merge_policy.due(state.manifest, members, limits, 200) is None
+            valid = codebooks.valid_generations(txn, state.manifest.generation)
+        assert merge_policy.due(state.manifest, valid, limits)
+        assert not merge_policy.due(state.manifest, valid, limits, 200)
         versions = dict.fromkeys([*range(60), *range(100, 250)], 0)
         check(db, versions)
         db.optimize()

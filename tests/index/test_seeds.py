@@ -69,7 +69,7 @@ def values(path: Path) -> Values:
             handle = file.open_db(table.encode(), create=False)
             with file.begin(db=handle) as txn:
                 for key, value in txn.cursor():
-                    kind = Kind(ENVELOPE_HEADER.unpack_from(value)[1])
+                    kind = Kind(value[1])
                     result[table, key] = kind, value[ENVELOPE_HEADER.size :]
     return result
 

@@ -27,4 +27,4 @@ def environment(path: str) -> Iterator[Environment]:
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
     yield
-    assert not registry._by_inode, "a test left a file open"
+    assert not registry.open_environments(), "a test left a file open"

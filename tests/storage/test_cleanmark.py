@@ -13,7 +13,7 @@ from processes import Child
 from mvdb.errors import CorruptionError, WriteFailedError
 from mvdb.storage import cleanmark, shared
 from mvdb.storage.environment import Environment
-from mvdb.storage.transaction import ReadTransaction
+from mvdb.storage.read_transaction import ReadTransaction
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no extended attributes")
 

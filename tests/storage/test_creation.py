@@ -8,9 +8,10 @@ import pytest
 from processes import Child, run
 
 from mvdb.errors import BusyError, CorruptionError, FormatError
-from mvdb.storage import atomic_file, creation
+from mvdb.storage import atomic_file, creation, envelope
 from mvdb.storage.environment import Environment
-from mvdb.storage.transaction import WriteTransaction
+from mvdb.storage.format import FORMAT_KEY, MAGIC, Kind
+from mvdb.storage.write_transaction import WriteTransaction
 from tests.support.patience import PATIENCE
 
 
@@ -98,12 +99,10 @@ def test_an_lmdb_file_of_somebody_else(path: str) -> None:
         Environment.open(path)
 
 
-def test_a_newer_format_names_both_versions(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvdb.storage import opening
-
-    monkeypatch.setattr(opening, "FORMAT_VERSION", 7)
-    Environment.open(path).close()
-    monkeypatch.undo()
+def test_a_newer_format_names_both_versions(path: str) -> None:
+    with Environment.open(path) as environment, environment.write() as txn:
+        body = MAGIC + (7).to_bytes(4, "little") + b"what only version 7 knows"
+        txn.put("meta", FORMAT_KEY, envelope.seal(Kind.META, FORMAT_KEY, body))
     with pytest.raises(FormatError, match="file format 7; this mvdb reads up to format 1"):
         Environment.open(path)
 

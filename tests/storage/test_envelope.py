@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import mmap
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +85,14 @@ def test_format_is_frozen() -> None:
     assert envelope.seal(Kind.ID, b"key", b"body") == value
 
 
-def test_too_large_a_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope, "MAX_BODY_BYTES", 3)
-    with pytest.raises(ValueError, match="over the limit"):
-        envelope.seal(Kind.ID, b"key", b"body")
+def test_too_large_a_body_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.touch()
+    os.truncate(path, 1 << 32)  # sparse; refused by its length, before a byte of it is read
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body,
+        memoryview(body) as view,
+        pytest.raises(ValueError, match="over the limit"),
+    ):
+        envelope.seal(Kind.ID, b"key", view)

@@ -29,6 +29,7 @@ from mvdb.errors import (
     StorageFullError,
     WriteFailedError,
 )
+from mvdb.limits import Limits
 from mvdb.storage import failures, shared
 from mvdb.storage.environment import Environment
 from tests.support.patience import PATIENCE
@@ -382,13 +383,9 @@ except (errors.WriteFailedError, errors.StorageFullError):
 """
 
 
-def test_a_full_map_is_no_failed_write(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvdb.storage import growth, opening
-
-    monkeypatch.setattr(opening, "_RESERVE", 1 << 20)
-    monkeypatch.setattr(growth, "_LEAST", 1 << 20)
-    monkeypatch.setattr(growth, "_SLACK", 1 << 20)
-    with Environment.open(path, map_size=1 << 20) as environment:
+def test_a_full_map_is_no_failed_write(path: str) -> None:
+    small = Limits(reserved_bytes=1 << 20, map_room=1 << 20, map_slack=1 << 20)
+    with Environment.open(path, map_size=1 << 20, limits=small) as environment:
         with pytest.raises(StorageFullError, match="map_size"), environment.write() as txn:
             txn.put("ids", b"k", bytes(4 << 20))
         assert environment.poisoned is None

@@ -12,6 +12,7 @@ import pytest
 from processes import Child, run
 
 from mvdb.errors import BusyError, ClosedError, ReadOnlyError
+from mvdb.limits import Limits
 from mvdb.storage import registry
 from mvdb.storage.environment import Environment
 from tests.support.patience import PATIENCE
@@ -213,7 +214,7 @@ def test_handles_share_one_environment(path: str, tmp_path: Path) -> None:
             closed()
     two.close()
     three.close()
-    assert not registry._by_inode
+    assert not registry.open_environments()
 
 
 def test_a_read_only_handle_is_widened_for_a_writer(path: str) -> None:
@@ -230,17 +231,9 @@ def test_a_read_only_handle_is_widened_for_a_writer(path: str) -> None:
             reader.write()
 
 
-def test_widening_gives_up_while_a_snapshot_stays(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mvdb.storage.shared import SharedEnvironment
-
-    original = SharedEnvironment.reopen
-    monkeypatch.setattr(
-        SharedEnvironment, "reopen", lambda self, mode: original(self, mode, seconds=0.1)
-    )
+def test_widening_gives_up_while_a_snapshot_stays(path: str) -> None:
     Environment.open(path).close()
-    with Environment.open(path, readonly=True) as reader:
+    with Environment.open(path, readonly=True, limits=Limits(drain_seconds=0.1)) as reader:
         with reader.read() as txn:
             with pytest.raises(BusyError, match="stayed open"):
                 Environment.open(path)
@@ -301,9 +294,8 @@ def test_many_threads_open_and_close(path: str, tmp_path: Path) -> None:
 def test_a_full_reader_table_is_reported(path: str) -> None:
     out = run(
         """
-        from mvdb.storage import opening
-        opening.MAX_READERS = 4
-        with Environment.open(path) as environment:
+        from mvdb.limits import Limits
+        with Environment.open(path, limits=Limits(max_readers=4)) as environment:
             readers = []
             try:
                 for _ in range(1000):

@@ -146,3 +146,17 @@ def test_one_whose_thread_has_ended(environment: Environment, path: str, keep: b
     held.clear()
     with environment.read() as reader:
         assert reader.count("ids") == 2
+
+
+def test_one_that_was_rolled_back_is_collected_later(environment: Environment) -> None:
+    """Collecting it rolled back the transaction that was open by then."""
+    held: list[WriteTransaction] = []
+    assert in_thread(lambda: held.append(environment.write())) is None
+    with environment.write(timeout=10) as txn:
+        txn.put("ids", b"k", b"v")
+        held.clear()
+        gc.collect()
+        environment.read().close()
+        txn.put("ids", b"l", b"v")
+    with environment.read() as reader:
+        assert reader.count("ids") == 2

@@ -30,7 +30,6 @@ def test_nothing_is_written(path: str, tmp_path: Path) -> None:
     before = os.stat(path)
     with Environment.open(path, readonly=True) as environment:
         assert os.listdir(tmp_path) == ["test.mvdb"]
-        assert environment.readonly
         with environment.read() as txn:
             assert bytes(txn.get("ids", b"k") or b"") == b"v" * 5000
         with pytest.raises(ReadOnlyError, match="readonly=True"):
@@ -57,7 +56,7 @@ def test_beside_a_writer_it_uses_the_reader_table(path: str) -> None:
         child.expect("open")
         with Environment.open(path, readonly=True) as environment:
             assert environment._shared is not None
-            assert environment._shared.mode.lock
+            assert environment._shared.lifecycle.mode.lock
             with environment.read() as txn:
                 for _ in range(5):
                     child.tell()
@@ -82,7 +81,7 @@ def test_a_writer_that_comes_later_spares_the_readers_pages(path: str) -> None:
     """
     with Environment.open(path, readonly=True) as environment:
         assert environment._shared is not None
-        assert not environment._shared.mode.lock
+        assert not environment._shared.lifecycle.mode.lock
         txn = environment.read()
         with Child(script, path) as child:
             child.expect("busy")
@@ -92,7 +91,7 @@ def test_a_writer_that_comes_later_spares_the_readers_pages(path: str) -> None:
             child.expect("written")
             with environment.read() as txn:
                 assert bytes(txn.get("ids", b"k") or b"") == b"w" * 5000
-                assert environment._shared.mode.lock  # it joined
+                assert environment._shared.lifecycle.mode.lock  # it joined
                 child.tell()
                 child.expect("written")  # and is no obstacle any more
 

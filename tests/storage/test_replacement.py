@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from pathlib import Path
 
+import lmdb
 import pytest
 from processes import Child
 
-from mvdb.errors import BusyError, CorruptionError, FormatError
-from mvdb.storage import replacement
+import mvdb
+from mvdb.errors import BusyError
+from mvdb.limits import Limits
 from mvdb.storage.environment import Environment
 
 
@@ -92,7 +95,8 @@ def test_compaction(path: str, tmp_path: Path) -> None:
         for number in range(10):
             put(environment, b"%d" % number, bytes(300_000))
         with environment.write() as txn:
-            txn.delete_prefix("segments", b"")
+            for number in range(10):
+                txn.delete("segments", b"%d" % number)
             txn.put("segments", b"k", b"v")
         with environment.read() as txn:
             epoch = txn.epoch
@@ -111,21 +115,19 @@ def test_compaction(path: str, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["test.mvdb"]
 
 
-def test_compaction_gives_up_while_a_snapshot_stays(
-    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replacement, "_DRAIN_SECONDS", 0.1)
-    put(environment, b"k", b"v")
-    before = os.stat(environment.path).st_ino
-    with environment.read() as txn:
-        with pytest.raises(BusyError, match="stayed open"):
+def test_compaction_gives_up_while_a_snapshot_stays(path: str, tmp_path: Path) -> None:
+    with Environment.open(path, limits=Limits(drain_seconds=0.1)) as environment:
+        put(environment, b"k", b"v")
+        before = os.stat(environment.path).st_ino
+        with environment.read() as txn:
+            with pytest.raises(BusyError, match="stayed open"):
+                environment.compact()
+            assert txn.count("segments") == 1
+        with environment.write(timeout=0), pytest.raises(BusyError, match="this thread"):
             environment.compact()
-        assert txn.count("segments") == 1
-    with environment.write(timeout=0), pytest.raises(BusyError, match="this thread"):
-        environment.compact()
-    assert os.stat(environment.path).st_ino == before
-    put(environment, b"l", b"v")
-    assert sorted(os.listdir(tmp_path)) == ["test.mvdb", "test.mvdb-lock"]
+        assert os.stat(environment.path).st_ino == before
+        put(environment, b"l", b"v")
+        assert sorted(os.listdir(tmp_path)) == ["test.mvdb", "test.mvdb-lock"]
 
 
 @pytest.mark.parametrize("options", ["", ", readonly=True"])
@@ -206,38 +208,6 @@ def test_killed_during_compaction(path: str, tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == ["test.mvdb"]
 
 
-def test_replace_with(environment: Environment, tmp_path: Path) -> None:
-    other = tmp_path / "other.mvdb"
-    put(environment, b"k", b"old")
-    with Environment.open(other) as new:
-        put(new, b"k", b"new")
-        with pytest.raises(BusyError, match="still open"):
-            environment.replace_with(other)
-    environment.replace_with(other)
-    with environment.read() as txn:
-        assert bytes(txn.get("segments", b"k") or b"") == b"new"
-    put(environment, b"l", b"v")
-    assert not other.exists()
-
-
-def test_nothing_bad_is_put_in_place(environment: Environment, tmp_path: Path) -> None:
-    other = tmp_path / "other.mvdb"
-    put(environment, b"k", b"old")
-    with pytest.raises(FileNotFoundError):
-        environment.replace_with(other)
-    other.write_text("Once upon a time")
-    with pytest.raises(FormatError):
-        environment.replace_with(other)
-    environment.copy(other, replace=True)
-    content = other.read_bytes()
-    other.write_bytes(content[:8192] + bytes(len(content) - 8192))
-    with pytest.raises(CorruptionError):
-        environment.replace_with(other)
-    put(environment, b"l", b"v")
-    with environment.read() as txn:
-        assert txn.count("segments") == 2
-
-
 def test_a_failing_rename_changes_nothing(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +218,33 @@ def test_a_failing_rename_changes_nothing(
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(PermissionError):
         environment.compact()
+    monkeypatch.undo()
+    put(environment, b"l", b"v")
+    environment.compact()
+    with environment.read() as txn:
+        assert txn.count("segments") == 2
+
+
+def test_a_file_that_could_not_be_opened_again_is_opened_later(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next call ended in an error of LMDB or in AttributeError."""
+    original = lmdb.open
+
+    def fail(path: bytes, **options: object) -> object:
+        if os.fsdecode(path) == environment.path:
+            error = lmdb.Error("injected")
+            error.code = errno.EINVAL  # type: ignore[misc]
+            raise error
+        return original(path, **options)
+
+    put(environment, b"k", b"v")
+    monkeypatch.setattr(lmdb, "open", fail)
+    for _ in range(2):
+        with pytest.raises(mvdb.Error, match="injected"):
+            environment.compact()
+        with pytest.raises(mvdb.Error, match="injected"):
+            environment.read()
     monkeypatch.undo()
     put(environment, b"l", b"v")
     environment.compact()

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from processes import Child, run
 
 from mvdb.errors import BusyError, StorageFullError
-from mvdb.storage import growth, opening
+from mvdb.limits import Limits
+from mvdb.storage import opening
 from mvdb.storage.environment import Environment, WriteTransaction
+from tests.support.patience import PATIENCE
 
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reserve as little as where address space is scarce."""
-    monkeypatch.setattr(opening, "_RESERVE", 1 << 20)
-    monkeypatch.setattr(growth, "_LEAST", 1 << 20)
-    monkeypatch.setattr(growth, "_SLACK", 1 << 20)
-    monkeypatch.setattr(growth, "_DRAIN_SECONDS", 0.2)
+SMALL = Limits(reserved_bytes=1 << 20, map_room=1 << 20, map_slack=1 << 20, drain_seconds=0.2)
+"""Reserve as little as where address space is scarce."""
 
 
 def mapped(environment: Environment) -> int:
     assert environment._shared is not None
-    return int(environment._shared.environment.info()["map_size"])
+    return environment._shared.lifecycle.file.map.mapped
 
 
 def fill(txn: WriteTransaction, key: bytes, size: int) -> int:
@@ -73,9 +72,9 @@ def test_many_databases_are_open_at_once(path: str) -> None:
     assert out == "all"
 
 
-def test_the_map_grows_before_it_is_full(path: str, small: None) -> None:
+def test_the_map_grows_before_it_is_full(path: str) -> None:
     """Growth had no caller: an ordinary session ended with a full map on an empty disk."""
-    with Environment.open(path) as environment:
+    with Environment.open(path, limits=SMALL) as environment:
         assert mapped(environment) < 4 << 20
         for number in range(100):
             with environment.write() as txn:
@@ -85,8 +84,8 @@ def test_the_map_grows_before_it_is_full(path: str, small: None) -> None:
             assert txn.count("segments") == 100
 
 
-def test_a_transaction_outgrows_the_map(path: str, small: None) -> None:
-    with Environment.open(path) as environment:
+def test_a_transaction_outgrows_the_map(path: str) -> None:
+    with Environment.open(path, limits=SMALL) as environment:
         with environment.write() as txn:
             txn.put("ids", b"k", b"before")
         with environment.read() as txn:
@@ -103,7 +102,7 @@ def test_a_transaction_outgrows_the_map(path: str, small: None) -> None:
             assert len(txn.get("segments", b"big") or b"") == 40 << 20
 
 
-def test_no_other_writer_comes_between(path: str, small: None) -> None:
+def test_no_other_writer_comes_between(path: str) -> None:
     """A transaction that begins again in a larger map stays the writer."""
     script = """
         with Environment.open(path) as environment:
@@ -111,7 +110,7 @@ def test_no_other_writer_comes_between(path: str, small: None) -> None:
             with environment.write() as txn:
                 say(str(txn.get("segments", b"big") is not None))
     """
-    with Environment.open(path) as environment:
+    with Environment.open(path, limits=SMALL) as environment:
         txn = environment.write()
         with Child(script, path) as child:
             child.expect("open")
@@ -120,9 +119,8 @@ def test_no_other_writer_comes_between(path: str, small: None) -> None:
             child.expect("True")
 
 
-def test_growing_waits_for_readers(path: str, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "_DRAIN_SECONDS", 5.0)
-    with Environment.open(path) as environment:
+def test_growing_waits_for_readers(path: str) -> None:
+    with Environment.open(path, limits=replace(SMALL, drain_seconds=PATIENCE)) as environment:
         reader = environment.read()
         threading.Timer(0.2, reader.close).start()
         with environment.write() as txn:
@@ -130,8 +128,8 @@ def test_growing_waits_for_readers(path: str, small: None, monkeypatch: pytest.M
             assert reader.closed
 
 
-def test_growing_gives_up_and_harms_nothing(path: str, small: None) -> None:
-    with Environment.open(path) as environment:
+def test_growing_gives_up_and_harms_nothing(path: str) -> None:
+    with Environment.open(path, limits=SMALL) as environment:
         with environment.write() as txn:
             txn.put("ids", b"k", b"v")
         with environment.read() as reader:
@@ -147,14 +145,14 @@ def test_growing_gives_up_and_harms_nothing(path: str, small: None) -> None:
             assert txn.count("ids") == 2
 
 
-def test_growth_by_another_process_is_adopted(path: str, small: None) -> None:
+def test_growth_by_another_process_is_adopted(path: str) -> None:
     script = """
         with Environment.open(path) as environment:
             with environment.write() as txn:
                 txn.put("segments", b"k", b"v" * (30 << 20))
         say("done")
     """
-    with Environment.open(path) as environment:
+    with Environment.open(path, limits=SMALL) as environment:
         with environment.write() as txn:
             txn.put("ids", b"k", b"v")
         for begin in ("read", "write"):
@@ -166,7 +164,7 @@ def test_growth_by_another_process_is_adopted(path: str, small: None) -> None:
                 fill(txn, b"l", 1 << 20)
 
 
-def test_growth_under_readers_in_threads(path: str, small: None) -> None:
+def test_growth_under_readers_in_threads(path: str) -> None:
     problems: list[BaseException] = []
     stop = threading.Event()
 
@@ -179,7 +177,7 @@ def test_growth_under_readers_in_threads(path: str, small: None) -> None:
         except BaseException as error:
             problems.append(error)
 
-    with Environment.open(path) as environment:
+    with Environment.open(path, limits=SMALL) as environment:
         threads = [threading.Thread(target=read) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -201,7 +199,7 @@ def test_little_address_space(path: str) -> None:
         used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGESIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + (700 << 20),) * 2)
         with Environment.open(path) as environment:
-            size = environment._shared.environment.info()["map_size"]
+            size = environment._shared.lifecycle.file.map.mapped
             print((32 << 20) < size < (700 << 20))
             with environment.write() as txn:
                 txn.put("segments", b"k", bytes(10 << 20))
@@ -256,11 +254,13 @@ def test_probe() -> None:
     assert not opening.has_address_space(1 << 80)
 
 
-def test_no_address_space_to_grow_into(
-    path: str, small: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Environment.open(path) as environment:
-        monkeypatch.setattr(growth, "has_address_space", lambda size: False)
+def no_address_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOMEM, "no address space")
+
+
+def test_no_address_space_to_grow_into(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Environment.open(path, limits=SMALL) as environment:
+        monkeypatch.setattr(mmap, "mmap", no_address_space)
         with (
             pytest.raises(StorageFullError, match="no address space"),
             environment.write() as txn,

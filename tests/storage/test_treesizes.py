@@ -82,13 +82,13 @@ def test_long_runs_are_estimated_from_an_even_sample(
             for index in range(20):
                 txn.put("segments", part(segment, 1, index), bytes(3000))
     read: list[int] = []
-    original = tree_sizes.Tree._ask_for
+    original = tree_sizes.Tree._prefetch
 
-    def ask_for(self: tree_sizes.Tree, numbers: tree_sizes.Numbers) -> None:
+    def prefetch(self: tree_sizes.Tree, numbers: tree_sizes.Numbers) -> None:
         read.extend(numbers.tolist())
         original(self, numbers)
 
-    monkeypatch.setattr(tree_sizes.Tree, "_ask_for", ask_for)
+    monkeypatch.setattr(tree_sizes.Tree, "_prefetch", prefetch)
     with environment.read() as txn:
         expected, sizes = counted(txn, 9), found(txn, 9)
     assert len(set(read)) < 60
@@ -125,7 +125,7 @@ def test_pages_that_lead_elsewhere_are_refused(environment: Environment, offset:
         for index in range(500):
             txn.put("segments", part(1, 3, index), bytes(20))
     with environment.read() as txn:
-        page_size, last = txn._owner.pages()
+        page_size, last = txn._file.map.pages()
         tree = tree_sizes.Tree(txn._txn, "segments", page_size, last)
         whole = ctypes.string_at(tree._begin, (last + 1) * page_size)
         copy = ctypes.create_string_buffer(whole, len(whole))

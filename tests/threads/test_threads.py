@@ -16,7 +16,7 @@ import pytest
 
 import mvdb
 from mvdb.limits import Limits
-from mvdb.write import flush
+from mvdb.write.write_buffer import Batch, WriteBuffer
 from tests.support.children import in_child
 from tests.support.opening import opened
 from tests.support.patience import PATIENCE
@@ -293,15 +293,15 @@ def test_a_commit_under_way_finishes_when_the_database_is_closed(
     path = tmp_path / "late.mvdb"
     db = mvdb.open(path, dim=DIM)
     db.insert("early", np.ones((1, DIM), np.float32))  # the pool is there
-    encode = flush.encode
+    batches = WriteBuffer.batches
 
-    def close_and_encode(*arguments: Any) -> Any:
+    def close_and_read(self: WriteBuffer) -> Iterator[Batch]:
         closer = threading.Thread(target=db.close)
         closer.start()
         closer.join(0.2)
-        return encode(*arguments)
+        return batches(self)
 
-    monkeypatch.setattr(flush, "encode", close_and_encode)
+    monkeypatch.setattr(WriteBuffer, "batches", close_and_read)
     db.insert("late", np.ones((1, DIM), np.float32))
     with pytest.raises(mvdb.ClosedError):
         db.transaction()

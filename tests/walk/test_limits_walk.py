@@ -17,7 +17,6 @@ import pytest
 
 import mvdb
 from mvdb.limits import Limits
-from mvdb.storage import transaction
 from mvdb.storage.spool import Spool
 from tests.helpers import content, fill
 from tests.support.children import in_child
@@ -115,27 +114,29 @@ def insert(db: mvdb.Database) -> None:
     db.insert(list(range(1000, 1060)), [matrix(i, 40) for i in range(60)])
 
 
+def merge(db: mvdb.Database) -> None:
+    """A small commit that merges."""
+    db.insert(1000, matrix(0, 4))
+
+
 LISTED = Limits(train_documents=50, listed_tokens=100, commit_tokens=0)
 TEMPORARY: dict[str, tuple[Limits, Callable[[mvdb.Database], None]]] = {
     "write buffer": (replace(LISTED, flush_bytes=200), insert),
     "journal": (replace(LISTED, spool_bytes=200), insert),
     "clustered vectors": (replace(LISTED, spool_bytes=100), insert),
-    "codes of a merge": (replace(LISTED, spool_bytes=100), mvdb.Database.optimize),
+    "codes of a merge": (replace(LISTED, spool_bytes=100, commit_tokens=1 << 18, fanout=2), merge),
 }
 
 
 @pytest.mark.parametrize("which", TEMPORARY)
-def test_without_room_for_a_temporary_file(
-    path: Path, which: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_room_for_a_temporary_file(path: Path, which: str) -> None:
     limits, action = TEMPORARY[which]
     if which == "journal":
-        monkeypatch.setattr(transaction.WriteTransaction, "is_roomy", property(lambda _: False))
+        limits = replace(limits, roomy_bytes=1 << 62)
 
     def work() -> list[str]:
         with opened(path, limits, background=False) as db:
-            fill(db, 60, first=100)
-            fill(db, 300, first=200)
+            fill(db, 300, first=100)
             before = len(db)
             with limited(resource.RLIMIT_FSIZE, 500):
                 try:

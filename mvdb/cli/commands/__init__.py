@@ -1,1 +1,1 @@
-"""One module per command or small family of commands: its arguments and what it does."""
+"""One module per command or small family of commands: its arguments and its function."""

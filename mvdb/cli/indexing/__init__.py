@@ -1,1 +1,1 @@
-"""Writing passages and records into a database: only what changed, in resumable steps."""
+"""Writing passages and records into a database: changes only, in resumable steps."""

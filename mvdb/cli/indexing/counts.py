@@ -1,4 +1,4 @@
-"""What an indexing run did, for its summary."""
+"""The outcome of an indexing run, counted."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from typing import Any
 
 from mvdb.cli.console import count, size
 
+_FILES = ("indexed", "unchanged", "empty", "skipped", "removed")
+_PASSAGES = ("written", "kept", "deleted")
+
 
 @dataclass
 class Counts:
     """Counters of one run.
 
     Attributes:
-        indexed, unchanged, empty, skipped, removed: files (lines of JSONL are no files).
-        passages: written; kept: found unchanged; deleted: taken out.
+        files: by outcome (JSON lines are no files); empty ones are without text.
+        passages: written, found unchanged ("kept") and deleted.
         tokens: token vectors written."""
 
-    indexed: int = 0
-    unchanged: int = 0
-    empty: int = 0
-    skipped: int = 0
-    removed: int = 0
-    passages: int = 0
-    kept: int = 0
-    deleted: int = 0
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_FILES, 0))
+    passages: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PASSAGES, 0))
     tokens: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -35,45 +32,31 @@ class Counts:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    @property
+    def rate(self) -> float:
+        """Passages written per second."""
+        return self.passages["written"] / max(self.seconds, 0.001)
+
     def as_json(self, file: Path) -> dict[str, Any]:
         """The summary for --json."""
-        return {
-            "file": str(file),
-            "files": {
-                "indexed": self.indexed,
-                "unchanged": self.unchanged,
-                "empty": self.empty,
-                "skipped": self.skipped,
-                "removed": self.removed,
-            },
-            "passages": {"written": self.passages, "kept": self.kept, "deleted": self.deleted},
-            "tokens": self.tokens,
-            "seconds": round(self.seconds, 3),
-            "file_bytes": os.path.getsize(file),
-        }
+        done = {"files": self.files, "passages": self.passages, "tokens": self.tokens}
+        seconds, bytes = round(self.seconds, 3), os.path.getsize(file)
+        return {"file": str(file), **done, "seconds": seconds, "file_bytes": bytes}
 
     def as_text(self, file: Path) -> str:
         """The summary line."""
         others = [
-            f"{number:,} {word}"
-            for number, word in (
-                (self.unchanged, "unchanged"),
-                (self.empty, "without text"),
-                (self.skipped, "skipped"),
-                (self.removed, "removed"),
-            )
-            if number
+            f"{number:,} {'without text' if outcome == 'empty' else outcome}"
+            for outcome, number in self.files.items()
+            if number and outcome != "indexed"
         ]
-        files = count(self.indexed, "file") + (f" ({', '.join(others)})" if others else "")
-        passages = count(self.passages, "passage")
-        if self.kept:
-            passages += f" ({self.kept:,} unchanged)"
-        return (
-            f"{files}, {passages}, {count(self.tokens, 'token')}, {self.seconds:.1f} s, "
-            f"{file} {size(os.path.getsize(file))}"
-        )
+        files = count(self.files["indexed"], "file") + (f" ({', '.join(others)})" if others else "")
+        passages, kept = count(self.passages["written"], "passage"), self.passages["kept"]
+        passages += f" ({kept:,} unchanged)" if kept else ""
+        tokens, bytes = count(self.tokens, "token"), size(os.path.getsize(file))
+        return f"{files}, {passages}, {tokens}, {self.seconds:.1f} s, {file} {bytes}"
 
     def note(self) -> str:
         """A few words beside the progress bar."""
-        rate = self.passages / self.seconds if self.passages else 0
-        return f"{self.passages:,} passages, {rate:.0f}/s" if rate else ""
+        written = self.passages["written"]
+        return f"{written:,} passages, {self.rate:.0f}/s" if written else ""

@@ -1,4 +1,4 @@
-"""How a file is named in a database, and found again from there.
+"""The name of a file in a database, and the way back from it.
 
 A file below the folder of the database goes by its path from there, so that both can be moved or
 copied together and a command means the same from wherever it is given. Any other file goes by its
@@ -7,18 +7,18 @@ absolute path. Passages are numbered within their file: ``docs/guide.md#12``."""
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import xxhash
 
 _MOST_ID_BYTES = 480  # an id has 500, of which the number takes some
+_PASSAGE_ID = re.compile(r"(.+)#([1-9][0-9]*)", re.DOTALL)
 
 
 def path_in(file: Path, path: Path) -> str:
     """The name under which `file` (a database) keeps `path`; always with forward slashes."""
-    folder = Path(os.path.abspath(file)).parent
-    full = Path(os.path.abspath(path))
-    name = full.relative_to(folder) if full.is_relative_to(folder) else full
+    name = _below(Path(os.path.abspath(path)), path_from(file, ""))
     # Names that are not UTF-8 exist on POSIX; text in the database is.
     return os.fsencode(name.as_posix()).decode("utf-8", errors="backslashreplace")
 
@@ -30,12 +30,15 @@ def path_from(file: Path, name: str) -> Path:
 
 def shown_path(file: Path, name: str) -> str:
     """`name` for people: from the working folder if it is below that, else absolute."""
-    full, here = path_from(file, name), Path.cwd()
-    return str(full.relative_to(here) if full.is_relative_to(here) else full)
+    return str(_below(path_from(file, name), Path.cwd()))
+
+
+def _below(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def id_stem(name: str) -> str:
-    """What the ids of a file's passages begin with: its name, or the end of a very long one."""
+    """The beginning of the ids of a file's passages: its name, or the end of a very long one."""
     raw = name.encode()
     if len(raw) <= _MOST_ID_BYTES:
         return name
@@ -50,9 +53,5 @@ def passage_id(stem: str, number: int) -> str:
 
 def split_id(id: object) -> tuple[str, int] | None:
     """Stem and number of a passage's id; None for any other id."""
-    if not isinstance(id, str):
-        return None
-    stem, mark, number = id.rpartition("#")
-    if not (stem and mark and number.isascii() and number.isdigit()) or number[0] == "0":
-        return None
-    return stem, int(number)
+    found = _PASSAGE_ID.fullmatch(id) if isinstance(id, str) else None
+    return (found[1], int(found[2])) if found else None

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import length_hint
 from typing import Any
 
 import xxhash
 
 from mvdb.cli.indexing.counts import Counts
-from mvdb.cli.indexing.target import BATCH, Id, Record, Target
-from mvdb.cli.progress import Progress
-
-
-class RecordError(ValueError):
-    """A line of JSONL that is no record; the message names the line."""
+from mvdb.cli.indexing.target import BATCH, Record, Target
+from mvdb.cli.progress import Update
 
 
 def index_records(
-    target: Target,
-    records: Iterable[Record],
-    counts: Counts,
-    shown: Progress,
-    total: int | None = None,
+    target: Target, records: Iterable[Record], counts: Counts, update: Update
 ) -> None:
     """Stores records in batches, a transaction each; those that are there unchanged cost a look.
 
     Of records with one id the last is stored, and they count as one passage, however they fall into
-    batches. So the same input given again after a kill goes on where it stopped."""
+    batches. So the same input, given again after a kill, resumes where it stopped."""
     source = iter(records)
-    passages = _Passages(counts)
+    before = counts.passages["written"]  # of files
+    # Ids by their hash: for counting, 64 bits suffice.
+    seen: set[int] = set()
+    written: set[int] = set()
     done = 0
     while batch := list(islice(source, BATCH)):
         done += len(batch)
@@ -38,26 +34,16 @@ def index_records(
         changed = _changed(target, latest)
         if changed:
             target.write(changed)
-        passages.add(latest, changed)
-        shown.update(done, total, counts.note())
+        seen |= _hashes(latest)
+        written |= _hashes(changed)
+        counts.passages["written"] = before + len(written)
+        counts.passages["kept"] = len(seen) - len(written)
+        update(done, length_hint(records) or None, counts.note())
 
 
-class _Passages:
-    """Counts records by id: one that was written at least once as written, others as kept."""
-
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
-        self._written: dict[int, bool] = {}  # by the hash of the id: 64 bits do for counting
-
-    def add(self, records: Sequence[Record], changed: Sequence[Record]) -> None:
-        """Counts a batch, of which `changed` was written."""
-        ids = {(type(record.id), record.id) for record in changed}
-        for record in records:
-            key = xxhash.xxh3_64_intdigest(f"{type(record.id).__name__} {record.id}".encode())
-            before, now = self._written.get(key), (type(record.id), record.id) in ids
-            self._written[key] = bool(before) or now
-            self._counts.passages += now and not before
-            self._counts.kept += (before is None and not now) - (before is False and now)
+def _hashes(records: list[Record]) -> set[int]:
+    ids = (f"{type(record.id).__name__} {record.id}" for record in records)
+    return {xxhash.xxh3_64_intdigest(id.encode()) for id in ids}
 
 
 def _changed(target: Target, records: list[Record]) -> list[Record]:
@@ -75,32 +61,25 @@ def read_jsonl(lines: Iterable[bytes], name: str) -> Iterator[Record]:
     """Records from lines ``{"id"?, "text", "metadata"?}``; blank lines are passed over.
 
     Without an id, a record goes by the hash of its text, so the same text is stored once.
-
-    Raises:
-        RecordError: for the first line that is no record."""
+    ValueError names the first line that is no record."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
                 yield _record(json.loads(line))
             except (ValueError, RecursionError) as error:
-                raise RecordError(f"{name}: line {number}: {error}") from error
+                raise ValueError(f"{name}: line {number}: {error}") from error
 
 
 def _record(value: Any) -> Record:
     if not isinstance(value, dict):
         raise ValueError('not a JSON object {"id"?, "text", "metadata"?}')
-    text, metadata = value.get("text"), value.get("metadata")
+    text, metadata, id = value.get("text"), value.get("metadata"), value.get("id")
     if not isinstance(text, str) or not text.strip():
         raise ValueError('"text" must be a string that is not blank')
-    text.encode()  # JSON can write lone surrogates; UTF-8, in which texts are stored, cannot
+    raw = text.encode()  # JSON can write lone surrogates; UTF-8, in which texts are stored, cannot
     if metadata is not None and not isinstance(metadata, dict):
         raise ValueError('"metadata" must be an object')
-    return Record(_id(value.get("id"), text), text, metadata or {})
-
-
-def _id(value: Any, text: str) -> Id:
-    if value is None:
-        return "text-" + xxhash.xxh3_64_hexdigest(text.encode())
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if isinstance(id, bool) or not isinstance(id, (str, int, type(None))):
         raise ValueError('"id" must be a string or an integer')
-    return value
+    id = "text-" + xxhash.xxh3_64_hexdigest(raw) if id is None else id
+    return Record(id, text, metadata or {})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 # Scripts written without spaces count by character, and a run without spaces (base64, a URL) by
-# the piece: both come close to what an encoder's tokeniser makes of them.
+# the piece: both come close to the count of an encoder's tokeniser.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]{{1,16}}")
 
@@ -34,17 +34,33 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def paragraphs(lines: Iterable[tuple[int, str]], trail: tuple[str, ...] = ()) -> Iterator[Block]:
-    """Cuts numbered lines into blocks at blank lines."""
+class Headings:
+    """The headings that a place in a document stands under, by level (1 is outermost)."""
+
+    def __init__(self) -> None:
+        self._titles: dict[int, str] = {}
+
+    def enter(self, level: int, title: str) -> None:
+        """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
+        above = {number: title for number, title in self._titles.items() if number < level}
+        self._titles = {**above, level: " ".join(title.split())}
+
+    @property
+    def trail(self) -> tuple[str, ...]:
+        return tuple(filter(None, self._titles.values()))
+
+
+def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) -> Iterator[Block]:
+    """Cuts lines, of which the first has the number `first`, into blocks at blank lines."""
     held: list[str] = []
-    first = last = 0
-    for number, line in lines:
+    for number, line in enumerate((*lines, ""), first):
         if line.strip():
-            first = first if held else number
-            last = number
             held.append(line.rstrip())
         elif held:
-            yield Block("\n".join(held), first, last, trail)
+            yield Block("\n".join(held), number - len(held), number - 1, trail)
             held = []
-    if held:
-        yield Block("\n".join(held), first, last, trail)
+
+
+def read_plain(text: str) -> Iterator[Block]:
+    """Blocks of plain text."""
+    return paragraphs(text.split("\n"), 1)

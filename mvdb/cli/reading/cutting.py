@@ -6,9 +6,9 @@ paragraphs where it can, else between sentences, and within one only if that alo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from mvdb.cli.reading.blocks import Block, count_words
 
@@ -27,57 +27,72 @@ _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Passage:
-    """A stretch of a document.
+class Passage(Block):
+    """A stretch of a document: a part of a block, a block or several.
 
     Attributes:
-        text: the words.
-        line, end_line: where it stands in the file, from 1.
-        trail: the headings above it, outermost first.
         words: its length.
         glue: what stands between it and the text before: a paragraph's, a line's end, a space."""
 
-    text: str
-    line: int
-    end_line: int
-    trail: tuple[str, ...]
-    words: int
+    words: int = 0
     glue: str = _PARAGRAPH
 
 
 def cut(blocks: Iterable[Block]) -> Iterator[Passage]:
     """Cuts blocks, given in the document's order, into passages."""
-    held: Passage | None = None
-    for passage in _sections(blocks):
-        if held is None:
-            held = passage
-        elif _belong(held, passage):
-            held = _join(held, passage, _common(held, passage))
-        else:
-            yield held
-            held = passage
-    if held is not None:
-        yield held
+    return _fold(_sections(blocks), _join_sections)
 
 
 def _sections(blocks: Iterable[Block]) -> Iterator[Passage]:
     for _, section in groupby(blocks, key=lambda block: block.trail):
-        yield from _pack(piece for block in section for piece in _fit(block))
+        yield from _fold((piece for block in section for piece in _fit(block)), _join_pieces)
 
 
-def _pack(pieces: Iterable[Passage]) -> Iterator[Passage]:
-    """Fills passages with the pieces of one section."""
+def _fold(
+    passages: Iterable[Passage], join: Callable[[Passage, Passage], Passage | None]
+) -> Iterator[Passage]:
+    """Joins neighbours for as long as `join` does not refuse with None."""
     held: Passage | None = None
-    for piece in pieces:
-        if held is None:
-            held = piece
-        elif held.words + piece.words > MOST or (held.words >= ENOUGH and piece.glue == _PARAGRAPH):
+    for passage in passages:
+        joined = held and join(held, passage)
+        if held and not joined:
             yield held
-            held = piece
-        else:
-            held = _join(held, piece, held.trail)
-    if held is not None:
+        held = joined or passage
+    if held:
         yield held
+
+
+def _join_pieces(first: Passage, second: Passage) -> Passage | None:
+    """Fills a passage with the pieces of one section."""
+    full = first.words >= ENOUGH and second.glue == _PARAGRAPH
+    if full or first.words + second.words > MOST:
+        return None
+    return _join(first, second, first.trail)
+
+
+def _join_sections(first: Passage, second: Passage) -> Passage | None:
+    """Joins two where one is too short to stand alone and the other may take it in."""
+    # The last words of a section may overfill its last passage a little.
+    if first.words + second.words > MOST + (SHORT if first.trail == second.trail else 0):
+        return None
+    within = second.trail[: len(first.trail)] == first.trail
+    if first.words >= SHORT and not (second.words < SHORT and within):
+        return None
+    # Below a bare heading, which has its words and perhaps a mark (##) each, stands its section.
+    if within and first.words <= count_words(" ".join(first.trail)) + len(first.trail):
+        return _join(first, second, second.trail)
+    both = takewhile(lambda pair: pair[0] == pair[1], zip(first.trail, second.trail, strict=False))
+    return _join(first, second, tuple(one for one, _ in both) or first.trail)
+
+
+def _join(first: Passage, second: Passage, trail: tuple[str, ...]) -> Passage:
+    return replace(
+        first,
+        text=first.text + second.glue + second.text,
+        end_line=max(first.end_line, second.end_line),
+        trail=trail,
+        words=first.words + second.words,
+    )
 
 
 def _fit(block: Block) -> Iterator[Passage]:
@@ -91,17 +106,6 @@ def _fit(block: Block) -> Iterator[Passage]:
     for start, end in _split(block.text, 0, len(block.text), ends):
         for first, last in _shorten(block.text, start, end):
             yield _piece(block, first, last)
-
-
-def _glue(text: str, at: int) -> str:
-    """What stood before a piece that begins at `at` of its block."""
-    if at == 0:
-        return _PARAGRAPH
-    start = at
-    while start and text[start - 1].isspace():
-        start -= 1
-    space = text[start:at]
-    return "\n" if "\n" in space else " " if space else ""
 
 
 def _split(text: str, start: int, end: int, at: re.Pattern[str]) -> Iterator[tuple[int, int]]:
@@ -130,7 +134,7 @@ def _shorten(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _piece(block: Block, start: int, end: int) -> Passage:
-    raw = block.text[start:end]
+    before, raw = block.text[:start], block.text[start:end]
     keep = block.verbatim or start == 0  # indentation
     text = raw.rstrip() if keep else raw.strip()
     inner = start + len(raw) - len(raw.lstrip())
@@ -138,38 +142,7 @@ def _piece(block: Block, start: int, end: int) -> Passage:
     last = min(block.end_line, line + raw.strip().count("\n"))
     if end == len(block.text):
         last = block.end_line
-    words = count_words(text)
-    return Passage(text, line, last, block.trail, words, _glue(block.text, start))
-
-
-def _join(first: Passage, second: Passage, trail: tuple[str, ...]) -> Passage:
-    return replace(
-        first,
-        text=first.text + second.glue + second.text,
-        end_line=max(first.end_line, second.end_line),
-        trail=trail,
-        words=first.words + second.words,
-    )
-
-
-def _belong(first: Passage, second: Passage) -> bool:
-    """Whether one of the two is too short to stand alone and the other may take it in."""
-    # The last words of a section may overfill its last passage a little.
-    if first.words + second.words > MOST + (SHORT if first.trail == second.trail else 0):
-        return False
-    within = second.trail[: len(first.trail)] == first.trail
-    return first.words < SHORT or (second.words < SHORT and within)
-
-
-def _common(first: Passage, second: Passage) -> tuple[str, ...]:
-    """The trail of two joined passages: what they share, or the deeper one below a bare heading."""
-    # A bare heading has its words and perhaps a mark (##) each.
-    bare = first.words <= count_words(" ".join(first.trail)) + len(first.trail)
-    if bare and second.trail[: len(first.trail)] == first.trail:
-        return second.trail
-    shared = 0
-    for one, other in zip(first.trail, second.trail, strict=False):
-        if one != other:
-            break
-        shared += 1
-    return first.trail[:shared] or first.trail
+    space = before[len(before.rstrip()) :]
+    glue = "\n" if "\n" in space else " " if space else ""
+    glue, words = glue if start else _PARAGRAPH, count_words(text)
+    return Passage(text, line, last, block.trail, block.verbatim, words, glue)

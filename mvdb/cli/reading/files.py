@@ -1,20 +1,20 @@
-"""Which files there are and what is in them: finding, refusing, decoding, hashing."""
+"""Files and their content: finding, refusing, decoding, hashing."""
 
 from __future__ import annotations
 
-import codecs
 import os
 import stat
+import warnings
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import xxhash
 
-from mvdb.cli.reading.blocks import Block
+from mvdb.cli.reading.blocks import Block, read_plain
 from mvdb.cli.reading.html import read_html
 from mvdb.cli.reading.markdown import read_markdown
-from mvdb.cli.reading.plain import read_plain
 from mvdb.cli.reading.python_source import read_python
 from mvdb.cli.reading.rst import read_rst
 
@@ -27,31 +27,27 @@ READERS: dict[str, Callable[[str], Iterator[Block]]] = {
 }
 
 _SNIFF = 8192
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 
 
 class Unreadable(Exception):
     """A file that is left out; the message says why, in a few words."""
 
 
-@dataclass(frozen=True)
-class Content:
-    """What is in a file: its text and the hash (XXH3, 64 bits, hex) of its bytes."""
-
-    text: str
-    hash: str
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
 
 
-def find_files(source: Path, refused: Callable[[Path, str], None]) -> Iterator[Path]:
+def find_files(
+    source: Path,
+    refused: Callable[[Path, str], None],
+    left_out: Callable[[str], bool] = _is_hidden,
+) -> Iterator[Path]:
     """The files to index under `source`, in the order of their names; itself if it is a file.
 
-    Of a folder: files with a known suffix; hidden files and folders and symbolic links to folders
-    are left out. A file that is named itself is taken whatever its suffix. `refused` is told of
-    folders that cannot be listed."""
+    Of a folder: files with a known suffix. Files and folders whose names are `left_out` are not
+    visited, nor are symbolic links to folders. A file that is named itself is taken whatever its
+    suffix. `refused` is told of folders that cannot be listed."""
     if not source.is_dir():
         yield source
         return
@@ -60,21 +56,16 @@ def find_files(source: Path, refused: Callable[[Path, str], None]) -> Iterator[P
         refused(Path(error.filename), error.strerror or str(error))
 
     for folder, folders, names in os.walk(source, onerror=on_error):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = sorted(name for name in folders if not left_out(name))
         for name in sorted(names):
-            if not _is_hidden(name) and os.path.splitext(name)[1].lower() in READERS:
+            if os.path.splitext(name)[1].lower() in READERS and not left_out(name):
                 yield Path(folder, name)
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__pycache__"
+def read_file(path: Path, most: int) -> tuple[str, str]:
+    """The text of a file of at most `most` bytes, and the hash (XXH3, 64 bits, hex) of its bytes.
 
-
-def read_file(path: Path, most: int) -> Content:
-    """Reads a text file of at most `most` bytes.
-
-    Raises:
-        Unreadable: it is not a regular file, too large, binary, or the system refuses."""
+    Unreadable: it is not a regular file, too large, binary, or the system refuses."""
     try:
         status = path.stat()
         # Asked first: opening a named pipe would wait for somebody to write into it.
@@ -83,37 +74,37 @@ def read_file(path: Path, most: int) -> Content:
         if status.st_size > most:
             raise Unreadable(f"larger than {most >> 20} MiB (--max-size)")
         data = path.read_bytes()
+        text = _decode(data)
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"not valid {error.encoding.upper()}") from error
     # Lines end as in an editor: not at form feeds, as str.splitlines has it.
-    text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    return Content(text, xxhash.xxh3_64_hexdigest(data))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text, xxhash.xxh3_64_hexdigest(data)
 
 
 def _decode(data: bytes) -> str:
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise Unreadable(f"not valid {encoding.upper()}") from error
-    if b"\0" in data[:_SNIFF]:
-        raise Unreadable("binary")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return _decode_legacy(data)
-
-
-def _decode_legacy(data: bytes) -> str:
-    """Old single-byte text; control characters in it mean that it is no text."""
+            return data.decode(encoding)
     head = data[:_SNIFF]
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
-    if control > len(head) // 100:
-        raise Unreadable("binary")
-    return data.decode("cp1252", errors="replace")
+    if b"\0" not in head:
+        with suppress(UnicodeDecodeError):
+            return data.decode("utf-8")
+        # Old single-byte text; control characters mean that the bytes are no text.
+        control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+        if control <= len(head) // 100:
+            return data.decode("cp1252", errors="replace")
+    raise Unreadable("binary")
 
 
-def read_blocks(path: Path, text: str) -> Iterator[Block]:
-    """The blocks of a file's text, by its suffix."""
-    return READERS.get(path.suffix.lower(), read_plain)(text)
+def read_blocks(path: Path, text: str) -> list[Block]:
+    """The blocks of a file's text, by its suffix; of plain text where a library is missing."""
+    suffix = path.suffix.lower()
+    try:
+        return list(READERS.get(suffix, read_plain)(text))
+    except ImportError as error:
+        missing = f"{error.name} is not installed (pip install 'mvdb-engine[cli]')"
+        warnings.warn(f"{suffix} files are read as plain text: {missing}", stacklevel=2)
+        return list(read_plain(text))

@@ -12,13 +12,11 @@ from typing import Any
 from mvdb.errors import InvalidInputError, shown
 from mvdb.ingest.arrow.arrow_columns import COLUMNS
 from mvdb.ingest.arrow.library import pyarrow
+from mvdb.limits import Limits
 from mvdb.storage.failures import translate, translating
 
-BATCH_BYTES = 64 << 20
-"""Batches read from files have about this size."""
 _UNKNOWN_ROWS = 1024
 """Rows of a batch read from a dataset that does not tell how large its rows are."""
-_READ_BYTES = 1 << 20
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _IPC_MAGIC = b"ARROW1"
 
@@ -34,7 +32,7 @@ def count(value: Any) -> int | None:
     return len(value) if hasattr(type(value), "__len__") else None
 
 
-def record_batches(value: Any, rows: int) -> Generator[Any, None, None]:
+def record_batches(value: Any, rows: int, limits: Limits) -> Generator[Any, None, None]:
     """Arrow data as pyarrow.RecordBatch of at most `rows` rows, read as they are asked for.
 
     Raises InvalidInputError for a stream of something else than rows with columns."""
@@ -49,7 +47,7 @@ def record_batches(value: Any, rows: int) -> Generator[Any, None, None]:
     elif hasattr(type(value), "__arrow_c_stream__"):
         source = _from_stream(arrow, value)
     else:
-        source = _from_dataset(value, rows)
+        source = _from_dataset(value, rows, limits)
     yield from _slices(source, rows)
 
 
@@ -69,7 +67,7 @@ def _from_stream(arrow: Any, value: Any) -> Any:
         ) from error
 
 
-def _from_dataset(dataset: Any, rows: int) -> Any:
+def _from_dataset(dataset: Any, rows: int, limits: Limits) -> Any:
     """Batches of a dataset. pyarrow holds a few row groups, as a whole, whatever the size of the
     batches."""
     fragments = dataset.get_fragments()
@@ -78,9 +76,9 @@ def _from_dataset(dataset: Any, rows: int) -> Any:
     if metadata is None:
         rows = min(rows, _UNKNOWN_ROWS)
     else:
-        rows = _batch_rows(metadata, rows)
+        rows = _batch_rows(metadata, rows, limits)
         options["fragment_scan_options"] = pyarrow("dataset").ParquetFragmentScanOptions(
-            use_buffered_stream=True, buffer_size=_READ_BYTES, pre_buffer=False
+            use_buffered_stream=True, buffer_size=limits.arrow_read_bytes, pre_buffer=False
         )
     # Threads of pyarrow read on without a bound while a batch is inserted, whatever readahead says.
     return dataset.to_batches(
@@ -122,23 +120,23 @@ class ArrowFile:
                 return None
             return int(pyarrow("dataset").dataset(self.path, format="ipc").count_rows())
 
-    def record_batches(self, rows: int) -> Generator[Any, None, None]:
+    def record_batches(self, rows: int, limits: Limits) -> Generator[Any, None, None]:
         """Its content as pyarrow.RecordBatch of at most `rows` rows. Parquet is read in pieces of
-        about BATCH_BYTES, whatever its row groups; an IPC file batch by batch.
+        about `arrow_batch_bytes`, whatever its row groups; an IPC file batch by batch.
 
         Raises InvalidInputError for a file that is not what its suffix says."""
         with self._named():
-            source = self._parquet(rows) if self._is_parquet else self._ipc()
+            source = self._parquet(rows, limits) if self._is_parquet else self._ipc()
             yield from _slices(map(_validated, source), rows)
 
-    def _parquet(self, rows: int) -> Iterator[Any]:
+    def _parquet(self, rows: int, limits: Limits) -> Iterator[Any]:
         # Without pre_buffer and with a buffer columns are read as they are needed; otherwise a
         # row group is read as a whole first.
         with pyarrow("parquet").ParquetFile(
-            self.path, buffer_size=_READ_BYTES, pre_buffer=False
+            self.path, buffer_size=limits.arrow_read_bytes, pre_buffer=False
         ) as file:
             yield from file.iter_batches(
-                batch_size=_batch_rows(file.metadata, rows),
+                batch_size=_batch_rows(file.metadata, rows, limits),
                 columns=_needed(file.schema_arrow.names),
             )
 
@@ -196,9 +194,9 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _batch_rows(metadata: Any, rows: int) -> int:
-    """Rows of about BATCH_BYTES in memory, by the mean over a Parquet file: at most `rows`, and
-    such that `rows` is made of full batches."""
+def _batch_rows(metadata: Any, rows: int, limits: Limits) -> int:
+    """Rows of about `arrow_batch_bytes` in memory, by the mean over a Parquet file: at most `rows`,
+    and such that `rows` is made of full batches."""
     size = 0
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
@@ -207,7 +205,7 @@ def _batch_rows(metadata: Any, rows: int) -> int:
             # A column with a dictionary is larger in memory than in the file.
             width = _WIDTHS.get(column.physical_type, 0)
             size += max(column.total_uncompressed_size, column.num_values * width)
-    fitting: int = max(1, BATCH_BYTES * metadata.num_rows // max(1, size))
+    fitting: int = max(1, limits.arrow_batch_bytes * metadata.num_rows // max(1, size))
     parts = -(-rows // fitting)
     return -(-rows // parts)
 

@@ -9,10 +9,10 @@ The work is done by py-lmdb's pure-Python verifier. This module bends it in thre
 * It marks and compares pages one by one, which takes seconds for a file of tens of gigabytes.
 
 A file that is being written can be walked, too: a read transaction keeps the pages of its state
-from being used again, and `state_head` stands for the two pages that are written in place.
+from being used again, and `pages.state_head` stands for the two that are written in place.
 
-The class that is bent is private to py-lmdb. Should it change its shape, the public function is
-used and the three improvements are lost, not the check.
+The class that is bent is private to py-lmdb. Should its shape change, the public function is used
+and the three improvements are lost, not the check.
 """
 
 from __future__ import annotations
@@ -27,27 +27,12 @@ import lmdb.verify
 import numpy as np
 
 from mvdb.errors import CorruptionError
+from mvdb.storage.lmdb import pages
 
-_OVERFLOW: Final = 0x04
-_INTEGER_KEY: Final = 0x08
-_ONE_FILE: Final = 0x4000
-_META_PAGES: Final = 2
-_TRANSACTION_AT: Final = 16 + 128
-"""Offset in a meta page of the number of the transaction that wrote it (``mm_txnid``)."""
-_NUMBER: Final = struct.Struct("=Q")
-_HEADER: Final = struct.Struct("=QHHI")
-"""An overflow page's header: page number, padding, flags, number of pages."""
 _USED: Final = ("_bigdata", "_check_cover", "_read_at", "err", "read_extent", "verify")
 """Methods of py-lmdb's class that are called or replaced here."""
 
-_SLIPS: Final = (
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    ValueError,
-    struct.error,
-)
+_SLIPS: Final = (ArithmeticError, LookupError, MemoryError, RecursionError, ValueError)
 
 if TYPE_CHECKING:
     _Base = Any
@@ -73,25 +58,26 @@ class _Verifier(_Base):  # type: ignore[misc]
         if doff + 8 > self.psize:
             self.err(f"{where}: reference to an extent overruns the page")
             return None
-        (first,) = struct.unpack_from("=Q", buf, doff)
+        (first,) = pages.NUMBER.unpack_from(buf, doff)
         needed = (self.hdrsz - 1 + dsize) // self.psize + 1
-        head = self._read_at(first * self.psize, _HEADER.size) if first < self.next_pgno else b""
-        if first < _META_PAGES or len(head) < _HEADER.size:
+        is_inside = pages.META_PAGES <= first < self.next_pgno
+        head = self._read_at(first * self.psize, pages.EXTENT.size) if is_inside else b""
+        if len(head) < pages.EXTENT.size:
             self.err(f"{where}: extent at page {first} is out of range")
             return None
-        number, _, flags, pages = _HEADER.unpack(head)
-        end = first + pages
-        if number != first or flags != _OVERFLOW or pages < needed or end > self.next_pgno:
+        number, _, flags, count = pages.EXTENT.unpack(head)
+        end = first + count
+        if number != first or flags != pages.OVERFLOW or count < needed or end > self.next_pgno:
             self.err(
                 f"{where}: extent at page {first} has a bad header (page {number}, "
-                f"flags {flags:#x}, {pages} pages where {needed} are needed)"
+                f"flags {flags:#x}, {count} pages where {needed} are needed)"
             )
             return None
         if self.live.find(1, first, end) >= 0:
             self.err(f"{where}: extent at page {first} shares pages with another")
             return None
-        self.live[first:end] = b"\x01" * pages
-        ctx["overflow"] += pages
+        self.live[first:end] = b"\x01" * count
+        ctx["overflow"] += count
         if not want_bytes:
             return None
         extent = self.read_extent(first, needed)
@@ -104,16 +90,16 @@ class _Verifier(_Base):  # type: ignore[misc]
         holds the tables' records, has no duplicates: one flipped bit, and the process aborts.
         """
         for name, tree, expected in (
-            ("free list", self.meta.free, _INTEGER_KEY),
+            ("free list", self.meta.free, pages.INTEGER_KEY),
             ("table list", self.meta.main, 0),
         ):
             # The free list's field also holds flags of the environment: here, that it is one file.
-            if tree.flags & ~_ONE_FILE != expected:
+            if tree.flags & ~pages.ONE_FILE != expected:
                 self.err(f"{name}: flags {tree.flags:#x} where {expected:#x} are expected")
 
     def _check_cover(self) -> None:
-        live = np.frombuffer(self.live, dtype=np.uint8)[_META_PAGES:]
-        free = np.frombuffer(self.free, dtype=np.uint8)[_META_PAGES:]
+        live = np.frombuffer(self.live, dtype=np.uint8)[pages.META_PAGES :]
+        free = np.frombuffer(self.free, dtype=np.uint8)[pages.META_PAGES :]
         # Every page is in exactly one of the two sets; on the slow path the base finds the words.
         if not np.all(live ^ free):
             super()._check_cover()
@@ -139,28 +125,20 @@ class _Pages(io.RawIOBase):
         at, head = self._position, self._head
         data = head[at : at + size]
         if len(data) < size:
-            data += read_at(self._descriptor, size - len(data), at + len(data))
+            data += pages.read_at(self._descriptor, size - len(data), at + len(data))
         self._position += len(data)
         return data
 
 
-def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """At most so many bytes of an open file."""
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, size)
-
-
 def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
     """Verify the open file of ``size`` bytes, which nobody writes meanwhile; or, with the ``head``
-    of a state that a read transaction keeps (see `state_head`), that state of it.
+    of a state that a read transaction keeps (see `pages.state_head`), that state of it.
 
     Raises `CorruptionError` if it cannot be walked at all; what was found otherwise is returned.
     Memory: about two bytes per page, bounded by the file's size.
     """
     try:
-        if not _is_as_known():
+        if not is_as_known():
             public: Any = lmdb.verify.verify
             return Findings([] if head else list(public(path, subdir=False)), None)
         verifier = _Verifier(_Pages(descriptor, head), size)
@@ -169,27 +147,12 @@ def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
         return Findings(list(verifier.errors), verifier.live.rfind(1))
     except lmdb.verify.VerifyError as error:
         raise CorruptionError(f"{path}: damaged ({error})") from None
-    except _SLIPS as error:
+    except (*_SLIPS, struct.error) as error:
         # The verifier is made for hostile files; should one get through it, that is still damage.
         raise CorruptionError(f"{path}: damaged (cannot be walked: {error!r})") from error
 
 
-def state_head(descriptor: int, page_size: int, transaction: int) -> bytes | None:
-    """The first two pages as they were when this transaction was the last one; None when both have
-    been written since."""
-    pages = bytearray(read_at(descriptor, 2 * page_size, 0))
-    if len(pages) < 2 * page_size:
-        return None
-    at = [page * page_size + _TRANSACTION_AT for page in (0, 1)]
-    numbers = [_NUMBER.unpack_from(pages, offset)[0] for offset in at]
-    mine, other = transaction % 2, 1 - transaction % 2
-    if numbers[mine] != transaction:
-        return None
-    if numbers[other] > transaction:  # committed since; before, it was that of the commit before
-        _NUMBER.pack_into(pages, at[other], transaction - 1)
-    return bytes(pages)
-
-
-def _is_as_known() -> bool:
+def is_as_known() -> bool:
+    """Whether the class that is bent has the methods that are used: see `_USED`."""
     base = getattr(lmdb.verify, "_Verifier", None)
     return base is not None and all(callable(getattr(base, name, None)) for name in _USED)

@@ -11,19 +11,12 @@ value. Where the map begins follows from one value that is read in the ordinary 
 from __future__ import annotations
 
 import ctypes
-import struct
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-SUPPORTED = sys.byteorder == "little" and struct.calcsize("P") == 8
-
-_NODE = struct.Struct("<HHHH")  # data size, low and high half; flags; key size
-_PAGE_NUMBER = struct.Struct("<Q")
-_BIG_DATA = 1
-_PAGE_HEADER = 16
+from mvdb.storage.lmdb.pages import BIG_DATA, HEADER, NODE, NUMBER
 
 
 def values(
@@ -39,27 +32,27 @@ def values(
             if begin is None or place is None or not place[0] <= last_page:
                 value: memoryview | None = txn.get(key, None, table)
                 if value is not None and place is not None and place[1] == len(value):
-                    begin = address(value) - _PAGE_HEADER - place[0] * page_size
+                    begin = address_of(value) - HEADER.size - place[0] * page_size
                 yield value
                 continue
             page, size = place
-            if _PAGE_HEADER + size > (last_page + 1 - page) * page_size:
+            if HEADER.size + size > (last_page + 1 - page) * page_size:
                 yield txn.get(key, None, table)  # liblmdb finds the words for it
                 continue
-            array = (ctypes.c_char * size).from_address(begin + page * page_size + _PAGE_HEADER)
+            array = (ctypes.c_char * size).from_address(begin + page * page_size + HEADER.size)
             yield memoryview(array).cast("B").toreadonly()
 
 
 def _place(cursor: Any, key: bytes) -> tuple[int, int] | None:
     """First page and size of the large value that the cursor is at; None when it is not large."""
-    begin = address(cursor.key())
-    low, high, flags, key_size = _NODE.unpack(ctypes.string_at(begin - _NODE.size, _NODE.size))
-    if not flags & _BIG_DATA or key_size != len(key):
+    begin = address_of(cursor.key())
+    low, high, flags, key_size = NODE.unpack(ctypes.string_at(begin - NODE.size, NODE.size))
+    if not flags & BIG_DATA or key_size != len(key):
         return None
-    (page,) = _PAGE_NUMBER.unpack(ctypes.string_at(begin + key_size, _PAGE_NUMBER.size))
+    (page,) = NUMBER.unpack(ctypes.string_at(begin + key_size, NUMBER.size))
     return page, low | high << 16
 
 
-def address(view: memoryview) -> int:
+def address_of(view: memoryview) -> int:
     """Where the bytes of a view lie."""
     return int(np.frombuffer(view, np.uint8).ctypes.data)

@@ -11,21 +11,14 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import sys
-from typing import Final
 
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.storage import cleanmark
-from mvdb.storage.lmdb import check_pages
+from mvdb.storage.lmdb import check_pages, pages
 
-_MAGIC: Final = 0xBEEFC0DE
-_DATA_VERSION: Final = 1
-"""The data version of LMDB 0.9, the only one this library writes."""
-_PAGE_HEADER: Final = 16
-_META: Final = struct.Struct("=IIQQ48s48sQQ")
-_PAGE_SIZES: Final = (4096, 8192, 16384, 32768)
-"""What LMDB 0.9 can use. A file keeps the size of the machine that made it, and any reads it."""
+_MAGIC = pages.MAGIC.to_bytes(4, sys.byteorder)
+_VERSION = pages.DATA_VERSION.to_bytes(4, sys.byteorder)
 
 
 def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
@@ -62,26 +55,25 @@ def regular_file_size(descriptor: int, path: str) -> int:
 
 
 def _read_page_size(descriptor: int, path: str, size: int) -> int:
-    head = check_pages.read_at(descriptor, _PAGE_HEADER + _META.size, 0)
-    magic_at = _find_magic(head)
+    head = pages.read_at(descriptor, pages.META_END, 0)
+    magic_at = next((at for at in range(0, 64, 4) if head[at : at + 4] == _MAGIC), None)
     if magic_at is None:
         raise _not_lmdb(descriptor, path, head, size)
-    if magic_at < _PAGE_HEADER:
+    if magic_at < pages.HEADER.size:
         raise FormatError(
             f"{path}: made on a 32-bit machine; this one uses 64 bits. Export it there, import here"
         )
-    version = struct.unpack_from("=I", head, magic_at + 4)[0] if len(head) >= magic_at + 8 else 0
-    if magic_at > _PAGE_HEADER or version != _DATA_VERSION:
+    version = int.from_bytes(head[magic_at + 4 : magic_at + 8], sys.byteorder)
+    if magic_at > pages.HEADER.size or version != pages.DATA_VERSION:
         raise FormatError(
-            f"{path}: LMDB data version {version}; this library reads version {_DATA_VERSION}"
+            f"{path}: LMDB data version {version}; this library reads version {pages.DATA_VERSION}"
         )
-    if len(head) < _PAGE_HEADER + _META.size:
+    if len(head) < pages.META_END:
         raise CorruptionError(f"{path}: truncated to {size} bytes, inside its first page")
-    # LMDB keeps the page size in the first field of the free list's record.
-    page_size: int = struct.unpack_from("=I", _META.unpack_from(head, _PAGE_HEADER)[4])[0]
-    if page_size not in _PAGE_SIZES:
+    page_size = pages.meta_of(head).page_size
+    if page_size not in pages.SIZES:
         raise CorruptionError(f"{path}: page 0 states a page size of {page_size} bytes")
-    if size < 2 * page_size:
+    if size < pages.META_PAGES * page_size:
         raise CorruptionError(f"{path}: truncated to {size} bytes, inside its first two pages")
     return page_size
 
@@ -90,12 +82,8 @@ def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> No
     """LMDB reads the meta page with the higher transaction number, and nothing else protects these
     numbers: one flipped bit could bring back the state before the last commit. But commits take
     turns, the even ones on page 0, so the two numbers differ by exactly one."""
-    even, odd = (
-        _META.unpack(check_pages.read_at(descriptor, _META.size, page * page_size + _PAGE_HEADER))[
-            -1
-        ]
-        for page in (0, 1)
-    )
+    heads = (pages.read_at(descriptor, pages.META_END, page * page_size) for page in (0, 1))
+    even, odd = (pages.meta_of(head).transaction for head in heads)
     if even == odd == 0:
         return  # made by LMDB, and nothing committed: not one of ours
     if even % 2 or not odd % 2 or abs(even - odd) != 1:
@@ -105,26 +93,14 @@ def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> No
         )
 
 
-def _find_magic(head: bytes) -> int | None:
-    for offset in range(0, min(len(head), 64) - 3, 4):
-        if struct.unpack_from("=I", head, offset)[0] == _MAGIC:
-            return offset
-    return None
-
-
 def _not_lmdb(descriptor: int, path: str, head: bytes, size: int) -> Exception:
-    swapped = _MAGIC.to_bytes(4, "big" if sys.byteorder == "little" else "little")
-    if swapped in head[:64]:
+    if _MAGIC[::-1] in head[:64]:
         return FormatError(
             f"{path}: made on a machine of the other byte order; this one is "
             f"{sys.byteorder}-endian. Export it there, import here"
         )
-    for page_size in _PAGE_SIZES:
-        twin = check_pages.read_at(descriptor, _PAGE_HEADER + 8, page_size)
-        if len(twin) == _PAGE_HEADER + 8 and struct.unpack_from("=II", twin, _PAGE_HEADER) == (
-            _MAGIC,
-            _DATA_VERSION,
-        ):
+    for page_size in pages.SIZES:
+        if pages.read_at(descriptor, 8, page_size + pages.HEADER.size) == _MAGIC + _VERSION:
             return CorruptionError(f"{path}: the first page of the file was overwritten")
     return FormatError(f"{path}: not an mvdb file ({size} bytes that begin with {head[:16]!r})")
 

@@ -1,37 +1,33 @@
-"""Reading what is left of a damaged file, without liblmdb and without its page structure.
+"""Salvage of pages: the values in a damaged file, found without liblmdb and without its trees.
 
-Every page that looks like a leaf is taken for one, whether or not anything leads to it, and each
-value found is proved by its envelope, whose checksum covers the key. So a damaged branch page or
-meta page costs nothing. What was deleted or replaced may be found too: the callers, who know the
-manifest, sort that out.
+1. Map the file. Its page size is that of a meta page, else the machine's.
+2. Take every page for a leaf that is marked as one and bears its own number, whether or not a tree
+   leads to it.
+3. Of each node in it note kind, key, offset and size of its value, if these lie inside the file; a
+   large value's offset is that of its extent.
+4. Prove a value, when it is wanted, by its envelope, whose checksum covers the key.
 
-Page layout: LMDB 0.9 (``mdb.c``: MDB_page, MDB_node, MDB_meta), native byte order, 64 bits.
+So a damaged branch page or meta page costs nothing. Deleted and replaced values may be found, too:
+the callers, who know the manifest, choose.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from types import TracebackType
 
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.storage import envelope
 from mvdb.storage.failures import translating
 from mvdb.storage.format import ENVELOPE_HEADER, MAX_KEY_BYTES, Kind
+from mvdb.storage.lmdb import pages
 from mvdb.storage.lmdb.preflight import regular_file_size
 from mvdb.storage.presence import open_data_file
 
-_PAGE = struct.Struct("=QHHHH")  # page number, padding, flags, lower, upper
-_NODE = struct.Struct("=HHHH")  # size low, size high, flags, key size
-_LEAF = 0x02
-_BIG = 0x01
-_META_MAGIC = 0xBEEFC0DE
-_META_MAGIC_AT = 16
-_META_PAGE_SIZE_AT = 40
-_PAGE_SIZES = (4096, 8192, 16384, 32768, 65536)
+_Found = tuple[int, bytes, slice]
+"""Kind, key and place of what may be a value."""
 
 
 class SalvagedFile:
@@ -44,9 +40,9 @@ class SalvagedFile:
         with translating("repairing", path):
             self._map = _mapped(path)
         self._data = memoryview(self._map)
-        self._places: dict[tuple[int, bytes], list[tuple[int, int]]] = defaultdict(list)
-        for kind, key, start, size in self._sweep(self._page_size()):
-            self._places[kind, key].append((start, size))
+        self._places: dict[tuple[int, bytes], list[slice]] = defaultdict(list)
+        for kind, key, place in _sweep(self._data, _page_size(self._data)):
+            self._places[kind, key].append(place)
         if not self._places:
             self.close()
             raise FormatError(f"{path}: no value of an mvdb database was found in it")
@@ -54,12 +50,7 @@ class SalvagedFile:
     def __enter__(self) -> SalvagedFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -72,11 +63,7 @@ class SalvagedFile:
 
     def candidates(self, kind: Kind, key: bytes) -> Iterator[memoryview]:
         """Every intact body of this kind under this key; newer and older ones in no order."""
-        for start, size in self._places.get((int(kind), key), ()):
-            try:
-                yield envelope.unseal(kind, key, self._data[start : start + size], "salvage")
-            except (CorruptionError, FormatError):
-                continue
+        return (body for _, body in self._intact(kind, key))
 
     def values(self, kind: Kind) -> Iterator[tuple[bytes, memoryview]]:
         """Every intact body of this kind, with its key."""
@@ -87,62 +74,15 @@ class SalvagedFile:
 
     def get(self, table: str, key: bytes, kind: Kind) -> memoryview | None:
         """The first intact value (envelope included) of this kind under this key."""
-        for start, size in self._places.get((int(kind), key), ()):
-            value = self._data[start : start + size]
+        return next((value for value, _ in self._intact(kind, key)), None)
+
+    def _intact(self, kind: Kind, key: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+        for place in self._places.get((int(kind), key), ()):
+            value = self._data[place]
             try:
-                envelope.unseal(kind, key, value, table)
+                yield value, envelope.unseal(kind, key, value, "salvage")
             except (CorruptionError, FormatError):
                 continue
-            return value
-        return None
-
-    def _page_size(self) -> int:
-        for size in _PAGE_SIZES:  # the second meta page, should the first be gone, shows its size
-            for at in (0, size):
-                if self._u32(at + _META_MAGIC_AT) == _META_MAGIC:
-                    stated = self._u32(at + _META_PAGE_SIZE_AT)
-                    if stated in _PAGE_SIZES and at in (0, stated):
-                        return stated
-        return mmap.PAGESIZE
-
-    def _u32(self, at: int) -> int:
-        if at + 4 > len(self._data):
-            return 0
-        return int.from_bytes(self._data[at : at + 4], "little")
-
-    def _sweep(self, page_size: int) -> Iterator[tuple[int, bytes, int, int]]:
-        """Kind, key, offset and size of everything in leaf pages that may be a value of ours."""
-        data = self._data
-        for at in range(0, len(data) - _PAGE.size, page_size):
-            number, _, flags, lower, _ = _PAGE.unpack_from(data, at)
-            if flags != _LEAF or number != at // page_size or not _PAGE.size <= lower <= page_size:
-                continue
-            for slot in range(at + _PAGE.size, min(at + lower, len(data)) - 1, 2):
-                offset = int.from_bytes(data[slot : slot + 2], "little")
-                found = self._node(at, offset, page_size)
-                if found is not None:
-                    yield found
-
-    def _node(self, page: int, offset: int, page_size: int) -> tuple[int, bytes, int, int] | None:
-        end = min(page + page_size, len(self._data))
-        at = page + offset
-        if at + _NODE.size > end:
-            return None
-        low, high, flags, key_size = _NODE.unpack_from(self._data, at)
-        start = at + _NODE.size + key_size
-        size = low | high << 16
-        if not 1 <= key_size <= MAX_KEY_BYTES or start > end:
-            return None
-        key = bytes(self._data[at + _NODE.size : start])
-        if flags == _BIG:
-            if start + 8 > end:
-                return None
-            start = int.from_bytes(self._data[start : start + 8], "little") * page_size + _PAGE.size
-        elif flags != 0:
-            return None
-        if size < ENVELOPE_HEADER.size or start + size > len(self._data):
-            return None
-        return self._data[start + 1], key, start, size
 
 
 def _mapped(path: str) -> mmap.mmap:
@@ -153,3 +93,49 @@ def _mapped(path: str) -> mmap.mmap:
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     finally:
         os.close(descriptor)
+
+
+def _page_size(data: memoryview) -> int:
+    for at in (0, *pages.SIZES):  # the second meta page, should the first be gone, shows its size
+        if len(data) >= at + pages.META_END:
+            meta = pages.meta_of(data[at : at + pages.META_END])
+            is_there = at in (0, meta.page_size)
+            if meta.magic == pages.MAGIC and meta.page_size in pages.SIZES and is_there:
+                return meta.page_size
+    return mmap.PAGESIZE
+
+
+def _sweep(data: memoryview, page_size: int) -> Iterator[_Found]:
+    """All that may be a value of ours, in leaf pages."""
+    for at in range(0, len(data) - pages.HEADER.size, page_size):
+        number, _, flags, lower, _ = pages.HEADER.unpack_from(data, at)
+        is_leaf = flags == pages.LEAF and number == at // page_size
+        if not is_leaf or not pages.HEADER.size <= lower <= page_size:
+            continue
+        page = data[at : at + page_size]
+        offsets = page[pages.HEADER.size : lower]
+        for offset in offsets[: len(offsets) & ~1].cast("H").tolist():
+            found = _node(data, page, offset, page_size, at)
+            if found is not None:
+                yield found
+
+
+def _node(
+    data: memoryview, page: memoryview, offset: int, page_size: int, page_at: int
+) -> _Found | None:
+    """The node at this offset of a page that begins at `page_at` of the file."""
+    key_at = offset + pages.NODE.size
+    if key_at > len(page):
+        return None
+    low, high, flags, key_size = pages.NODE.unpack_from(page, offset)
+    after = key_at + key_size
+    if not 1 <= key_size <= MAX_KEY_BYTES or after > len(page) or flags not in (0, pages.BIG_DATA):
+        return None
+    start, size = page_at + after, low | high << 16
+    if flags == pages.BIG_DATA:
+        if after + pages.NUMBER.size > len(page):
+            return None
+        start = pages.NUMBER.unpack_from(page, after)[0] * page_size + pages.HEADER.size
+    if size < ENVELOPE_HEADER.size or start + size > len(data):
+        return None
+    return data[start + 1], bytes(page[key_at:after]), slice(start, start + size)

@@ -8,7 +8,7 @@
    are read, and the others taken to hold as much on average. So what is read does not grow with
    the values, but with the number of prefixes.
 
-The pages of a level are asked for together, so that a device reads them at once, and decoded
+The pages of a level are prefetched together, so that a device reads them at once, and decoded
 together. The layouts are part of LMDB's file format (data version 1). Pages were checked when the
 file was opened; what would lead outside a page or the file is refused here all the same.
 """
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import struct
 import sys
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,18 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
-from mvdb.storage.lmdb import overflow_values
+from mvdb.storage.lmdb import pages
+from mvdb.storage.lmdb.overflow_values import address_of
 
 SAMPLED: Final = 16
 
-_TABLE: Final = struct.Struct("<IHHQQQQQ")  # MDB_db: padding, flags, depth, counts, root
-_PAGE_NUMBER: Final = struct.Struct("<Q")
-_HEADER_BYTES: Final = 16  # MDB_page: number u64, padding u16, flags u16, lower u16, upper u16
-_BRANCH, _LEAF = 1, 2
-_NODE_BYTES: Final = 8  # before the key: three u16 of size or page number, and the key's size
+_HEADER_BYTES: Final = pages.HEADER.size
+_NODE_BYTES: Final = pages.NODE.size
 _DEEPEST: Final = 32
-_FIRST_PAGE: Final = 2
-"""Behind the two meta pages."""
 _WILL_NEED: Final = 3  # of madvise, on Linux, macOS and the BSDs
 
 Numbers = NDArray[np.int64]
@@ -69,7 +64,7 @@ class _Nodes:
 
 def supports(page_size: int) -> bool:
     """Whether pages of this size can be found in the map, which begins on a page of the system."""
-    return overflow_values.SUPPORTED and mmap.PAGESIZE % page_size == 0
+    return pages.READABLE_IN_MEMORY and mmap.PAGESIZE % page_size == 0
 
 
 class Tree:
@@ -82,14 +77,14 @@ class Tree:
         self._page_size = page_size
         self._last_page = last_page
         record = txn.get(table.encode("ascii"))
-        if record is None or len(record) != _TABLE.size:
+        if record is None or len(record) != pages.TABLE.size:
             raise self._damaged("no record of it in the main tree")
-        _, _, self._depth, *_, self._root = _TABLE.unpack(record)
+        _, _, self._depth, *_, self._root = pages.TABLE.unpack(record)
         if self._depth > _DEEPEST:
             raise self._damaged(f"its tree has {self._depth} levels")
-        address = overflow_values.address(record)
+        address = address_of(record)
         page = address - address % page_size
-        (number,) = _PAGE_NUMBER.unpack(ctypes.string_at(page, _PAGE_NUMBER.size))
+        (number,) = pages.NUMBER.unpack(ctypes.string_at(page, pages.NUMBER.size))
         self._begin = page - number * page_size
 
     def _damaged(self, what: str) -> CorruptionError:
@@ -100,7 +95,7 @@ class Tree:
         if self._depth == 0:
             return {}
         numbers, weights = self._leaves(length)
-        nodes = self._read(numbers, _LEAF, length)
+        nodes = self._read(numbers, pages.LEAF, length)
         weight = weights[nodes.page]
         keys = weight * nodes.heads[:, 3]
         values = weight * (nodes.heads[:, 0] | nodes.heads[:, 1] << 16)
@@ -120,7 +115,7 @@ class Tree:
         numbers = np.array([self._root], np.uint64).astype(np.int64)
         least, is_known = np.zeros((1, length), np.uint8), np.zeros(1, bool)
         for _ in range(self._depth - 1):
-            nodes = self._read(numbers, _BRANCH, length)
+            nodes = self._read(numbers, pages.BRANCH, length)
             # The first node of a branch page has no key: what is under it begins where that does.
             known = np.ones(len(nodes.page), bool)
             nodes.prefixes[nodes.is_first], known[nodes.is_first] = least, is_known
@@ -143,19 +138,19 @@ class Tree:
         """The nodes of pages of a kind; all lie inside their pages."""
         size = self._page_size
         if len(numbers) > self._last_page or not bool(
-            ((numbers >= _FIRST_PAGE) & (numbers <= self._last_page)).all()
+            ((numbers >= pages.META_PAGES) & (numbers <= self._last_page)).all()
         ):
             raise self._damaged("its tree leads outside of the file")
-        self._ask_for(numbers)
-        pages = np.empty((len(numbers), size), np.uint8)
-        target = pages.ctypes.data
+        self._prefetch(numbers)
+        data = np.empty((len(numbers), size), np.uint8)
+        target = data.ctypes.data
         for place, number in enumerate(numbers.tolist()):
             ctypes.memmove(target + place * size, self._begin + number * size, size)
-        words = pages.view("<u2")
+        words = data.view("<u2")
         lower = words[:, 6].astype(np.int64)
         if bool(
-            (pages.view("<u8")[:, 0] != numbers.astype(np.uint64)).any()
-            | (words[:, 5] & (_BRANCH | _LEAF) != kind).any()
+            (data.view("<u8")[:, 0] != numbers.astype(np.uint64)).any()
+            | (words[:, 5] & (pages.BRANCH | pages.LEAF) != kind).any()
             | (lower <= _HEADER_BYTES).any()
             | (lower > size).any()
             | (lower % 2).any()
@@ -170,16 +165,16 @@ class Tree:
         is_first = at == 0
         begins = page * size + nodes
         heads = words.reshape(-1)[begins[:, None] // 2 + np.arange(4)].astype(np.int64)
-        has_key = ~is_first if kind == _BRANCH else np.ones(len(page), bool)
+        has_key = ~is_first if kind == pages.BRANCH else np.ones(len(page), bool)
         too_short = has_key & (heads[:, 3] < length)
         if bool((too_short | (has_key & (nodes + _NODE_BYTES + heads[:, 3] > size))).any()):
             raise self._damaged("a key lies outside of its page, or is too short")
         prefixes = np.zeros((len(page), length), np.uint8)
         keys = begins[has_key, None] + _NODE_BYTES + np.arange(length)
-        prefixes[has_key] = pages.reshape(-1)[keys]
+        prefixes[has_key] = data.reshape(-1)[keys]
         return _Nodes(page, heads, prefixes, is_first)
 
-    def _ask_for(self, numbers: Numbers) -> None:
+    def _prefetch(self, numbers: Numbers) -> None:
         """Has the system read these pages, without waiting for them."""
         if sys.platform == "win32" or len(numbers) < 2:
             return

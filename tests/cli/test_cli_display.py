@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from words_encoder import WordsEncoder
 
-from mvdb.cli.console import one_line, printable, size
+from mvdb.cli.console import BOLD, PLAIN, one_line, printable, size
+from mvdb.cli.display import lay_out
 from mvdb.cli.matching import Match, matched_words
-from mvdb.cli.results import Span, wrap
+from tests.helpers import unit
 
 
 def laid_out(text: str, width: int = 30, marked: str = "") -> list[str]:
@@ -17,11 +18,8 @@ def laid_out(text: str, width: int = 30, marked: str = "") -> list[str]:
     if marked:
         start = text.index(marked)
         matches = [Match(start, start + len(marked), 1.0)]
-    return ["".join(map(_shown, line)).rstrip() for line in wrap(text, matches, width)]
-
-
-def _shown(span: Span) -> str:
-    return f"<{span.text}>" if span.bold else span.text
+    lines = lay_out(text, matches, width)
+    return [line.replace(BOLD, "<").replace(PLAIN, ">") for line in lines]
 
 
 def test_paragraphs_are_filled() -> None:
@@ -52,6 +50,7 @@ def test_marked_words_stay_marked_over_line_ends() -> None:
     assert laid_out("say (hello) now", marked="hello") == ["say (<hello>) now"]
     assert laid_out("x" * 50, marked="x" * 50) == [f"<{'x' * 30}>", f"<{'x' * 20}>"]
     assert laid_out("a\n\nhello", marked="hello") == ["a", "", "<hello>"]
+    assert laid_out("a\n1. b", marked="1") == ["a", "<1>. b"]
 
 
 def test_wide_characters_take_two_columns() -> None:
@@ -80,10 +79,8 @@ def test_sizes() -> None:
 
 def marked(query: str, text: str) -> list[str]:
     encoder = WordsEncoder()
-    rows = [
-        v / np.linalg.norm(v, axis=1, keepdims=True) for v in encoder.encode_queries([query, text])
-    ]
-    scores = (rows[0] @ rows[1].T).astype(np.float32)
+    asked, stored = map(unit, encoder.encode_queries([query, text]))
+    scores = (asked @ stored.T).astype(np.float32)
     found = matched_words(text, encoder.document_tokens(text), scores)
     return [text[match.start : match.end] for match in found]
 

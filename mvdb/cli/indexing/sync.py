@@ -1,7 +1,7 @@
 """Files into a database: unchanged ones are skipped, changed ones replaced, vanished ones removed.
 
 A file's passages are written in one transaction (several small files share one), each with the hash
-of the file's content. So a run that was killed, given again, takes up where it stopped: a file is
+of the file's content. So a run that was killed, given again, resumes where it stopped: a file is
 either there as a whole, and unchanged, or not there."""
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import mvdb
 from mvdb.cli.console import Console
 from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.names import id_stem, passage_id, path_from, path_in, split_id
 from mvdb.cli.indexing.target import BATCH, Id, Record, Target
-from mvdb.cli.progress import Progress
-from mvdb.cli.reading.cutting import Passage, cut
+from mvdb.cli.progress import Update
+from mvdb.cli.reading.cutting import cut
 from mvdb.cli.reading.files import Unreadable, find_files, read_blocks, read_file
 
-_TRAIL = " > "
 
-
-class FileIndexer:
+class FileSync:
     """Brings a database up to date with files."""
 
     def __init__(self, target: Target, console: Console, counts: Counts, most_bytes: int) -> None:
@@ -30,36 +27,41 @@ class FileIndexer:
         self._console = console
         self._counts = counts
         self._most_bytes = most_bytes
-        self._known = _passages_by_stem(target.db)
+        # The greatest passage number by file; of a million passages this holds only the files.
+        self._known: dict[str, int] = {}
+        for stem, number in filter(None, map(split_id, target.db.ids())):
+            self._known[stem] = max(number, self._known.get(stem, 0))
         self._seen: set[str] = set()
         self._records: list[Record] = []
         self._stale: list[Id] = []
-        self._waiting = 0  # files among the records
 
-    def index(self, sources: Sequence[Path], shown: Progress) -> None:
+    def index(self, sources: Sequence[Path], update: Update) -> None:
         """Indexes files and folders."""
         paths = [path for source in sources for path in find_files(source, self._refuse)]
         for number, path in enumerate(paths, start=1):
             self._file(path)
             if len(self._records) >= BATCH:
                 self._flush()
-            shown.update(number, len(paths), self._counts.note())
+            update(number, len(paths), self._counts.note())
         self._flush()
 
     def prune(self, sources: Sequence[Path]) -> None:
         """Removes the passages of files that are gone from the folders among `sources`."""
         folders = [Path(os.path.abspath(source)) for source in sources if source.is_dir()]
         for stem in self._known.keys() - self._seen:
-            path = self._path_of(stem)
-            if path and any(path.is_relative_to(folder) for folder in folders) and _is_gone(path):
+            name = self._metadata(stem).get("path")
+            if not isinstance(name, str) or id_stem(name) != stem:
+                continue  # a document whose id only looks like that of a file's passage
+            path = path_from(self._target.path, name)
+            if any(path.is_relative_to(folder) for folder in folders) and _is_gone(path):
                 self._stale += self._ids(stem)
-                self._counts.removed += 1
+                self._counts.files["removed"] += 1
             if len(self._stale) >= BATCH:
                 self._flush()
         self._flush()
 
     def _refuse(self, path: Path, reason: str) -> None:
-        self._counts.skipped += 1
+        self._counts.files["skipped"] += 1
         self._console.warn(f"{path}: skipped: {reason}")
 
     def _file(self, path: Path) -> None:
@@ -69,82 +71,46 @@ class FileIndexer:
             return
         self._seen.add(stem)
         try:
-            content = read_file(path, self._most_bytes)
+            text, hash = read_file(path, self._most_bytes)
         except Unreadable as error:
             self._refuse(path, str(error))
             return
-        if self._hash_of(stem) == content.hash:
-            self._counts.unchanged += 1
+        if self._metadata(stem).get("hash") == hash:
+            self._counts.files["unchanged"] += 1
             return
-        passages = list(cut(read_blocks(path, content.text)))
-        if len(self._records) + len(passages) > 2 * BATCH:
+        records = []
+        for number, one in enumerate(cut(read_blocks(path, text)), start=1):
+            place = {"path": name, "title": " > ".join(one.trail), "line": one.line}
+            place |= {"end_line": one.end_line, "hash": hash}
+            records.append(Record(passage_id(stem, number), one.text, place))
+        if len(self._records) + len(records) > 2 * BATCH:
             self._flush()  # a long file goes alone: it is encoded within its transaction
         self._stale += self._ids(stem)
-        self._records += (
-            _record(name, stem, number, passage, content.hash)
-            for number, passage in enumerate(passages, start=1)
-        )
-        if passages:
-            self._waiting += 1
-        else:
-            self._counts.empty += 1
+        self._records += records
+        self._counts.files["empty"] += not records
 
     def _flush(self) -> None:
-        if not (self._records or self._stale):
-            return
-        self._counts.deleted += self._target.write(self._records, self._stale)
-        self._counts.passages += len(self._records)
-        self._counts.indexed += self._waiting
-        self._records, self._stale, self._waiting = [], [], 0
+        if self._records or self._stale:
+            self._counts.passages["deleted"] += self._target.write(self._records, self._stale)
+            self._counts.passages["written"] += len(self._records)
+            self._counts.files["indexed"] += len({one.metadata["path"] for one in self._records})
+            self._records, self._stale = [], []
 
     def _ids(self, stem: str) -> list[Id]:
         return [passage_id(stem, number) for number in range(1, self._known.get(stem, 0) + 1)]
 
     def _metadata(self, stem: str) -> dict[str, object]:
         """The metadata of a stored passage of a file."""
-        last = self._known.get(stem, 0)
-        # The first may have been deleted by hand; the last is there, it is where `last` is from.
+        # The first may have been deleted by hand; the last is there, its number comes from it.
+        last = self._known.get(stem)
         document = self._target.db.get([passage_id(stem, last)])[0] if last else None
         return dict(document.metadata or {}) if document else {}
-
-    def _hash_of(self, stem: str) -> object:
-        return self._metadata(stem).get("hash")
-
-    def _path_of(self, stem: str) -> Path | None:
-        """The file of passages with this stem; None if they only look like a file's."""
-        name = self._metadata(stem).get("path")
-        if not isinstance(name, str) or id_stem(name) != stem:
-            return None
-        return path_from(self._target.path, name)
-
-
-def _record(name: str, stem: str, number: int, passage: Passage, hash: str) -> Record:
-    metadata = {
-        "path": name,
-        "title": _TRAIL.join(passage.trail),
-        "line": passage.line,
-        "end_line": passage.end_line,
-        "hash": hash,
-    }
-    return Record(passage_id(stem, number), passage.text, metadata)
-
-
-def _passages_by_stem(db: mvdb.Database) -> dict[str, int]:
-    """The greatest passage number by file; of a million passages this holds only the files."""
-    known: dict[str, int] = {}
-    for id in db.ids():
-        if found := split_id(id):
-            stem, number = found
-            known[stem] = max(number, known.get(stem, 0))
-    return known
 
 
 def _is_gone(path: Path) -> bool:
     """Whether the file certainly is not there; a folder that cannot be read proves nothing."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
     return False

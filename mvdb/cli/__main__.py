@@ -1,7 +1,0 @@
-"""``python -m mvdb.cli``."""
-
-import sys
-
-from mvdb.cli import main
-
-sys.exit(main())

@@ -1,0 +1,158 @@
+"""Commands on a whole file: info, verify, optimize, compact, backup, repair, delete, export."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count as count_up
+from itertools import islice
+from pathlib import Path
+
+import mvdb
+from mvdb.cli.commands.grammar import Commands, Parser, Run, add_command, add_file
+from mvdb.cli.console import Console, count, one_line, size
+from mvdb.cli.progress import progress
+
+_PROBLEMS_SHOWN = 20
+_EXPORTED = 256  # documents read at once
+
+
+def add_parsers(commands: Commands) -> None:
+    def add(name: str, run: Run, help: str) -> Parser:
+        parser = add_command(commands, name, run, help)
+        if name != "repair":
+            add_file(parser)
+        return parser
+
+    add("info", info, "numbers about a database")
+    parser = add("verify", verify, "check every block of a database; exit code 1 if it is damaged")
+    parser.add_argument("--shallow", action="store_true", help="leave out vectors and texts")
+    add("optimize", optimize, "train and merge what is due, drop deleted data (never needed)")
+    parser = add("compact", compact, "rewrite a database to the smallest file")
+    parser.add_argument("--to", metavar="DST", type=Path, help="write there instead of in place")
+    parser = add("backup", backup, "copy a database, which may be in use, consistently")
+    parser.add_argument("destination", metavar="DST", type=Path, help="the copy; must not exist")
+    parser = add("repair", repair, "salvage what is sound in a damaged database into a new file")
+    parser.add_argument("source", metavar="SRC", type=Path, help="the damaged file; not changed")
+    parser.add_argument("destination", metavar="DST", type=Path, help="the new file")
+    parser = add("delete", delete, "delete documents by their ids")
+    parser.add_argument("ids", metavar="ID", nargs="+", help="ids that are not there are ignored")
+    parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
+    # Every command takes --json; the output of this one, input of ``mvdb index -``, is JSON anyway.
+    about = "print every document as a line of JSON: id, text, metadata"
+    parser = add_command(commands, "export", export, about, json_help=argparse.SUPPRESS)
+    parser.set_defaults(json=True)
+    add_file(parser)
+    parser.add_argument("--vectors", action="store_true", help="with the stored token vectors")
+
+
+def info(arguments: argparse.Namespace, console: Console) -> None:
+    with mvdb.open(arguments.file, readonly=True) as db:
+        stats = db.stats()
+    centroids = f"{stats.centroids:,} (of {stats.trained_tokens:,} tokens)"
+    rows = {
+        "file": f"{arguments.file} {size(stats.file_bytes)}",
+        "documents": f"{stats.documents:,}",
+        "tokens": f"{stats.tokens:,}",
+        "dim": str(stats.dim),
+        "bits": str(stats.bits),
+        "encoder": stats.encoder or "none: vectors were given",
+        "segments": f"{stats.segments:,}",
+        "centroids": centroids if stats.centroids else "none yet: searched exactly",
+        "deleted": f"{stats.deleted_share:.1%}",
+        "drift": f"{stats.drift:.3f}",
+        **{f"  {part}": size(number) for part, number in stats.bytes.items() if number},
+    }
+    if stats.maintenance_error is not None:
+        rows["failed"] = one_line(stats.maintenance_error)
+    width = max(map(len, rows))
+    text = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
+    console.result(text, {"file": str(arguments.file), **stats.to_dict()})
+
+
+def verify(arguments: argparse.Namespace, console: Console) -> None:
+    with mvdb.open(arguments.file, readonly=True) as db:
+        report = db.verify(deep=not arguments.shallow)
+    parts = count(sum(report.blocks.values()), "block"), count(report.documents, "document")
+    text = f"{arguments.file}: ok: {', '.join(parts)}, {count(report.tokens, 'token')}"
+    if not report.ok:
+        text = "\n".join(report.problems[:_PROBLEMS_SHOWN])
+        more = len(report.problems) - _PROBLEMS_SHOWN
+        text += f"\n... and {more:,} more" if more > 0 else ""
+    console.result(text, {"file": str(arguments.file), **report.to_dict()})
+    if not report.ok:
+        problems = count(len(report.problems), "problem")
+        advice = "mvdb repair salvages what is sound"
+        raise mvdb.CorruptionError(f"{arguments.file}: {problems}; {advice}")
+
+
+def optimize(arguments: argparse.Namespace, console: Console) -> None:
+    with (
+        _rewriting(arguments.file, arguments.file, console),
+        mvdb.open(arguments.file, create=False) as db,
+        progress(console, "optimizing") as update,
+    ):
+        steps = count_up(1)
+        db.optimize(progress=lambda name: update(next(steps), None, name))
+
+
+def compact(arguments: argparse.Namespace, console: Console) -> None:
+    with (
+        _rewriting(arguments.file, arguments.to or arguments.file, console),
+        mvdb.open(arguments.file, create=False, readonly=arguments.to is not None) as db,
+    ):
+        db.compact(arguments.to)
+
+
+def backup(arguments: argparse.Namespace, console: Console) -> None:
+    with (
+        _rewriting(arguments.file, arguments.destination, console),
+        mvdb.open(arguments.file, create=False) as db,
+    ):
+        db.backup(arguments.destination)
+
+
+@contextmanager
+def _rewriting(source: Path, result: Path, console: Console) -> Iterator[None]:
+    """Reports the time that the block takes to make `result` of `source`, and the file sizes."""
+    started, before = time.monotonic(), source.stat().st_size
+    yield
+    seconds, after = time.monotonic() - started, result.stat().st_size
+    value = {"bytes_before": before, "file_bytes": after, "seconds": round(seconds, 3)}
+    text = f"{result}: {size(before)} -> {size(after)}, {seconds:.1f} s"
+    console.summary(text, {"file": str(result), **value})
+
+
+def repair(arguments: argparse.Namespace, console: Console) -> None:
+    outcome = mvdb.repair(arguments.source, arguments.destination)
+    text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
+    text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
+    text += f", {outcome.lost:,} lost"
+    console.summary(text, {"file": str(arguments.destination), **outcome.to_dict()})
+
+
+def delete(arguments: argparse.Namespace, console: Console) -> None:
+    given: list[str | int] = arguments.ids
+    ids = list(dict.fromkeys(map(int, given) if arguments.integers else given))
+    with mvdb.open(arguments.file, create=False) as db:
+        deleted = db.delete(ids)
+    missing = len(ids) - deleted
+    text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
+    value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
+    console.summary(text, value)
+
+
+def export(arguments: argparse.Namespace, console: Console) -> None:
+    with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
+        ids = iter(snapshot.ids())
+        while batch := list(islice(ids, _EXPORTED)):
+            rows = snapshot.vectors(batch) if arguments.vectors else None
+            for number, document in enumerate(snapshot.get(batch)):
+                if document is not None:
+                    line = document.to_dict()
+                    del line["n_tokens"]
+                    console.json(
+                        line if rows is None else {**line, "vectors": rows[number].tolist()}
+                    )

@@ -1,0 +1,67 @@
+"""The parser of a command, and the arguments that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from mvdb.cli.console import Console
+
+_JSON = "print the result as JSON"
+USAGE = 2  # exit code
+
+Run = Callable[[argparse.Namespace, Console], None]
+Commands = Callable[..., "Parser"]
+"""Makes the parser of a command, given its name and texts of help."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors take one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    run: Run,
+    help: str,
+    about: str | None = None,
+    json_help: str = _JSON,
+) -> Parser:
+    """The parser of a command, with the arguments that all commands have."""
+    about = about or f"{help[0].upper()}{help[1:]}."
+    parser = commands(name, help=help, description=about)
+    quiet_help = "no summaries, warnings or progress"
+    parser.add_argument("-q", "--quiet", action="store_true", help=quiet_help)
+    parser.add_argument("--json", action="store_true", help=json_help)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_file(parser: Parser, help: str = "the database") -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help=help)
+
+
+def add_encoder(parser: Parser) -> None:
+    help = (
+        "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
+        "arguments that returns an encoder (default: the offline one of the extra text)"
+    )
+    parser.add_argument("--encoder", metavar="NAME", help=help)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, as the type of an argument."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+positive.__name__ = "whole number"  # argparse's word for it in "invalid ... value"

@@ -1,0 +1,167 @@
+"""Read transactions: the only way to the content.
+
+A transaction belongs to one thread at a time. Every value comes as a read-only view into the mapped
+file: it dies with its transaction (and, in a write transaction, with the next write). Whoever keeps
+it longer copies it first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import lmdb
+
+from mvdb.errors import ClosedError, CorruptionError
+from mvdb.storage.drain import Entry
+from mvdb.storage.failures import translate
+from mvdb.storage.format import Buffer
+from mvdb.storage.lmdb import overflow_values, tree_sizes
+from mvdb.storage.lmdb.pages import READABLE_IN_MEMORY
+from mvdb.storage.lmdb.tree_sizes import Size
+from mvdb.storage.open_file import OpenFile
+
+
+class ReadTransaction:
+    """One frozen state of the database. Readers never wait for writers, nor writers for them.
+
+    A context manager; `close` is idempotent. Keep it short: pages freed by later commits cannot be
+    reused while it is open. Every method raises `ClosedError` after `close` and `CorruptionError`
+    when liblmdb finds the page structure broken.
+    """
+
+    __slots__ = ("__weakref__", "_entry", "_file", "_leave", "_process", "_tables", "_txn")
+
+    def __init__(
+        self, file: OpenFile, txn: Any, entry: Entry, leave: Callable[[Entry], object]
+    ) -> None:
+        self._file = file
+        self._tables = file.tables
+        self._txn = txn
+        self._entry = entry
+        self._leave = leave
+        self._process = os.getpid()
+
+    def __enter__(self) -> ReadTransaction:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_txn", None) is not None:
+            self.close()
+
+    @property
+    def id(self) -> int:
+        """Number of the commit that is seen: grows by one with every commit that wrote."""
+        return int(self._open().id())
+
+    @property
+    def epoch(self) -> int:
+        """Number of the map's present place: values lie where they lay in earlier transactions of
+        the same epoch, as long as nothing rewrote them."""
+        return self._file.map.epoch
+
+    @property
+    def closed(self) -> bool:
+        return self._txn is None
+
+    def get(self, table: str, key: Buffer) -> memoryview | None:
+        """The value stored under ``key``, or None."""
+        txn = self._txn
+        if txn is None:
+            raise self._closed()
+        try:
+            value: memoryview | None = txn.get(key, None, self._tables[table])
+            return value
+        except lmdb.Error as error:
+            raise self._failed(error, f"reading table {table}") from error
+
+    def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
+        """The same for several keys; large values are not read, but for the first."""
+        if not READABLE_IN_MEMORY:
+            return [self.get(table, key) for key in keys]
+        with self._doing(f"reading table {table}"):
+            return list(
+                overflow_values.values(
+                    self._open(), self._tables[table], keys, *self._file.map.pages()
+                )
+            )
+
+    def iterate(
+        self, table: str, start: Buffer | None = None
+    ) -> Iterator[tuple[memoryview, memoryview]]:
+        """Keys and values in key order, from ``start`` on (inclusive). In a write transaction do
+        not write meanwhile."""
+        with self._doing(f"reading table {table}"):
+            cursor = self._open().cursor(self._tables[table])
+            if cursor.set_range(start) if start else cursor.first():
+                yield from cursor.iternext()
+
+    def count(self, table: str) -> int:
+        """Number of entries in the table (kept by LMDB: not counted anew)."""
+        with self._doing(f"reading table {table}"):
+            return int(self._open().stat(self._tables[table])["entries"])
+
+    def table_bytes(self, table: str) -> int:
+        """Bytes of all pages of the table (kept by LMDB: not counted anew)."""
+        with self._doing(f"reading table {table}"):
+            found = self._open().stat(self._tables[table])
+        pages = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
+        return int(pages * found["psize"])
+
+    def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
+        """How much the entries take, by the first ``length`` bytes of their keys, which have at
+        least as many. Large values are not read. Of very many entries under one prefix it is an
+        estimate: see `tree_sizes`."""
+        page_size, last_page = self._file.map.pages()
+        if not tree_sizes.supports(page_size):
+            return self._sizes_by_reading(table, length)
+        with self._doing(f"reading table {table}"):
+            return tree_sizes.Tree(self._open(), table, page_size, last_page).sizes(length)
+
+    def _sizes_by_reading(self, table: str, length: int) -> dict[bytes, Size]:
+        result: dict[bytes, Size] = {}
+        for key, value in self.iterate(table):
+            result.setdefault(bytes(key[:length]), Size()).add(len(key), len(value))
+        return result
+
+    def close(self) -> None:
+        """End the transaction; its views must not be used any more."""
+        txn, self._txn = self._txn, None
+        if txn is not None and self._is_in_own_process():
+            try:
+                txn.abort()
+            finally:
+                self._leave(self._entry)
+
+    def _is_in_own_process(self) -> bool:
+        """False in a child that inherited the transaction through ``fork``: nothing is touched
+        there."""
+        return os.getpid() == self._process
+
+    def _open(self) -> Any:
+        if self._txn is None:
+            raise self._closed()
+        return self._txn
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"{self._file.path}: the transaction has ended")
+
+    @contextmanager
+    def _doing(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.Error as error:
+            raise self._failed(error, doing) from error
+
+    def _failed(self, error: BaseException, doing: str) -> Exception:
+        if isinstance(error, lmdb.BadTxnError):
+            return CorruptionError(
+                f"{self._file.path}: {doing}: this transaction has met damage before, and liblmdb "
+                "refuses to go on in it"
+            )
+        return translate(error, doing, self._file.path)
