@@ -198,8 +198,10 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
 
     held, release = threading.Event(), threading.Event()
 
+    locks = (db._engine._lock, db._engine.maintenance._lock, db._engine.steps._changed)
+
     def hold() -> None:
-        with db._engine._lock, db._engine.maintenance._turn:
+        with locks[0], locks[1], locks[2]:
             held.set()
             release.wait(PATIENCE)
 

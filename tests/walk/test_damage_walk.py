@@ -70,6 +70,7 @@ def test_damaged_files(
 
     def work() -> list[str]:
         wrong = []
+        calls.refused.clear()
         for i in range(first, first + FILES_OF_A_CHILD):
             seed = i if limit is not None else SEED + i
             if limit is not None and seed >= limit:

@@ -70,6 +70,7 @@ def test_without_descriptors(path: Path, left: int) -> None:
     def work() -> list[str]:
         wrong = []
         list(calls.walk_file(path))  # imports what is imported late
+        calls.refused.clear()
         with descriptors(left):
             wrong += calls.walk_file(path)
             wrong += calls.walk_file(path, readonly=True)
@@ -93,6 +94,7 @@ def test_without_descriptors(path: Path, left: int) -> None:
 def test_without_room(path: Path, room: int) -> None:
     def work() -> list[str]:
         wrong = []
+        calls.refused.clear()
         with limited(resource.RLIMIT_FSIZE, path.stat().st_size // 2 + room):
             wrong += calls.walk_file(path)
             wrong += calls.walk_file("new.mvdb", dim=DIM)
@@ -180,6 +182,7 @@ def test_without_threads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def work() -> list[str]:
         monkeypatch.setattr(threading.Thread, "start", no_thread)
+        calls.refused.clear()
         wrong = list(calls.walk_file(path))
         assert calls.refused == {"Error": 1}, "it was opened without its threads"
         monkeypatch.undo()
