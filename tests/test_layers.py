@@ -1,4 +1,4 @@
-"""The house has layers, and arrows go down only: imports in Python, includes in C.
+"""The house has layers, and arrows go down only: imports in Python (C: test_layers_c.py).
 
 A new module needs a line in ``MAY_IMPORT``: that is where one decides how high it stands.
 """
@@ -6,7 +6,6 @@ A new module needs a line in ``MAY_IMPORT``: that is where one decides how high 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ import mvdb
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mvdb"
-CSRC = ROOT / "csrc"
 MAX_LINES = 600
 
 BASE = {"errors", "shield"}
@@ -65,19 +63,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 API (``import mvdb``)."""
 
 ALLOWED_AT_IMPORT = {"mvdb", "numpy", "cffi", "_cffi_backend", "lmdb", "zstandard", "xxhash"}
-
-C_LAYERS = ("base", "kernels", "codec", "centroids", "postings", "search", "test")
-"""From the bottom. ``mvdb.h`` declares the public API; what is above ``kernels`` may include it."""
-
-C_BESIDE = {("postings", "centroids")}
-"""Layers that do not know each other though one stands above the other: lists are of codes, however
-they were come by."""
-
-SYSTEM_HEADERS = (
-    *("stdio.h", "fcntl.h", "pthread.h", "threads.h"),
-    *("unistd.h", "sys/mman.h", "sys/stat.h", "windows.h"),
-)
-MAY_CALL_THE_SYSTEM = {"search/prefetch.c": {"unistd.h", "sys/mman.h", "windows.h"}}
 
 
 def layer_of(path: Path) -> str:
@@ -169,51 +154,6 @@ def test_importing_mvdb_brings_in_its_dependencies_only() -> None:
     # C extensions of the dependencies may register helper modules of the interpreter's own kind.
     foreign = {name for name in foreign if not name.startswith(("_cython", "__mp_main"))}
     assert not foreign, f"import mvdb also imports {sorted(foreign)}"
-
-
-# ---- C ----
-
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-
-
-def c_files() -> list[Path]:
-    return sorted([*CSRC.rglob("*.c"), *CSRC.rglob("*.h")])
-
-
-@pytest.mark.parametrize("path", c_files(), ids=lambda path: str(path.relative_to(CSRC)))
-def test_c_includes_go_down(path: Path) -> None:
-    inside = path.relative_to(CSRC).parts
-    layer = inside[0] if len(inside) > 1 else "mvdb.h"
-    assert layer == "mvdb.h" or layer in C_LAYERS, f"{layer} is new: give it a place in C_LAYERS"
-    for name in _INCLUDE.findall(path.read_text(encoding="utf-8")):
-        target = (path.parent / name).resolve()
-        assert target.is_file(), f"{path}: {name} is not there"
-        parts = target.relative_to(CSRC).parts
-        below = parts[0] if len(parts) > 1 else "mvdb.h"
-        assert may_include(layer, below), f"{path} includes {name}: {layer} stands below {below}"
-
-
-def may_include(layer: str, below: str) -> bool:
-    if layer == "mvdb.h":
-        return below == "base"
-    if below == "mvdb.h":
-        return C_LAYERS.index(layer) > C_LAYERS.index("kernels")
-    if (layer, below) in C_BESIDE:
-        return False
-    return C_LAYERS.index(below) <= C_LAYERS.index(layer)
-
-
-def test_the_core_does_no_input_or_output() -> None:
-    """The C core touches no files: its callers give it bytes. What it asks of the system, to read
-    mapped bytes ahead, it asks in one place."""
-    for path in c_files():
-        if path.relative_to(CSRC).parts[0] == "test":
-            continue
-        text = path.read_text(encoding="utf-8")
-        allowed = MAY_CALL_THE_SYSTEM.get(path.relative_to(CSRC).as_posix(), set())
-        for header in SYSTEM_HEADERS:
-            if header not in allowed:
-                assert f"<{header}>" not in text, f"{path} includes <{header}>"
 
 
 # ---- sizes ----

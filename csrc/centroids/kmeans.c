@@ -5,7 +5,7 @@
 
 #include "../base/alloc.h"
 #include "../base/random.h"
-#include "../codec/codec.h"
+#include "../vectors/points.h"
 
 static void put_point(uint8_t *row, const int8_t *point, size_t padded) {
   for (size_t d = 0; d < padded; d++) row[d] = (uint8_t)(point[d] + 128);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../kernels/centroid_code.h"
+#include "../vectors/points.h"
 #include "codec.h"
 
 enum { REFINEMENTS = 2, PARTIAL_SUMS = 16 };
@@ -159,8 +161,8 @@ static void batch_free(batch *work) {
   mv_free(work->codes);
 }
 
-static void load_centroid(const mv_codec *codec, uint32_t code, float *out) {
-  const uint8_t *row = codec->rows + (size_t)code * codec->padded;
+static void load_centroid(const mv_codec *codec, size_t code, float *out) {
+  const uint8_t *row = codec->centroids.rows + code * codec->padded;
   float unit = 1.0f / mv_point_scale(codec->dim);
   for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
 }
@@ -182,7 +184,7 @@ static mv_status assign_rotated(const mv_codec *codec, batch *work, size_t n) {
     mv_point_quantise(codec->dim, codec->padded, work->rotated + i * codec->padded,
                       points + i * codec->padded);
   }
-  mv_status status = mv_assign(codec, points, n, work->numbers);
+  mv_status status = mv_centroids_assign(&codec->centroids, points, n, work->numbers);
   mv_free(points);
   return status;
 }
@@ -219,6 +221,26 @@ mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, s
   }
   batch_free(&work);
   return MV_OK;
+}
+
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
+                       float *distances) {
+  if (width != codec->padded) return MV_ERROR_ARGUMENT;
+  uint32_t *codes = mv_alloc(n, sizeof(uint32_t));
+  if (codes == NULL) return MV_ERROR_MEMORY;
+  mv_status status = mv_centroids_assign(&codec->centroids, points, n, codes);
+  for (size_t i = 0; status == MV_OK && i < n; i++) {
+    const uint8_t *row = codec->centroids.rows + (size_t)codes[i] * codec->padded;
+    const int8_t *point = points + i * codec->padded;
+    int32_t sum = 0;
+    for (size_t d = 0; d < codec->padded; d++) {
+      int32_t gap = (int32_t)row[d] - 128 - point[d];
+      sum += gap * gap;
+    }
+    distances[i] = (float)sum;
+  }
+  mv_free(codes);
+  return status;
 }
 
 /* Encodes one token into place i of a document's record of n tokens; returns the residual norm. */

@@ -76,12 +76,7 @@ MV_INLINE void widen_f16(const uint8_t *in, float *out) {
   _mm512_storeu_ps(out, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)in)));
 }
 
-#include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-
-/* unpack */
+/* ---- unpack ---- */
 
 /* 16 or 32 bytes, repeated. */
 MV_INLINE __m512i repeat_row(const uint8_t *p, size_t width) {
@@ -154,19 +149,10 @@ static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
   }
 }
 
-const mv_kernels mv_kernels_avx512 = {
-    .name = "avx512",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+#define MV_OWN_UNPACK
+#include "lanes.h"
+
+const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop

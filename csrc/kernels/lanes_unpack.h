@@ -1,18 +1,4 @@
-/* unpack in terms of a few operations on one register of bytes. Included once by each file that
- * defines it, under that file's target:
- *
- *   vb                     BYTES bytes; BYTES is a constant, 16 or 32
- *   vb_load(p, count)      the first count of them, 8, 16 or BYTES; nothing beyond is read
- *   vb_store(p, x, count)
- *   vb_set1, vb_and, vb_shift_right(x, n)
- *   vb_levels(levels)      a table of 16 bytes for vb_lookup
- *   vb_lookup(table, codes)
- */
-#include <string.h>
-
-#include "inline.h"
-#include "kernels.h"
-
+/* unpack: residual codes to level bytes (included by lanes.h). */
 /* All planes of `count` packed bytes of a row. */
 MV_INLINE void unpack_bytes(const uint8_t *packed, size_t count, size_t width, unsigned bits,
                             vb table, uint8_t *out) {

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "../base/cpu.h"
-#include "arm.h"
+#include "../mvdb.h"
 #include "kernels.h"
-#include "x86.h"
 
 typedef struct candidate {
   const mv_kernels *table;
@@ -71,7 +70,9 @@ const mv_kernels *mv_kernels_get(void) {
   return table;
 }
 
-int mv_kernels_select(const char *name) {
+const char *mv_isa(void) { return mv_kernels_get()->name; }
+
+int mv_isa_select(const char *name) {
   const mv_kernels *table = find(name);
   if (table != NULL) store(table);
   return table != NULL;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../kernels/code.h"
+#include "../kernels/centroid_code.h"
 #include "lists.h"
 
 /* Calls of `visit` for each distinct (document, code) pair, documents ascending: the last document
@@ -44,7 +44,7 @@ mv_status mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_by
   memset(counts, 0, (size_t)n_lists * sizeof(uint32_t));
   for (uint32_t i = 0; i < n_documents && status == MV_OK; i++) {
     for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-      size_t code = mv_code_at(codes, t, code_bytes);
+      size_t code = mv_code_read(codes, t, code_bytes);
       if (code >= n_lists) {
         status = MV_ERROR_CORRUPT;
         break;
@@ -75,7 +75,7 @@ mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_
     if (total > room) status = MV_ERROR_ARGUMENT;
     for (uint32_t i = 0; status == MV_OK && i < n_documents; i++) {
       for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-        size_t code = mv_code_at(codes, t, code_bytes) - first; /* wraps below first */
+        size_t code = mv_code_read(codes, t, code_bytes) - first; /* wraps below first */
         if (code < n_lists && is_new(&v, code, i)) documents[ends[code]++] = i;
       }
     }

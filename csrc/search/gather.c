@@ -3,8 +3,8 @@
 
 #include "../base/ahead.h"
 #include "../postings/lists.h"
+#include "../segment/segment.h"
 #include "query.h"
-#include "segment.h"
 #include "topk.h"
 
 #define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
@@ -18,24 +18,23 @@ static size_t listed_documents(const mv_segment *segments, size_t n_segments,
 
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen) {
-  size_t n = listed_documents(segments, n_segments, chosen);
-  mv_found *found = query->found.data;
-  uint32_t *order = query->order.data;
-  for (size_t i = 0; i < query->n_found; i++) found[order[i]] = (mv_found){0, 0};
-  query->n_found = 0;
-  if (n > query->found.capacity / sizeof(mv_found)) {
-    found = mv_buffer_reserve(&query->found, n, sizeof(mv_found));
-    if (found == NULL) return MV_ERROR_MEMORY;
-    memset(found, 0, query->found.capacity);
+  mv_gathering *g = &query->gathering;
+  const size_t n = listed_documents(segments, n_segments, chosen);
+  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
+  g->n_found = 0;
+  const mv_buffer *buffer = &query->memory[MV_MEMORY_FOUND];
+  if (n > buffer->capacity / sizeof(mv_found)) {
+    g->found = mv_query_reserve(query, MV_MEMORY_FOUND, n, sizeof(mv_found));
+    if (g->found == NULL) return MV_ERROR_MEMORY;
+    memset(g->found, 0, buffer->capacity);
   }
-  if (mv_buffer_reserve(&query->order, n + 1, sizeof(uint32_t)) == NULL) return MV_ERROR_MEMORY;
-  return MV_OK;
+  g->order = mv_query_reserve(query, MV_MEMORY_ORDER, n + 1, sizeof(uint32_t));
+  return g->order != NULL ? MV_OK : MV_ERROR_MEMORY;
 }
 
 void mv_gather_block(mv_query *query) {
-  mv_found *found = query->found.data;
-  const uint32_t *order = query->order.data;
-  for (size_t i = 0; i < query->n_found; i++) found[order[i]].tokens = 0;
+  const mv_gathering *g = &query->gathering;
+  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]].tokens = 0;
 }
 
 /* Leaves those that are allowed; how many. */
@@ -48,13 +47,14 @@ static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n
   return kept;
 }
 
-/* Adds a probe's gain to the documents of a run, whose first one is `first` in all. Without
- * branches, which could not be foretold; so there must be room for one document more in order. */
-static void add_run(mv_query *query, size_t first, const uint32_t *documents, size_t n,
+/* Adds a probe's gain to the documents of a run; document 0 of their segment has the number
+ * `first`. Branch-free: the branch is unpredictable. Writes one entry past n_found; `order` has
+ * room. */
+static void add_run(mv_gathering *g, size_t first, const uint32_t *documents, size_t n,
                     uint32_t token, uint32_t gain) {
-  mv_found *found = (mv_found *)query->found.data + first;
-  uint32_t *order = query->order.data;
-  size_t n_found = query->n_found;
+  mv_found *found = g->found + first;
+  uint32_t *order = g->order;
+  size_t n_found = g->n_found;
   for (size_t i = 0; i < n; i++) mv_load_ahead(&found[documents[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_found *one = &found[documents[i]];
@@ -65,10 +65,10 @@ static void add_run(mv_query *query, size_t first, const uint32_t *documents, si
     one->tokens |= token;
     one->sum += is_found + (gain & (0U - is_new));
   }
-  query->n_found = n_found;
+  g->n_found = n_found;
 }
 
-static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t first,
+static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t first,
                              const uint8_t *allowed, const mv_probe *probe, uint64_t *postings) {
   mv_list list;
   mv_status status = mv_list_find(segment->lists, probe->list, &list);
@@ -82,7 +82,7 @@ static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t 
     status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
     if (status != MV_OK) return status;
     if (allowed != NULL) n = keep_allowed(allowed, documents, n);
-    add_run(query, first, documents, n, (uint32_t)1 << probe->token, gain);
+    add_run(g, first, documents, n, (uint32_t)1 << probe->token, gain);
   }
   return MV_OK;
 }
@@ -96,7 +96,8 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
     for (size_t i = 0; i < n; i++) {
       if (probes[i].token >= MV_LANES_MAX || segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
       if (probes[i].list >= segments[s].lists->n_lists) continue;
-      mv_status status = gather_list(query, &segments[s], first, allowed[s], &probes[i], postings);
+      mv_status status =
+          gather_list(&query->gathering, &segments[s], first, allowed[s], &probes[i], postings);
       if (status != MV_OK) return status;
     }
     first += segments[s].n_documents;
@@ -108,26 +109,24 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
   size_t *ends = mv_alloc(n_segments, sizeof(size_t));
-  uint32_t *sums = mv_buffer_reserve(&query->sums, query->n_found, sizeof(uint32_t));
+  const mv_gathering *g = &query->gathering;
+  uint32_t *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found, sizeof(uint32_t));
   mv_topk top = {places, scores, limit, 0};
-  mv_status status =
-      ends != NULL && (sums != NULL || query->n_found == 0) ? MV_OK : MV_ERROR_MEMORY;
-  if (status == MV_OK && query->n_found > 0) {
+  const mv_status status = ends != NULL && sums != NULL ? MV_OK : MV_ERROR_MEMORY;
+  if (status == MV_OK && g->n_found > 0) {
     size_t end = 0;
     for (size_t s = 0; s < n_segments; s++) {
       end += chosen[s] ? segments[s].n_documents : 0;
       ends[s] = end;
     }
-    const mv_found *found = query->found.data;
-    const uint32_t *order = query->order.data;
-    for (size_t i = 0; i < query->n_found; i++) sums[i] = found[order[i]].sum;
-    uint32_t least = mv_threshold(sums, query->n_found, limit);
-    for (size_t i = 0; i < query->n_found; i++) {
+    for (size_t i = 0; i < g->n_found; i++) sums[i] = g->found[g->order[i]].sum;
+    const uint32_t least = mv_threshold(sums, g->n_found, limit);
+    for (size_t i = 0; i < g->n_found; i++) {
       if (sums[i] < least) continue;
       uint32_t s = 0;
-      while (order[i] >= ends[s]) s++;
-      size_t begin = s > 0 ? ends[s - 1] : 0;
-      mv_topk_offer(&top, (mv_place){s, (uint32_t)(order[i] - begin)}, (float)(sums[i] - 1) / UNIT);
+      while (g->order[i] >= ends[s]) s++;
+      const size_t document = g->order[i] - (s > 0 ? ends[s - 1] : 0);
+      mv_topk_offer(&top, (mv_place){s, (uint32_t)document}, (float)(sums[i] - 1) / UNIT);
     }
   }
   mv_free(ends);

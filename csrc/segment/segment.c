@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../kernels/centroid_code.h"
+#include "../vectors/points.h"
 
 #define UNIT_TOLERANCE 0.01f /* of a squared length: rounding to float16 moves it by 2^-10 */
 
@@ -40,6 +42,12 @@ mv_document mv_document_find(const mv_segment *segment, uint32_t number) {
   return found;
 }
 
+const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t *size) {
+  const mv_document document = mv_document_find(segment, number);
+  *size = document.n_tokens * mv_stored_bytes(segment);
+  return segment->inline_codes ? document.codes : document.record;
+}
+
 static mv_status check_document_order(const mv_segment *segment) {
   if (segment->n_documents == UINT32_MAX || segment->n_chunks == UINT32_MAX)
     return MV_ERROR_CORRUPT;
@@ -65,7 +73,7 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
     return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->code_bytes != 2 && segment->code_bytes != 3)
     return MV_ERROR_CORRUPT;
-  if (segment->lists != NULL && segment->lists->n_lists > segment->codec->n_centroids)
+  if (segment->lists != NULL && segment->lists->n_lists > segment->codec->centroids.n)
     return MV_ERROR_CORRUPT;
   size_t token_bytes = mv_stored_bytes(segment);
   int apart = segment->codec != NULL && !segment->inline_codes;
@@ -75,27 +83,6 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                     segment->starts[segment->chunk_documents[c]];
     if (records_sizes[c] != tokens * token_bytes) return MV_ERROR_CORRUPT;
     if (codes_sizes[c] != tokens * code_bytes) return MV_ERROR_CORRUPT;
-  }
-  return MV_OK;
-}
-
-mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
-                         const size_t *extent_sizes) {
-  if (lists->n_lists < 1 || lists->n_lists > MV_MAX_CENTROIDS || lists->n_extents < 1)
-    return MV_ERROR_CORRUPT;
-  uint32_t blocks = (lists->n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
-  if (n_block_starts != (size_t)blocks + 1 || n_extent_blocks != (size_t)lists->n_extents + 1)
-    return MV_ERROR_CORRUPT;
-  if (lists->block_starts[0] != 0) return MV_ERROR_CORRUPT;
-  for (uint32_t b = 0; b < blocks; b++) {
-    if (lists->block_starts[b + 1] <= lists->block_starts[b]) return MV_ERROR_CORRUPT;
-  }
-  const uint32_t *extents = lists->extent_blocks;
-  if (extents[0] != 0 || extents[lists->n_extents] != blocks) return MV_ERROR_CORRUPT;
-  for (uint32_t e = 0; e < lists->n_extents; e++) {
-    if (extents[e + 1] <= extents[e] || extents[e + 1] > blocks) return MV_ERROR_CORRUPT;
-    size_t size = lists->block_starts[extents[e + 1]] - lists->block_starts[extents[e]];
-    if (extent_sizes[e] != size + MV_LISTS_SLACK) return MV_ERROR_CORRUPT;
   }
   return MV_OK;
 }
@@ -163,8 +150,8 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
     status = mv_codes_check(codec, document.codes, document.n_tokens * document.code_bytes,
                             document.code_bytes);
     for (size_t t = 0; status == MV_OK && t < document.n_tokens; t++) {
-      const uint8_t *row =
-          codec->rows + mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
+      const uint8_t *row = codec->centroids.rows +
+                           mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
       for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;
     }
     quantise_sum(codec, sum, mean, points + i * codec->padded);

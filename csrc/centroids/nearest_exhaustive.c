@@ -1,10 +1,10 @@
-#include "nearest.h"
+#include "nearest_exhaustive.h"
 
 #include <string.h>
 
 #include "../base/alloc.h"
 #include "../kernels/kernels.h"
-#include "lanes.h"
+#include "../kernels/lane_pack.h"
 
 mv_status mv_nearest_space_init(mv_nearest_space *space, size_t padded) {
   space->block = mv_alloc(padded, MV_LANES_MAX);

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../codec/codec.h"
 #include "../kernels/kernels.h"
-#include "lanes.h"
-#include "nearest.h"
+#include "../kernels/lane_pack.h"
+#include "centroids.h"
+#include "nearest_exhaustive.h"
 
 enum {
   GROUPS_PROBED = 16,
@@ -24,17 +24,17 @@ typedef struct batch_space {
   int32_t *best;        /* [BATCH] */
 } batch_space;
 
-static size_t groups_probed(const mv_codec *codec) {
-  return codec->n_groups < GROUPS_PROBED ? codec->n_groups : GROUPS_PROBED;
+static size_t groups_probed(const mv_centroids *centroids) {
+  return centroids->n_groups < GROUPS_PROBED ? centroids->n_groups : GROUPS_PROBED;
 }
 
-static mv_status space_init(batch_space *space, const mv_codec *codec) {
+static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
   memset(space, 0, sizeof(*space));
-  mv_status status = mv_nearest_space_init(&space->nearest, codec->padded);
-  space->group_dots = mv_alloc((size_t)codec->n_groups * MV_LANES_MAX, sizeof(int32_t));
+  mv_status status = mv_nearest_space_init(&space->nearest, centroids->padded);
+  space->group_dots = mv_alloc((size_t)centroids->n_groups * MV_LANES_MAX, sizeof(int32_t));
   space->probed = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
-  space->list_start = mv_alloc((size_t)codec->n_groups + 1, sizeof(uint32_t));
+  space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
   if (space->group_dots == NULL || space->probed == NULL || space->list == NULL ||
       space->list_start == NULL || space->best == NULL) {
@@ -70,51 +70,51 @@ static void best_groups(const int32_t *dots, size_t lanes, size_t lane, uint32_t
   }
 }
 
-static void probe_groups(const mv_codec *codec, batch_space *space, const int8_t *points,
+static void probe_groups(const mv_centroids *centroids, batch_space *space, const int8_t *points,
                          size_t n) {
   const mv_kernels *kernels = mv_kernels_get();
-  size_t wanted = groups_probed(codec);
+  size_t wanted = groups_probed(centroids);
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {
     size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
     int32_t bias[MV_LANES_MAX] = {0};
-    if (count < MV_LANES_MAX) memset(space->nearest.block, 0, codec->padded * MV_LANES_MAX);
+    if (count < MV_LANES_MAX) memset(space->nearest.block, 0, centroids->padded * MV_LANES_MAX);
     for (size_t l = 0; l < count; l++) {
       bias[l] = -128 * mv_lane_put(space->nearest.block, MV_LANES_MAX, l,
-                                   points + (first + l) * codec->padded, codec->padded);
+                                   points + (first + l) * centroids->padded, centroids->padded);
     }
-    kernels->dot8(codec->group_rows, codec->padded, codec->n_groups, codec->padded,
+    kernels->dot8(centroids->group_rows, centroids->padded, centroids->n_groups, centroids->padded,
                   space->nearest.block, MV_LANES_MAX, bias, space->group_dots);
     for (size_t l = 0; l < count; l++) {
-      best_groups(space->group_dots, MV_LANES_MAX, l, codec->n_groups, wanted,
+      best_groups(space->group_dots, MV_LANES_MAX, l, centroids->n_groups, wanted,
                   space->probed + (first + l) * wanted);
     }
   }
 }
 
 /* Counting sort of (point, group) pairs by group. */
-static void list_by_group(const mv_codec *codec, batch_space *space, size_t n) {
-  size_t pairs = n * groups_probed(codec);
+static void list_by_group(const mv_centroids *centroids, batch_space *space, size_t n) {
+  size_t pairs = n * groups_probed(centroids);
   uint32_t *start = space->list_start;
-  memset(start, 0, ((size_t)codec->n_groups + 1) * sizeof(*start));
+  memset(start, 0, ((size_t)centroids->n_groups + 1) * sizeof(*start));
   for (size_t i = 0; i < pairs; i++) start[space->probed[i] + 1]++;
-  for (uint32_t g = 0; g < codec->n_groups; g++) start[g + 1] += start[g];
+  for (uint32_t g = 0; g < centroids->n_groups; g++) start[g + 1] += start[g];
   for (size_t i = pairs; i-- > 0;) { /* from the back, leaving start[g + 1] at list g's begin */
-    space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / groups_probed(codec));
+    space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / groups_probed(centroids));
   }
 }
 
-static void assign_batch(const mv_codec *codec, batch_space *space, const int8_t *points, size_t n,
-                         uint32_t *codes) {
-  probe_groups(codec, space, points, n);
-  list_by_group(codec, space, n);
+static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
+                         size_t n, uint32_t *codes) {
+  probe_groups(centroids, space, points, n);
+  list_by_group(centroids, space, n);
   for (size_t i = 0; i < n; i++) {
     space->best[i] = INT32_MIN;
     codes[i] = UINT32_MAX;
   }
-  size_t pairs = n * groups_probed(codec);
-  for (uint32_t g = 0; g < codec->n_groups; g++) {
+  size_t pairs = n * groups_probed(centroids);
+  for (uint32_t g = 0; g < centroids->n_groups; g++) {
     size_t begin = space->list_start[g + 1];
-    size_t end = g + 1 < codec->n_groups ? space->list_start[g + 2] : pairs;
+    size_t end = g + 1 < centroids->n_groups ? space->list_start[g + 2] : pairs;
     for (size_t at = begin; at < end; at += MV_LANES_MAX) {
       size_t count = end - at < MV_LANES_MAX ? end - at : MV_LANES_MAX;
       const uint32_t *which = space->list + at;
@@ -124,8 +124,9 @@ static void assign_batch(const mv_codec *codec, batch_space *space, const int8_t
         best[l] = space->best[which[l]];
         arg[l] = codes[which[l]];
       }
-      mv_nearest_block(&space->nearest, codec->rows, codec->group_starts[g],
-                       codec->group_starts[g + 1], codec->padded, points, which, count, best, arg);
+      mv_nearest_block(&space->nearest, centroids->rows, centroids->group_starts[g],
+                       centroids->group_starts[g + 1], centroids->padded, points, which, count,
+                       best, arg);
       for (size_t l = 0; l < count; l++) {
         space->best[which[l]] = best[l];
         codes[which[l]] = arg[l];
@@ -134,36 +135,17 @@ static void assign_batch(const mv_codec *codec, batch_space *space, const int8_t
   }
 }
 
-mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes) {
+mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
+                              uint32_t *codes) {
   batch_space space;
-  mv_status status = space_init(&space, codec);
+  mv_status status = space_init(&space, centroids);
   for (size_t first = 0; status == MV_OK && first < n; first += BATCH) {
     size_t count = n - first < BATCH ? n - first : BATCH;
-    assign_batch(codec, &space, points + first * codec->padded, count, codes + first);
+    assign_batch(centroids, &space, points + first * centroids->padded, count, codes + first);
   }
   for (size_t i = 0; status == MV_OK && i < n; i++) {
-    if (codes[i] >= codec->n_centroids) codes[i] = 0; /* all probed groups were empty */
+    if (codes[i] >= centroids->n) codes[i] = 0; /* all probed groups were empty */
   }
   space_free(&space);
-  return status;
-}
-
-mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
-                       float *distances) {
-  if (width != codec->padded) return MV_ERROR_ARGUMENT;
-  uint32_t *codes = mv_alloc(n, sizeof(uint32_t));
-  if (codes == NULL) return MV_ERROR_MEMORY;
-  mv_status status = mv_assign(codec, points, n, codes);
-  for (size_t i = 0; status == MV_OK && i < n; i++) {
-    const uint8_t *row = codec->rows + (size_t)codes[i] * codec->padded;
-    const int8_t *point = points + i * codec->padded;
-    int32_t sum = 0;
-    for (size_t d = 0; d < codec->padded; d++) {
-      int32_t gap = (int32_t)row[d] - 128 - point[d];
-      sum += gap * gap;
-    }
-    distances[i] = (float)sum;
-  }
-  mv_free(codes);
   return status;
 }

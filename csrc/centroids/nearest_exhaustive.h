@@ -1,6 +1,6 @@
 /* Nearest rows (largest dot product) of int8 points, by blocks of lanes. */
-#ifndef MV_CENTROIDS_NEAREST_H
-#define MV_CENTROIDS_NEAREST_H
+#ifndef MV_CENTROIDS_NEAREST_EXHAUSTIVE_H
+#define MV_CENTROIDS_NEAREST_EXHAUSTIVE_H
 
 #include "../mvdb.h"
 

@@ -75,9 +75,9 @@ mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const 
     if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
     const mv_segment *segment = &segments[places[i].segment];
     if (places[i].document >= segment->n_documents) return MV_ERROR_ARGUMENT;
-    mv_document document = mv_document_find(segment, places[i].document);
-    const uint8_t *from = segment->inline_codes ? document.codes : document.record;
-    add(&f, from, document.n_tokens * mv_stored_bytes(segment));
+    size_t size;
+    const uint8_t *from = mv_record_find(segment, places[i].document, &size);
+    add(&f, from, size);
   }
   issue(&f);
   return MV_OK;

@@ -1,6 +1,6 @@
 /* Where a document of a segment lies. */
-#ifndef MV_SEARCH_SEGMENT_H
-#define MV_SEARCH_SEGMENT_H
+#ifndef MV_SEGMENT_SEGMENT_H
+#define MV_SEGMENT_SEGMENT_H
 
 #include "../codec/codec.h"
 
@@ -20,6 +20,9 @@ static inline size_t mv_stored_bytes(const mv_segment *segment) {
 }
 
 mv_document mv_document_find(const mv_segment *segment, uint32_t number);
+
+/* The bytes of a document in its chunk of records, inline codes included. */
+const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t *size);
 
 static inline int mv_is_allowed(const uint8_t *bitmap, uint32_t document) {
   return bitmap == NULL || (bitmap[document / 8] >> (document % 8) & 1) != 0;
