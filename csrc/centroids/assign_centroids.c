@@ -1,12 +1,14 @@
-/* Two-level assignment: a point is compared with the centroids of its nearest groups only.
+/* Two-level assignment: a point is compared with the centroids of its nearest groups only. For each
+ * batch of points:
  *
- * To keep the kernels' lanes full, the points of a batch are sorted by group and each group's
- * centroids meet all of its points in blocks: a centroid row is read once per block. */
+ *   1. score all group means and keep the GROUPS_PROBED best of each point
+ *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
+ *   3. compare each group's centroids with its points, block by block: a row is read once a block
+ */
 #include <string.h>
 
 #include "../base/alloc.h"
 #include "../kernels/kernels.h"
-#include "../kernels/lane_pack.h"
 #include "centroids.h"
 #include "nearest_exhaustive.h"
 
@@ -16,7 +18,7 @@ enum {
 };
 
 typedef struct batch_space {
-  mv_nearest_space nearest;
+  int8_t *block;        /* [padded][MV_LANES_MAX] */
   int32_t *group_dots;  /* [n_groups][MV_LANES_MAX] */
   uint32_t *probed;     /* [BATCH][GROUPS_PROBED] */
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
@@ -29,22 +31,20 @@ static size_t groups_probed(const mv_centroids *centroids) {
 }
 
 static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
-  memset(space, 0, sizeof(*space));
-  mv_status status = mv_nearest_space_init(&space->nearest, centroids->padded);
+  space->block = mv_alloc(centroids->padded, MV_LANES_MAX);
   space->group_dots = mv_alloc((size_t)centroids->n_groups * MV_LANES_MAX, sizeof(int32_t));
   space->probed = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
-  if (space->group_dots == NULL || space->probed == NULL || space->list == NULL ||
-      space->list_start == NULL || space->best == NULL) {
-    status = MV_ERROR_MEMORY;
-  }
-  return status;
+  return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
+                 space->list != NULL && space->list_start != NULL && space->best != NULL
+             ? MV_OK
+             : MV_ERROR_MEMORY;
 }
 
 static void space_free(batch_space *space) {
-  mv_nearest_space_free(&space->nearest);
+  mv_free(space->block);
   mv_free(space->group_dots);
   mv_free(space->probed);
   mv_free(space->list);
@@ -72,18 +72,15 @@ static void best_groups(const int32_t *dots, size_t lanes, size_t lane, uint32_t
 
 static void probe_groups(const mv_centroids *centroids, batch_space *space, const int8_t *points,
                          size_t n) {
-  const mv_kernels *kernels = mv_kernels_get();
-  size_t wanted = groups_probed(centroids);
+  const size_t wanted = groups_probed(centroids), padded = centroids->padded;
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {
-    size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
-    int32_t bias[MV_LANES_MAX] = {0};
-    if (count < MV_LANES_MAX) memset(space->nearest.block, 0, centroids->padded * MV_LANES_MAX);
-    for (size_t l = 0; l < count; l++) {
-      bias[l] = -128 * mv_lane_put(space->nearest.block, MV_LANES_MAX, l,
-                                   points + (first + l) * centroids->padded, centroids->padded);
-    }
-    kernels->dot8(centroids->group_rows, centroids->padded, centroids->n_groups, centroids->padded,
-                  space->nearest.block, MV_LANES_MAX, bias, space->group_dots);
+    const size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
+    int32_t bias[MV_LANES_MAX];
+    uint32_t which[MV_LANES_MAX];
+    for (size_t l = 0; l < count; l++) which[l] = (uint32_t)(first + l);
+    mv_points_pack(points, which, count, padded, MV_LANES_MAX, space->block, bias);
+    mv_kernels_get()->dot8(centroids->group_rows, padded, centroids->n_groups, padded, space->block,
+                           MV_LANES_MAX, bias, space->group_dots);
     for (size_t l = 0; l < count; l++) {
       best_groups(space->group_dots, MV_LANES_MAX, l, centroids->n_groups, wanted,
                   space->probed + (first + l) * wanted);
@@ -124,9 +121,8 @@ static void assign_batch(const mv_centroids *centroids, batch_space *space, cons
         best[l] = space->best[which[l]];
         arg[l] = codes[which[l]];
       }
-      mv_nearest_block(&space->nearest, centroids->rows, centroids->group_starts[g],
-                       centroids->group_starts[g + 1], centroids->padded, points, which, count,
-                       best, arg);
+      mv_nearest_block(centroids->rows, centroids->group_starts[g], centroids->group_starts[g + 1],
+                       centroids->padded, points, which, count, space->block, best, arg);
       for (size_t l = 0; l < count; l++) {
         space->best[which[l]] = best[l];
         codes[which[l]] = arg[l];

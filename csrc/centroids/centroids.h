@@ -14,8 +14,8 @@ typedef struct mv_centroids {
   float row_norm;         /* greatest Euclidean length of a row, as integers around 128 */
 } mv_centroids;
 
-/* Copies the centroids of a spec, whose numbers and sizes are checked: MV_ERROR_CORRUPT. What was
- * allocated on failure is freed by mv_centroids_free; so are centroids that are all zero. */
+/* Copies the centroids of a spec, whose numbers and sizes are checked: MV_ERROR_CORRUPT. On failure
+ * too mv_centroids_free is called. REQUIRES: 1 <= spec->dim <= MV_MAX_DIM. */
 mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
                             const mv_codec_sizes *sizes);
 void mv_centroids_free(mv_centroids *centroids);

@@ -1,5 +1,11 @@
-/* Spherical k-means on int8 points. Sums are integers, so the result does not depend on the order
- * of addition. */
+/* Spherical k-means on int8 points:
+ *
+ *   1. draw k points as rows
+ *   2. assign each point to its nearest row, sum the points of each row
+ *   3. put each row in the direction of its sum, a row without points on a point drawn anew
+ *   4. repeat 2 and 3
+ *
+ * Sums are integers, so the result does not depend on the order of addition. */
 #include <math.h>
 #include <string.h>
 

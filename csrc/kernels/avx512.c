@@ -15,7 +15,6 @@
 #endif
 
 #include "avx2_bytes.h"
-#include "inline.h"
 
 enum { W = 16 };
 #define DOT_REGISTERS 2
@@ -137,16 +136,10 @@ MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned
   }
 }
 
-static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
-                   const uint8_t levels[16], uint8_t *out) {
-  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
-  if (bits == 1) {
-    unpack_rows(packed, n, dim, 1, table, out);
-  } else if (bits == 2) {
-    unpack_rows(packed, n, dim, 2, table, out);
-  } else {
-    unpack_rows(packed, n, dim, 4, table, out);
-  }
+typedef __m512i unpack_table;
+
+MV_INLINE unpack_table unpack_levels(const uint8_t levels[16]) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
 }
 
 #define MV_OWN_UNPACK

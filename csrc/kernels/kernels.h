@@ -16,6 +16,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For the functions that kernels are made of: their loops unroll, and their arrays of registers
+ * stay in registers, only where they are inlined with constant arguments. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define MV_INLINE static __forceinline
+#else
+#define MV_INLINE static inline __attribute__((always_inline))
+#endif
+
+/* Keeps products and sums apart where the build's flags do not. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
 enum {
   MV_LANES_MIN = 16,
   MV_LANES_MAX = 32,
@@ -117,9 +132,9 @@ extern const mv_kernels mv_kernels_dotprod;
 #endif
 #endif
 
-/* The table in use: the best the processor supports, or what the environment variable MVDB_ISA
- * (scalar, avx2, avxvnni, avx512, neon, dotprod) asks for at first use if the processor supports
- * it. This is the core's only global state. */
+/* The table in use: at first use the one that the environment variable MVDB_ISA names (scalar,
+ * avx2, avxvnni, avx512, neon, dotprod) if the processor supports it, else the best. The core's
+ * only global state but for the allocation hook. */
 const mv_kernels *mv_kernels_get(void);
 
 #endif

@@ -31,16 +31,19 @@
 #include <string.h>
 
 #include "centroid_code.h"
-#include "inline.h"
 #include "kernels.h"
 
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(_MSC_VER)
-#pragma fp_contract(off)
-#endif
-
 enum { REGISTERS = MV_LANES_MAX / W };
+
+/* Makes a call with LANES, the number of lanes, as a constant. */
+#define BY_LANES(lanes, call)      \
+  if ((lanes) == MV_LANES_MAX) {   \
+    enum { LANES = MV_LANES_MAX }; \
+    call;                          \
+  } else {                         \
+    enum { LANES = MV_LANES_MIN }; \
+    call;                          \
+  }
 
 #include "lanes_above.h"
 #include "lanes_argmax.h"
@@ -48,6 +51,4 @@ enum { REGISTERS = MV_LANES_MAX / W };
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"
-#ifndef MV_OWN_UNPACK /* defined by a file that has an unpack of its own */
 #include "lanes_unpack.h"
-#endif

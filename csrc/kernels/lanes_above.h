@@ -9,6 +9,5 @@ MV_INLINE size_t above_lanes(const int16_t *table, size_t n, size_t lanes, const
 }
 
 static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
-  return lanes == MV_LANES_MAX ? above_lanes(table, n, MV_LANES_MAX, least)
-                               : above_lanes(table, n, MV_LANES_MIN, least);
+  BY_LANES(lanes, return above_lanes(table, n, LANES, least))
 }

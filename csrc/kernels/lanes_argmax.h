@@ -32,9 +32,5 @@ MV_INLINE void argmax_lanes(const int32_t *dots, size_t n, size_t lanes, uint32_
 static void argmax(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
                    uint32_t *arg) {
   if (n == 0) return;
-  if (lanes == MV_LANES_MAX) {
-    argmax_lanes(dots, n, MV_LANES_MAX, first, best, arg);
-  } else {
-    argmax_lanes(dots, n, MV_LANES_MIN, first, best, arg);
-  }
+  BY_LANES(lanes, argmax_lanes(dots, n, LANES, first, best, arg))
 }

@@ -32,15 +32,6 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
 
 static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
                      size_t lanes, uint8_t *best) {
-  if (lanes == MV_LANES_MAX) {
-    if (code_bytes == 2) {
-      interact_lanes(codes, n, 2, table, MV_LANES_MAX, best);
-    } else {
-      interact_lanes(codes, n, 3, table, MV_LANES_MAX, best);
-    }
-  } else if (code_bytes == 2) {
-    interact_lanes(codes, n, 2, table, MV_LANES_MIN, best);
-  } else {
-    interact_lanes(codes, n, 3, table, MV_LANES_MIN, best);
-  }
+  BY_LANES(lanes, code_bytes == 2 ? interact_lanes(codes, n, 2, table, LANES, best)
+                                  : interact_lanes(codes, n, 3, table, LANES, best))
 }

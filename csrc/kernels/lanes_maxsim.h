@@ -23,11 +23,7 @@ MV_INLINE void maxsim_lanes(const int32_t *dots, size_t n, size_t lanes, const f
 static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, const float *b,
                    const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
                    float *best) {
-  if (lanes == MV_LANES_MAX) {
-    maxsim_lanes(dots, n, MV_LANES_MAX, a, b, codes, code_bytes, table, unit, best);
-  } else {
-    maxsim_lanes(dots, n, MV_LANES_MIN, a, b, codes, code_bytes, table, unit, best);
-  }
+  BY_LANES(lanes, maxsim_lanes(dots, n, LANES, a, b, codes, code_bytes, table, unit, best))
 }
 
 /* maxsim_f16 */

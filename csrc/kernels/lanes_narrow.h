@@ -30,13 +30,8 @@ MV_INLINE void narrow16_lanes(const int32_t *dots, size_t n, size_t lanes, const
 }
 
 static void narrow16(const int32_t *dots, size_t n, size_t lanes, const float *scale, int16_t *out,
-                     int16_t *low, int16_t *high) {
-  if (lanes == MV_LANES_MAX) {
-    narrow16_lanes(dots, n, MV_LANES_MAX, scale, out, low, high);
-  } else {
-    narrow16_lanes(dots, n, MV_LANES_MIN, scale, out, low, high);
-  }
-}
+                     int16_t *low, int16_t *high){
+    BY_LANES(lanes, narrow16_lanes(dots, n, LANES, scale, out, low, high))}
 
 MV_INLINE void narrow8_lanes(const int16_t *in, size_t n, size_t lanes, const int16_t *low,
                              const float *scale, uint8_t *out) {
@@ -57,9 +52,5 @@ MV_INLINE void narrow8_lanes(const int16_t *in, size_t n, size_t lanes, const in
 
 static void narrow8(const int16_t *in, size_t n, size_t lanes, const int16_t *low,
                     const float *scale, uint8_t *out) {
-  if (lanes == MV_LANES_MAX) {
-    narrow8_lanes(in, n, MV_LANES_MAX, low, scale, out);
-  } else {
-    narrow8_lanes(in, n, MV_LANES_MIN, low, scale, out);
-  }
+  BY_LANES(lanes, narrow8_lanes(in, n, LANES, low, scale, out))
 }

@@ -1,4 +1,9 @@
-/* unpack: residual codes to level bytes (included by lanes.h). */
+/* unpack: residual codes to level bytes (included by lanes.h). A file that has its own
+ * unpack_table, unpack_levels and unpack_rows defines MV_OWN_UNPACK. */
+#ifndef MV_OWN_UNPACK
+typedef vb unpack_table;
+#define unpack_levels vb_levels
+
 /* All planes of `count` packed bytes of a row. */
 MV_INLINE void unpack_bytes(const uint8_t *packed, size_t count, size_t width, unsigned bits,
                             vb table, uint8_t *out) {
@@ -50,9 +55,11 @@ MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned
   }
 }
 
+#endif
+
 static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
                    const uint8_t levels[16], uint8_t *out) {
-  const vb table = vb_levels(levels);
+  const unpack_table table = unpack_levels(levels);
   if (bits == 1) {
     unpack_rows(packed, n, dim, 1, table, out);
   } else if (bits == 2) {

@@ -4,13 +4,6 @@
 #include "centroid_code.h"
 #include "kernels.h"
 
-/* Keeps products and sums apart where the build's flags do not say so already. */
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(_MSC_VER)
-#pragma fp_contract(off)
-#endif
-
 static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                 size_t lanes, const int32_t *bias, int32_t *out) {
   for (size_t t = 0; t < n; t++) {

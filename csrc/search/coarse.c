@@ -1,9 +1,12 @@
-/* Centroid interaction: documents ranked by their codes alone. */
+/* Candidates by codes: centroid interaction of the query with the codes of documents.
+ *
+ *   1. make the table of a block of query tokens and a codec
+ *   2. for each document take the best table byte of each token over its codes, and sum
+ *   3. add the sums of all blocks; keep the best documents */
 #include <string.h>
 
 #include "../base/ahead.h"
 #include "../kernels/centroid_code.h"
-#include "../kernels/inline.h"
 #include "../segment/segment.h"
 #include "query.h"
 #include "topk.h"
@@ -12,12 +15,6 @@ enum {
   AHEAD = 12, /* documents between the one whose codes are prefetched and the one scored */
   PIECE = 512 /* codes of a document that one kernel call scans */
 };
-
-static size_t count_documents(const mv_segment *segments, size_t n_segments) {
-  size_t n = 0;
-  for (size_t s = 0; s < n_segments; s++) n += segments[s].n_documents;
-  return n;
-}
 
 /* Copies those of n codes whose rows a partial table has to out; their number. */
 MV_INLINE size_t present_codes(const mv_table *table, const uint8_t *codes, size_t n,
@@ -79,7 +76,7 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
                     const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
                     mv_place *places, float *scores, size_t *count) {
   if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
-  size_t n = count_documents(segments, n_segments);
+  size_t n = mv_documents_in(segments, n_segments, NULL);
   float *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, n, sizeof(float));
   if (sums == NULL) return MV_ERROR_MEMORY;
   memset(sums, 0, n * sizeof(float));
@@ -121,18 +118,16 @@ static void add_documents(const mv_table *table, const mv_segment *segments, con
 
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
                       mv_place *places, size_t n, float *scores) {
-  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
-  for (size_t i = 0; i < n; i++) {
-    if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
-    const mv_segment *segment = &segments[places[i].segment];
-    if (segment->codec == NULL || places[i].document >= segment->n_documents)
-      return MV_ERROR_ARGUMENT;
-    scores[i] = 0.0f;
-  }
+  if (!mv_query_fits(query, segments, n_segments) ||
+      !mv_places_fit(segments, n_segments, places, n))
+    return MV_ERROR_ARGUMENT;
   mv_document *documents = mv_query_reserve(query, MV_MEMORY_SCRATCH, n, sizeof(mv_document));
   if (documents == NULL) return MV_ERROR_MEMORY;
   for (size_t i = 0; i < n; i++) {
-    documents[i] = mv_document_find(&segments[places[i].segment], places[i].document);
+    const mv_segment *segment = &segments[places[i].segment];
+    if (segment->codec == NULL) return MV_ERROR_ARGUMENT;
+    documents[i] = mv_document_find(segment, places[i].document);
+    scores[i] = 0.0f;
   }
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     for (size_t s = 0; s < n_segments; s++) {

@@ -1,4 +1,9 @@
-/* Documents found through lists, with what the lists say of their scores. */
+/* Candidates by lists: the gains of probes summed per document.
+ *
+ *   1. find the list of each probe in each chosen segment
+ *   2. decode the list run by run and drop the documents that are not allowed
+ *   3. add the gain to each document, once a query token; note the documents found
+ *   4. of the documents found keep those above a threshold, then the best by a heap */
 #include <string.h>
 
 #include "../base/ahead.h"
@@ -7,21 +12,15 @@
 #include "query.h"
 #include "topk.h"
 
-#define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
-
-static size_t listed_documents(const mv_segment *segments, size_t n_segments,
-                               const uint8_t *chosen) {
-  size_t n = 0;
-  for (size_t s = 0; s < n_segments; s++) n += chosen[s] ? segments[s].n_documents : 0;
-  return n;
-}
+#define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen) {
   mv_gathering *g = &query->gathering;
-  const size_t n = listed_documents(segments, n_segments, chosen);
+  const size_t n = mv_documents_in(segments, n_segments, chosen);
   for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
   g->n_found = 0;
+  g->n_documents = 0;
   const mv_buffer *buffer = &query->memory[MV_MEMORY_FOUND];
   if (n > buffer->capacity / sizeof(mv_found)) {
     g->found = mv_query_reserve(query, MV_MEMORY_FOUND, n, sizeof(mv_found));
@@ -29,7 +28,9 @@ mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_
     memset(g->found, 0, buffer->capacity);
   }
   g->order = mv_query_reserve(query, MV_MEMORY_ORDER, n + 1, sizeof(uint32_t));
-  return g->order != NULL ? MV_OK : MV_ERROR_MEMORY;
+  if (g->order == NULL) return MV_ERROR_MEMORY;
+  g->n_documents = n;
+  return MV_OK;
 }
 
 void mv_gather_block(mv_query *query) {
@@ -37,7 +38,7 @@ void mv_gather_block(mv_query *query) {
   for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]].tokens = 0;
 }
 
-/* Leaves those that are allowed; how many. */
+/* Keeps the documents that are allowed; their number. */
 static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n) {
   size_t kept = 0;
   for (size_t i = 0; i < n; i++) {
@@ -90,6 +91,8 @@ static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t 
 mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
                     size_t n, uint64_t *postings) {
+  if (mv_documents_in(segments, n_segments, chosen) != query->gathering.n_documents)
+    return MV_ERROR_ARGUMENT;
   size_t first = 0;
   for (size_t s = 0; s < n_segments; s++) {
     if (!chosen[s]) continue;
@@ -105,31 +108,30 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
+/* The place of a document that is numbered through the chosen segments. */
+static mv_place place_of(const mv_segment *segments, const uint8_t *chosen, uint32_t number) {
+  uint32_t s = 0;
+  for (;; s++) {
+    if (!chosen[s]) continue;
+    if (number < segments[s].n_documents) return (mv_place){s, number};
+    number -= segments[s].n_documents;
+  }
+}
+
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
-  size_t *ends = mv_alloc(n_segments, sizeof(size_t));
   const mv_gathering *g = &query->gathering;
+  if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
   uint32_t *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found, sizeof(uint32_t));
+  if (sums == NULL) return MV_ERROR_MEMORY;
+  for (size_t i = 0; i < g->n_found; i++) sums[i] = g->found[g->order[i]].sum;
+  const uint32_t least = mv_threshold(sums, g->n_found, limit);
   mv_topk top = {places, scores, limit, 0};
-  const mv_status status = ends != NULL && sums != NULL ? MV_OK : MV_ERROR_MEMORY;
-  if (status == MV_OK && g->n_found > 0) {
-    size_t end = 0;
-    for (size_t s = 0; s < n_segments; s++) {
-      end += chosen[s] ? segments[s].n_documents : 0;
-      ends[s] = end;
-    }
-    for (size_t i = 0; i < g->n_found; i++) sums[i] = g->found[g->order[i]].sum;
-    const uint32_t least = mv_threshold(sums, g->n_found, limit);
-    for (size_t i = 0; i < g->n_found; i++) {
-      if (sums[i] < least) continue;
-      uint32_t s = 0;
-      while (g->order[i] >= ends[s]) s++;
-      const size_t document = g->order[i] - (s > 0 ? ends[s - 1] : 0);
-      mv_topk_offer(&top, (mv_place){s, (uint32_t)document}, (float)(sums[i] - 1) / UNIT);
-    }
+  for (size_t i = 0; i < g->n_found; i++) {
+    if (sums[i] < least) continue;
+    mv_topk_offer(&top, place_of(segments, chosen, g->order[i]), (float)(sums[i] - 1) / UNIT);
   }
-  mv_free(ends);
   *count = top.count;
-  return status;
+  return MV_OK;
 }

@@ -1,4 +1,4 @@
-/* The lists to read: for each query token those of the centroids that score best.
+/* The lists to read: for each query token the lists of the centroids that score best.
  *
  *   1. make the table of the block; of a large codec that of the nearest groups only
  *   2. rank centroids per token, the best groups first, so that the kernel skips most of the rest

@@ -29,8 +29,8 @@ typedef struct mv_block {
   float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
 } mv_block;
 
-/* Full: all rows are computed. Partial: those of the groups nearest to some query token, as where
- * lists are probed in a large table. Rows of absent groups are then uninitialised; `present` marks
+/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token, used
+ * where lists of a large codec are probed. Rows of absent groups are uninitialised; `present` marks
  * valid rows. An absent row scores below the matches that most documents have elsewhere, so that a
  * floor, the least score computed, stands for the row. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
@@ -70,6 +70,7 @@ typedef struct mv_found {
 typedef struct mv_gathering {
   mv_found *found; /* documents of the chosen segments, numbered through */
   uint32_t *order; /* [n_found]: numbers of the documents found */
+  size_t n_documents;
   size_t n_found;
 } mv_gathering;
 

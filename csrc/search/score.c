@@ -1,4 +1,11 @@
-/* The fine stage: MaxSim over the stored vectors of chosen documents. */
+/* The fine stage: MaxSim over the stored vectors of given documents. A document's score is the sum
+ * over query tokens of the best a * (centroid score) + b * (residual dot product) of its tokens:
+ *
+ *   1. make the table of the block (fast), or split the query into two int8 halves (precise)
+ *   2. unpack a tile of residual levels and compute their dot products with all lanes
+ *   3. combine them with the centroid scores and keep each lane's best
+ *
+ * float16 records are scored by one kernel alone. */
 #include <float.h>
 #include <string.h>
 
@@ -9,7 +16,7 @@
 #include "query.h"
 
 /* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
- * where they lie when a level is a byte already. */
+ * in the record itself where a level is a byte (8 bits). */
 static const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc, size_t first,
                                   size_t n, uint8_t *rows) {
   const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
@@ -21,11 +28,8 @@ static const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc,
 static void tile_dots(const mv_codec *codec, const uint8_t *levels, size_t n, const int8_t *packed,
                       size_t lanes, const int32_t *bias, int32_t *dots) {
   const mv_kernels *kernels = mv_kernels_get();
-  if (codec->bits == 8) {
-    kernels->dot8(levels, codec->padded, n, codec->padded, packed, lanes, bias, dots);
-  } else {
-    kernels->dot7(levels, codec->padded, n, codec->padded, packed, lanes, bias, dots);
-  }
+  (codec->bits == 8 ? kernels->dot8 : kernels->dot7)(levels, codec->padded, n, codec->padded,
+                                                     packed, lanes, bias, dots);
 }
 
 static void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first, size_t n,
@@ -303,12 +307,10 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
 
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores) {
-  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
-  for (size_t i = 0; i < n; i++) {
-    if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
-    if (places[i].document >= segments[places[i].segment].n_documents) return MV_ERROR_ARGUMENT;
-    scores[i] = 0.0f;
-  }
+  if (!mv_query_fits(query, segments, n_segments) ||
+      !mv_places_fit(segments, n_segments, places, n))
+    return MV_ERROR_ARGUMENT;
+  for (size_t i = 0; i < n; i++) scores[i] = 0.0f;
   for (size_t s = 0; s < n_segments; s++) {
     if (mv_codec_seen(segments, s)) continue;
     mv_status status = score_codec(query, segments, segments[s].codec, places, n, mode, scores);

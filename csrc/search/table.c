@@ -11,7 +11,8 @@
 #include "query.h"
 #include "topk.h"
 
-/* Marks the groups that a token wants, those whose means score best. */
+/* Marks the `wanted` groups whose means score best with a token, and groups about as good as the
+ * last of them (mv_threshold). */
 static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n, size_t wanted,
                        uint32_t *values, uint8_t *marks) {
   int32_t low = INT32_MAX;

@@ -60,8 +60,8 @@ void mv_topk_order(mv_place *places, float *scores, size_t n) {
   mv_topk_sort(&all);
 }
 
-/* By a histogram of RANGES ranges of values: the least value of the range in which the `limit`-th
- * greatest value lies. */
+/* By a histogram of RANGES ranges: the least value of the range of the `limit`-th greatest value.
+ */
 uint32_t mv_threshold(const uint32_t *values, size_t n, size_t limit) {
   uint32_t greatest = 0, counts[RANGES] = {0};
   for (size_t i = 0; i < n; i++) greatest = values[i] > greatest ? values[i] : greatest;

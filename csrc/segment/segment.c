@@ -1,4 +1,4 @@
-/* Validation of a segment's view: afterwards the other functions index without checks. */
+/* Checks of a segment's view: the other functions index without checks, and rely on them. */
 #include "segment.h"
 
 #include <math.h>
@@ -6,26 +6,14 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../base/borders.h"
 #include "../kernels/centroid_code.h"
 #include "../vectors/points.h"
 
 #define UNIT_TOLERANCE 0.01f /* of a squared length: rounding to float16 moves it by 2^-10 */
 
-static uint32_t chunk_of(const mv_segment *segment, uint32_t number) {
-  uint32_t low = 0, high = segment->n_chunks;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (segment->chunk_documents[middle] <= number) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
 mv_document mv_document_find(const mv_segment *segment, uint32_t number) {
-  uint32_t chunk = chunk_of(segment, number);
+  const uint32_t chunk = mv_part_of(segment->chunk_documents, segment->n_chunks, number);
   size_t offset = segment->starts[number] - segment->starts[segment->chunk_documents[chunk]];
   const mv_codec *codec = segment->codec;
   mv_document found;
@@ -48,27 +36,31 @@ const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t
   return segment->inline_codes ? document.codes : document.record;
 }
 
-static mv_status check_document_order(const mv_segment *segment) {
-  if (segment->n_documents == UINT32_MAX || segment->n_chunks == UINT32_MAX)
-    return MV_ERROR_CORRUPT;
-  if (segment->starts[0] != 0) return MV_ERROR_CORRUPT;
-  for (uint32_t i = 0; i < segment->n_documents; i++) {
-    if (segment->starts[i + 1] <= segment->starts[i]) return MV_ERROR_CORRUPT;
+size_t mv_documents_in(const mv_segment *segments, size_t n_segments, const uint8_t *chosen) {
+  size_t n = 0;
+  for (size_t s = 0; s < n_segments; s++) {
+    n += chosen == NULL || chosen[s] ? segments[s].n_documents : 0;
   }
-  if (segment->chunk_documents[0] != 0) return MV_ERROR_CORRUPT;
-  if (segment->chunk_documents[segment->n_chunks] != segment->n_documents) return MV_ERROR_CORRUPT;
-  for (uint32_t c = 0; c < segment->n_chunks; c++) {
-    if (segment->chunk_documents[c + 1] <= segment->chunk_documents[c]) return MV_ERROR_CORRUPT;
+  return n;
+}
+
+int mv_places_fit(const mv_segment *segments, size_t n_segments, const mv_place *places, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (places[i].segment >= n_segments) return 0;
+    if (places[i].document >= segments[places[i].segment].n_documents) return 0;
   }
-  return MV_OK;
+  return 1;
 }
 
 mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                            const size_t *records_sizes) {
   if (segment->dim < 1 || segment->dim > MV_MAX_DIM) return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->codec->dim != segment->dim) return MV_ERROR_CORRUPT;
-  mv_status status = check_document_order(segment);
-  if (status != MV_OK) return status;
+  const uint32_t *chunks = segment->chunk_documents, n_chunks = segment->n_chunks;
+  if (segment->n_documents == UINT32_MAX || n_chunks == UINT32_MAX) return MV_ERROR_CORRUPT;
+  if (!mv_borders_rise(segment->starts, segment->n_documents) ||
+      !mv_borders_rise(chunks, n_chunks) || chunks[n_chunks] != segment->n_documents)
+    return MV_ERROR_CORRUPT;
   if (segment->codec == NULL && (segment->inline_codes || segment->lists != NULL))
     return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->code_bytes != 2 && segment->code_bytes != 3)
@@ -78,9 +70,8 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
   size_t token_bytes = mv_stored_bytes(segment);
   int apart = segment->codec != NULL && !segment->inline_codes;
   size_t code_bytes = apart ? segment->code_bytes : 0;
-  for (uint32_t c = 0; c < segment->n_chunks; c++) {
-    size_t tokens = (size_t)segment->starts[segment->chunk_documents[c + 1]] -
-                    segment->starts[segment->chunk_documents[c]];
+  for (uint32_t c = 0; c < n_chunks; c++) {
+    size_t tokens = (size_t)segment->starts[chunks[c + 1]] - segment->starts[chunks[c]];
     if (records_sizes[c] != tokens * token_bytes) return MV_ERROR_CORRUPT;
     if (codes_sizes[c] != tokens * code_bytes) return MV_ERROR_CORRUPT;
   }
