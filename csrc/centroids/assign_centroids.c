@@ -3,8 +3,7 @@
  *
  *   1. score all group means and keep the GROUPS_PROBED best of each point
  *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
- *   3. compare each group's centroids with its points, block by block: a row is read once a block
- */
+ *   3. compare each group's centroids with its points, block by block: one read of a row each */
 #include <string.h>
 
 #include "../base/alloc.h"

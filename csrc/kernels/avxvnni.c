@@ -35,6 +35,4 @@ const mv_kernels mv_kernels_avxvnni = MV_KERNELS_TABLE("avxvnni", dot7, dot8);
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_avxvnni; /* an empty file is not C */
 #endif

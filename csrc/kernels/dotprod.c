@@ -27,6 +27,4 @@ const mv_kernels mv_kernels_dotprod = MV_KERNELS_TABLE("dotprod", dot7, dot8);
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_dotprod; /* an empty file is not C */
 #endif

@@ -1,5 +1,4 @@
-/* unpack: residual codes to level bytes (included by lanes.h). A file that has its own
- * unpack_table, unpack_levels and unpack_rows defines MV_OWN_UNPACK. */
+/* unpack: residual codes to level bytes (included by lanes.h); MV_OWN_UNPACK: avx512.c has rows. */
 #ifndef MV_OWN_UNPACK
 typedef vb unpack_table;
 #define unpack_levels vb_levels

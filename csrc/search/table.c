@@ -11,8 +11,7 @@
 #include "query.h"
 #include "topk.h"
 
-/* Marks the `wanted` groups whose means score best with a token, and groups about as good as the
- * last of them (mv_threshold). */
+/* Marks the `wanted` groups whose means score best with a token, and groups about as good. */
 static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n, size_t wanted,
                        uint32_t *values, uint8_t *marks) {
   int32_t low = INT32_MAX;

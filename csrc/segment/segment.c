@@ -120,15 +120,6 @@ mv_status mv_documents_check(const mv_segment *segment, const uint32_t *document
   return MV_OK;
 }
 
-/* The point of a sum of centroid rows. */
-static void quantise_sum(const mv_codec *codec, const int32_t *sum, float *mean, int8_t *point) {
-  double square = 0.0;
-  for (size_t d = 0; d < codec->padded; d++) square += (double)sum[d] * (double)sum[d];
-  float inverse = square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
-  for (size_t d = 0; d < codec->padded; d++) mean[d] = (float)sum[d] * inverse;
-  mv_point_quantise(codec->dim, codec->padded, mean, point);
-}
-
 mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
   const mv_codec *codec = segment->codec;
   if (codec == NULL) return MV_ERROR_ARGUMENT;
@@ -145,7 +136,11 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
                            mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
       for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;
     }
-    quantise_sum(codec, sum, mean, points + i * codec->padded);
+    double square = 0.0;
+    for (size_t d = 0; d < codec->padded; d++) square += (double)sum[d] * (double)sum[d];
+    const float inverse = square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+    for (size_t d = 0; d < codec->padded; d++) mean[d] = (float)sum[d] * inverse;
+    mv_point_quantise(codec->dim, codec->padded, mean, points + i * codec->padded);
   }
   mv_free(sum);
   mv_free(mean);

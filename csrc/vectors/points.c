@@ -1,4 +1,4 @@
-/* Token vectors on their way in: unit length, rotation, int8 points. */
+/* Incoming token vectors: unit length, rotation, int8 points. */
 #include "points.h"
 
 #include <math.h>
