@@ -2,12 +2,12 @@
 
 enum { RANGES = 2048 };
 
-/* Higher score first, then the earlier place: a total order, so results do not depend on the order
- * of offers. */
+/* Higher score, then earlier place: a total order, so that the order of offers does not matter. */
 static int better(float score, mv_place place, float other_score, mv_place other) {
-  if (score != other_score) return score > other_score;
-  if (place.segment != other.segment) return place.segment < other.segment;
-  return place.document < other.document;
+  if (score > other_score) return 1;
+  if (score < other_score) return 0;
+  return place.segment != other.segment ? place.segment < other.segment
+                                        : place.document < other.document;
 }
 
 static void put(mv_topk *top, size_t at, mv_place place, float score) {
