@@ -1,21 +1,24 @@
 /* The public C API of mvdb's core.
  *
  * Conventions
- * - A function that can fail returns mv_status and writes its results through its last parameters;
- *   on failure the results are undefined and nothing is leaked.
- * - Arrays are (pointer, count) pairs, row-major and dense. Byte arrays need no alignment; arrays
- *   of wider types are aligned as C demands.
- * - No pointer of the caller is kept beyond the call. Handles are opaque, own their memory, and are
- *   freed by their *_free (which accepts NULL).
- * - Functions may be called from any thread; an mv_codec may be shared by threads, an mv_query is
- *   used by one thread at a time.
- * - Buffers whose lengths come from a file, or from elsewhere than the numbers they must agree
- *   with, are given with their sizes, which are checked.
- * - Bytes that come from a file are checked by mv_segment_check, mv_lists_check, mv_codes_check and
- *   mv_documents_check once; the other functions rely on it.
- *
- * Spaces: "token vectors" are unit rows of dim floats as users know them. Inside, they are rotated
- * (mv_rotate) and padded with zeros to mv_padded_dim(dim). */
+ *  1. Ownership. Handles (mv_codec, mv_query) are opaque and own their memory; their *_free accepts
+ *     NULL. Views (mv_segment, mv_lists) and arrays belong to the caller; no pointer to them is
+ * kept beyond the call.
+ *  2. (pointer, count). Arrays are given as a pointer and a count of entries, row-major and dense;
+ *     [n][dim] in a comment is their shape. Byte arrays need no alignment, wider types that of C.
+ *  3. Sizes. Where a length comes from a file, or from elsewhere than the numbers that it must
+ * agree with, the size of the buffer is an argument and is checked.
+ *  4. Threads. Every function may be called from any thread. An mv_codec is immutable and shared;
+ * an mv_query is used by one thread at a time.
+ *  5. Errors. A function that can fail returns mv_status and writes its results through its last
+ *     parameters. On failure the results are undefined, nothing is leaked, and the handles given
+ * can be used again.
+ *  6. Untrusted bytes. mv_codec_new, mv_segment_check, mv_lists_check, mv_codes_check,
+ *     mv_units_check and mv_documents_check check bytes of a file once (MV_ERROR_CORRUPT); the
+ * other functions rely on them.
+ *  7. Spaces. Token vectors are unit rows of dim floats. Inside they are rotated
+ * (vectors/rotation.h) and padded with zeros to mv_padded_dim(dim); "points" are such rows as int8.
+ */
 #ifndef MVDB_H
 #define MVDB_H
 
@@ -24,10 +27,12 @@
 
 #include "base/status.h"
 
+/* ---- sizes and instruction sets ---- */
+
 enum {
   MV_MAX_DIM = 4096,
   MV_MAX_CENTROIDS = 1 << 24,
-  MV_SCALES = 256 /* entries in each of a codec's two tables of per-token scales */
+  MV_SCALES = 256 /* entries of each of a codec's two tables of per-token scales */
 };
 
 size_t mv_padded_dim(size_t dim);
@@ -36,30 +41,32 @@ size_t mv_padded_dim(size_t dim);
 size_t mv_token_bytes(size_t dim, unsigned bits);
 /* Bytes of a centroid code: 2 up to 65,536 centroids, 3 above. */
 size_t mv_code_bytes(size_t n_centroids);
+
+/* The name of the kernels in use. */
 const char *mv_isa(void);
+/* Chooses kernels by name; 0 when the name is unknown or unsupported here. For tests. */
 int mv_isa_select(const char *name);
 
 /* ---- vectors ---- */
 
 enum { MV_ROW_UNIT = 0, MV_ROW_ZERO = 1, MV_ROW_NOT_FINITE = 2 };
 
-/* Scales n rows to unit length; state[i] tells what row i was. Rows that are zero or not finite are
+/* Scales n rows to unit length; state[i] is the kind of row i. Rows that are zero or not finite are
  * copied unchanged. in and out may be the same. */
 void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state);
 
 /* ---- training ---- */
 
-/* Rotates unit rows and quantises them to the int8 points that training works on:
- * points [n][mv_padded_dim(dim)]. */
+/* Rotates unit rows and quantises them to points [n][padded], the input of training. */
 mv_status mv_points(const float *vectors, size_t n, size_t dim, uint64_t seed, int8_t *points);
 
-/* Spherical k-means (Lloyd) over n points, n >= 1, started from k of them drawn with the seed:
- * rows [k][padded] (int8 + 128). A centroid that loses all its points is put on a point drawn anew.
+/* Spherical k-means (Lloyd) over n >= 1 points, started from k of them drawn with the seed: rows
+ * [k][padded] (int8 + 128). A centroid that loses all its points is put on a point drawn anew.
  * Deterministic. */
 mv_status mv_kmeans(const int8_t *points, size_t n, size_t dim, size_t k, unsigned iterations,
                     uint64_t seed, uint8_t *rows);
 
-/* Row number of the nearest of n_rows rows for each point; ties to the smaller number. */
+/* Number of the nearest of n_rows rows for each point; ties to the smaller number. */
 mv_status mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_t *points, size_t n,
                      uint32_t *nearest);
 
@@ -89,29 +96,27 @@ typedef struct mv_codec_sizes {
   size_t b_scales;
 } mv_codec_sizes;
 
+/* Copies the arrays of the spec. */
 mv_status mv_codec_new(const mv_codec_spec *spec, const mv_codec_sizes *sizes, mv_codec **out);
 void mv_codec_free(mv_codec *codec);
 
-/* Two-level assignment of points to centroids. codes: n numbers. */
-mv_status mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
-
-/* The squared distance of each point [n][width] to the centroid it is assigned to, in squared int8
- * units. */
+/* The squared distance of each point [n][width] to its centroid, in squared int8 units. */
 mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
                        float *distances);
 
-/* The scales (a, b) that a codec without limits would give each vector [n][dim]: what the tables of
- * scales are fitted to. */
+/* The scales (a, b) that a codec with unlimited tables would give each vector [n][dim]: the sample
+ * to which tables of scales are fitted. */
 mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, size_t dim, float *a,
                         float *b);
 
-/* Encodes documents of lengths[i] >= 1 tokens, concatenated, n in all: codes [n * mv_code_bytes],
- * records [n * mv_token_bytes]; *residual_sum is the sum of the residuals' norms. */
+/* Encodes documents of lengths[i] >= 1 tokens, concatenated, n tokens in all: codes
+ * [n * mv_code_bytes], records [n * mv_token_bytes]; *residual_sum is the sum of the residuals'
+ * norms. */
 mv_status mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_t dim,
                     const uint32_t *lengths, size_t n_documents, uint8_t *codes, uint8_t *records,
                     double *residual_sum);
 
-/* Reconstructs a document from codes and record of so many bytes: out [n_tokens][dim]. */
+/* Reconstructs a document of n_tokens from its codes and record: out [n_tokens][dim]. */
 mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size,
                     size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
                     float *out);
@@ -120,10 +125,10 @@ mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_si
 mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size,
                          size_t code_bytes);
 
-/* ---- segments ---- */
+/* ---- inverted lists ---- */
 
 enum {
-  MV_LISTS_BLOCK = 16, /* centroids whose lists lie together; on disk: frozen */
+  MV_LISTS_BLOCK = 16, /* centroids whose lists are stored together; on disk: frozen */
   MV_LISTS_RUN = 64,   /* documents of a list that share a width; on disk: frozen */
   MV_LISTS_SLACK = 8   /* bytes behind the last block of an extent that may be read */
 };
@@ -138,47 +143,17 @@ typedef struct mv_lists {
   const uint8_t *const *extents; /* [n_extents] */
 } mv_lists;
 
-/* A view of an immutable set of documents, cut into chunks of consecutive documents. A document's
- * record is: bits 1..8: its centroid codes, if they are inline, a-scale bytes, b-scale bytes,
- * residual codes (each for all tokens); bits 16: float16 rows. */
-typedef struct mv_segment {
-  const mv_codec *codec; /* NULL: float16 records, no codes */
-  uint32_t dim;
-  uint32_t n_documents;
-  uint32_t n_chunks;
-  uint32_t code_bytes;             /* of a code: as many centroids as there were then */
-  uint32_t inline_codes;           /* 1: codes are in the records */
-  const uint32_t *starts;          /* [n_documents + 1], first token of each document */
-  const uint32_t *chunk_documents; /* [n_chunks + 1], first document of each chunk */
-  const uint8_t *const *codes;     /* [n_chunks], unless inline */
-  const uint8_t *const *records;   /* [n_chunks] */
-  const mv_lists *lists;           /* NULL: none */
-} mv_segment;
-
-/* Checks numbers and sizes (bytes of each chunk's codes and records) against each other. */
-mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
-                           const size_t *records_sizes);
-/* The same for lists: how many entries block_starts and extent_blocks have, and the bytes of each
- * extent. */
+/* Checks numbers and sizes against each other: entries of block_starts and extent_blocks, bytes of
+ * each extent. */
 mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
                          const size_t *extent_sizes);
-/* Checks that float16 rows, `size` bytes of them, have unit length and so are finite. */
-mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim);
-/* Checks n documents: of those with a codec the codes, of others that float16 rows. */
-mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
 
-/* The direction of the mean of each document's centroids as a point: points [n_documents][padded].
- * Of a checked segment with a codec. */
-mv_status mv_document_points(const mv_segment *segment, int8_t *points);
-
-/* ---- making of lists ---- */
-
-/* Of documents given by their codes (codes_size bytes), how many have each of n_lists codes; a code
- * outside is corrupt. */
+/* Of documents given by their codes (codes_size bytes), the number that have each of n_lists codes;
+ * a code outside is corrupt. */
 mv_status mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_bytes,
                          const uint32_t *starts, uint32_t n_documents, uint32_t n_lists,
                          uint32_t *counts);
-/* Which documents have the codes first .. last - 1: documents [room], one list behind the other.
+/* The documents that have the codes first .. last - 1: documents [room], one list behind the other.
  * counts: of all lists. */
 mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_bytes,
                            const uint32_t *starts, uint32_t n_documents, uint32_t first,
@@ -186,22 +161,30 @@ mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_
 /* Most bytes that the lists of these counts pack to. */
 size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists);
 /* Packs lists, the first of which begins a block: out has room for mv_lists_bound bytes;
- * block_sizes[blocks], *size their sum. */
+ * block_sizes [blocks], *size their sum. */
 mv_status mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint32_t n_lists,
                         uint8_t *out, uint32_t *block_sizes, size_t *size);
 
-/* ---- search ---- */
+/* ---- segments ---- */
 
-typedef struct mv_query mv_query;
-
-mv_status mv_query_new(mv_query **out);
-void mv_query_free(mv_query *query);
-/* Bytes of scratch memory that a query holds. */
-size_t mv_query_bytes(const mv_query *query);
-/* Loads a query of m >= 1 unit token vectors; scratch memory of earlier queries is reused. Each
- * codec it meets rotates it with its own seed, so segments of several codecs can be searched
- * together. */
-mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
+/* A view of an immutable set of documents, cut into chunks of consecutive documents. A document's
+ * record, each part for all of its tokens:
+ *
+ *   bits 1..8   centroid codes (if inline), a-scale bytes, b-scale bytes, residual codes
+ *   bits 16     float16 rows */
+typedef struct mv_segment {
+  const mv_codec *codec; /* NULL: float16 records, no codes */
+  uint32_t dim;
+  uint32_t n_documents;
+  uint32_t n_chunks;
+  uint32_t code_bytes;    /* of a code, by the number of centroids at the time of writing */
+  uint32_t inline_codes;  /* 1: codes are in the records */
+  const uint32_t *starts; /* [n_documents + 1], first token of each document */
+  const uint32_t *chunk_documents; /* [n_chunks + 1], first document of each chunk */
+  const uint8_t *const *codes;     /* [n_chunks], unless inline */
+  const uint8_t *const *records;   /* [n_chunks] */
+  const mv_lists *lists;           /* NULL: none */
+} mv_segment;
 
 /* A document of a list of segments. */
 typedef struct mv_place {
@@ -209,11 +192,48 @@ typedef struct mv_place {
   uint32_t document;
 } mv_place;
 
+/* Checks numbers and sizes (bytes of each chunk's codes and records) against each other. */
+mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
+                           const size_t *records_sizes);
+/* Checks that float16 rows, `size` bytes of them, have unit length and so are finite. */
+mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim);
+/* Checks n documents: with a codec their codes, without one their float16 rows. */
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
+
+/* The direction of the mean of each document's centroids as a point: points [n_documents][padded].
+ * Of a checked segment with a codec. */
+mv_status mv_document_points(const mv_segment *segment, int8_t *points);
+
+enum { MV_FETCH_HINT = 0, MV_FETCH_TOUCH = 1 };
+
+/* Prefetches the mapped records of n places: MV_FETCH_HINT returns at once (madvise,
+ * PrefetchVirtualMemory), MV_FETCH_TOUCH when a byte of each page has been read. Ranges that touch
+ * are one read. *reads and *bytes are added to. */
+mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
+                           size_t n, int how, uint64_t *reads, uint64_t *bytes);
+/* The same for the blocks of lists, ascending. */
+mv_status mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
+                         uint64_t *reads, uint64_t *bytes);
+
+/* ---- queries ---- */
+
+typedef struct mv_query mv_query;
+
+mv_status mv_query_new(mv_query **out);
+void mv_query_free(mv_query *query);
+/* Bytes of scratch memory that a query holds. */
+size_t mv_query_bytes(const mv_query *query);
+/* Loads m >= 1 unit token vectors [m][dim]; scratch memory of earlier queries is reused. Each codec
+ * rotates the query with its own seed, so segments of several codecs can be searched together. */
+mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
+
+/* ---- candidates by centroid codes ---- */
+
 /* Ranks documents by the interaction of the query with their centroid codes alone (PLAID's
  * centroid interaction, arXiv 2205.09707 §4) and returns the best `limit` of them, best first, ties
  * by place. chosen[s]: whether segment s takes part; segments without a codec never do. allowed[s]
- * is a bitmap over the documents of segment s (bit i of byte i / 8 = document i), or NULL for all.
- */
+ * is a bitmap over the documents of segment s (bit i % 8 of byte i / 8 = document i), or NULL for
+ * all. */
 mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
                     mv_place *places, float *scores, size_t *count);
@@ -223,13 +243,15 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
                       mv_place *places, size_t n, float *scores);
 
-/* A list to be read for a query token, and what it adds to the score of its documents. */
+/* ---- candidates by inverted lists ---- */
+
+/* A list to be read for a query token, and the gain of its documents' scores. */
 typedef struct mv_probe {
   uint32_t list;
   uint16_t token; /* lane of the block */
   uint16_t rank;  /* 0: the token's best list */
-  float gain;     /* score of the centroid less that of the token's last list, which documents in
-                     none of its lists are taken to have (WARP's imputation, arXiv 2501.17788) */
+  float gain;     /* score of the centroid less that of the token's last list, which is imputed to
+                     documents in none of its lists (WARP, arXiv 2501.17788) */
 } mv_probe;
 
 /* The best `nprobe` lists of each token of a block of the query, by rank, then token, without those
@@ -239,13 +261,13 @@ enum { MV_PROBE_TOKENS = 32 };
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
 
-/* Gathering: mv_gather_start, then for each block mv_gather_block and mv_gather as often as wanted,
- * probes of a token in the order of their ranks; mv_gather_best at any time.
+/* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and
+ * mv_gather as often as wanted, probes of a token in the order of their ranks; mv_gather_best at
+ * any time.
  *
- * mv_gather adds the gains of probes to the documents in their lists, each token once a document,
- * for the chosen segments; documents that are not allowed are left out. *postings: how many were
- * read. mv_gather_best: the best `limit` documents found so far, in no order, of equal ones the
- * first by place; scores are gains alone. */
+ * mv_gather adds the gains of probes to the allowed documents in their lists, for each token once a
+ * document, in the chosen segments. *postings: the number read, added to. mv_gather_best: the best
+ * `limit` documents so far, in no order, ties by place; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen);
 void mv_gather_block(mv_query *query);
@@ -256,18 +278,7 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count);
 
-/* ---- prefetching ---- */
-
-enum { MV_FETCH_HINT = 0, MV_FETCH_TOUCH = 1 };
-
-/* Asks the system to read mapped ranges that will be needed: MV_FETCH_HINT returns at once
- * (madvise, PrefetchVirtualMemory), MV_FETCH_TOUCH when a byte of each page has been read. Ranges
- * that touch are one read. *reads and *bytes are added to. */
-mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
-                           size_t n, int how, uint64_t *reads, uint64_t *bytes);
-/* The same for the blocks of lists, ascending. */
-mv_status mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
-                         uint64_t *reads, uint64_t *bytes);
+/* ---- scores ---- */
 
 enum {
   MV_SCORE_FAST = 0,   /* int8 query */

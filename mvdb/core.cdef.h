@@ -1,5 +1,5 @@
-/* What of csrc/mvdb.h Python calls; read by _core_build.py. The compiler checks it against the
- * header itself. */
+/* The part of csrc/mvdb.h that Python calls; read by _core_build.py. The compiler checks these
+ * declarations against the header. */
 #define MV_OK 0
 #define MV_ERROR_MEMORY 1
 #define MV_ERROR_ARGUMENT 2
@@ -91,7 +91,6 @@ int mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_t *poi
 
 int mv_codec_new(const mv_codec_spec *spec, const mv_codec_sizes *sizes, mv_codec **out);
 void mv_codec_free(mv_codec *codec);
-int mv_assign(const mv_codec *codec, const int8_t *points, size_t n, uint32_t *codes);
 int mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
                  float *distances);
 int mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, size_t dim, float *a,

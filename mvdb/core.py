@@ -43,7 +43,7 @@ FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
 
 
 def _check(status: int, what: str) -> None:
-    """Turns a status of the core into an exception; the only place that does."""
+    """Turns a status of the core into an exception, here alone."""
     if status == lib.MV_OK:
         return
     if status == lib.MV_ERROR_MEMORY:
@@ -88,7 +88,7 @@ def select_instruction_set(name: str) -> bool:
 
 
 def normalise(rows: Floats) -> tuple[Floats, Bytes]:
-    """Unit-length copies of `rows` (n, dim) and what each was: ROW_UNIT, ROW_ZERO or
+    """Unit-length copies of `rows` (n, dim) and the kind of each: ROW_UNIT, ROW_ZERO or
     ROW_NOT_FINITE."""
     out = np.empty_like(rows)
     state = np.empty(len(rows), np.uint8)
@@ -141,7 +141,7 @@ def nearest(rows: Bytes, dim: int, points: Points) -> Numbers:
 
 @dataclass(frozen=True)
 class CodecSpec:
-    """What defines a codec: the tables that a generation of centroids stores."""
+    """The tables that define a codec, as a codebook stores them."""
 
     dim: int
     bits: int
@@ -240,7 +240,7 @@ class Codec:
 
 
 def count_lists(codes: Bytes, code_bytes: int, starts: Numbers, n_lists: int) -> Numbers:
-    """How many documents have each code, of documents given as (codes, starts (n + 1,))."""
+    """Number of documents that have each code, of documents given as (codes, starts (n + 1,))."""
     counts = np.empty(n_lists, np.uint32)
     _check(
         lib.mv_lists_count(
@@ -281,8 +281,8 @@ def pack_lists(
 
 
 class ListsView:
-    """Addresses of a segment's inverted lists, as the core reads them; kept alive here, but not in
-    place (see `SegmentView`).
+    """Addresses of a segment's inverted lists, as the core reads them. Kept alive as those of a
+    `SegmentView` are.
 
     block_starts: uint32 (blocks + 1,), bytes. extent_blocks: uint32 (extents + 1,)."""
 
@@ -309,7 +309,7 @@ class ListsView:
         )
 
     def fetch(self, blocks: Numbers, how: int) -> tuple[int, int]:
-        """Asks for blocks (ascending); how many reads that were, and their bytes."""
+        """Prefetches blocks (ascending); the number of reads, and their bytes."""
         reads = ffi.new("uint64_t[2]")
         _check(
             lib.mv_fetch_lists(
@@ -323,9 +323,8 @@ class ListsView:
 class SegmentView:
     """Addresses of a segment's parts, as the core reads them.
 
-    A codec without `codes` means that the records begin with them. Arrays and buffers given here
-    are kept alive. That does not keep a mapped file where it is: the caller guarantees that (a read
-    transaction does it)."""
+    With a codec and without `codes`, each record begins with its codes. Arrays and buffers given
+    here are kept alive. The caller keeps mapped pages valid (by a read transaction)."""
 
     def __init__(
         self,
@@ -414,7 +413,7 @@ class SegmentList:
             self.array[i] = view.struct[0]
 
     def fetch(self, places: NDArray[Any], how: int) -> tuple[int, int]:
-        """Asks for the records of `places` (dtype PLACE, in order); how many reads that were, and
+        """Prefetches the records of `places` (dtype PLACE, in order); the number of reads, and
         their bytes."""
         reads = ffi.new("uint64_t[2]")
         _check(
@@ -428,8 +427,7 @@ class SegmentList:
 
 
 class Bitmaps:
-    """For each segment of a list which documents are allowed: a mask (n,) of bool, or None for all
-    of them."""
+    """The allowed documents of each segment of a list: a mask (n,) of bool, or None for all."""
 
     def __init__(self, masks: Sequence[NDArray[np.bool_] | None]) -> None:
         self._keep = [
@@ -521,7 +519,7 @@ class Query:
         return probes[: count[0]], float(base[0])
 
     def gather_start(self, segments: SegmentList, chosen: Bytes) -> None:
-        """Forgets what was gathered; the `chosen` segments have lists."""
+        """Starts anew, with no document gathered; the `chosen` segments have lists."""
         _check(
             lib.mv_gather_start(
                 self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen)
@@ -530,14 +528,14 @@ class Query:
         )
 
     def gather_block(self) -> None:
-        """What follows are lists of another block of the query."""
+        """Starts another block of the query: its lists follow."""
         lib.mv_gather_block(self._handle)
 
     def gather(
         self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, probes: NDArray[Any]
     ) -> int:
-        """Adds the gains of `probes` (dtype PROBE) to the documents in their lists; how many
-        postings that were."""
+        """Adds the gains of `probes` (dtype PROBE) to the documents in their lists; the number of
+        postings read."""
         postings = ffi.new("uint64_t *")
         _check(
             lib.mv_gather(

@@ -26,12 +26,10 @@ void mv_free(void *pointer) {
 }
 
 void *mv_buffer_reserve(mv_buffer *buffer, size_t count, size_t size) {
-  if (size != 0 && count > SIZE_MAX / size) return NULL;
-  size_t bytes = count * size;
-  if (buffer->data != NULL && buffer->capacity >= bytes) return buffer->data;
+  if (buffer->data != NULL && buffer->capacity / size >= count) return buffer->data;
   mv_buffer_free(buffer);
-  buffer->data = mv_alloc(bytes, 1);
-  buffer->capacity = buffer->data != NULL ? bytes : 0;
+  buffer->data = mv_alloc(count, size);
+  buffer->capacity = buffer->data != NULL ? count * size : 0;
   return buffer->data;
 }
 

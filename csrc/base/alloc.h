@@ -20,8 +20,8 @@ typedef struct mv_buffer {
   size_t capacity; /* bytes */
 } mv_buffer;
 
-/* Makes room for count * size bytes; the contents are lost. Returns NULL as mv_alloc does, the
- * buffer being empty then. */
+/* Makes room for count * size bytes, size > 0; the contents are lost. Returns NULL as mv_alloc
+ * does, the buffer being empty then. */
 void *mv_buffer_reserve(mv_buffer *buffer, size_t count, size_t size);
 void mv_buffer_free(mv_buffer *buffer);
 

@@ -1,4 +1,4 @@
-/* What the processor, and the operating system underneath us, let a kernel use. */
+/* The instructions that the processor and the operating system let a kernel use. */
 #ifndef MV_BASE_CPU_H
 #define MV_BASE_CPU_H
 

@@ -6,7 +6,7 @@ typedef enum mv_status {
   MV_OK = 0,
   MV_ERROR_MEMORY = 1,   /* the allocation hook returned NULL */
   MV_ERROR_ARGUMENT = 2, /* a caller's mistake: sizes or values out of range */
-  MV_ERROR_CORRUPT = 3   /* bytes from a file do not describe what they must */
+  MV_ERROR_CORRUPT = 3   /* bytes from a file contradict each other */
 } mv_status;
 
 #endif

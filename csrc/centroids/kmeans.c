@@ -1,11 +1,17 @@
-/* Spherical k-means on int8 points. Sums are integers, so the result does not depend on the order
- * of addition. */
+/* Spherical k-means on int8 points:
+ *
+ *   1. draw k points as rows
+ *   2. assign each point to its nearest row, sum the points of each row
+ *   3. put each row in the direction of its sum, a row without points on a point drawn anew
+ *   4. repeat 2 and 3
+ *
+ * Sums are integers, so the result does not depend on the order of addition. */
 #include <math.h>
 #include <string.h>
 
 #include "../base/alloc.h"
 #include "../base/random.h"
-#include "../codec/codec.h"
+#include "../vectors/points.h"
 
 static void put_point(uint8_t *row, const int8_t *point, size_t padded) {
   for (size_t d = 0; d < padded; d++) row[d] = (uint8_t)(point[d] + 128);

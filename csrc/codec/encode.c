@@ -1,14 +1,20 @@
-/* Encoding of token vectors: centroid code, residual codes and two scales.
+/* Encoding of token vectors: centroid code, residual codes and two scales. A token v is stored as
+ * a * c + b * w: c its centroid, w the vector of its residual's levels.
  *
- * A token v is stored as a * c + b * w: c its centroid, w the vector of its residual's levels. For
- * given codes the best (a, b) in the least-squares sense are found and stretched so that the result
- * has unit length: with normalised vectors the error that matters is the angle, and letting a vary
- * as well as b costs one byte and makes renormalisation at query time unnecessary. The codes are
- * then chosen again for the scales as stored, so that their rounding is made up for. */
+ *   1. rotate, quantise to a point and assign to a centroid, the whole batch at once
+ *   2. start from the projection on the centroid; b from the norm of the residual
+ *   3. REFINEMENTS times: choose the nearest levels, then the (a, b) that are best for them by
+ * least squares, stretched so that the result has unit length
+ *   4. round a and b to the codec's tables and choose the levels again, which compensates rounding
+ *
+ * The error that matters for unit vectors is the angle: an `a` of its own costs one byte a token
+ * and makes renormalisation at query time unnecessary. */
 #include <math.h>
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../kernels/centroid_code.h"
+#include "../vectors/points.h"
 #include "codec.h"
 
 enum { REFINEMENTS = 2, PARTIAL_SUMS = 16 };
@@ -62,8 +68,7 @@ static void choose_codes(const mv_codec *codec, token *t) {
   for (size_t d = 0; d < codec->dim; d++) {
     t->levels[d] = (float)((int)levels->bytes[t->codes[d]] - levels->zero);
   }
-  /* No level is zero, but what padding decodes to is never seen: it must not count in the scales.
-   */
+  /* No level is zero, but padding is never decoded: its levels must not count in the scales. */
   for (size_t d = codec->dim; d < n; d++) t->levels[d] = 0.0f;
 }
 
@@ -118,18 +123,11 @@ static void fit(const mv_codec *codec, token *t) {
 }
 
 static uint8_t nearest_scale(const float *scales, float x) {
-  size_t low = 0, high = MV_SCALES - 1; /* scales[low] <= x < scales[high], once inside */
   if (x <= scales[0]) return 0;
-  if (x >= scales[high]) return (uint8_t)high;
-  while (high - low > 1) {
-    size_t middle = (low + high) / 2;
-    if (scales[middle] <= x) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return (uint8_t)(x - scales[low] <= scales[high] - x ? low : high);
+  if (x >= scales[MV_SCALES - 1]) return MV_SCALES - 1;
+  size_t low = 0; /* becomes the last one with scales[low] <= x */
+  for (size_t step = MV_SCALES / 2; step > 0; step /= 2) low += scales[low + step] <= x ? step : 0;
+  return (uint8_t)(x - scales[low] <= scales[low + 1] - x ? low : low + 1);
 }
 
 /* Planar packing: see kernels.h, unpack. */
@@ -144,9 +142,10 @@ static void pack(const uint8_t *codes, size_t n, unsigned bits, uint8_t *packed)
   }
 }
 
-/* A batch of n vectors on its way: rotated, and assigned to centroids. */
+/* n vectors, rotated, quantised and assigned to centroids. */
 typedef struct batch {
   float *rotated;    /* [n][padded] */
+  int8_t *points;    /* [n][padded] */
   uint32_t *numbers; /* [n], of centroids */
   float *rows;       /* centroid and levels of one token: two padded rows */
   uint8_t *codes;    /* of one token */
@@ -154,13 +153,14 @@ typedef struct batch {
 
 static void batch_free(batch *work) {
   mv_free(work->rotated);
+  mv_free(work->points);
   mv_free(work->numbers);
   mv_free(work->rows);
   mv_free(work->codes);
 }
 
-static void load_centroid(const mv_codec *codec, uint32_t code, float *out) {
-  const uint8_t *row = codec->rows + (size_t)code * codec->padded;
+static void load_centroid(const mv_codec *codec, size_t code, float *out) {
+  const uint8_t *row = codec->centroids.rows + code * codec->padded;
   float unit = 1.0f / mv_point_scale(codec->dim);
   for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
 }
@@ -175,31 +175,23 @@ static token load_token(const mv_codec *codec, const batch *work, size_t i) {
                  0.0f};
 }
 
-static mv_status assign_rotated(const mv_codec *codec, batch *work, size_t n) {
-  int8_t *points = mv_alloc(n, codec->padded);
-  if (points == NULL) return MV_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) {
-    mv_point_quantise(codec->dim, codec->padded, work->rotated + i * codec->padded,
-                      points + i * codec->padded);
-  }
-  mv_status status = mv_assign(codec, points, n, work->numbers);
-  mv_free(points);
-  return status;
-}
-
 /* On failure the batch is freed. */
 static mv_status batch_init(const mv_codec *codec, const float *vectors, size_t n, batch *work) {
-  work->rotated = mv_alloc(n * codec->padded, sizeof(float));
+  const size_t padded = codec->padded;
+  work->rotated = mv_alloc(n * padded, sizeof(float));
+  work->points = mv_alloc(n, padded);
   work->numbers = mv_alloc(n, sizeof(*work->numbers));
-  work->rows = mv_alloc(2 * codec->padded, sizeof(float));
-  work->codes = mv_alloc(codec->padded, 1);
+  work->rows = mv_alloc(2 * padded, sizeof(float));
+  work->codes = mv_alloc(padded, 1);
   mv_status status = MV_ERROR_MEMORY;
-  if (work->rotated != NULL && work->numbers != NULL && work->rows != NULL && work->codes != NULL) {
+  if (work->rotated != NULL && work->points != NULL && work->numbers != NULL &&
+      work->rows != NULL && work->codes != NULL) {
     for (size_t i = 0; i < n; i++) {
-      mv_rotation_apply(&codec->rotation, vectors + i * codec->dim,
-                        work->rotated + i * codec->padded);
+      float *rotated = work->rotated + i * padded;
+      mv_rotation_apply(&codec->rotation, vectors + i * codec->dim, rotated);
+      mv_point_quantise(codec->dim, padded, rotated, work->points + i * padded);
     }
-    status = assign_rotated(codec, work, n);
+    status = mv_centroids_assign(&codec->centroids, work->points, n, work->numbers);
   }
   if (status != MV_OK) batch_free(work);
   return status;
@@ -219,6 +211,26 @@ mv_status mv_fit_scales(const mv_codec *codec, const float *vectors, size_t n, s
   }
   batch_free(&work);
   return MV_OK;
+}
+
+mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, size_t width,
+                       float *distances) {
+  if (width != codec->padded) return MV_ERROR_ARGUMENT;
+  uint32_t *codes = mv_alloc(n, sizeof(uint32_t));
+  if (codes == NULL) return MV_ERROR_MEMORY;
+  mv_status status = mv_centroids_assign(&codec->centroids, points, n, codes);
+  for (size_t i = 0; status == MV_OK && i < n; i++) {
+    const uint8_t *row = codec->centroids.rows + (size_t)codes[i] * codec->padded;
+    const int8_t *point = points + i * codec->padded;
+    int32_t sum = 0;
+    for (size_t d = 0; d < codec->padded; d++) {
+      int32_t gap = (int32_t)row[d] - 128 - point[d];
+      sum += gap * gap;
+    }
+    distances[i] = (float)sum;
+  }
+  mv_free(codes);
+  return status;
 }
 
 /* Encodes one token into place i of a document's record of n tokens; returns the residual norm. */

@@ -36,24 +36,8 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 }
 
 #include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-#include "lanes_unpack.h"
 
-const mv_kernels mv_kernels_avx2 = {
-    .name = "avx2",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+const mv_kernels mv_kernels_avx2 = MV_KERNELS_TABLE("avx2", dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -61,6 +45,4 @@ const mv_kernels mv_kernels_avx2 = {
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_avx2; /* an empty file is not C */
 #endif

@@ -1,8 +1,6 @@
 /* The operations of lanes_unpack.h and lanes_interact.h on 32 bytes, for AVX2. */
 #include <immintrin.h>
 
-#include "inline.h"
-
 enum { BYTES = 32 };
 typedef __m256i vb;
 

@@ -3,8 +3,6 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "inline.h"
-
 enum { W = 8 };
 typedef __m256 vf;
 typedef __m256i vi;

@@ -15,7 +15,6 @@
 #endif
 
 #include "avx2_bytes.h"
-#include "inline.h"
 
 enum { W = 16 };
 #define DOT_REGISTERS 2
@@ -76,12 +75,7 @@ MV_INLINE void widen_f16(const uint8_t *in, float *out) {
   _mm512_storeu_ps(out, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)in)));
 }
 
-#include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-
-/* unpack */
+/* ---- unpack ---- */
 
 /* 16 or 32 bytes, repeated. */
 MV_INLINE __m512i repeat_row(const uint8_t *p, size_t width) {
@@ -142,31 +136,16 @@ MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned
   }
 }
 
-static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
-                   const uint8_t levels[16], uint8_t *out) {
-  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
-  if (bits == 1) {
-    unpack_rows(packed, n, dim, 1, table, out);
-  } else if (bits == 2) {
-    unpack_rows(packed, n, dim, 2, table, out);
-  } else {
-    unpack_rows(packed, n, dim, 4, table, out);
-  }
+typedef __m512i unpack_table;
+
+MV_INLINE unpack_table unpack_levels(const uint8_t levels[16]) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)levels));
 }
 
-const mv_kernels mv_kernels_avx512 = {
-    .name = "avx512",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+#define MV_OWN_UNPACK
+#include "lanes.h"
+
+const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -174,6 +153,4 @@ const mv_kernels mv_kernels_avx512 = {
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_avx512; /* an empty file is not C */
 #endif

@@ -1,6 +1,6 @@
 /* AVX2 with AVX-VNNI, for processors that multiply bytes but have no AVX-512: only the dot products
  * differ from avx2.c. */
-#include "x86.h"
+#include "kernels.h"
 
 #if defined(MV_HAS_AVXVNNI)
 
@@ -26,24 +26,8 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 }
 
 #include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-#include "lanes_unpack.h"
 
-const mv_kernels mv_kernels_avxvnni = {
-    .name = "avxvnni",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+const mv_kernels mv_kernels_avxvnni = MV_KERNELS_TABLE("avxvnni", dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -51,6 +35,4 @@ const mv_kernels mv_kernels_avxvnni = {
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_avxvnni; /* an empty file is not C */
 #endif

@@ -1,5 +1,5 @@
 /* NEON with the Armv8.2 dot product: only dot7 and dot8 differ from neon.c. */
-#include "arm.h"
+#include "kernels.h"
 
 #if defined(MV_HAS_DOTPROD)
 
@@ -18,24 +18,8 @@
 MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) { return vdotq_s32(sum, row, query); }
 
 #include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-#include "lanes_unpack.h"
 
-const mv_kernels mv_kernels_dotprod = {
-    .name = "dotprod",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+const mv_kernels mv_kernels_dotprod = MV_KERNELS_TABLE("dotprod", dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -43,6 +27,4 @@ const mv_kernels mv_kernels_dotprod = {
 #pragma GCC pop_options
 #endif
 
-#else
-typedef int mv_no_dotprod; /* an empty file is not C */
 #endif

@@ -16,6 +16,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For the functions that kernels are made of: their loops unroll, and their arrays of registers
+ * stay in registers, only where they are inlined with constant arguments. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define MV_INLINE static __forceinline
+#else
+#define MV_INLINE static inline __attribute__((always_inline))
+#endif
+
+/* Keeps products and sums apart where the build's flags do not. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
 enum {
   MV_LANES_MIN = 16,
   MV_LANES_MAX = 32,
@@ -25,7 +40,7 @@ enum {
 };
 
 typedef struct mv_kernels {
-  const char *name; /* as mv_kernels_select takes it */
+  const char *name; /* as mv_isa_select takes it */
 
   /* Integer dot products of n rows with a block of lanes:
    *   out[t * lanes + l] = bias[l] + sum over d < dim of rows[t * stride + d] * q(d, l)
@@ -91,21 +106,35 @@ typedef struct mv_kernels {
   size_t (*above)(const int16_t *table, size_t n, size_t lanes, const int16_t *least);
 } mv_kernels;
 
+/* A table of the functions of these names, as each instruction set's file defines them. */
+#define MV_KERNELS_TABLE(NAME, DOT7, DOT8) \
+  {NAME, DOT7, DOT8, unpack, interact, maxsim, maxsim_f16, argmax, narrow16, narrow8, above}
+
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const mv_kernels mv_kernels_avx2;
 extern const mv_kernels mv_kernels_avx512;
+/* Compilers that know AVX-VNNI; without it such a processor gets the AVX2 table. */
+#if defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) ? __GNUC__ >= 11 : 1
+#define MV_HAS_AVXVNNI 1
+extern const mv_kernels mv_kernels_avxvnni;
 #endif
-#if defined(__aarch64__) || defined(_M_ARM64)
+#elif defined(__aarch64__) || defined(_M_ARM64)
 extern const mv_kernels mv_kernels_neon;
+/* Compilers that give a single function the Armv8.2 dot product, or have it for all functions;
+ * without it such a processor gets the NEON table. */
+#if defined(__aarch64__) &&                                                           \
+    (defined(__ARM_FEATURE_DOTPROD) ||                                                \
+     (defined(__clang__) ? __clang_major__ >= 17 && !defined(__apple_build_version__) \
+                         : __GNUC__ >= 8))
+#define MV_HAS_DOTPROD 1
+extern const mv_kernels mv_kernels_dotprod;
+#endif
 #endif
 
-/* The table in use: the best the processor supports, or what the environment variable MVDB_ISA
- * (scalar, avx2, avxvnni, avx512, neon, dotprod) asks for at first use if the processor supports
- * it. This is the core's only global state. */
+/* The table in use: at first use the one that the environment variable MVDB_ISA names (scalar,
+ * avx2, avxvnni, avx512, neon, dotprod) if the processor supports it, else the best. The core's
+ * only global state but for the allocation hook. */
 const mv_kernels *mv_kernels_get(void);
-
-/* Chooses a table by name; returns 0 when the name is unknown or unsupported here. For tests. */
-int mv_kernels_select(const char *name);
 
 #endif

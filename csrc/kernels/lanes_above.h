@@ -1,8 +1,4 @@
-/* above in terms of any_above(row, least): whether one of 16 lanes of a row exceeds its bound.
- * Included once by each file that defines it, under that file's target. */
-#include "inline.h"
-#include "kernels.h"
-
+/* above: the first row that exceeds a bound in some lane (included by lanes.h). */
 MV_INLINE size_t above_lanes(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
   for (size_t t = 0; t < n; t++) {
     for (size_t l = 0; l < lanes; l += 16) {
@@ -13,6 +9,5 @@ MV_INLINE size_t above_lanes(const int16_t *table, size_t n, size_t lanes, const
 }
 
 static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
-  return lanes == MV_LANES_MAX ? above_lanes(table, n, MV_LANES_MAX, least)
-                               : above_lanes(table, n, MV_LANES_MIN, least);
+  BY_LANES(lanes, return above_lanes(table, n, LANES, least))
 }

@@ -1,20 +1,4 @@
-/* dot7 and dot8 for every instruction set, in terms of a few operations on one vector register.
- * Included once by each file that defines them, under that file's target:
- *
- *   vi                   W lanes of int32; W is a constant
- *   vi_load, vi_store    of int32_t, unaligned
- *   vi_load_bytes(q)     W groups of four query bytes
- *   vi_spread(row)       four row bytes, copied to every lane
- *   vi_dot(sum, row, query, row_bits)
- *                        adds to each lane the dot product of its four bytes; rows of 7 or 8 bits
- *   DOT8_OFFSET          what vi_dot takes off each byte of a row of 8 bits
- *   DOT_REGISTERS        registers of lanes that one pass over a row feeds, for 32 lanes
- */
-#include <string.h>
-
-#include "inline.h"
-#include "kernels.h"
-
+/* dot7 and dot8: integer dot products of rows with lanes (included by lanes.h). */
 enum { DOT_ROWS = 4, DOT_ROWS_NARROW = 4 * DOT_REGISTERS };
 
 /* One tile: `rows_n` rows times `registers` registers of lanes. Its sums are independent, which

@@ -1,9 +1,4 @@
-/* interact in terms of a few operations on one register of bytes (see lanes_unpack.h), and
- * vb_max. Included once by each file that defines it, under that file's target. */
-#include "code.h"
-#include "inline.h"
-#include "kernels.h"
-
+/* interact: the best table byte of each lane over the codes of a document (included by lanes.h). */
 /* Chains of maxima that do not wait for each other: the loads of as many codes overlap. */
 enum { CHAINS = 4 };
 
@@ -17,14 +12,14 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
   size_t t = 0;
   for (; t + CHAINS <= n; t += CHAINS) {
     for (size_t i = 0; i < CHAINS; i++) {
-      const uint8_t *row = table + mv_code_at(codes, t + i, code_bytes) * lanes;
+      const uint8_t *row = table + mv_code_read(codes, t + i, code_bytes) * lanes;
       for (size_t v = 0; v < lanes / piece; v++) {
         high[v][i] = vb_max(high[v][i], vb_load(row + v * piece, piece));
       }
     }
   }
   for (; t < n; t++) {
-    const uint8_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    const uint8_t *row = table + mv_code_read(codes, t, code_bytes) * lanes;
     for (size_t v = 0; v < lanes / piece; v++) {
       high[v][0] = vb_max(high[v][0], vb_load(row + v * piece, piece));
     }
@@ -37,15 +32,6 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
 
 static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
                      size_t lanes, uint8_t *best) {
-  if (lanes == MV_LANES_MAX) {
-    if (code_bytes == 2) {
-      interact_lanes(codes, n, 2, table, MV_LANES_MAX, best);
-    } else {
-      interact_lanes(codes, n, 3, table, MV_LANES_MAX, best);
-    }
-  } else if (code_bytes == 2) {
-    interact_lanes(codes, n, 2, table, MV_LANES_MIN, best);
-  } else {
-    interact_lanes(codes, n, 3, table, MV_LANES_MIN, best);
-  }
+  BY_LANES(lanes, code_bytes == 2 ? interact_lanes(codes, n, 2, table, LANES, best)
+                                  : interact_lanes(codes, n, 3, table, LANES, best))
 }

@@ -1,17 +1,7 @@
-/* unpack in terms of a few operations on one register of bytes. Included once by each file that
- * defines it, under that file's target:
- *
- *   vb                     BYTES bytes; BYTES is a constant, 16 or 32
- *   vb_load(p, count)      the first count of them, 8, 16 or BYTES; nothing beyond is read
- *   vb_store(p, x, count)
- *   vb_set1, vb_and, vb_shift_right(x, n)
- *   vb_levels(levels)      a table of 16 bytes for vb_lookup
- *   vb_lookup(table, codes)
- */
-#include <string.h>
-
-#include "inline.h"
-#include "kernels.h"
+/* unpack: residual codes to level bytes (included by lanes.h); MV_OWN_UNPACK: avx512.c has rows. */
+#ifndef MV_OWN_UNPACK
+typedef vb unpack_table;
+#define unpack_levels vb_levels
 
 /* All planes of `count` packed bytes of a row. */
 MV_INLINE void unpack_bytes(const uint8_t *packed, size_t count, size_t width, unsigned bits,
@@ -64,9 +54,11 @@ MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned
   }
 }
 
+#endif
+
 static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
                    const uint8_t levels[16], uint8_t *out) {
-  const vb table = vb_levels(levels);
+  const unpack_table table = unpack_levels(levels);
   if (bits == 1) {
     unpack_rows(packed, n, dim, 1, table, out);
   } else if (bits == 2) {

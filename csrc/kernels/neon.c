@@ -13,25 +13,7 @@ MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) {
 }
 
 #include "lanes.h"
-#include "lanes_above.h"
-#include "lanes_dot.h"
-#include "lanes_interact.h"
-#include "lanes_unpack.h"
 
-const mv_kernels mv_kernels_neon = {
-    .name = "neon",
-    .dot7 = dot7,
-    .dot8 = dot8,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+const mv_kernels mv_kernels_neon = MV_KERNELS_TABLE("neon", dot7, dot8);
 
-#else
-typedef int mv_no_neon; /* an empty file is not C */
 #endif

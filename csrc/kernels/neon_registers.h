@@ -3,8 +3,6 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "inline.h"
-
 enum { W = 4, BYTES = 16 };
 typedef float32x4_t vf;
 typedef int32x4_t vi;

@@ -1,15 +1,8 @@
 /* The kernels in plain C: the definition of correct, before it is fast. */
 #include <string.h>
 
-#include "code.h"
+#include "centroid_code.h"
 #include "kernels.h"
-
-/* Keeps products and sums apart where the build's flags do not say so already. */
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(_MSC_VER)
-#pragma fp_contract(off)
-#endif
 
 static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                 size_t lanes, const int32_t *bias, int32_t *out) {
@@ -45,7 +38,7 @@ static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const ui
                      size_t lanes, uint8_t *best) {
   memset(best, 0, lanes);
   for (size_t t = 0; t < n; t++) {
-    const uint8_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    const uint8_t *row = table + mv_code_read(codes, t, code_bytes) * lanes;
     for (size_t l = 0; l < lanes; l++) {
       if (row[l] > best[l]) best[l] = row[l];
     }
@@ -56,7 +49,7 @@ static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, 
                    const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
                    float *best) {
   for (size_t t = 0; t < n; t++) {
-    const int16_t *row = table + mv_code_at(codes, t, code_bytes) * lanes;
+    const int16_t *row = table + mv_code_read(codes, t, code_bytes) * lanes;
     for (size_t l = 0; l < lanes; l++) {
       const float centroid = unit[l] * (float)row[l];
       const float direct = a[t] * centroid;
@@ -149,16 +142,4 @@ static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t 
   return n;
 }
 
-const mv_kernels mv_kernels_scalar = {
-    .name = "scalar",
-    .dot7 = dot,
-    .dot8 = dot,
-    .unpack = unpack,
-    .interact = interact,
-    .maxsim = maxsim,
-    .maxsim_f16 = maxsim_f16,
-    .argmax = argmax,
-    .narrow16 = narrow16,
-    .narrow8 = narrow8,
-    .above = above,
-};
+const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", dot, dot);

@@ -6,17 +6,14 @@
 #include <string.h>
 
 #include "../base/cpu.h"
-#include "arm.h"
+#include "../mvdb.h"
 #include "kernels.h"
-#include "x86.h"
-
-typedef struct candidate {
-  const mv_kernels *table;
-  unsigned features; /* what it needs of mv_cpu_features() */
-} candidate;
 
 /* Best first. */
-static const candidate candidates[] = {
+static const struct {
+  const mv_kernels *table;
+  unsigned features; /* of mv_cpu_features(), all required */
+} candidates[] = {
 #if defined(__x86_64__) || defined(_M_X64)
     {&mv_kernels_avx512, MV_CPU_AVX512},
 #if defined(MV_HAS_AVXVNNI)
@@ -33,8 +30,8 @@ static const candidate candidates[] = {
     {&mv_kernels_scalar, 0},
 };
 
-/* Every thread that finds it empty stores the same answer, and what it points to is constant, so
- * no ordering is needed: only that the pointer is read and written whole. MSVC may lack C11
+/* The table in use. Every thread that finds NULL stores the same answer, and tables are constant,
+ * so that no ordering is needed: only that the pointer is read and written whole. MSVC may lack C11
  * atomics, but reads and writes an aligned volatile pointer whole. */
 #if defined(__STDC_NO_ATOMICS__) || (defined(_MSC_VER) && !defined(__clang__))
 static const mv_kernels *volatile current;
@@ -53,9 +50,9 @@ static void store(const mv_kernels *table) {
 static const mv_kernels *find(const char *name) {
   const unsigned features = mv_cpu_features();
   for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
-    const candidate *c = &candidates[i];
-    if ((c->features & features) != c->features) continue;
-    if (name == NULL || strcmp(name, c->table->name) == 0) return c->table;
+    const mv_kernels *table = candidates[i].table;
+    if ((candidates[i].features & ~features) != 0) continue;
+    if (name == NULL || strcmp(name, table->name) == 0) return table;
   }
   return NULL;
 }
@@ -71,7 +68,9 @@ const mv_kernels *mv_kernels_get(void) {
   return table;
 }
 
-int mv_kernels_select(const char *name) {
+const char *mv_isa(void) { return mv_kernels_get()->name; }
+
+int mv_isa_select(const char *name) {
   const mv_kernels *table = find(name);
   if (table != NULL) store(table);
   return table != NULL;

@@ -1,27 +1,26 @@
-/* Making of inverted lists from codes, in two passes: count, then collect and pack. */
+/* Making of inverted lists from codes, in as little memory as the caller chooses:
+ *
+ *   1. count the documents of every list (mv_lists_count)
+ *   2. for one range of lists at a time, collect their documents (mv_lists_collect)
+ *   3. pack the range block by block (mv_lists_pack) */
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../kernels/code.h"
+#include "../kernels/centroid_code.h"
 #include "lists.h"
 
-/* Calls of `visit` for each distinct (document, code) pair, documents ascending: the last document
- * seen with each code is remembered. */
-typedef struct visitor {
-  uint32_t *last; /* [n_lists], document + 1 */
-} visitor;
-
-static int is_new(visitor *v, size_t code, uint32_t document) {
-  if (v->last[code] == document + 1) return 0;
-  v->last[code] = document + 1;
-  return 1;
+/* For each of n lists the last document seen with its code, plus 1, at first 0: documents ascend,
+ * so that a (document, code) pair is new unless the document is that one. */
+static uint32_t *last_seen(size_t n) {
+  uint32_t *last = mv_alloc(n, sizeof(uint32_t));
+  if (last != NULL) memset(last, 0, n * sizeof(uint32_t));
+  return last;
 }
 
-static mv_status visitor_init(visitor *v, size_t n_lists) {
-  v->last = mv_alloc(n_lists, sizeof(uint32_t));
-  if (v->last == NULL) return MV_ERROR_MEMORY;
-  memset(v->last, 0, n_lists * sizeof(uint32_t));
-  return MV_OK;
+static int is_new(uint32_t *last, size_t code, uint32_t document) {
+  if (last[code] == document + 1) return 0;
+  last[code] = document + 1;
+  return 1;
 }
 
 /* Whether `size` bytes are the codes of documents whose first tokens are `starts`. */
@@ -38,21 +37,21 @@ mv_status mv_lists_count(const uint8_t *codes, size_t codes_size, size_t code_by
                          const uint32_t *starts, uint32_t n_documents, uint32_t n_lists,
                          uint32_t *counts) {
   if (!are_codes_of(codes_size, code_bytes, starts, n_documents)) return MV_ERROR_CORRUPT;
-  visitor v;
-  mv_status status = visitor_init(&v, n_lists);
-  if (status != MV_OK) return status;
+  uint32_t *last = last_seen(n_lists);
+  if (last == NULL) return MV_ERROR_MEMORY;
+  mv_status status = MV_OK;
   memset(counts, 0, (size_t)n_lists * sizeof(uint32_t));
   for (uint32_t i = 0; i < n_documents && status == MV_OK; i++) {
     for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-      size_t code = mv_code_at(codes, t, code_bytes);
+      const size_t code = mv_code_read(codes, t, code_bytes);
       if (code >= n_lists) {
         status = MV_ERROR_CORRUPT;
         break;
       }
-      if (is_new(&v, code, i)) counts[code]++;
+      counts[code] += (uint32_t)is_new(last, code, i);
     }
   }
-  mv_free(v.last);
+  mv_free(last);
   return status;
 }
 
@@ -61,26 +60,22 @@ mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_
                            uint32_t last, const uint32_t *counts, uint32_t *documents,
                            size_t room) {
   if (!are_codes_of(codes_size, code_bytes, starts, n_documents)) return MV_ERROR_CORRUPT;
-  uint32_t n_lists = last - first;
-  visitor v;
-  mv_status status = visitor_init(&v, n_lists);
-  size_t *ends = mv_alloc(n_lists, sizeof(size_t));
-  if (status == MV_OK && ends == NULL) status = MV_ERROR_MEMORY;
-  if (status == MV_OK) {
-    size_t total = 0;
-    for (uint32_t c = 0; c < n_lists; c++) {
-      ends[c] = total;
-      total += counts[first + c];
-    }
-    if (total > room) status = MV_ERROR_ARGUMENT;
-    for (uint32_t i = 0; status == MV_OK && i < n_documents; i++) {
-      for (size_t t = starts[i]; t < starts[i + 1]; t++) {
-        size_t code = mv_code_at(codes, t, code_bytes) - first; /* wraps below first */
-        if (code < n_lists && is_new(&v, code, i)) documents[ends[code]++] = i;
-      }
+  const uint32_t n_lists = last - first;
+  uint32_t *seen = last_seen(n_lists);
+  size_t *ends = mv_alloc(n_lists, sizeof(size_t)), total = 0;
+  mv_status status = seen != NULL && ends != NULL ? MV_OK : MV_ERROR_MEMORY;
+  for (uint32_t c = 0; status == MV_OK && c < n_lists; c++) {
+    ends[c] = total;
+    total += counts[first + c];
+  }
+  if (total > room) status = MV_ERROR_ARGUMENT;
+  for (uint32_t i = 0; status == MV_OK && i < n_documents; i++) {
+    for (size_t t = starts[i]; t < starts[i + 1]; t++) {
+      const size_t code = mv_code_read(codes, t, code_bytes) - first; /* wraps below first */
+      if (code < n_lists && is_new(seen, code, i)) documents[ends[code]++] = i;
     }
   }
-  mv_free(v.last);
+  mv_free(seen);
   mv_free(ends);
   return status;
 }
@@ -127,15 +122,12 @@ static size_t write_body(uint8_t *out, const uint32_t *documents, uint32_t n) {
   return (size_t)(at - out);
 }
 
-/* Two varints of at most five bytes a list, a width byte for each begun run, four bytes a gap. */
-static size_t lists_bound(size_t n_lists, size_t n_postings) {
-  return n_lists * 11 + n_postings / MV_LISTS_RUN + n_postings * 4;
-}
-
 size_t mv_lists_bound(const uint32_t *counts, uint32_t n_lists) {
   size_t postings = 0;
   for (uint32_t c = 0; c < n_lists; c++) postings += counts[c];
-  return lists_bound(n_lists, postings);
+  /* Two varints of at most five bytes and a width byte a list, one more for each full run, four
+   * bytes a gap. */
+  return (size_t)n_lists * 11 + postings / MV_LISTS_RUN + postings * 4;
 }
 
 static uint32_t lists_in_block(uint32_t n_lists, uint32_t first) {

@@ -1,19 +1,31 @@
 /* Reading of inverted lists: untrusted bytes, every length checked before use. */
 #include "lists.h"
 
-const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *size) {
-  uint32_t low = 0, high = lists->n_extents;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (lists->extent_blocks[middle] <= block) {
-      low = middle;
-    } else {
-      high = middle;
-    }
+#include "../base/borders.h"
+
+mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
+                         const size_t *extent_sizes) {
+  if (lists->n_lists < 1 || lists->n_lists > MV_MAX_CENTROIDS || lists->n_extents < 1)
+    return MV_ERROR_CORRUPT;
+  uint32_t blocks = (lists->n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
+  if (n_block_starts != (size_t)blocks + 1 || n_extent_blocks != (size_t)lists->n_extents + 1)
+    return MV_ERROR_CORRUPT;
+  const uint32_t *extents = lists->extent_blocks;
+  if (!mv_borders_rise(lists->block_starts, blocks) ||
+      !mv_borders_rise(extents, lists->n_extents) || extents[lists->n_extents] != blocks)
+    return MV_ERROR_CORRUPT;
+  for (uint32_t e = 0; e < lists->n_extents; e++) {
+    size_t size = lists->block_starts[extents[e + 1]] - lists->block_starts[extents[e]];
+    if (extent_sizes[e] != size + MV_LISTS_SLACK) return MV_ERROR_CORRUPT;
   }
+  return MV_OK;
+}
+
+const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *size) {
+  const uint32_t extent = mv_part_of(lists->extent_blocks, lists->n_extents, block);
   *size = lists->block_starts[block + 1] - lists->block_starts[block];
-  return lists->extents[low] +
-         (lists->block_starts[block] - lists->block_starts[lists->extent_blocks[low]]);
+  return lists->extents[extent] +
+         (lists->block_starts[block] - lists->block_starts[lists->extent_blocks[extent]]);
 }
 
 static int read_varint(const uint8_t **at, const uint8_t *end, uint32_t *value) {

@@ -1,14 +1,12 @@
 /* Inverted lists of a segment: for each centroid the documents that have a token with its code.
  * Frozen, part of the file format:
  *
- * Lists come in blocks of MV_LISTS_BLOCK consecutive centroids, what is read and checked together:
- *
- *   for each list:  varint documents, varint bytes of the list's body
- *   bodies, in the same order
- *
- * A body is cut into runs of MV_LISTS_RUN documents (the last one shorter), each a byte of width w,
- * 0..32, and the gaps of the run in w bits each, little-endian, filled up to whole bytes. A gap is
- * the distance to the document before, less one; the first one counts from -1. */
+ *   block   header body*               lists of MV_LISTS_BLOCK centroids: the unit of reads and
+ * checks header  (documents size)*          two varints a list: documents, bytes of its body body
+ * run*                       MV_LISTS_RUN documents each, the last run fewer run     width gap* one
+ * byte, 0..32; gaps of `width` bits, little-endian, filled up to whole bytes gap     document -
+ * previous - 1    the document before the first counts as -1 varint  7 bits a byte, the lowest
+ * first; bit 7 set in all bytes but the last; at most 5 bytes */
 #ifndef MV_POSTINGS_LISTS_H
 #define MV_POSTINGS_LISTS_H
 
@@ -20,7 +18,7 @@ typedef struct mv_list {
   const uint8_t *end;
 } mv_list;
 
-/* The bytes of a block, one of those the lists have. */
+/* The bytes of a block. REQUIRES: the lists have it. */
 const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *size);
 
 /* Finds the list of a centroid inside its block. */

@@ -1,65 +1,61 @@
-/* Centroid interaction: documents ranked by their codes alone. */
+/* Candidates by codes: centroid interaction of the query with the codes of documents.
+ *
+ *   1. make the table of a block of query tokens and a codec
+ *   2. for each document take the best table byte of each token over its codes, and sum
+ *   3. add the sums of all blocks; keep the best documents */
 #include <string.h>
 
 #include "../base/ahead.h"
-#include "../kernels/inline.h"
+#include "../kernels/centroid_code.h"
+#include "../segment/segment.h"
 #include "query.h"
-#include "segment.h"
 #include "topk.h"
 
 enum {
-  AHEAD = 12, /* documents whose codes are asked for before they are needed */
-  PIECE = 512 /* codes of a document looked at together */
+  AHEAD = 12, /* documents between the one whose codes are prefetched and the one scored */
+  PIECE = 512 /* codes of a document that one kernel call scans */
 };
 
-static size_t count_documents(const mv_segment *segments, size_t n_segments) {
-  size_t n = 0;
-  for (size_t s = 0; s < n_segments; s++) n += segments[s].n_documents;
-  return n;
-}
-
-/* Leaves those of n codes whose rows the tables have, in out[]; how many. */
-MV_INLINE size_t present_codes(const uint8_t *present, const uint8_t *codes, size_t n,
+/* Copies those of n codes whose rows a partial table has to out; their number. */
+MV_INLINE size_t present_codes(const mv_table *table, const uint8_t *codes, size_t n,
                                size_t code_bytes, uint8_t *out) {
   size_t kept = 0;
   for (size_t t = 0; t < n; t++) {
-    const uint32_t code = mv_code_read(codes, t, code_bytes);
+    const size_t code = mv_code_read(codes, t, code_bytes);
     memcpy(out + kept * code_bytes, codes + t * code_bytes, code_bytes);
-    kept += mv_is_present(present, code);
+    kept += mv_is_present(table, code);
   }
   return kept;
 }
 
-/* The best of each lane among the rows that the tables have, 0 when there is none. Where lists are
- * probed most rows are absent, and reading one costs more than looking up that it is. */
-static void best_present(const mv_query *query, const mv_block *block, const mv_document *document,
-                         uint8_t *best) {
+/* The best of each lane among the rows that a partial table has, 0 when there is none. Most rows
+ * are absent, and reading one costs more than looking up that it is. */
+static void best_present(const mv_table *table, const mv_document *document, uint8_t *best) {
   const mv_kernels *kernels = mv_kernels_get();
-  const size_t width = document->code_bytes;
-  memset(best, 0, block->lanes);
+  const size_t width = document->code_bytes, lanes = table->block.lanes;
+  memset(best, 0, lanes);
   for (size_t t = 0; t < document->n_tokens; t += PIECE) {
     uint8_t codes[PIECE * 3], piece[MV_LANES_MAX];
     const size_t n = document->n_tokens - t < PIECE ? document->n_tokens - t : PIECE;
     const uint8_t *from = document->codes + t * width;
-    const size_t kept = width == 2 ? present_codes(query->present.data, from, n, 2, codes)
-                                   : present_codes(query->present.data, from, n, 3, codes);
-    kernels->interact(codes, kept, width, query->table8.data, block->lanes, piece);
-    for (size_t l = 0; l < block->lanes; l++) best[l] = piece[l] > best[l] ? piece[l] : best[l];
+    const size_t kept = width == 2 ? present_codes(table, from, n, 2, codes)
+                                   : present_codes(table, from, n, 3, codes);
+    kernels->interact(codes, kept, width, table->rows8, lanes, piece);
+    for (size_t l = 0; l < lanes; l++) best[l] = piece[l] > best[l] ? piece[l] : best[l];
   }
 }
 
-static float interaction(const mv_query *query, const mv_block *block,
-                         const mv_document *document) {
+static float interaction(const mv_table *table, const mv_document *document) {
   uint8_t best[MV_LANES_MAX];
-  if (query->all_present) {
+  if (table->kind == MV_TABLE_FULL) {
     mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
-                               query->table8.data, block->lanes, best);
+                               table->rows8, table->block.lanes, best);
   } else {
-    best_present(query, block, document, best);
+    best_present(table, document, best);
   }
   uint32_t sum = 0;
-  for (size_t l = 0; l < block->lanes; l++) sum += best[l];
-  return query->coarse_offset + query->coarse_step * (float)sum;
+  for (size_t l = 0; l < table->block.lanes; l++) sum += best[l];
+  return table->coarse_offset + table->coarse_step * (float)sum;
 }
 
 static int takes_part(const mv_segment *segments, const uint8_t *chosen, size_t s) {
@@ -67,12 +63,12 @@ static int takes_part(const mv_segment *segments, const uint8_t *chosen, size_t 
 }
 
 /* Adds a block's scores of one segment's documents to scores[]. */
-static void add_segment(const mv_query *query, const mv_segment *segment, const mv_block *block,
-                        const uint8_t *allowed, float *scores) {
+static void add_segment(const mv_table *table, const mv_segment *segment, const uint8_t *allowed,
+                        float *scores) {
   for (uint32_t i = 0; i < segment->n_documents; i++) {
     if (!mv_is_allowed(allowed, i)) continue;
     mv_document document = mv_document_find(segment, i);
-    scores[i] += interaction(query, block, &document);
+    scores[i] += interaction(table, &document);
   }
 }
 
@@ -80,17 +76,17 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
                     const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
                     mv_place *places, float *scores, size_t *count) {
   if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
-  size_t n = count_documents(segments, n_segments);
-  float *sums = mv_buffer_reserve(&query->sums, n, sizeof(float));
+  size_t n = mv_documents_in(segments, n_segments, NULL);
+  float *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, n, sizeof(float));
   if (sums == NULL) return MV_ERROR_MEMORY;
   memset(sums, 0, n * sizeof(float));
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     float *segment_sums = sums;
     for (size_t s = 0; s < n_segments; s++) {
       if (takes_part(segments, chosen, s)) {
-        mv_status status = mv_query_tables(query, segments[s].codec, index);
+        mv_status status = mv_table_make(query, segments[s].codec, index);
         if (status != MV_OK) return status;
-        add_segment(query, &segments[s], &query->block, allowed[s], segment_sums);
+        add_segment(&query->table, &segments[s], allowed[s], segment_sums);
       }
       segment_sums += segments[s].n_documents;
     }
@@ -107,42 +103,38 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
-/* Adds a block's scores of the documents whose segment has this codec. */
-static void add_documents(const mv_query *query, const mv_segment *segments, const mv_codec *codec,
-                          const mv_block *block, const mv_place *places,
+/* Adds a block's scores of the documents whose segment has the table's codec. */
+static void add_documents(const mv_table *table, const mv_segment *segments, const mv_place *places,
                           const mv_document *documents, size_t n, float *scores) {
   for (size_t i = 0; i < n; i++) {
     if (i + AHEAD < n) {
       const mv_document *later = &documents[i + AHEAD];
       mv_load_range_ahead(later->codes, later->n_tokens * later->code_bytes);
     }
-    if (segments[places[i].segment].codec != codec) continue;
-    scores[i] += interaction(query, block, &documents[i]);
+    if (segments[places[i].segment].codec != table->codec) continue;
+    scores[i] += interaction(table, &documents[i]);
   }
 }
 
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
                       mv_place *places, size_t n, float *scores) {
-  if (!mv_query_fits(query, segments, n_segments)) return MV_ERROR_ARGUMENT;
+  if (!mv_query_fits(query, segments, n_segments) ||
+      !mv_places_fit(segments, n_segments, places, n))
+    return MV_ERROR_ARGUMENT;
+  mv_document *documents = mv_query_reserve(query, MV_MEMORY_SCRATCH, n, sizeof(mv_document));
+  if (documents == NULL) return MV_ERROR_MEMORY;
   for (size_t i = 0; i < n; i++) {
-    if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
     const mv_segment *segment = &segments[places[i].segment];
-    if (segment->codec == NULL || places[i].document >= segment->n_documents)
-      return MV_ERROR_ARGUMENT;
+    if (segment->codec == NULL) return MV_ERROR_ARGUMENT;
+    documents[i] = mv_document_find(segment, places[i].document);
     scores[i] = 0.0f;
-  }
-  mv_document *documents = mv_buffer_reserve(&query->documents, n, sizeof(mv_document));
-  if (documents == NULL && n > 0) return MV_ERROR_MEMORY;
-  for (size_t i = 0; i < n; i++) {
-    documents[i] = mv_document_find(&segments[places[i].segment], places[i].document);
   }
   for (size_t index = 0; index < mv_query_blocks(query); index++) {
     for (size_t s = 0; s < n_segments; s++) {
       if (segments[s].codec == NULL || mv_codec_seen(segments, s)) continue;
-      mv_status status = mv_query_tables(query, segments[s].codec, index);
+      mv_status status = mv_table_make(query, segments[s].codec, index);
       if (status != MV_OK) return status;
-      add_documents(query, segments, segments[s].codec, &query->block, places, documents, n,
-                    scores);
+      add_documents(&query->table, segments, places, documents, n, scores);
     }
   }
   mv_topk_order(places, scores, n);

@@ -1,44 +1,44 @@
-/* Documents found through lists, with what the lists say of their scores. */
+/* Candidates by lists: the gains of probes summed per document.
+ *
+ *   1. find the list of each probe in each chosen segment
+ *   2. decode the list run by run and drop the documents that are not allowed
+ *   3. add the gain to each document, once a query token; note the documents found
+ *   4. of the documents found keep those above a threshold, then the best by a heap */
 #include <string.h>
 
 #include "../base/ahead.h"
 #include "../postings/lists.h"
+#include "../segment/segment.h"
 #include "query.h"
-#include "segment.h"
 #include "topk.h"
 
-#define UNIT 65536.0f /* units of a gain's sum: integers, so that their order does not matter */
-
-static size_t listed_documents(const mv_segment *segments, size_t n_segments,
-                               const uint8_t *chosen) {
-  size_t n = 0;
-  for (size_t s = 0; s < n_segments; s++) n += chosen[s] ? segments[s].n_documents : 0;
-  return n;
-}
+#define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen) {
-  size_t n = listed_documents(segments, n_segments, chosen);
-  mv_found *found = query->found.data;
-  uint32_t *order = query->order.data;
-  for (size_t i = 0; i < query->n_found; i++) found[order[i]] = (mv_found){0, 0};
-  query->n_found = 0;
-  if (n > query->found.capacity / sizeof(mv_found)) {
-    found = mv_buffer_reserve(&query->found, n, sizeof(mv_found));
-    if (found == NULL) return MV_ERROR_MEMORY;
-    memset(found, 0, query->found.capacity);
+  mv_gathering *g = &query->gathering;
+  const size_t n = mv_documents_in(segments, n_segments, chosen);
+  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
+  g->n_found = 0;
+  g->n_documents = 0;
+  const mv_buffer *buffer = &query->memory[MV_MEMORY_FOUND];
+  if (n > buffer->capacity / sizeof(mv_found)) {
+    g->found = mv_query_reserve(query, MV_MEMORY_FOUND, n, sizeof(mv_found));
+    if (g->found == NULL) return MV_ERROR_MEMORY;
+    memset(g->found, 0, buffer->capacity);
   }
-  if (mv_buffer_reserve(&query->order, n + 1, sizeof(uint32_t)) == NULL) return MV_ERROR_MEMORY;
+  g->order = mv_query_reserve(query, MV_MEMORY_ORDER, n + 1, sizeof(uint32_t));
+  if (g->order == NULL) return MV_ERROR_MEMORY;
+  g->n_documents = n;
   return MV_OK;
 }
 
 void mv_gather_block(mv_query *query) {
-  mv_found *found = query->found.data;
-  const uint32_t *order = query->order.data;
-  for (size_t i = 0; i < query->n_found; i++) found[order[i]].tokens = 0;
+  const mv_gathering *g = &query->gathering;
+  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]].tokens = 0;
 }
 
-/* Leaves those that are allowed; how many. */
+/* Keeps the documents that are allowed; their number. */
 static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n) {
   size_t kept = 0;
   for (size_t i = 0; i < n; i++) {
@@ -48,13 +48,14 @@ static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n
   return kept;
 }
 
-/* Adds a probe's gain to the documents of a run, whose first one is `first` in all. Without
- * branches, which could not be foretold; so there must be room for one document more in order. */
-static void add_run(mv_query *query, size_t first, const uint32_t *documents, size_t n,
+/* Adds a probe's gain to the documents of a run; document 0 of their segment has the number
+ * `first`. Branch-free: the branch is unpredictable. Writes one entry past n_found; `order` has
+ * room. */
+static void add_run(mv_gathering *g, size_t first, const uint32_t *documents, size_t n,
                     uint32_t token, uint32_t gain) {
-  mv_found *found = (mv_found *)query->found.data + first;
-  uint32_t *order = query->order.data;
-  size_t n_found = query->n_found;
+  mv_found *found = g->found + first;
+  uint32_t *order = g->order;
+  size_t n_found = g->n_found;
   for (size_t i = 0; i < n; i++) mv_load_ahead(&found[documents[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_found *one = &found[documents[i]];
@@ -65,10 +66,10 @@ static void add_run(mv_query *query, size_t first, const uint32_t *documents, si
     one->tokens |= token;
     one->sum += is_found + (gain & (0U - is_new));
   }
-  query->n_found = n_found;
+  g->n_found = n_found;
 }
 
-static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t first,
+static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t first,
                              const uint8_t *allowed, const mv_probe *probe, uint64_t *postings) {
   mv_list list;
   mv_status status = mv_list_find(segment->lists, probe->list, &list);
@@ -82,7 +83,7 @@ static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t 
     status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
     if (status != MV_OK) return status;
     if (allowed != NULL) n = keep_allowed(allowed, documents, n);
-    add_run(query, first, documents, n, (uint32_t)1 << probe->token, gain);
+    add_run(g, first, documents, n, (uint32_t)1 << probe->token, gain);
   }
   return MV_OK;
 }
@@ -90,13 +91,16 @@ static mv_status gather_list(mv_query *query, const mv_segment *segment, size_t 
 mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
                     size_t n, uint64_t *postings) {
+  if (mv_documents_in(segments, n_segments, chosen) != query->gathering.n_documents)
+    return MV_ERROR_ARGUMENT;
   size_t first = 0;
   for (size_t s = 0; s < n_segments; s++) {
     if (!chosen[s]) continue;
     for (size_t i = 0; i < n; i++) {
       if (probes[i].token >= MV_LANES_MAX || segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
       if (probes[i].list >= segments[s].lists->n_lists) continue;
-      mv_status status = gather_list(query, &segments[s], first, allowed[s], &probes[i], postings);
+      mv_status status =
+          gather_list(&query->gathering, &segments[s], first, allowed[s], &probes[i], postings);
       if (status != MV_OK) return status;
     }
     first += segments[s].n_documents;
@@ -104,33 +108,30 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
   return MV_OK;
 }
 
+/* The place of a document that is numbered through the chosen segments. */
+static mv_place place_of(const mv_segment *segments, const uint8_t *chosen, uint32_t number) {
+  uint32_t s = 0;
+  for (;; s++) {
+    if (!chosen[s]) continue;
+    if (number < segments[s].n_documents) return (mv_place){s, number};
+    number -= segments[s].n_documents;
+  }
+}
+
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
-  size_t *ends = mv_alloc(n_segments, sizeof(size_t));
-  uint32_t *sums = mv_buffer_reserve(&query->sums, query->n_found, sizeof(uint32_t));
+  const mv_gathering *g = &query->gathering;
+  if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
+  uint32_t *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found, sizeof(uint32_t));
+  if (sums == NULL) return MV_ERROR_MEMORY;
+  for (size_t i = 0; i < g->n_found; i++) sums[i] = g->found[g->order[i]].sum;
+  const uint32_t least = mv_threshold(sums, g->n_found, limit);
   mv_topk top = {places, scores, limit, 0};
-  mv_status status =
-      ends != NULL && (sums != NULL || query->n_found == 0) ? MV_OK : MV_ERROR_MEMORY;
-  if (status == MV_OK && query->n_found > 0) {
-    size_t end = 0;
-    for (size_t s = 0; s < n_segments; s++) {
-      end += chosen[s] ? segments[s].n_documents : 0;
-      ends[s] = end;
-    }
-    const mv_found *found = query->found.data;
-    const uint32_t *order = query->order.data;
-    for (size_t i = 0; i < query->n_found; i++) sums[i] = found[order[i]].sum;
-    uint32_t least = mv_threshold(sums, query->n_found, limit);
-    for (size_t i = 0; i < query->n_found; i++) {
-      if (sums[i] < least) continue;
-      uint32_t s = 0;
-      while (order[i] >= ends[s]) s++;
-      size_t begin = s > 0 ? ends[s - 1] : 0;
-      mv_topk_offer(&top, (mv_place){s, (uint32_t)(order[i] - begin)}, (float)(sums[i] - 1) / UNIT);
-    }
+  for (size_t i = 0; i < g->n_found; i++) {
+    if (sums[i] < least) continue;
+    mv_topk_offer(&top, place_of(segments, chosen, g->order[i]), (float)(sums[i] - 1) / UNIT);
   }
-  mv_free(ends);
   *count = top.count;
-  return status;
+  return MV_OK;
 }

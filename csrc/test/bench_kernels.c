@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "../kernels/kernels.h"
+#include "../mvdb.h"
 
 enum { ROWS = 120, DIM = 128, SMALL_TABLE = 1 << 14, LARGE_TABLE = 1 << 18, DOCUMENTS = 256 };
 
@@ -125,7 +126,7 @@ int main(int argc, char **argv) {
   fill();
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (argc > 1 && strcmp(argv[1], names[i]) != 0) continue;
-    if (mv_kernels_select(names[i])) bench(mv_kernels_get());
+    if (mv_isa_select(names[i])) bench(mv_kernels_get());
   }
   return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "../base/random.h"
 #include "../kernels/kernels.h"
+#include "../mvdb.h"
 #include "check.h"
 
 static uint64_t seed = 1;
@@ -40,7 +41,7 @@ static size_t n_tables;
 static inline void collect_tables(void) {
   static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (!mv_kernels_select(names[i])) continue;
+    if (!mv_isa_select(names[i])) continue;
     tables[n_tables] = mv_kernels_get();
     CHECK(strcmp(tables[n_tables]->name, names[i]) == 0, "asked for %s", names[i]);
     n_tables++;

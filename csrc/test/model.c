@@ -19,6 +19,12 @@ void *room(size_t count, size_t size) {
   return block;
 }
 
+int in_order(float score, mv_place place, float next_score, mv_place next) {
+  if (score != next_score) return score > next_score;
+  return place.segment != next.segment ? place.segment < next.segment
+                                       : place.document < next.document;
+}
+
 /* ---- vectors ---- */
 
 double draw_uniform(uint64_t *state) { return (double)(mv_random_next(state) >> 11) * 0x1p-53; }

@@ -20,6 +20,9 @@ void must(int holds, const char *what, const char *file, int line);
 /* malloc that succeeds. */
 void *room(size_t count, size_t size);
 
+/* Whether a scored place comes before another: higher score first, then the earlier place. */
+int in_order(float score, mv_place place, float next_score, mv_place next);
+
 /* ---- a codec and the arrays it was made of ---- */
 
 typedef struct model {

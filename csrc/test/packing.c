@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/random.h"
+#include "../postings/lists.h"
+
 /* Cuts a stream of blocks into extents of about equally many, each with its slack. */
 static void cut(packing *out, const uint8_t *stream, uint32_t n_blocks, uint32_t n_extents) {
   out->extent_blocks = room((size_t)n_extents + 1, sizeof(uint32_t));
@@ -83,4 +86,50 @@ uint8_t *codes_of(const uint32_t *numbers, size_t n, size_t code_bytes) {
     codes[i] = (uint8_t)(numbers[i / code_bytes] >> 8 * (i % code_bytes) & 255);
   }
   return codes;
+}
+
+void coded_draw(coded *out, uint64_t *seed, uint32_t n_documents, uint32_t n_lists,
+                size_t code_bytes, uint32_t longest) {
+  out->n_documents = n_documents;
+  out->n_lists = n_lists;
+  out->code_bytes = code_bytes;
+  out->starts = room((size_t)n_documents + 1, sizeof(uint32_t));
+  out->starts[0] = 0;
+  for (uint32_t i = 0; i < n_documents; i++) {
+    out->starts[i + 1] = out->starts[i] + 1 + (uint32_t)mv_random_below(seed, longest);
+  }
+  out->numbers = room(out->starts[n_documents], sizeof(uint32_t));
+  for (uint32_t t = 0; t < out->starts[n_documents]; t++) {
+    const double x = draw_uniform(seed);
+    out->numbers[t] = (uint32_t)((double)n_lists * x * x * x);
+  }
+  out->codes = codes_of(out->numbers, out->starts[n_documents], code_bytes);
+}
+
+void coded_free(coded *used) {
+  free(used->starts);
+  free(used->numbers);
+  free(used->codes);
+}
+
+uint32_t read_list(const mv_lists *lists, uint32_t number, uint32_t n_documents,
+                   uint32_t *documents, size_t most) {
+  mv_list list;
+  uint32_t last = UINT32_MAX, n = 0, previous = 0;
+  mv_status status = mv_list_find(lists, number, &list);
+  while (status == MV_OK && list.n > 0) {
+    uint32_t run[MV_LISTS_RUN];
+    size_t count = 0;
+    status = mv_list_run(&list, &last, n_documents, run, &count);
+    if (status != MV_OK) break;
+    MUST(count >= 1 && count <= MV_LISTS_RUN);
+    MUST(run[count - 1] == last);
+    for (size_t i = 0; i < count; i++, n++) {
+      MUST((n == 0 || run[i] > previous) && run[i] < n_documents);
+      previous = run[i];
+      if (n < most) documents[n] = run[i];
+    }
+  }
+  MUST(status == MV_OK || status == MV_ERROR_CORRUPT);
+  return status == MV_OK ? n : UINT32_MAX;
 }

@@ -24,4 +24,24 @@ void packing_free(packing *used);
 /* Numbers as codes. */
 uint8_t *codes_of(const uint32_t *numbers, size_t n, size_t code_bytes);
 
+/* Documents of 1 to `longest` tokens, given by their codes. */
+typedef struct coded {
+  uint32_t n_documents, n_lists;
+  uint32_t *starts;
+  uint32_t *numbers;
+  uint8_t *codes;
+  size_t code_bytes;
+} coded;
+
+/* Few lists are long, many are short, some are empty. */
+void coded_draw(coded *out, uint64_t *seed, uint32_t n_documents, uint32_t n_lists,
+                size_t code_bytes, uint32_t longest);
+void coded_free(coded *used);
+
+/* Reads a list wholly; the number of its documents, or UINT32_MAX when it is corrupt. The first
+ * `most` of them are written. Documents that were read rise and are below n_documents in any case;
+ * else the program ends. */
+uint32_t read_list(const mv_lists *lists, uint32_t number, uint32_t n_documents,
+                   uint32_t *documents, size_t most);
+
 #endif

@@ -73,7 +73,7 @@ static mv_status train(mv_codec **codec) {
 
 static mv_status encode(const mv_codec *codec) {
   double sum;
-  TRY(mv_assign(codec, points, TOKENS, nearest));
+  TRY(mv_centroids_assign(&codec->centroids, points, TOKENS, nearest));
   TRY(mv_fit_scales(codec, vectors, TOKENS, DIM, fit_a, fit_b));
   TRY(mv_encode(codec, vectors, TOKENS, DIM, lengths, DOCUMENTS, codes, records, &sum));
   TRY(mv_distances(codec, points, TOKENS, PADDED, distances));
@@ -104,6 +104,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
   float base;
   for (size_t wanted = 0; wanted < 2; wanted++) {
     TRY(mv_query_load(query, vectors, QUERY, DIM));
+    query->large = 0;
     query->groups_wanted = wanted;
     TRY(mv_gather_start(query, segment, 1, chosen));
     for (size_t block = 0; block < 2; block++) {
@@ -172,18 +173,21 @@ static void test_each(int on, const float *expected) {
   printf("%ld allocations; ", made);
 }
 
-/* A query that could not be loaded can be loaded later. */
+/* A query that could not be loaded can be loaded later, whichever allocation of the load failed. */
 static void test_load_again(void) {
   fail_on = 0;
-  for (long at = 0; at < 6; at++) {
+  for (long at = 0;; at++) {
     mv_query *query;
     fail_at = -1;
     MUST(mv_query_new(&query) == MV_OK);
     fail_at = made + at;
-    CHECK(mv_query_load(query, vectors, QUERY, DIM) == MV_ERROR_MEMORY, "allocation %ld", at);
+    const mv_status status = mv_query_load(query, vectors, QUERY, DIM);
+    const int failed = made > fail_at;
     fail_at = -1;
+    CHECK(status == (failed ? MV_ERROR_MEMORY : MV_OK), "allocation %ld", at);
     CHECK(mv_query_load(query, vectors, QUERY, DIM) == MV_OK, "loaded at last");
     mv_query_free(query);
+    if (!failed) break;
   }
 }
 

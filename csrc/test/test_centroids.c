@@ -1,6 +1,7 @@
 /* Training and assignment of centroids. */
 #include <string.h>
 
+#include "../codec/codec.h"
 #include "check.h"
 #include "model.h"
 
@@ -165,7 +166,7 @@ static void case_assign(uint32_t dim, uint32_t n_centroids, uint32_t n_groups, s
   train_on_topics(&used, dim, n_centroids, n_groups);
   int8_t *points = draw_points(n, dim, 20);
   uint32_t *codes = room(n, sizeof *codes);
-  CHECK(mv_assign(used.codec, points, n, codes) == MV_OK, "n %zu", n);
+  CHECK(mv_centroids_assign(&used.codec->centroids, points, n, codes) == MV_OK, "n %zu", n);
   size_t equal = 0;
   for (size_t i = 0; i < n; i++) {
     equal += codes[i] == brute_nearest(used.rows, n_centroids, padded, points + i * padded);
@@ -192,7 +193,8 @@ static void test_empty_groups(void) {
   int8_t point[16] = {1};
   uint32_t code = 9;
   MUST(codec_of(&spec, &codec) == MV_OK);
-  CHECK(mv_assign(codec, point, 1, &code) == MV_OK && code == 0, "code %u", code);
+  CHECK(mv_centroids_assign(&codec->centroids, point, 1, &code) == MV_OK && code == 0, "code %u",
+        code);
   mv_codec_free(codec);
 }
 
@@ -222,7 +224,7 @@ static void case_distances(uint32_t dim, uint32_t n_centroids, uint32_t n_groups
     points[d] = used.rows[d] < 128 ? 127 : -127;
     points[padded + d] = (int8_t)(used.rows[d] - 128);
   }
-  CHECK(mv_assign(used.codec, points, n, codes) == MV_OK, "n %zu", n);
+  CHECK(mv_centroids_assign(&used.codec->centroids, points, n, codes) == MV_OK, "n %zu", n);
   CHECK(mv_distances(used.codec, points, n, padded, distances) == MV_OK, "n %zu", n);
   for (size_t i = 0; i < n; i++) {
     int64_t square = 0;

@@ -2,8 +2,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../codec/codec.h"
 #include "../codec/levels.h"
-#include "../codec/rotation.h"
+#include "../vectors/rotation.h"
 #include "check.h"
 #include "collection.h"
 
@@ -241,7 +242,7 @@ static void case_code_bytes(uint32_t n_centroids) {
   uint32_t *numbers = room(N, sizeof *numbers);
   int8_t *points = room(N, 16);
   MUST(mv_points(vectors, N, DIM, ROTATION_SEED, points) == MV_OK);
-  MUST(mv_assign(used.codec, points, N, numbers) == MV_OK);
+  MUST(mv_centroids_assign(&used.codec->centroids, points, N, numbers) == MV_OK);
   uint32_t greatest = 0;
   for (uint32_t t = 0; t < N; t++) {
     CHECK(collection_code(&docs, 0, t) == numbers[t], "token %u", t);

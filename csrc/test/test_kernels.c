@@ -226,11 +226,11 @@ static void test_select(void) {
   const mv_kernels *first = mv_kernels_get();
   const char *wanted = getenv("MVDB_ISA");
   CHECK(first != NULL && first == mv_kernels_get(), "the choice must last");
-  CHECK(!mv_kernels_select("abacus") && mv_kernels_get() == first, "an unknown name");
-  if (wanted != NULL && mv_kernels_select(wanted)) {
+  CHECK(!mv_isa_select("abacus") && mv_kernels_get() == first, "an unknown name");
+  if (wanted != NULL && mv_isa_select(wanted)) {
     CHECK(strcmp(first->name, wanted) == 0, "MVDB_ISA=%s gave %s", wanted, first->name);
   }
-  CHECK(mv_kernels_select("scalar"), "always there");
+  CHECK(mv_isa_select("scalar"), "always there");
 }
 
 int main(void) {

@@ -25,6 +25,7 @@ static mv_query *query_new(void) {
 
 static void load(mv_query *query, const float *vectors, size_t m, size_t groups_wanted) {
   MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
+  query->large = 0; /* whatever the codec */
   query->groups_wanted = groups_wanted;
 }
 
@@ -87,20 +88,20 @@ static void check_mark(const model *used, const mv_block *block, uint32_t group,
 static void check_row(const mv_query *query, const int16_t *row, const uint8_t *bytes,
                       const int16_t *low, size_t tokens) {
   for (size_t l = 0; l < tokens; l++) {
-    const float x = (float)(row[l] - low[l]) * query->coarse_scale[l];
+    const float x = (float)(row[l] - low[l]) * query->table.coarse_scale[l];
     CHECK(bytes[l] == (uint8_t)(x + 0.5f), "lane %zu: %d for %d", l, bytes[l], row[l]);
   }
 }
 
 static void extremes(const mv_query *query, const model *used, size_t lane, int16_t *low,
                      int16_t *high) {
-  const uint8_t *present = query->groups.data;
-  const int16_t *table = query->table16.data;
+  const uint8_t *present = query->table.groups;
+  const int16_t *table = query->table.rows16;
   *low = INT16_MAX;
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     for (uint32_t c = used->group_starts[g]; present[g] && c < used->group_starts[g + 1]; c++) {
-      const int16_t x = table[c * query->block.lanes + lane];
+      const int16_t x = table[c * query->table.block.lanes + lane];
       *low = x < *low ? x : *low;
       *high = x > *high ? x : *high;
     }
@@ -113,29 +114,30 @@ static void check_scales(const mv_query *query, const model *used, const mv_bloc
   double widest = 0, offset = 0;
   int16_t high[MV_LANES_MAX];
   for (size_t l = 0; l < block->tokens; l++) {
-    const double real = (double)query->unit[l] * (double)block->scale[l];
+    const double real = (double)query->table.unit[l] * (double)block->scale[l];
     extremes(query, used, l, &low[l], &high[l]);
     widest = fmax(widest, real * (high[l] - low[l]));
     offset += real * low[l];
-    const float least = all ? -FLT_MAX : query->unit[l] * (float)low[l];
-    CHECK(query->floor[l] == least, "floor %g", (double)query->floor[l]);
+    const float least = all ? -FLT_MAX : query->table.unit[l] * (float)low[l];
+    CHECK(query->table.floor[l] == least, "floor %g", (double)query->table.floor[l]);
   }
-  CHECK(fabs((double)query->coarse_step - widest / 255) < 1e-6, "step");
-  CHECK(fabs((double)query->coarse_offset - offset) < 1e-4, "offset");
+  CHECK(fabs((double)query->table.coarse_step - widest / 255) < 1e-6, "step");
+  CHECK(fabs((double)query->table.coarse_offset - offset) < 1e-4, "offset");
 }
 
 static void check_tables(const mv_query *query, const model *used, size_t index, size_t wanted,
                          const mv_query *full, const char *what) {
-  const mv_block *block = &query->block;
+  const mv_block *block = &query->table.block;
   int16_t low[MV_LANES_MAX] = {0};
-  const int16_t *table = query->table16.data, *all = full->table16.data;
-  const uint8_t *bytes = query->table8.data, *present = query->groups.data;
-  const uint8_t *bits = query->present.data;
+  const int16_t *table = query->table.rows16, *all = full->table.rows16;
+  const uint8_t *bytes = query->table.rows8, *present = query->table.groups;
+  const uint8_t *bits = query->table.present;
   size_t absent = 0;
-  CHECK(query->table_block == index, "%s: block %zu", what, query->table_block);
+  CHECK(query->table.index == index, "%s: block %zu", what, query->table.index);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
   check_scales(query, used, block, low, absent == 0);
-  CHECK(query->all_present == (absent == 0), "%s: %zu groups are absent", what, absent);
+  CHECK((query->table.kind == MV_TABLE_FULL) == (absent == 0), "%s: %zu groups are absent", what,
+        absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     check_mark(used, block, g, wanted, present[g], what);
     for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
@@ -154,13 +156,15 @@ static void check_block(mv_query *query, const model *used, const float *vectors
                         size_t index, size_t wanted, const char *what) {
   mv_query *full = query_new();
   load(full, vectors, m, 0);
-  CHECK(mv_query_tables(query, used->codec, index) == MV_OK, "%s", what);
-  MUST(mv_query_tables(full, used->codec, index) == MV_OK);
+  CHECK(mv_table_make(query, used->codec, index) == MV_OK, "%s", what);
+  MUST(mv_table_make(full, used->codec, index) == MV_OK);
   check_tables(query, used, index, wanted, full, what);
   if (wanted >= used->spec.n_groups) {
-    const size_t n = (size_t)used->spec.n_centroids * full->block.lanes;
-    CHECK(memcmp(query->table8.data, full->table8.data, n) == 0, "%s: all groups", what);
-    CHECK(memcmp(query->floor, full->floor, full->block.lanes * sizeof(float)) == 0, "%s", what);
+    const size_t n = (size_t)used->spec.n_centroids * full->table.block.lanes;
+    CHECK(memcmp(query->table.rows8, full->table.rows8, n) == 0, "%s: all groups", what);
+    CHECK(
+        memcmp(query->table.floor, full->table.floor, full->table.block.lanes * sizeof(float)) == 0,
+        "%s", what);
   }
   mv_query_free(full);
 }
@@ -271,11 +275,11 @@ static void case_failures(const world *w, int again) {
         mv_query *query = query_new();
         fail_at = -1;
         load(query, w->vectors, 9, 2);
-        MUST(mv_query_tables(query, w->models[first].codec, 0) == MV_OK);
+        MUST(mv_table_make(query, w->models[first].codec, 0) == MV_OK);
         load(query, w->vectors + DIM, 20, 3);
         made = 0;
         fail_at = at;
-        const mv_status status = mv_query_tables(query, w->models[then].codec, 0);
+        const mv_status status = mv_table_make(query, w->models[then].codec, 0);
         const int failed = made > at;
         fail_at = -1;
         CHECK(status == (failed ? MV_ERROR_MEMORY : MV_OK), "allocation %ld", at);
@@ -340,7 +344,7 @@ static void test_bytes(const world *w) {
   for (size_t m = 3; m < LONGEST; m += 30) {
     load(query, w->vectors, m, 2);
     check_bytes(query, "loaded");
-    MUST(mv_query_tables(query, w->models[0].codec, 0) == MV_OK);
+    MUST(mv_table_make(query, w->models[0].codec, 0) == MV_OK);
     check_bytes(query, "tables");
     MUST(mv_gather_start(query, &docs.view, 1, everything) == MV_OK);
     MUST(mv_gather_best(query, &docs.view, 1, everything, 2, places, scores, &count) == MV_OK);
@@ -358,139 +362,6 @@ static void test_bytes(const world *w) {
   collection_free(&docs);
 }
 
-/* ---- scores from them ---- */
-
-/* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
-static int presence(const mv_query *query, const model *used, const collection *docs, uint32_t i) {
-  const uint8_t *present = query->present.data;
-  size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
-  for (uint32_t t = 0; t < n; t++) {
-    const uint32_t code = collection_code(docs, i, t);
-    here += (size_t)(present[code / 8] >> (code % 8) & 1);
-  }
-  CHECK(used->codec == query->table_codec, "the tables of another codec");
-  return here == n ? 1 : here == 0 ? 0 : -1;
-}
-
-/* The sum over tokens of the greatest coarse byte among a document's rows that the tables have. */
-static float coarse_sum(const mv_query *query, const model *used, const mv_block *block,
-                        const collection *docs, uint32_t i) {
-  const uint8_t *groups = query->groups.data, *bytes = query->table8.data;
-  uint32_t sum = 0;
-  for (size_t l = 0; l < block->tokens; l++) {
-    uint8_t best = 0;
-    for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
-      const uint32_t code = collection_code(docs, i, t);
-      uint32_t g = 0;
-      while (used->group_starts[g + 1] <= code) g++;
-      const uint8_t byte = bytes[code * block->lanes + l];
-      if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
-    }
-    sum += best;
-  }
-  return query->coarse_offset + query->coarse_step * (float)sum;
-}
-
-/* Coarse scores, of documents that are looked at in pieces too. */
-static void test_coarse_scores(const world *w) {
-  enum { N = 6 };
-  static const uint32_t lengths[N] = {1300, 7, 512, 513, 1, 1024};
-  const model *used = &w->models[0];
-  collection docs;
-  float *vectors = draw_topics(&seed, 1300 + 7 + 512 + 513 + 1 + 1024, DIM, 40, 0.7);
-  collection_build(&docs, used, DIM, vectors, lengths, N, 2);
-  mv_query *query = query_new();
-  for (size_t wanted = 0; wanted < 6; wanted++) {
-    mv_place places[N];
-    float scores[N];
-    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
-    load(query, w->vectors + wanted * DIM, 5 + wanted, wanted);
-    MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
-    for (size_t i = 0; i < N; i++) {
-      const float expected = coarse_sum(query, used, &query->block, &docs, places[i].document);
-      CHECK(scores[i] == expected, "document %u: %g, not %g", places[i].document, (double)scores[i],
-            (double)expected);
-    }
-  }
-  mv_query_free(query);
-  collection_free(&docs);
-  free(vectors);
-}
-
-/* A token far from the query counts as the floor, whatever its residual, alone or among others:
- * with one query token a document scores what the best of its tokens does alone. */
-static void case_fast_scores(const world *w, uint32_t bits) {
-  enum { N = 200, WHOLE = 1 };
-  uint32_t one_by_one[N], together[WHOLE] = {N};
-  model used;
-  collection apart, joined;
-  for (uint32_t i = 0; i < N; i++) one_by_one[i] = 1;
-  model_train(&used, (model_shape){DIM, bits, 300, 30}, w->vectors, SAMPLE);
-  collection_build(&apart, &used, DIM, w->vectors, one_by_one, N, 3);
-  collection_build(&joined, &used, DIM, w->vectors, together, WHOLE, 1);
-  mv_query *query = query_new();
-  for (size_t wanted = 0; wanted < 6; wanted++) {
-    mv_place places[N];
-    float alone[N], score, best = -FLT_MAX;
-    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
-    load(query, w->vectors + (N + 5 * wanted) * DIM, 1, wanted);
-    MUST(mv_score(query, &apart.view, 1, places, N, MV_SCORE_FAST, alone) == MV_OK);
-    MUST(mv_score(query, &joined.view, 1, places, 1, MV_SCORE_FAST, &score) == MV_OK);
-    for (size_t i = 0; i < N; i++) best = alone[i] > best ? alone[i] : best;
-    CHECK(score == best, "%u bits, %zu groups: %g, alone %g", bits, wanted, (double)score,
-          (double)best);
-    CHECK(query->all_present == (wanted == 0), "%zu groups", wanted);
-  }
-  mv_query_free(query);
-  collection_free(&apart);
-  collection_free(&joined);
-  model_free(&used);
-}
-
-/* Documents wholly in the groups that there are score as ever, but for the floor; a document wholly
- * outside scores the least that there is in the coarse stage and no less than the floor in the fine
- * one. */
-static void test_scores(const world *w) {
-  enum { N = 200, M = 12 };
-  uint32_t lengths[N];
-  for (uint32_t i = 0; i < N; i++) lengths[i] = 1 + i % 2;
-  const model *used = &w->models[0];
-  collection docs;
-  collection_build(&docs, used, DIM, w->vectors, lengths, N, 3);
-  mv_query *query = query_new(), *full = query_new();
-  mv_place places[N], found[N];
-  float fast[N], whole[N], coarse[N];
-  size_t count, seen[3] = {0};
-  for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
-  load(query, w->vectors, M, 1);
-  load(full, w->vectors, M, 0);
-  MUST(mv_score(query, &docs.view, 1, places, N, MV_SCORE_FAST, fast) == MV_OK);
-  MUST(mv_score(full, &docs.view, 1, places, N, MV_SCORE_FAST, whole) == MV_OK);
-  MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, N, found, coarse, &count) ==
-       MV_OK);
-  MUST(count == N);
-  double floor = 0;
-  for (size_t l = 0; l < M; l++) floor += (double)query->floor[l] * (double)query->block.scale[l];
-  for (uint32_t i = 0; i < N; i++) {
-    const int present = presence(query, used, &docs, i);
-    seen[present + 1]++;
-    CHECK((double)fast[i] > floor - 1e-4, "document %u scores %g below %g", i, (double)fast[i],
-          floor);
-    if (present != 1) CHECK(fast[i] < whole[i] + 1.0f * M, "document %u", i);
-    if (present == 1) CHECK(fast[i] > whole[i] - 1e-5f, "document %u lost something", i);
-    if (floor < (double)coarse[0]) CHECK(coarse[i] > query->coarse_offset - 1e-5f, "rank %u", i);
-  }
-  for (uint32_t i = 0; i < N; i++) {
-    if (presence(query, used, &docs, found[i].document) == 0) {
-      CHECK(coarse[i] == query->coarse_offset, "document %u", found[i].document);
-    }
-  }
-  CHECK(seen[0] > 0 && seen[1] > 0 && seen[2] > 0, "%zu %zu %zu", seen[0], seen[1], seen[2]);
-  mv_query_free(query);
-  mv_query_free(full);
-  collection_free(&docs);
-}
-
 int main(void) {
   world w;
   world_build(&w);
@@ -498,9 +369,6 @@ int main(void) {
   test_same_address(&w);
   test_failures(&w);
   test_bytes(&w);
-  test_coarse_scores(&w);
-  for (uint32_t bits = 1; bits <= 8; bits *= 2) case_fast_scores(&w, bits);
-  test_scores(&w);
   world_free(&w);
   return checks_report();
 }

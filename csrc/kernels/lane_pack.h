@@ -1,6 +1,6 @@
 /* Packing of int8 vectors as lanes of the dot-product kernels (kernels.h). */
-#ifndef MV_CENTROIDS_LANES_H
-#define MV_CENTROIDS_LANES_H
+#ifndef MV_KERNELS_LANE_PACK_H
+#define MV_KERNELS_LANE_PACK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Validation of a segment's view: afterwards the other functions index without checks. */
+/* Checks of a segment's view: the other functions index without checks, and rely on them. */
 #include "segment.h"
 
 #include <math.h>
@@ -6,24 +6,14 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../base/borders.h"
+#include "../kernels/centroid_code.h"
+#include "../vectors/points.h"
 
 #define UNIT_TOLERANCE 0.01f /* of a squared length: rounding to float16 moves it by 2^-10 */
 
-static uint32_t chunk_of(const mv_segment *segment, uint32_t number) {
-  uint32_t low = 0, high = segment->n_chunks;
-  while (high - low > 1) {
-    uint32_t middle = low + (high - low) / 2;
-    if (segment->chunk_documents[middle] <= number) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
 mv_document mv_document_find(const mv_segment *segment, uint32_t number) {
-  uint32_t chunk = chunk_of(segment, number);
+  const uint32_t chunk = mv_part_of(segment->chunk_documents, segment->n_chunks, number);
   size_t offset = segment->starts[number] - segment->starts[segment->chunk_documents[chunk]];
   const mv_codec *codec = segment->codec;
   mv_document found;
@@ -40,62 +30,50 @@ mv_document mv_document_find(const mv_segment *segment, uint32_t number) {
   return found;
 }
 
-static mv_status check_document_order(const mv_segment *segment) {
-  if (segment->n_documents == UINT32_MAX || segment->n_chunks == UINT32_MAX)
-    return MV_ERROR_CORRUPT;
-  if (segment->starts[0] != 0) return MV_ERROR_CORRUPT;
-  for (uint32_t i = 0; i < segment->n_documents; i++) {
-    if (segment->starts[i + 1] <= segment->starts[i]) return MV_ERROR_CORRUPT;
+const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t *size) {
+  const mv_document document = mv_document_find(segment, number);
+  *size = document.n_tokens * mv_stored_bytes(segment);
+  return segment->inline_codes ? document.codes : document.record;
+}
+
+size_t mv_documents_in(const mv_segment *segments, size_t n_segments, const uint8_t *chosen) {
+  size_t n = 0;
+  for (size_t s = 0; s < n_segments; s++) {
+    n += chosen == NULL || chosen[s] ? segments[s].n_documents : 0;
   }
-  if (segment->chunk_documents[0] != 0) return MV_ERROR_CORRUPT;
-  if (segment->chunk_documents[segment->n_chunks] != segment->n_documents) return MV_ERROR_CORRUPT;
-  for (uint32_t c = 0; c < segment->n_chunks; c++) {
-    if (segment->chunk_documents[c + 1] <= segment->chunk_documents[c]) return MV_ERROR_CORRUPT;
+  return n;
+}
+
+int mv_places_fit(const mv_segment *segments, size_t n_segments, const mv_place *places, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (places[i].segment >= n_segments) return 0;
+    if (places[i].document >= segments[places[i].segment].n_documents) return 0;
   }
-  return MV_OK;
+  return 1;
 }
 
 mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                            const size_t *records_sizes) {
   if (segment->dim < 1 || segment->dim > MV_MAX_DIM) return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->codec->dim != segment->dim) return MV_ERROR_CORRUPT;
-  mv_status status = check_document_order(segment);
-  if (status != MV_OK) return status;
+  const uint32_t *chunks = segment->chunk_documents, n_chunks = segment->n_chunks;
+  if (segment->n_documents == UINT32_MAX || n_chunks == UINT32_MAX) return MV_ERROR_CORRUPT;
+  if (!mv_borders_rise(segment->starts, segment->n_documents) ||
+      !mv_borders_rise(chunks, n_chunks) || chunks[n_chunks] != segment->n_documents)
+    return MV_ERROR_CORRUPT;
   if (segment->codec == NULL && (segment->inline_codes || segment->lists != NULL))
     return MV_ERROR_CORRUPT;
   if (segment->codec != NULL && segment->code_bytes != 2 && segment->code_bytes != 3)
     return MV_ERROR_CORRUPT;
-  if (segment->lists != NULL && segment->lists->n_lists > segment->codec->n_centroids)
+  if (segment->lists != NULL && segment->lists->n_lists > segment->codec->centroids.n)
     return MV_ERROR_CORRUPT;
   size_t token_bytes = mv_stored_bytes(segment);
   int apart = segment->codec != NULL && !segment->inline_codes;
   size_t code_bytes = apart ? segment->code_bytes : 0;
-  for (uint32_t c = 0; c < segment->n_chunks; c++) {
-    size_t tokens = (size_t)segment->starts[segment->chunk_documents[c + 1]] -
-                    segment->starts[segment->chunk_documents[c]];
+  for (uint32_t c = 0; c < n_chunks; c++) {
+    size_t tokens = (size_t)segment->starts[chunks[c + 1]] - segment->starts[chunks[c]];
     if (records_sizes[c] != tokens * token_bytes) return MV_ERROR_CORRUPT;
     if (codes_sizes[c] != tokens * code_bytes) return MV_ERROR_CORRUPT;
-  }
-  return MV_OK;
-}
-
-mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
-                         const size_t *extent_sizes) {
-  if (lists->n_lists < 1 || lists->n_lists > MV_MAX_CENTROIDS || lists->n_extents < 1)
-    return MV_ERROR_CORRUPT;
-  uint32_t blocks = (lists->n_lists + MV_LISTS_BLOCK - 1) / MV_LISTS_BLOCK;
-  if (n_block_starts != (size_t)blocks + 1 || n_extent_blocks != (size_t)lists->n_extents + 1)
-    return MV_ERROR_CORRUPT;
-  if (lists->block_starts[0] != 0) return MV_ERROR_CORRUPT;
-  for (uint32_t b = 0; b < blocks; b++) {
-    if (lists->block_starts[b + 1] <= lists->block_starts[b]) return MV_ERROR_CORRUPT;
-  }
-  const uint32_t *extents = lists->extent_blocks;
-  if (extents[0] != 0 || extents[lists->n_extents] != blocks) return MV_ERROR_CORRUPT;
-  for (uint32_t e = 0; e < lists->n_extents; e++) {
-    if (extents[e + 1] <= extents[e] || extents[e + 1] > blocks) return MV_ERROR_CORRUPT;
-    size_t size = lists->block_starts[extents[e + 1]] - lists->block_starts[extents[e]];
-    if (extent_sizes[e] != size + MV_LISTS_SLACK) return MV_ERROR_CORRUPT;
   }
   return MV_OK;
 }
@@ -142,15 +120,6 @@ mv_status mv_documents_check(const mv_segment *segment, const uint32_t *document
   return MV_OK;
 }
 
-/* The point of a sum of centroid rows. */
-static void quantise_sum(const mv_codec *codec, const int32_t *sum, float *mean, int8_t *point) {
-  double square = 0.0;
-  for (size_t d = 0; d < codec->padded; d++) square += (double)sum[d] * (double)sum[d];
-  float inverse = square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
-  for (size_t d = 0; d < codec->padded; d++) mean[d] = (float)sum[d] * inverse;
-  mv_point_quantise(codec->dim, codec->padded, mean, point);
-}
-
 mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
   const mv_codec *codec = segment->codec;
   if (codec == NULL) return MV_ERROR_ARGUMENT;
@@ -163,11 +132,15 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
     status = mv_codes_check(codec, document.codes, document.n_tokens * document.code_bytes,
                             document.code_bytes);
     for (size_t t = 0; status == MV_OK && t < document.n_tokens; t++) {
-      const uint8_t *row =
-          codec->rows + mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
+      const uint8_t *row = codec->centroids.rows +
+                           mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
       for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;
     }
-    quantise_sum(codec, sum, mean, points + i * codec->padded);
+    double square = 0.0;
+    for (size_t d = 0; d < codec->padded; d++) square += (double)sum[d] * (double)sum[d];
+    const float inverse = square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+    for (size_t d = 0; d < codec->padded; d++) mean[d] = (float)sum[d] * inverse;
+    mv_point_quantise(codec->dim, codec->padded, mean, points + i * codec->padded);
   }
   mv_free(sum);
   mv_free(mean);

@@ -1,10 +1,10 @@
-/* Where a document of a segment lies. */
-#ifndef MV_SEARCH_SEGMENT_H
-#define MV_SEARCH_SEGMENT_H
+/* Documents of a segment: addresses and checks. */
+#ifndef MV_SEGMENT_SEGMENT_H
+#define MV_SEGMENT_SEGMENT_H
 
 #include "../codec/codec.h"
 
-/* One document as the scoring loops see it. */
+/* The bytes of one document. */
 typedef struct mv_document {
   const uint8_t *codes;  /* NULL without a codec */
   const uint8_t *record; /* behind inline codes */
@@ -20,6 +20,15 @@ static inline size_t mv_stored_bytes(const mv_segment *segment) {
 }
 
 mv_document mv_document_find(const mv_segment *segment, uint32_t number);
+
+/* The bytes of a document in its chunk of records, inline codes included. */
+const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t *size);
+
+/* The number of documents of the chosen segments; NULL: of all. */
+size_t mv_documents_in(const mv_segment *segments, size_t n_segments, const uint8_t *chosen);
+
+/* Whether n places are documents of the segments. */
+int mv_places_fit(const mv_segment *segments, size_t n_segments, const mv_place *places, size_t n);
 
 static inline int mv_is_allowed(const uint8_t *bitmap, uint32_t document) {
   return bitmap == NULL || (bitmap[document / 8] >> (document % 8) & 1) != 0;

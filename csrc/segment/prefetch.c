@@ -1,5 +1,5 @@
-/* Asking the system for mapped ranges before they are needed (ESPN, arXiv 2312.05417, overlaps such
- * reads with the work before them). The only system calls of the core. */
+/* Prefetching of mapped ranges (ESPN, arXiv 2312.05417, overlaps such reads with computation). The
+ * only system calls of the core. */
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -70,14 +70,12 @@ static void add(fetch *f, const uint8_t *from, size_t size) {
 
 mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
                            size_t n, int how, uint64_t *reads, uint64_t *bytes) {
+  if (!mv_places_fit(segments, n_segments, places, n)) return MV_ERROR_ARGUMENT;
   fetch f = {0, 0, page_size(), how, reads, bytes};
   for (size_t i = 0; i < n; i++) {
-    if (places[i].segment >= n_segments) return MV_ERROR_ARGUMENT;
-    const mv_segment *segment = &segments[places[i].segment];
-    if (places[i].document >= segment->n_documents) return MV_ERROR_ARGUMENT;
-    mv_document document = mv_document_find(segment, places[i].document);
-    const uint8_t *from = segment->inline_codes ? document.codes : document.record;
-    add(&f, from, document.n_tokens * mv_stored_bytes(segment));
+    size_t size;
+    const uint8_t *from = mv_record_find(&segments[places[i].segment], places[i].document, &size);
+    add(&f, from, size);
   }
   issue(&f);
   return MV_OK;

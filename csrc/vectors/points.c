@@ -1,9 +1,11 @@
-/* Token vectors on their way in: unit length, rotation, int8 points. */
+/* Incoming token vectors: unit length, rotation, int8 points. */
+#include "points.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "codec.h"
+#include "rotation.h"
 
 void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state) {
   for (size_t i = 0; i < n; i++) {

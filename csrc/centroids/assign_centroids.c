@@ -1,0 +1,146 @@
+/* Two-level assignment: a point is compared with the centroids of its nearest groups only. For each
+ * batch of points:
+ *
+ *   1. score all group means and keep the GROUPS_PROBED best of each point
+ *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
+ *   3. compare each group's centroids with its points, block by block: one read of a row each */
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "../kernels/kernels.h"
+#include "centroids.h"
+#include "nearest_exhaustive.h"
+
+enum {
+  GROUPS_PROBED = 16,
+  BATCH = 16384 /* points; bounds the memory of the lists */
+};
+
+typedef struct batch_space {
+  int8_t *block;        /* [padded][MV_LANES_MAX] */
+  int32_t *group_dots;  /* [n_groups][MV_LANES_MAX] */
+  uint32_t *probed;     /* [BATCH][GROUPS_PROBED] */
+  uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
+  uint32_t *list_start; /* [n_groups + 1] */
+  int32_t *best;        /* [BATCH] */
+} batch_space;
+
+static size_t groups_probed(const mv_centroids *centroids) {
+  return centroids->n_groups < GROUPS_PROBED ? centroids->n_groups : GROUPS_PROBED;
+}
+
+static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
+  space->block = mv_alloc(centroids->padded, MV_LANES_MAX);
+  space->group_dots = mv_alloc((size_t)centroids->n_groups * MV_LANES_MAX, sizeof(int32_t));
+  space->probed = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
+  space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
+  space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
+  space->best = mv_alloc(BATCH, sizeof(int32_t));
+  return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
+                 space->list != NULL && space->list_start != NULL && space->best != NULL
+             ? MV_OK
+             : MV_ERROR_MEMORY;
+}
+
+static void space_free(batch_space *space) {
+  mv_free(space->block);
+  mv_free(space->group_dots);
+  mv_free(space->probed);
+  mv_free(space->list);
+  mv_free(space->list_start);
+  mv_free(space->best);
+}
+
+/* The best groups of lane l by insertion into a short list; ties to the smaller number. */
+static void best_groups(const int32_t *dots, size_t lanes, size_t lane, uint32_t n_groups,
+                        size_t wanted, uint32_t *out) {
+  int32_t values[GROUPS_PROBED];
+  size_t have = 0;
+  for (uint32_t g = 0; g < n_groups; g++) {
+    int32_t value = dots[(size_t)g * lanes + lane];
+    if (have == wanted && value <= values[have - 1]) continue;
+    size_t at = have < wanted ? have++ : have - 1;
+    for (; at > 0 && values[at - 1] < value; at--) {
+      values[at] = values[at - 1];
+      out[at] = out[at - 1];
+    }
+    values[at] = value;
+    out[at] = g;
+  }
+}
+
+static void probe_groups(const mv_centroids *centroids, batch_space *space, const int8_t *points,
+                         size_t n) {
+  const size_t wanted = groups_probed(centroids), padded = centroids->padded;
+  for (size_t first = 0; first < n; first += MV_LANES_MAX) {
+    const size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
+    int32_t bias[MV_LANES_MAX];
+    uint32_t which[MV_LANES_MAX];
+    for (size_t l = 0; l < count; l++) which[l] = (uint32_t)(first + l);
+    mv_points_pack(points, which, count, padded, MV_LANES_MAX, space->block, bias);
+    mv_kernels_get()->dot8(centroids->group_rows, padded, centroids->n_groups, padded, space->block,
+                           MV_LANES_MAX, bias, space->group_dots);
+    for (size_t l = 0; l < count; l++) {
+      best_groups(space->group_dots, MV_LANES_MAX, l, centroids->n_groups, wanted,
+                  space->probed + (first + l) * wanted);
+    }
+  }
+}
+
+/* Counting sort of (point, group) pairs by group. */
+static void list_by_group(const mv_centroids *centroids, batch_space *space, size_t n) {
+  size_t pairs = n * groups_probed(centroids);
+  uint32_t *start = space->list_start;
+  memset(start, 0, ((size_t)centroids->n_groups + 1) * sizeof(*start));
+  for (size_t i = 0; i < pairs; i++) start[space->probed[i] + 1]++;
+  for (uint32_t g = 0; g < centroids->n_groups; g++) start[g + 1] += start[g];
+  for (size_t i = pairs; i-- > 0;) { /* from the back, leaving start[g + 1] at list g's begin */
+    space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / groups_probed(centroids));
+  }
+}
+
+static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
+                         size_t n, uint32_t *codes) {
+  probe_groups(centroids, space, points, n);
+  list_by_group(centroids, space, n);
+  for (size_t i = 0; i < n; i++) {
+    space->best[i] = INT32_MIN;
+    codes[i] = UINT32_MAX;
+  }
+  size_t pairs = n * groups_probed(centroids);
+  for (uint32_t g = 0; g < centroids->n_groups; g++) {
+    size_t begin = space->list_start[g + 1];
+    size_t end = g + 1 < centroids->n_groups ? space->list_start[g + 2] : pairs;
+    for (size_t at = begin; at < end; at += MV_LANES_MAX) {
+      size_t count = end - at < MV_LANES_MAX ? end - at : MV_LANES_MAX;
+      const uint32_t *which = space->list + at;
+      int32_t best[MV_LANES_MAX];
+      uint32_t arg[MV_LANES_MAX];
+      for (size_t l = 0; l < count; l++) {
+        best[l] = space->best[which[l]];
+        arg[l] = codes[which[l]];
+      }
+      mv_nearest_block(centroids->rows, centroids->group_starts[g], centroids->group_starts[g + 1],
+                       centroids->padded, points, which, count, space->block, best, arg);
+      for (size_t l = 0; l < count; l++) {
+        space->best[which[l]] = best[l];
+        codes[which[l]] = arg[l];
+      }
+    }
+  }
+}
+
+mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
+                              uint32_t *codes) {
+  batch_space space;
+  mv_status status = space_init(&space, centroids);
+  for (size_t first = 0; status == MV_OK && first < n; first += BATCH) {
+    size_t count = n - first < BATCH ? n - first : BATCH;
+    assign_batch(centroids, &space, points + first * centroids->padded, count, codes + first);
+  }
+  for (size_t i = 0; status == MV_OK && i < n; i++) {
+    if (codes[i] >= centroids->n) codes[i] = 0; /* all probed groups were empty */
+  }
+  space_free(&space);
+  return status;
+}

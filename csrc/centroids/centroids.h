@@ -1,0 +1,27 @@
+/* Centroid rows and their groups: immutable once made, shared by threads. */
+#ifndef MV_CENTROIDS_CENTROIDS_H
+#define MV_CENTROIDS_CENTROIDS_H
+
+#include "../mvdb.h"
+
+typedef struct mv_centroids {
+  size_t padded; /* bytes of a row */
+  uint32_t n;
+  uint32_t n_groups;
+  uint8_t *rows;          /* [n][padded], int8 + 128, ordered by group */
+  uint8_t *group_rows;    /* [n_groups][padded] */
+  uint32_t *group_starts; /* [n_groups + 1], first centroid of each group */
+  float row_norm;         /* greatest Euclidean length of a row, as integers around 128 */
+} mv_centroids;
+
+/* Copies the centroids of a spec, whose numbers and sizes are checked: MV_ERROR_CORRUPT. On failure
+ * too mv_centroids_free is called. REQUIRES: 1 <= spec->dim <= MV_MAX_DIM. */
+mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
+                            const mv_codec_sizes *sizes);
+void mv_centroids_free(mv_centroids *centroids);
+
+/* The centroid of each of n points [n][padded], by two levels (assign_centroids.c): n numbers. */
+mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
+                              uint32_t *numbers);
+
+#endif

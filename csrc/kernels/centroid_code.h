@@ -1,0 +1,23 @@
+/* The centroid code of a document token on disk: little-endian, 2 or 3 bytes (frozen). */
+#ifndef MV_KERNELS_CENTROID_CODE_H
+#define MV_KERNELS_CENTROID_CODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The code of token t. Byte by byte, so that the last code of a buffer does not read past the
+ * buffer; compilers merge the first two loads. */
+static inline size_t mv_code_read(const uint8_t *codes, size_t t, size_t code_bytes) {
+  const uint8_t *p = codes + t * code_bytes;
+  const size_t low = (size_t)p[0] | (size_t)p[1] << 8;
+  return code_bytes == 3 ? low | (size_t)p[2] << 16 : low;
+}
+
+static inline void mv_code_write(uint8_t *codes, size_t t, size_t code_bytes, uint32_t code) {
+  uint8_t *p = codes + t * code_bytes;
+  p[0] = (uint8_t)(code & 255);
+  p[1] = (uint8_t)(code >> 8 & 255);
+  if (code_bytes == 3) p[2] = (uint8_t)(code >> 16 & 255);
+}
+
+#endif

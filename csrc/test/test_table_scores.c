@@ -1,0 +1,172 @@
+/* Scores from partial tables against those from full ones. */
+#include <float.h>
+#include <string.h>
+
+#include "../search/query.h"
+#include "check.h"
+#include "collection.h"
+
+static uint64_t seed = 173;
+
+enum { DIM = 32 };
+
+static const uint8_t everything[] = {1};
+static const uint8_t *const unrestricted[] = {NULL};
+
+static mv_query *query_new(void) {
+  mv_query *query;
+  MUST(mv_query_new(&query) == MV_OK);
+  return query;
+}
+
+static void load(mv_query *query, const float *vectors, size_t m, size_t groups_wanted) {
+  MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
+  query->large = 0; /* whatever the codec */
+  query->groups_wanted = groups_wanted;
+}
+
+enum { SAMPLE = 400 };
+
+/* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
+static int presence(const mv_query *query, const model *used, const collection *docs, uint32_t i) {
+  const uint8_t *present = query->table.present;
+  size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
+  for (uint32_t t = 0; t < n; t++) {
+    const uint32_t code = collection_code(docs, i, t);
+    here += (size_t)(present[code / 8] >> (code % 8) & 1);
+  }
+  CHECK(used->codec == query->table.codec, "the tables of another codec");
+  return here == n ? 1 : here == 0 ? 0 : -1;
+}
+
+/* The sum over tokens of the greatest coarse byte among a document's rows that the tables have. */
+static float coarse_sum(const mv_query *query, const model *used, const mv_block *block,
+                        const collection *docs, uint32_t i) {
+  const uint8_t *groups = query->table.groups, *bytes = query->table.rows8;
+  uint32_t sum = 0;
+  for (size_t l = 0; l < block->tokens; l++) {
+    uint8_t best = 0;
+    for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
+      const uint32_t code = collection_code(docs, i, t);
+      uint32_t g = 0;
+      while (used->group_starts[g + 1] <= code) g++;
+      const uint8_t byte = bytes[code * block->lanes + l];
+      if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
+    }
+    sum += best;
+  }
+  return query->table.coarse_offset + query->table.coarse_step * (float)sum;
+}
+
+/* Coarse scores, of documents that are looked at in pieces too. */
+static void test_coarse_scores(const model *used, const float *sample) {
+  enum { N = 6 };
+  static const uint32_t lengths[N] = {1300, 7, 512, 513, 1, 1024};
+  collection docs;
+  float *vectors = draw_topics(&seed, 1300 + 7 + 512 + 513 + 1 + 1024, DIM, 40, 0.7);
+  collection_build(&docs, used, DIM, vectors, lengths, N, 2);
+  mv_query *query = query_new();
+  for (size_t wanted = 0; wanted < 6; wanted++) {
+    mv_place places[N];
+    float scores[N];
+    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+    load(query, sample + wanted * DIM, 5 + wanted, wanted);
+    MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
+    for (size_t i = 0; i < N; i++) {
+      const float expected =
+          coarse_sum(query, used, &query->table.block, &docs, places[i].document);
+      CHECK(scores[i] == expected, "document %u: %g, not %g", places[i].document, (double)scores[i],
+            (double)expected);
+    }
+  }
+  mv_query_free(query);
+  collection_free(&docs);
+  free(vectors);
+}
+
+/* A token far from the query counts as the floor, whatever its residual, alone or among others:
+ * with one query token a document scores what the best of its tokens does alone. */
+static void case_fast_scores(const float *sample, uint32_t bits) {
+  enum { N = 200, WHOLE = 1 };
+  uint32_t one_by_one[N], together[WHOLE] = {N};
+  model used;
+  collection apart, joined;
+  for (uint32_t i = 0; i < N; i++) one_by_one[i] = 1;
+  model_train(&used, (model_shape){DIM, bits, 300, 30}, sample, SAMPLE);
+  collection_build(&apart, &used, DIM, sample, one_by_one, N, 3);
+  collection_build(&joined, &used, DIM, sample, together, WHOLE, 1);
+  mv_query *query = query_new();
+  for (size_t wanted = 0; wanted < 6; wanted++) {
+    mv_place places[N];
+    float alone[N], score, best = -FLT_MAX;
+    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+    load(query, sample + (N + 5 * wanted) * DIM, 1, wanted);
+    MUST(mv_score(query, &apart.view, 1, places, N, MV_SCORE_FAST, alone) == MV_OK);
+    MUST(mv_score(query, &joined.view, 1, places, 1, MV_SCORE_FAST, &score) == MV_OK);
+    for (size_t i = 0; i < N; i++) best = alone[i] > best ? alone[i] : best;
+    CHECK(score == best, "%u bits, %zu groups: %g, alone %g", bits, wanted, (double)score,
+          (double)best);
+    CHECK((query->table.kind == MV_TABLE_FULL) == (wanted == 0), "%zu groups", wanted);
+  }
+  mv_query_free(query);
+  collection_free(&apart);
+  collection_free(&joined);
+  model_free(&used);
+}
+
+/* Documents wholly in the groups that there are score as ever, but for the floor; a document wholly
+ * outside scores the least that there is in the coarse stage and no less than the floor in the fine
+ * one. */
+static void test_scores(const model *used, const float *sample) {
+  enum { N = 200, M = 12 };
+  uint32_t lengths[N];
+  for (uint32_t i = 0; i < N; i++) lengths[i] = 1 + i % 2;
+  collection docs;
+  collection_build(&docs, used, DIM, sample, lengths, N, 3);
+  mv_query *query = query_new(), *full = query_new();
+  mv_place places[N], found[N];
+  float fast[N], whole[N], coarse[N];
+  size_t count, seen[3] = {0};
+  for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+  load(query, sample, M, 1);
+  load(full, sample, M, 0);
+  MUST(mv_score(query, &docs.view, 1, places, N, MV_SCORE_FAST, fast) == MV_OK);
+  MUST(mv_score(full, &docs.view, 1, places, N, MV_SCORE_FAST, whole) == MV_OK);
+  MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, N, found, coarse, &count) ==
+       MV_OK);
+  MUST(count == N);
+  double floor = 0;
+  for (size_t l = 0; l < M; l++)
+    floor += (double)query->table.floor[l] * (double)query->table.block.scale[l];
+  for (uint32_t i = 0; i < N; i++) {
+    const int present = presence(query, used, &docs, i);
+    seen[present + 1]++;
+    CHECK((double)fast[i] > floor - 1e-4, "document %u scores %g below %g", i, (double)fast[i],
+          floor);
+    if (present != 1) CHECK(fast[i] < whole[i] + 1.0f * M, "document %u", i);
+    if (present == 1) CHECK(fast[i] > whole[i] - 1e-5f, "document %u lost something", i);
+    if (floor < (double)coarse[0])
+      CHECK(coarse[i] > query->table.coarse_offset - 1e-5f, "rank %u", i);
+  }
+  for (uint32_t i = 0; i < N; i++) {
+    if (presence(query, used, &docs, found[i].document) == 0) {
+      CHECK(coarse[i] == query->table.coarse_offset, "document %u", found[i].document);
+    }
+  }
+  CHECK(seen[0] > 0 && seen[1] > 0 && seen[2] > 0, "%zu %zu %zu", seen[0], seen[1], seen[2]);
+  mv_query_free(query);
+  mv_query_free(full);
+  collection_free(&docs);
+}
+
+int main(void) {
+  model used;
+  float *sample = draw_topics(&seed, SAMPLE, DIM, 40, 0.7);
+  model_train(&used, (model_shape){DIM, 2, 300, 30}, sample, SAMPLE);
+  test_coarse_scores(&used, sample);
+  for (uint32_t bits = 1; bits <= 8; bits *= 2) case_fast_scores(sample, bits);
+  test_scores(&used, sample);
+  model_free(&used);
+  free(sample);
+  return checks_report();
+}
