@@ -251,6 +251,14 @@ static void check_probes(const world *w, mv_query *query) {
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) == MV_OK,
         "nothing");
   CHECK(postings == 0 && count == 0, "%zu found", count);
+  static const uint8_t fewer[N_SEGMENTS] = {1, 0, 1, 1};
+  MUST(mv_gather_start(query, w->views, N_SEGMENTS, fewer) == MV_OK);
+  CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1, &postings) ==
+            MV_ERROR_ARGUMENT,
+        "more segments than it was started with");
+  CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) ==
+            MV_ERROR_ARGUMENT,
+        "the best of more segments");
 }
 
 /* Lists that are corrupt are refused on the way, and what was gathered so far does not stay. */

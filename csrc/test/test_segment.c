@@ -279,7 +279,7 @@ static void test_points(void) {
 /* ---- what goes together ---- */
 
 static void test_parts(void) {
-  static const mv_lists lists = {0};
+  static const mv_lists lists = {0}, many = {.n_lists = MV_MAX_CENTROIDS};
   model used;
   collection coded, plain;
   float *sample = draw_topics(&seed, 300, DIM, 20, 0.6);
@@ -289,7 +289,9 @@ static void test_parts(void) {
   coded.view.lists = plain.view.lists = &lists;
   expect(&coded, MV_OK, "lists of documents with codes");
   expect(&plain, MV_ERROR_CORRUPT, "lists of documents without");
-  plain.view.lists = NULL;
+  coded.view.lists = &many;
+  expect(&coded, MV_ERROR_CORRUPT, "more lists than centroids");
+  coded.view.lists = plain.view.lists = NULL;
   plain.view.code_bytes = 3;
   expect(&plain, MV_OK, "codes that there are none of may have any size");
   collection_free(&coded);
