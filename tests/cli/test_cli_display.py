@@ -10,7 +10,7 @@ from words_encoder import WordsEncoder
 from mvdb.cli.console import BOLD, PLAIN, one_line, printable, size
 from mvdb.cli.display import lay_out
 from mvdb.cli.matching import Match, matched_words
-from tests.helpers import unit
+from tests.support.model import unit
 
 
 def laid_out(text: str, width: int = 30, marked: str = "") -> list[str]:
