@@ -19,7 +19,6 @@ The order of strings and the choice of the layout are checked by ``verify`` alon
 from __future__ import annotations
 
 import bisect
-import struct
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
 from mvdb.filters.sorted_values import Buffer, Strings, decode_big_int
+from mvdb.storage.format import Record
 from mvdb.storage.invariants import ascends, is_cut, require
 
 # On disk: frozen.
@@ -36,7 +36,7 @@ EXISTS, NULL, FALSE, TRUE, INT, FLOAT, BIG_INT, STRING = range(8)
 ALL, BITMAP, ROWS, GROUPED, UNIQUE, CODES = range(6)
 NO_CODE = 255
 
-_ENTRY = struct.Struct("<BBBBIIII")
+_ENTRY = Record("BBBBIIII")
 ENTRY_SIZE = _ENTRY.size
 _WHERE = "metadata column"
 
@@ -68,7 +68,8 @@ class Entry:
 
     @classmethod
     def unpack(cls, data: Buffer, offset: int) -> Entry:
-        kind, element, layout, zero, blob, values, postings, text = _ENTRY.unpack_from(data, offset)
+        fields = _ENTRY.unpack(data[offset : offset + ENTRY_SIZE], "metadata directory")
+        kind, element, layout, zero, blob, values, postings, text = fields
         if kind <= TRUE:
             known = layout in (ALL, BITMAP, ROWS) and values == 0 and (blob == 0) == (layout == ALL)
         else:

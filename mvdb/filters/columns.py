@@ -18,7 +18,6 @@ answer, never another exception.
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -31,10 +30,11 @@ from mvdb.errors import CorruptionError
 from mvdb.filters import column_blobs as blobs
 from mvdb.filters.column_blobs import Column, Entry, Mask
 from mvdb.filters.sorted_values import Buffer, Strings, encode_big_int, encode_strings
+from mvdb.storage.format import Record
 from mvdb.storage.invariants import ascends, require
 
 # On disk: frozen.
-_HEADER = struct.Struct("<4sIIIII")
+_HEADER = Record("4sIIIII")
 _MAGIC = b"MVMC"
 _VERSION = 1
 
@@ -252,8 +252,8 @@ class Columns:
 
 def _entries(directory: Buffer, n_documents: int) -> dict[ColumnKey, Entry]:
     """The entries in a directory, whose columns are in their order."""
-    require(len(directory) >= _HEADER.size, _WHERE, "too short")
-    magic, version, rows, n_blobs, n_paths, n_entries = _HEADER.unpack_from(directory)
+    header, _ = _HEADER.unpack_head(directory, _WHERE)
+    magic, version, rows, n_blobs, n_paths, n_entries = header
     is_ours = magic == _MAGIC and version == _VERSION and rows == n_documents
     require(is_ours, _WHERE, "not the directory of this segment")
     starts_at = _HEADER.size + 4 * (n_paths + 1)
