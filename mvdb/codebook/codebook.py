@@ -27,9 +27,10 @@ import numpy as np
 from mvdb import core
 from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
-from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
+from mvdb.storage.values import Values
 
 TABLE = "centroids"
 
@@ -79,7 +80,7 @@ def delete(txn: WriteTransaction, generation: int) -> None:
     txn.delete_prefix(TABLE, generation.to_bytes(4, "big"))
 
 
-def load(txn: ReadTransaction, generation: int, dim: int, bits: int) -> Codebook:
+def load(txn: Values, generation: int, dim: int, bits: int) -> Codebook:
     """A codebook; CorruptionError when a part is missing or does not fit."""
     spec, where = load_spec(txn, generation), _where(generation)
     require(
@@ -93,7 +94,7 @@ def load(txn: ReadTransaction, generation: int, dim: int, bits: int) -> Codebook
     return Codebook(generation, core.Codec(spec), extends)
 
 
-def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
+def load_spec(txn: Values, generation: int) -> core.CodecSpec:
     """The tables of a codebook; CorruptionError when a part is missing or does not fit."""
     where = _where(generation)
     dim, bits, seed, n_rows, n_groups = _head(txn, generation)
@@ -124,25 +125,25 @@ def load_spec(txn: ReadTransaction, generation: int) -> core.CodecSpec:
     )
 
 
-def centroid_count(txn: ReadTransaction, generation: int) -> int:
+def centroid_count(txn: Values, generation: int) -> int:
     """Centroids of a codebook, from its head alone."""
     return _head(txn, generation)[3]
 
 
-def valid_generations(txn: ReadTransaction, generation: int) -> set[int]:
+def valid_generations(txn: Values, generation: int) -> set[int]:
     """The generations whose codes are valid in the codebook `generation`: its own and those that it
     extends. For 0, segments of float16 vectors, itself."""
     return {generation, *(_extended(txn, generation) if generation else ())}
 
 
-def _head(txn: ReadTransaction, generation: int) -> tuple[int, int, int, int, int]:
+def _head(txn: Values, generation: int) -> tuple[int, int, int, int, int]:
     """dim, bits, seed, centroids, groups."""
     head = _get(txn, _key(generation, 0))
     dim, bits, seed, n_rows, n_groups = _HEAD.unpack(head, _where(generation))
     return dim, bits, seed, n_rows, n_groups
 
 
-def _extended(txn: ReadTransaction, generation: int) -> Extended:
+def _extended(txn: Values, generation: int) -> Extended:
     key = _key(generation, _EXTENDED)
     if txn.get(TABLE, key) is None:
         return {}
@@ -165,7 +166,7 @@ def _put(txn: WriteTransaction, key: bytes, body: bytes) -> None:
     txn.put(TABLE, key, envelope.seal(Kind.CENTROIDS, key, body))
 
 
-def _get(txn: ReadTransaction, key: bytes) -> memoryview:
+def _get(txn: Values, key: bytes) -> memoryview:
     where = _where(int.from_bytes(key[:4], "big"))
     value = txn.get(TABLE, key)
     if value is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mvdb.arguments import file_path
 from mvdb.errors import PathExistsError
-from mvdb.repair.salvage import Salvager, Tally, as_transaction, copy_meta
+from mvdb.repair.salvage import SalvagedValues, Salvager, Tally, copy_meta
 from mvdb.state import encoder_identity, settings
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
@@ -49,7 +49,7 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
 
 def _copy(file: SalvagedFile, dst: str) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
-    stored = settings.load(as_transaction(file))
+    stored = settings.load(SalvagedValues(file))
     salvager = Salvager(file, stored)
 
     def initialise(txn: WriteTransaction) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -34,16 +34,15 @@ from mvdb.state import manifest, settings, tombstones
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
 from mvdb.storage import envelope
-from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
 _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
-class _Source:
-    """A salvaged file in the place of a read transaction: the part of its interface that reading
-    segments and centroids needs."""
+class SalvagedValues:
+    """The intact values of a damaged file, in the place of a read transaction."""
 
     def __init__(self, file: SalvagedFile) -> None:
         self._file = file
@@ -56,11 +55,6 @@ class _Source:
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """As `ReadTransaction.values`."""
         return [self.get(table, key) for key in keys]
-
-
-def as_transaction(file: SalvagedFile) -> ReadTransaction:
-    """The file as code that reads through a transaction sees it."""
-    return cast(ReadTransaction, _Source(file))
 
 
 @dataclass
@@ -77,7 +71,7 @@ class Salvager:
 
     def __init__(self, file: SalvagedFile, stored: settings.Settings) -> None:
         self._file = file
-        self._txn = as_transaction(file)
+        self._txn = SalvagedValues(file)
         self._settings = stored
         self._dim = stored.dim
         self.tally = Tally()

@@ -21,8 +21,8 @@ from mvdb.filters.columns import ColumnIndex, Columns
 from mvdb.segment.layout import Part, Row, SegmentInfo, Slot, unpack_directory
 from mvdb.segment.segment_parts import SegmentParts
 from mvdb.segment.stored_vectors import StoredVectors
-from mvdb.storage.environment import ReadTransaction
 from mvdb.storage.invariants import is_cut, require
+from mvdb.storage.values import Values
 
 
 class Segment:
@@ -34,7 +34,7 @@ class Segment:
 
     def __init__(
         self,
-        txn: ReadTransaction,
+        txn: Values,
         info: SegmentInfo,
         codec: core.Codec | None,
         n_centroids: int,
@@ -79,7 +79,7 @@ class Segment:
 
     # ---- rows and slots ----
 
-    def _load_order(self, txn: ReadTransaction) -> core.Numbers | None:
+    def _load_order(self, txn: Values) -> core.Numbers | None:
         if not self.parts.has(txn, Part.ORDER):
             return None
         where, body = self.parts.where(Part.ORDER), self.parts.body(txn, Part.ORDER)
@@ -118,11 +118,11 @@ class Segment:
 
     # ---- vectors ----
 
-    def has_inline_codes(self, txn: ReadTransaction) -> bool:
+    def has_inline_codes(self, txn: Values) -> bool:
         """Whether records begin with their codes: where codes have no part of their own."""
         return self.codec is not None and not self.parts.has(txn, Part.CODES)
 
-    def open_vectors(self, txn: ReadTransaction) -> StoredVectors:
+    def open_vectors(self, txn: Values) -> StoredVectors:
         """Its vectors, opened once."""
         vectors = self._vectors
         if vectors is None:
@@ -139,13 +139,13 @@ class Segment:
             )
         return vectors
 
-    def vectors(self, txn: ReadTransaction, row: int) -> core.Floats:
+    def vectors(self, txn: Values, row: int) -> core.Floats:
         """Reconstructed vectors (n_tokens, dim) of a document."""
         return self.open_vectors(txn).decoded(self.slot(row))
 
     # ---- ids, texts, metadata ----
 
-    def key(self, txn: ReadTransaction, row: int) -> bytes:
+    def key(self, txn: Values, row: int) -> bytes:
         """The key of a document's external id."""
         if self._ids is None:
             body, where = self.parts.body(txn, Part.IDS), self.parts.where(Part.IDS)
@@ -157,12 +157,12 @@ class Segment:
         offsets, keys = self._ids
         return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
 
-    def stored(self, txn: ReadTransaction, row: int) -> texts.Stored:
+    def stored(self, txn: Values, row: int) -> texts.Stored:
         """A document's text and metadata, as stored."""
         return next(self.rows_stored(txn, np.array([row], np.uint32)))[1]
 
     def rows_stored(
-        self, txn: ReadTransaction, rows: core.Numbers, allowance: Allowance | None = None
+        self, txn: Values, rows: core.Numbers, allowance: Allowance | None = None
     ) -> Iterator[tuple[int, texts.Stored]]:
         """These rows (ascending), each with its text and metadata; every block is unpacked once.
         `allowance`: of a call that goes through all documents, whose metadata it will parse."""
@@ -182,7 +182,7 @@ class Segment:
                     allowance.spend(values, self.parts.where(Part.DOCUMENTS, block))
             yield row, stored[row - int(blocks[block])]
 
-    def _block(self, txn: ReadTransaction, index: int) -> list[texts.Stored]:
+    def _block(self, txn: Values, index: int) -> list[texts.Stored]:
         """All documents of a block."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         return texts.unpack(body, self._in_block(index), self.parts.where(Part.DOCUMENTS, index))
@@ -190,14 +190,14 @@ class Segment:
     def _in_block(self, index: int) -> int:
         return int(self.directory.blocks[index + 1] - self.directory.blocks[index])
 
-    def verify_block(self, txn: ReadTransaction, index: int, allowance: Allowance) -> None:
+    def verify_block(self, txn: Values, index: int, allowance: Allowance) -> None:
         """Checks a block, however much it unpacks to."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         where, n_documents = self.parts.where(Part.DOCUMENTS, index), self._in_block(index)
         allowance.earn(len(body))
         texts.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
 
-    def columns(self, txn: ReadTransaction) -> Columns:
+    def columns(self, txn: Values) -> Columns:
         """The columns of the metadata, to be read within the transaction; decoded ones are kept
         with the segment."""
         read = partial(self.parts.body, txn, Part.FIELDS)

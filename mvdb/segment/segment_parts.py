@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import KINDS, TABLE, Part, part_key
 from mvdb.storage import envelope
-from mvdb.storage.environment import ReadTransaction
+from mvdb.storage.values import Values
 
 LARGEST_PAGE = 1 << 16
 """Values at least this long never share a page, whatever the page size."""
@@ -54,21 +54,21 @@ class SegmentParts:
         """What messages call a value."""
         return f"segment {self.segment}, {part.name.lower()} {index}"
 
-    def has(self, txn: ReadTransaction, part: Part) -> bool:
+    def has(self, txn: Values, part: Part) -> bool:
         """Whether there is a value 0 of a part."""
         return txn.get(TABLE, part_key(self.segment, part)) is not None
 
-    def body(self, txn: ReadTransaction, part: Part, index: int = 0) -> memoryview:
+    def body(self, txn: Values, part: Part, index: int = 0) -> memoryview:
         """The body of one value; CorruptionError when it is missing or damaged."""
         value = txn.get(TABLE, part_key(self.segment, part, index))
         return self.unseal(part, index, self._held(value, part, index))
 
-    def size(self, txn: ReadTransaction, part: Part, index: int) -> int:
+    def size(self, txn: Values, part: Part, index: int) -> int:
         """Bytes of the body of one value, which is not verified."""
         value = txn.get(TABLE, part_key(self.segment, part, index))
         return len(value or b"") - envelope.HEADER_BYTES
 
-    def extents(self, txn: ReadTransaction, part: Part, count: int) -> Extents:
+    def extents(self, txn: Values, part: Part, count: int) -> Extents:
         """All values of a part that has checksums inside."""
         values = txn.values(TABLE, [part_key(self.segment, part, i) for i in range(count)])
         return Extents(self, part, [self._held(value, part, i) for i, value in enumerate(values)])

@@ -19,8 +19,8 @@ from mvdb.segment.layout import Directory, Part, Slot
 from mvdb.segment.posting_lists import Lists
 from mvdb.segment.segment_parts import SegmentParts
 from mvdb.storage import envelope
-from mvdb.storage.environment import ReadTransaction
 from mvdb.storage.invariants import require
+from mvdb.storage.values import Values
 
 
 class StoredVectors:
@@ -30,7 +30,7 @@ class StoredVectors:
 
     def __init__(
         self,
-        txn: ReadTransaction,
+        txn: Values,
         parts: SegmentParts,
         directory: Directory,
         codec: core.Codec | None,
@@ -77,7 +77,7 @@ class StoredVectors:
     def __len__(self) -> int:
         return len(self._checked)
 
-    def _open_lists(self, txn: ReadTransaction, n_centroids: int) -> Lists | None:
+    def _open_lists(self, txn: Values, n_centroids: int) -> Lists | None:
         if not self._parts.has(txn, Part.LIST_DIRECTORY):
             return None
         where = self._parts.where(Part.LISTS)

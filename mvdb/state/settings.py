@@ -14,8 +14,9 @@ from mvdb import core
 from mvdb.arguments import whole_number
 from mvdb.errors import CorruptionError, InvalidInputError, shown
 from mvdb.storage import envelope
-from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind, Record
+from mvdb.storage.values import Values
 
 TABLE = "meta"
 KEY = b"settings"
@@ -56,7 +57,7 @@ def store(txn: WriteTransaction, settings: Settings) -> None:
     txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))
 
 
-def load(txn: ReadTransaction) -> Settings:
+def load(txn: Values) -> Settings:
     """The settings of a file."""
     value = txn.get(TABLE, KEY)
     if value is None:

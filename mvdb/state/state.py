@@ -23,6 +23,7 @@ from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
+from mvdb.storage.values import Values
 from mvdb.threads import shield
 
 
@@ -143,7 +144,7 @@ def open_state(
 
 
 def open_segment(
-    txn: ReadTransaction,
+    txn: Values,
     info: SegmentInfo,
     codebook: codebooks.Codebook | None,
     dim: int,
