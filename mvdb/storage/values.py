@@ -1,0 +1,16 @@
+"""Reading of stored values: what segments, codebooks and settings need of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Values(Protocol):
+    """A read transaction (`ReadTransaction`), or a damaged file whose intact values were found."""
+
+    def get(self, table: str, key: bytes, /) -> memoryview | None:
+        """The value stored under a key, or None."""
+
+    def values(self, table: str, keys: Sequence[bytes], /) -> list[memoryview | None]:
+        """The same for several keys."""
