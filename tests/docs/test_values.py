@@ -359,6 +359,16 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: column_blobs.NO_CODE,
         [r"\*codes\* has at most {n} values", r"or {n} for none"],
     ),
+    (
+        "kept columns",
+        lambda: columns.KEPT_BYTES,
+        [r"of filters, of at most {n} and 64 bytes for each of its documents"],
+    ),
+    (
+        "kept columns by document",
+        lambda: columns.KEPT_BYTES_PER_DOCUMENT,
+        [r"64 KiB and {n} bytes for each of its documents"],
+    ),
     ("seed", lambda: training.ROTATION_SEED, [r"this version have the seed {n}\."]),
 ]
 
@@ -419,6 +429,13 @@ def test_kinds_and_parts_of_the_format() -> None:
         assert re.search(
             rf"\| {name} \| {int(part)} \| [^|]+ \| {layout.KINDS[part].name} \|", text
         )
+
+
+def test_limits_are_named_as_their_fields() -> None:
+    chapter = TEXTS["engine.md"].partition("## Limits and thresholds")[2].partition("## Sources")[0]
+    named = set(re.findall(r"`([a-z]+_[a-z_]+|growth|fanout)`", chapter))
+    assert named
+    assert named <= vars(LIMITS).keys()
 
 
 def test_magic_and_bits() -> None:
