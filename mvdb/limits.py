@@ -46,8 +46,8 @@ class Limits:
     """Documents of a cluster, on average, by which a segment with posting lists is ordered."""
 
     spool_bytes: int = 32 << 20
-    """Bytes up to which a segment's temporary file is kept in memory; the journal of a transaction's
-    changes up to half as many."""
+    """Bytes up to which a segment's temporary file is kept in memory; the journal of changes of a
+    transaction up to half as many."""
 
     # ---- Arrow data ----
     arrow_batch_bytes: int = 64 << 20
