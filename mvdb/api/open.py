@@ -52,9 +52,8 @@ def open(
         prefetch: means of prefetching lists and records: "hint" gives hints to the system, "read"
             lets threads read the pages (for systems that ignore hints), "off" leaves all reads to
             page faults.
-        background: merge segments and add centroids in a background thread, after commits and,
-            some seconds after opening, for work left by others; False leaves all but small merges
-            to `optimize`.
+        background: merge segments and add centroids in a background thread, after commits and once
+            some seconds after opening; False leaves all but small merges to `optimize`.
         memory: bytes of the process's own tables: scratch memory of queries and working memory of
             builds; at least 32 MiB, default 768 MiB. Centroids are not counted, nor are pages of
             the file, which belong to the system.
