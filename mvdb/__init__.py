@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str):
-        # `mvdb.encoders` without an import of its own; nothing is imported before it is asked for.
+        # `mvdb.encoders` needs no import of its own, and is imported at its first use.
         if name == "encoders":
             return importlib.import_module("mvdb.encoders")
         raise AttributeError(f"module 'mvdb' has no attribute {name!r}")

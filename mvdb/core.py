@@ -369,8 +369,8 @@ class SegmentView:
         )
 
     def check_documents(self, documents: Numbers) -> None:
-        """Raises CorruptionError unless the codes of these documents lie inside the codec's
-        centroids or, without a codec, their float16 rows have unit length."""
+        """Raises CorruptionError unless the codes of these documents are below the codec's number
+        of centroids or, without a codec, their float16 rows have unit length."""
         _check(
             lib.mv_documents_check(self.struct, _pointer("uint32_t[]", documents), len(documents)),
             "centroid codes" if self._codec is not None else "float16 vectors of unit length",
@@ -391,7 +391,7 @@ def _address(buffer: memoryview) -> Any:
 
 
 def check_codes(codec: Codec, code_bytes: int, codes: memoryview) -> None:
-    """Raises CorruptionError unless every code lies inside the codec's centroids."""
+    """Raises CorruptionError unless every code is below the codec's number of centroids."""
     pointer = ffi.from_buffer("uint8_t[]", codes)
     _check(lib.mv_codes_check(codec.handle, pointer, len(codes), code_bytes), "centroid codes")
 
@@ -413,7 +413,7 @@ class SegmentList:
             self.array[i] = view.struct[0]
 
     def fetch(self, places: NDArray[Any], how: int) -> tuple[int, int]:
-        """Prefetches the records of `places` (dtype PLACE, in order); the number of reads, and
+        """Prefetches the records of documents (dtype PLACE, ascending); the number of reads, and
         their bytes."""
         reads = ffi.new("uint64_t[2]")
         _check(
@@ -474,7 +474,7 @@ class Query:
     def coarse(
         self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, limit: int
     ) -> tuple[NDArray[Any], Floats]:
-        """The best `limit` places (dtype PLACE) by centroid interaction, and their scores.
+        """The best `limit` documents (dtype PLACE) by centroid interaction, and their scores.
 
         `chosen`: for each segment 1 when it takes part."""
         places = np.empty(limit, PLACE)
@@ -519,7 +519,7 @@ class Query:
         return probes[: count[0]], float(base[0])
 
     def gather_start(self, segments: SegmentList, chosen: Bytes) -> None:
-        """Starts anew, with no document gathered; the `chosen` segments have lists."""
+        """Begins a gathering, with no document gathered; the `chosen` segments have lists."""
         _check(
             lib.mv_gather_start(
                 self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen)
@@ -549,7 +549,7 @@ class Query:
     def gather_best(
         self, segments: SegmentList, chosen: Bytes, limit: int
     ) -> tuple[NDArray[Any], Floats]:
-        """The best `limit` places gathered so far, in no order, and their gains."""
+        """The best `limit` gathered documents (dtype PLACE), in no order, and their gains."""
         places = np.empty(limit, PLACE)
         gains = np.empty(limit, np.float32)
         count = ffi.new("size_t *")

@@ -24,9 +24,9 @@ class Limits:
     growth: float = 3.0
     """Ratio of live tokens to those of the last training from which centroids are added."""
     extended_at_once: int = 1 << 19
-    """Live tokens up to which the commit that makes more centroids due adds them itself, which
-    takes about a second; of a larger collection only a commit that alone doubled it does, else
-    maintenance."""
+    """Live tokens up to which the commit that makes more centroids due adds them itself, in about a
+    second. In a larger collection only a commit that alone doubled it does so; else maintenance
+    does."""
 
     # ---- segments ----
     flush_bytes: int | None = None
@@ -46,8 +46,8 @@ class Limits:
     """Documents of a cluster, on average, by which a segment with posting lists is ordered."""
 
     spool_bytes: int = 32 << 20
-    """Bytes of a temporary file of a segment that are kept in memory instead; of the changes that a
-    transaction may have to make again, half as many."""
+    """Bytes up to which a segment's temporary file is kept in memory; the journal of changes of a
+    transaction up to half as many."""
 
     # ---- Arrow data ----
     arrow_batch_bytes: int = 64 << 20
@@ -63,20 +63,22 @@ class Limits:
     commit_tokens: int = 1 << 18
     """Tokens that a commit merges; larger merges are maintenance's."""
     crowded_segments: int = 1 << 12
-    """Segments beyond which a commit merges whatever is due: half of what a manifest may list."""
+    """Segments beyond which a commit makes merges of any size: half of the number that a manifest
+    may list."""
     step_bytes: int = 8 << 20
     """Bytes of records that a step of a merge copies, about."""
     merge_attempts: int = 3
-    """Times that `optimize` begins the same merge while other processes make it give up."""
+    """Attempts of `optimize` at the same merge while other processes merge the segments first."""
 
     # ---- maintenance ----
     opening_seconds: float = 5.0
-    """Delay of maintenance after opening, for the sake of processes that live for a moment."""
+    """Delay of maintenance after opening: short-lived processes do none."""
     grace_seconds: float = 2.0
-    """Least time that a writer waits for a step of its own process, whatever its timeout: hardly
-    any step takes longer, and no caller means to be refused for the sake of the index."""
+    """Minimum time that a writer waits for a step of its own process, whatever its timeout. Few
+    steps take longer, and maintenance should not make a caller's write fail."""
     attempt_seconds: float = 0.05
-    """Time that a step waits for another writer before writers of its process may go first."""
+    """Time that a step waits for a writer of another process; then writers of its own process go
+    first."""
     poll_seconds: float = 0.05
     """Interval at which a waiting thread checks its deadline and interruptions."""
     yield_seconds: float = 0.0002
@@ -87,8 +89,8 @@ class Limits:
     """Pause after the first failure in the background; doubles with each further one."""
     longest_retry_seconds: float = 3600.0
     exit_seconds: float = 60.0
-    """Time that the interpreter's end waits for threads. They need the time of a step; a thread
-    that hangs in the system must not keep the process."""
+    """Time that the interpreter's end waits for threads. A thread needs the time of one step; a
+    thread that hangs in the system must not keep the process alive."""
 
     # ---- storage ----
     reserved_bytes: int = 16 << 30
@@ -97,30 +99,32 @@ class Limits:
     map_slack: int = 16 << 20
     """Bytes of the map wanted beyond those in use: copied tree pages and the free list."""
     map_room: int = 64 << 20
-    """Bytes of the map below which a write transaction waits a little for readers, to grow it."""
+    """Free bytes of the map below which a write transaction waits a little for readers, to grow the
+    map."""
     roomy_bytes: int = 8 << 30
-    """Bytes of the map that no transaction of sane size fills."""
+    """Free bytes of the map at which a transaction keeps no journal: none of usual size fills
+    them."""
     drain_seconds: float = 5.0
-    """Time that the transactions of this process have to end when the map must move."""
+    """Time that the map's move waits for the transactions of this process to end."""
     max_readers: int = 1024
-    """Read transactions at a time, of all processes; the lock file has a slot for each."""
+    """Concurrent read transactions of all processes; the lock file has a slot for each."""
 
     # ---- search ----
     min_candidates: int = 512
     min_candidates_extended: int = 1024
-    """Once centroids were added: codes from before rank documents less sharply."""
+    """Minimum once centroids were added: older codes rank documents less sharply."""
     candidates_per_hit: int = 32
     candidates_factor: float = 0.12
-    """Default candidates are the greatest of the minimum, so many per hit, and this factor times
-    the 3/4th power of the documents, as more of them crowd around the best ones."""
+    """Default number of candidates: the maximum of `min_candidates`, `candidates_per_hit` * k, and
+    `candidates_factor` * documents^(3/4). More documents have more near the best ones."""
     stop_deviations: float = 3.0
-    """A candidate behind the first ones is scored if its coarse score, raised by the mean gap of
-    the first ones and this many standard deviations, reaches the k-th best score."""
+    """A further candidate is scored if its coarse score, plus the mean gap of the first ones and
+    this many standard deviations, reaches the k-th best score."""
     list_surplus: float = 4.0
     """Minimum ratio of allowed documents in the probed lists to candidates. Below it the lists
     alone, not the centroid codes, would choose the candidates."""
     list_cost: float = 1.0
-    """Factor of the estimated cost of the posting lists: 0 prefers them wherever they find enough,
-    infinity never takes them."""
+    """Factor of the estimated cost of the posting lists. 0: lists whenever they find enough
+    documents; infinity: never."""
     ahead_bytes: int = 16 << 20
-    """Texts and metadata that a result keeps of hits that were read ahead, at most."""
+    """Maximum bytes of texts and metadata that a result keeps of hits read ahead."""

@@ -1,4 +1,4 @@
-"""What calls return: plain values, independent of the database unless stated otherwise."""
+"""Results of calls: plain values, independent of the database unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ Fetch = Callable[[], tuple[str | None, Metadata | None]]
 
 
 class Value:
-    """A dataclass that calls return."""
+    """A dataclass returned by calls."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields by name, as values that JSON has: arrays and tuples as lists, hits as
-        dicts."""
+        """Its fields by name, as JSON values: arrays and tuples as lists, hits as dicts."""
         return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
 
 
@@ -46,10 +45,10 @@ class Hit:
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
-    They are read from the database as it is then, also when the snapshot or transaction that gave
-    the hit has ended, and are None when the document was deleted or replaced between the search and
-    their first use; use them inside a `snapshot()` where that matters. Pickling and copying read
-    them too. Two hits are equal when they have the same id and score."""
+    Text and metadata come from the state of the database at their first use, even after the end of
+    the hit's snapshot or transaction. Both are None when the document was deleted or replaced
+    between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
+    read both. Two hits are equal when they have the same id and score."""
 
     __slots__ = ("_fetch", "_stored", "id", "score")
 
@@ -73,7 +72,7 @@ class Hit:
         return self._load()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """`id`, `score`, `text` and `metadata`, read if they were not yet, as JSON has them."""
+        """`id`, `score`, `text` and `metadata` as JSON values; reads text and metadata."""
         text, metadata = self._load()
         return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
 
@@ -93,7 +92,7 @@ class Hit:
 
 
 def _read_hit(id: Id, score: float, stored: tuple[str | None, Metadata | None]) -> Hit:
-    """A hit whose text and metadata were read elsewhere: one that was pickled."""
+    """A hit that was pickled with its text and metadata."""
     return Hit(id, score, lambda: stored)
 
 
@@ -109,7 +108,7 @@ class Document(Value):
 
 @dataclass(frozen=True)
 class Explanation(Value):
-    """How a document's score comes about.
+    """The dot products behind a document's score.
 
     Attributes:
         scores: float32 (n_query_tokens, n_doc_tokens), dot products with the stored vectors.
@@ -122,13 +121,13 @@ class Explanation(Value):
 
 
 class InsertProgress(int):
-    """How far `insert_batches` is: the number of documents inserted so far, with more to it.
+    """Progress of `insert_batches`: an int, the number of documents inserted, with attributes.
 
     Attributes:
-        skipped: documents whose id was in the database already, or came earlier in the stream.
-        total: documents expected, those skipped included, or None when that is not known.
-        seconds: since the call.
-        documents_per_second: inserted ones; the time it took to pass over others does not count."""
+        skipped: documents whose id was in the database, or earlier in the stream.
+        total: documents expected, skipped ones included; None if unknown.
+        seconds: time since the call.
+        documents_per_second: rate of insertion, without the time of skipped documents."""
 
     def __new__(
         cls,
@@ -153,13 +152,13 @@ class InsertProgress(int):
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate for the rest, as if it were all new; None without a total or a rate."""
+        """Estimate for the rest, as if all of it were new; None without a total or a rate."""
         if self.total is None or not self.documents_per_second:
             return None
         return max(0, self.total - self.skipped - self) / self.documents_per_second
 
     def to_dict(self) -> dict[str, Any]:
-        """`inserted` and the attributes by name, as values that JSON has."""
+        """`inserted` and the attributes by name, as JSON values."""
         return {"inserted": int(self), **vars(self), "seconds_left": self.seconds_left}
 
 
@@ -171,17 +170,17 @@ class Profile(Value):
         hits: the result.
         stages: seconds by stage name.
         plan: "lists", "interaction" (all codes are scanned) or "exact" (everything is scored).
-        fallback: the plan that followed, because a filter left fewer than k documents of the lists;
-            "" when `plan` found enough.
+        fallback: the plan that followed because a filter left fewer than k documents in the lists;
+            "" without a fallback.
         costs: estimated seconds of the possible plans, by name.
         lists: posting lists read (0: all codes were scanned, or everything was scored).
         postings: centroid codes or postings read by the coarse stage.
         candidates: documents whose residuals were scored.
         reads: ranges of the file that were prefetched.
         bytes_read: their bytes.
-        prefetched: records prefetched while lists were still being gathered.
-        prefetch_hit_rate: share of the records needed and not in memory that were among them.
-        wasted_bytes: bytes of records prefetched by then and not needed."""
+        prefetched: records prefetched before all lists had been read.
+        prefetch_hit_rate: share of prefetched records among the needed ones not in memory.
+        wasted_bytes: bytes of records that were prefetched and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
@@ -206,23 +205,23 @@ class Stats(Value):
         documents, tokens: live ones.
         dim, bits: as given at creation.
         segments: immutable sets of documents that a search visits.
-        centroids: of the current generation; 0 before training.
-        trained_tokens: tokens there were when the centroids were trained.
+        centroids: of the present codebook; 0 before training.
+        trained_tokens: live tokens at the last training or extension of the codebook.
         deleted_share: share of stored tokens that belong to deleted documents.
         drift: mean residual length of the documents stored since training, relative to that at
             training time (1.0: no drift).
-        bytes: bytes in the file by part. Of segments, unfinished ones included: `directory`,
-            `records` (residuals, and codes where they stand with them), `codes` (where they stand
-            apart), `ids`, `documents` (texts and metadata, compressed), `fields` (columns for
-            filters), `list_directory` and `lists` (inverted lists), `order`. Beside them the tables
-            of ids, in whole pages, deletions and centroids: `table_ids`, `table_tombstones`,
-            `table_centroids`. The others without what pages leave unused. Taken from the sizes that
-            LMDB's pages state; a part whose entries fill more than 16 pages of the tree in
-            a segment (about 2,000 large values) is estimated from an even sample of them.
+        bytes: bytes in the file by part. Parts of segments, unpublished ones included: `directory`,
+            `records` (residuals, and codes stored with them), `codes` (codes stored apart), `ids`,
+            `documents` (texts and metadata, compressed), `fields` (columns for filters),
+            `list_directory` and `lists` (inverted lists), `order`. Tables: `table_ids` in whole
+            pages, `table_tombstones`, `table_centroids`. All but `table_ids` exclude the unused
+            space of pages. The sizes come from LMDB's pages; a part whose entries fill more than
+            16 pages of the tree in a segment (about 2,000 large values) is estimated from an even
+            sample of its entries.
         file_bytes: the file's size, free pages included.
         encoder: name of the encoder the vectors come from, or None.
-        maintenance_error: the last failure of this handle's background thread: when (UTC), at which
-            step, and the error; None when there was none, or when its work has succeeded since."""
+        maintenance_error: the last failure of this handle's background thread: time (UTC), step and
+            error; None without a failure, or after a later success."""
 
     documents: int
     tokens: int
@@ -244,7 +243,7 @@ class Report(Value):
     """Outcome of `verify()`.
 
     Attributes:
-        problems: one sentence each; empty when everything verified.
+        problems: one sentence each; empty if all checks passed.
         blocks: checked blocks by part.
         documents, tokens: counted by reading them."""
 
@@ -258,5 +257,5 @@ class Report(Value):
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields and `ok`, as values that JSON has."""
+        """Its fields and `ok`, as JSON values."""
         return {"ok": self.ok, **super().to_dict()}

@@ -28,13 +28,14 @@ Progress = Callable[[str], None]
 
 
 class Database(Readable):
-    """An open database; made by `mvdb.open`.
+    """An open database; made by `mvdb.open`. A context manager.
 
-    A context manager. Safe to use from many threads: any number of readers and one writer at a
-    time, which readers never wait for. Other processes may have the same file open. A handle, its
-    snapshots and transactions belong to the process that opened it: pickling or copying them raises
-    TypeError, using them after `os.fork()` in the child ClosedError; the other process opens the
-    file anew."""
+    Thread-safe: any number of readers and one writer at a time; readers never wait for the writer.
+    Other processes may have the same file open.
+
+    A handle, its snapshots and its transactions belong to the process that opened the file. Another
+    process opens the file itself: pickling or copying a handle raises TypeError; use in a child
+    after `os.fork()` raises ClosedError."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -66,8 +67,9 @@ class Database(Readable):
         return self._engine.readonly
 
     def close(self) -> None:
-        """Closes the file; waits for calls of other threads that are under way. Harmless when done
-        twice. Everything else raises ClosedError afterwards."""
+        """Closes the file, after the end of calls under way in other threads.
+
+        A second call has no effect. Every other method raises ClosedError afterwards."""
         self._engine.close()
 
     def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
@@ -76,10 +78,10 @@ class Database(Readable):
     # ---- writing ----
 
     def transaction(self, timeout: float | None = None) -> Transaction:
-        """A write transaction, for use as a context manager.
+        """Begins a write transaction, a context manager.
 
-        One writer at a time, across threads and processes: waits for the current one, at most
-        `timeout` seconds (None: for ever), then raises BusyError."""
+        There is one writer at a time, across threads and processes. The call waits for the present
+        writer, at most `timeout` seconds (None: without limit), then raises BusyError."""
         self._engine.check_writable()
         seconds = arguments.seconds("timeout", timeout)
         return shield.run(lambda: self._begin(seconds), Transaction.rollback)
@@ -106,14 +108,14 @@ class Database(Readable):
             ids: one id or a sequence; str of 1..500 UTF-8 bytes or 64-bit int. 1 is not "1".
             embeddings: for one id a matrix (n, dim); else a sequence of matrices, a 3-D array, or a
                 tuple (flat, lengths) with flat (sum(lengths), dim). Anything with __array__ or
-                DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are brought to
+                DLPack on the CPU, in float16, float32, float64 or bfloat16. Rows are scaled to
                 unit length; zero rows are dropped as padding. None: the texts are encoded.
             texts: stored, and returned with hits.
-            metadata: a JSON object per document, to be filtered on; scalars of numpy are taken.
+            metadata: a JSON object per document, for filters; numpy scalars are accepted.
 
         Raises:
-            DuplicateIdError: an id is there already.
-            InvalidInputError, DimensionMismatch: naming the document and the row.
+            DuplicateIdError: the database has a document of an id.
+            InvalidInputError, DimensionMismatch: the message names the document and the row.
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
@@ -133,8 +135,9 @@ class Database(Readable):
             txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
 
     def delete(self, ids: Id | Sequence[Id]) -> int:
-        """Deletes documents, in a transaction of its own; returns how many there were. Unknown ids
-        are not an error."""
+        """Deletes documents, in a transaction of its own; returns the number of deleted documents.
+
+        Unknown ids are ignored."""
         with self.transaction() as txn:
             return txn.delete(ids)
 
@@ -146,11 +149,12 @@ class Database(Readable):
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
     ) -> int:
-        """Streams documents in, never holding more than a batch and a transaction's buffers.
+        """Inserts a stream of documents in several transactions. Memory holds a batch and the
+        buffers of a transaction.
 
-        Resumable: documents whose id is there already are skipped, so running the same stream again
-        after an interruption goes on where the last commit stood. So is an id that comes again
-        within the stream, in the same batch or a later one: the first document counts.
+        Documents whose id is in the database are skipped. After an interruption the same call
+        therefore resumes behind the last commit. A repeated id within the stream is skipped too:
+        the first document counts.
 
         Args:
             batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
@@ -158,16 +162,16 @@ class Database(Readable):
                 Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, or
                 anything with `__arrow_c_stream__`, such as a data frame. Or the path of a
                 .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
-            commit_every: documents per transaction, at most; a batch with more is divided. Default
+            commit_every: documents per transaction, at most; a larger batch is divided. Default
                 10,000, but the first transaction of an empty database collects 4 million tokens,
-                if there are so many, to train better centroids.
-            progress: called after each commit, and now and then while documents are skipped.
-            total: documents expected, for the progress; taken from the file, the Arrow data or the
-                list of batches where they tell.
+                if the stream has so many, to train better centroids.
+            progress: called after each commit, and after every `commit_every` skipped documents.
+            total: documents expected, for the progress; default: the number that the file, the
+                Arrow data or the list of batches states.
 
-        Returns the number of documents inserted. Raises as `insert` does, except for ids that
-        exist, InvalidInputError for a batch, column or file that is none, and ImportError when
-        Arrow data is given and pyarrow is not installed. What was committed stays.
+        Returns the number of documents inserted. Committed transactions stay after an error. Raises
+        as `insert` does, but not for ids that exist; InvalidInputError for a malformed batch,
+        column or file; ImportError for Arrow data without pyarrow.
         """
         self._engine.check_writable()
         encodes = self._engine.encoder.identity is not None
@@ -185,8 +189,8 @@ class Database(Readable):
     # ---- snapshots and numbers ----
 
     def snapshot(self) -> Snapshot:
-        """A context manager for repeatable reads of the present state; it has the reading methods
-        of the database."""
+        """Begins a snapshot of the present state, a context manager with the reading methods of the
+        database."""
         self._engine.check_open()
         txn = self._engine.environment.read()
         try:
@@ -196,8 +200,8 @@ class Database(Readable):
             raise
 
     def stats(self) -> Stats:
-        """Numbers about the database; see `Stats`. Takes milliseconds, however large the file:
-        no documents are read."""
+        """Numbers about the database; see `Stats`. Takes milliseconds for a file of any size: no
+        documents are read."""
         self._engine.check_open()
         with self._engine.environment.read() as txn:
             current = manifest.load(txn)
@@ -225,10 +229,10 @@ class Database(Readable):
     # ---- maintenance ----
 
     def optimize(self, progress: Progress | None = None) -> None:
-        """Trains centroids where due, merges segments and drops deleted documents' data, in steps
-        between which others may write; readers never wait.
+        """Trains centroids if due, merges segments and drops the data of deleted documents.
 
-        Never needed for correct results. `progress` is called with the name of each step."""
+        Works in steps: other writers run between two steps, readers never wait. Correct results do
+        not depend on it. `progress` is called with the name of each piece of work."""
         self._engine.check_writable()
         arguments.function("progress", progress)
         work = self._engine.maintenance.work()
@@ -242,7 +246,8 @@ class Database(Readable):
     def compact(self, path: str | os.PathLike[str] | None = None) -> None:
         """Rewrites the database to the smallest file: in place, atomically, or to `path`.
 
-        In place needs this to be the only open handle, else BusyError."""
+        Optimizes first, unless `readonly`. In place, the file must not be open in another process,
+        nor have open transactions or snapshots in this one; else BusyError."""
         self._engine.check_open()
         copy = None if path is None else arguments.file_path("path", path)
         if not self.readonly:
@@ -255,17 +260,18 @@ class Database(Readable):
         self._engine.environment.compact()
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """A consistent copy of the present state, while readers and a writer go on.
+        """Writes a consistent copy of the present state, beside readers and a writer.
 
-        `path` must not exist; it appears when the copy is complete."""
+        `path` must not exist; the file appears when the copy is complete."""
         self._engine.check_open()
         self._engine.environment.copy(arguments.file_path("path", path))
 
     def verify(self, deep: bool = True) -> Report:
-        """Checks the file's pages, every block's checksum and structure, and that the tables agree;
-        never writes. deep=False leaves out vectors, texts and metadata.
+        """Checks the pages of the file, checksum and structure of every block, and the agreement of
+        the tables. Never writes. deep=False leaves out vectors, texts and metadata.
 
-        Where the pages are damaged nothing else is looked at: reading them could end the process.
+        If a page is damaged, the check ends after the pages: reading a damaged page could end the
+        process.
         """
         self._engine.check_open()
         deep = arguments.flag("deep", deep)

@@ -1,6 +1,6 @@
-"""What all handles on one open file share: a database, its snapshots and its transactions.
+"""Engine: the objects that a database, its snapshots and its transactions share for one open file.
 
-The engine is handed to them; none of them reaches into another. Thread-safe.
+The engine is handed to each of them; none uses another's internals. Thread-safe.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mvdb.write.step_transactions import StepTransactions
 
 
 class Engine:
-    """Environment, cache of states, query pool, prefetcher, encoder and maintenance of one file."""
+    """Environment, state cache, query pool, prefetcher, encoder and maintenance of one file."""
 
     def __init__(self, environment: Environment, options: Options, limits: Limits) -> None:
         """Raises CorruptionError when settings and encoder in the file disagree, and what
@@ -57,7 +57,8 @@ class Engine:
         self.maintenance.opened()
 
     def _stored(self, options: Options) -> tuple[Settings, str | None]:
-        """The settings in the file, and why the encoder does not go with its vectors, or None."""
+        """The settings in the file, and the reason why the encoder does not fit its vectors, or
+        None."""
         with self.environment.read() as txn:
             stored = settings.load(txn)
             identity = encoder_identity.load(txn)
@@ -82,7 +83,7 @@ class Engine:
             )
 
     def check_open(self) -> None:
-        """ClosedError unless the file is open, and in this process."""
+        """ClosedError unless the file is open, in this process."""
         self.check_process()
         if self._closed:
             raise ClosedError(f"{self.path}: the database is closed; open it again")
@@ -107,8 +108,8 @@ class Engine:
             return self.environment.write(timeout=left, told=timeout)
 
     def close(self) -> None:
-        """Ends maintenance and closes the file; waits for calls of other threads. Harmless when
-        done twice, and in a child after `os.fork()`."""
+        """Ends maintenance and closes the file; waits for calls of other threads. No effect the
+        second time, nor in a child after `os.fork()`."""
         if self.is_in_own_process():
             shield.run(self._close)
         else:

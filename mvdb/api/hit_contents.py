@@ -1,5 +1,5 @@
-"""Texts and metadata of several documents: each block of them is unpacked once for all that are
-wanted of it."""
+"""Texts and metadata of several documents: each block is decompressed once for all requested
+documents in it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from mvdb.types import Metadata
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 
 PASS_GROWTH = 8
-"""Each pass of `HitContents` reads for so many times the hits of the one before: who reads one hit
-of many pays for one, who reads all pays for each block a few times."""
+"""Ratio of the hits that a pass of `HitContents` reads to those of the pass before. A reader of one
+hit of many pays for one block; a reader of all hits reads each block a few times."""
 
 
 def in_blocks(
@@ -35,7 +35,7 @@ def in_blocks(
 
 
 def decoded(stored: Stored) -> tuple[str | None, Metadata | None]:
-    """Text and metadata; CorruptionError for bytes that are none."""
+    """Text and metadata; CorruptionError for malformed bytes."""
     text, raw = stored
     try:
         return (

@@ -33,7 +33,7 @@ def open(
     background: bool = True,
     memory: int | None = None,
 ) -> Database:
-    """Opens the database in the file `path`, creating it when it is not there.
+    """Opens the database in the file `path`; creates the file if it does not exist.
 
     Args:
         path: one file. While it is open for writing there is a second, `path + "-lock"`.
@@ -44,28 +44,29 @@ def open(
         readonly: refuse writes; opens read-only files and media and writes no lock file.
         create: False: a missing file is an error.
         encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
-            (`mvdb.encoders`); lets texts stand for vectors.
+            (`mvdb.encoders`); encodes documents and queries that are given as text.
         durability: "full": a commit that has returned survives power loss. "relaxed": a crash of
             the system may lose the last commits, never the consistency.
-        map_size: bytes of address space to reserve at least; grows by itself.
+        map_size: bytes of address space to reserve at least; the reservation grows on demand.
         allow_encoder_mismatch: use `encoder` though the vectors in the file come from another one.
-        prefetch: how searches ask for what they will need from the file: "hint" tells the system,
-            "read" has threads read it (where hints are ignored), "off" leaves it to page faults.
-        background: keep the index in order in a thread of its own, after commits and, where they
-            left something to do, some seconds after opening; False leaves all but small merges to
-            `optimize`.
-        memory: bytes that the process's own tables may take, centroids apart: what queries keep,
-            and what building works in; at least 32 MiB, default 768 MiB. The file's pages in
-            memory are the system's and not counted.
+        prefetch: means of prefetching lists and records: "hint" gives hints to the system, "read"
+            lets threads read the pages (for systems that ignore hints), "off" leaves all reads to
+            page faults.
+        background: merge segments and add centroids in a background thread, after commits and once
+            some seconds after opening; False leaves all but small merges to `optimize`.
+        memory: bytes of the process's own tables: scratch memory of queries and working memory of
+            builds; at least 32 MiB, default 768 MiB. Centroids are not counted, nor are pages of
+            the file, which belong to the system.
 
     Raises:
         PathNotFoundError: no such file, and create is False or readonly True; no such folder.
-        PathError: the system refuses the path otherwise.
+        PathError: the system refuses the path for another reason.
         DimensionMismatch: the file has another `dim`.
-        FormatError: not an mvdb file, a directory, or made by a newer mvdb or an unlike machine.
-        CorruptionError: damaged.
-        InvalidInputError: the file has other `bits`, or an argument cannot be; the message names
-            it. ":memory:" and "" are refused: a database is a file.
+        FormatError: not an mvdb file, a directory, or made by a newer mvdb or on a machine of
+            another word size or byte order.
+        CorruptionError: the file is damaged.
+        InvalidInputError: the file has other `bits`, or an argument is invalid; the message names
+            the argument. ":memory:" and "" are refused: a database is a file.
     """
     options = open_options.check(
         path,
@@ -89,7 +90,7 @@ def open(
 
 
 def open_engine(options: Options, limits: Limits) -> Engine:
-    """The file that checked options ask for, opened; created where it does not exist."""
+    """Opens the file that checked options name; creates it if it does not exist."""
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, options.for_new_file())

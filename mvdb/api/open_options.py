@@ -1,4 +1,4 @@
-"""How a database is to be opened: the arguments of `mvdb.open`, checked."""
+"""Options of `mvdb.open`: its arguments, checked."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Options:
     memory: int
 
     def check_stored(self, stored: Settings) -> None:
-        """Raises DimensionMismatch or InvalidInputError when the file has another dim or bits than
-        was asked for."""
+        """Raises DimensionMismatch or InvalidInputError when dim or bits of the file differ from
+        the options."""
         if self.dim not in (None, stored.dim):
             raise DimensionMismatch(
                 f"{self.path}: the file has dim {stored.dim}, not {self.dim}; leave dim out, or "

@@ -34,8 +34,7 @@ IDS_PER_READ = 1024
 
 
 class Readable(ABC):
-    """Everything that can be searched. Methods are described where users meet them first:
-    `Database`."""
+    """Reading methods of databases, snapshots and transactions."""
 
     dim: int
     _engine: Engine
@@ -69,17 +68,17 @@ class Readable(ABC):
         """The k documents with the greatest MaxSim (ColBERT, arXiv 2004.12832).
 
         Args:
-            query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are brought to
+            query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are scaled to
                 unit length, zero rows dropped. With an encoder also a str.
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: posting lists probed per query token, where the collection has lists and the
-                plan takes them; default one for 1,280 centroids, at least 48.
-            candidates: documents that are ranked by their centroid codes and, at most, scored by
-                their stored vectors; default max(512, 32 k, 0.12 documents^(3/4)), with 1,024
-                instead of 512 once centroids were added to those of the first training. Scoring
-                stops earlier when the rest cannot matter.
+            nprobe: posting lists probed per query token, if the collection has lists and the plan
+                takes them; default centroids / 1,280, at least 48.
+            candidates: documents from the lists that are ranked by their centroid codes, and at
+                most scored by their stored vectors; default max(512, 32 k, 0.12
+                documents^(3/4)), with 1,024 instead of 512 once centroids were added to those of
+                the first training. Scoring stops early when the rest cannot reach the best k.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
 
@@ -87,9 +86,9 @@ class Readable(ABC):
             Hits by score descending, then id ascending (integers before strings).
 
         Raises:
-            InvalidInputError, DimensionMismatch: for a query that is none.
+            InvalidInputError, DimensionMismatch: for a malformed query.
             FilterError: for a malformed filter.
-            CorruptionError: when bytes needed are damaged.
+            CorruptionError: when needed bytes are damaged.
         """
         options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
         return self._search([query], options, 1, Collector())[0]
@@ -131,14 +130,14 @@ class Readable(ABC):
         exact: bool = False,
         min_score: float | None = None,
     ) -> Profile:
-        """`search`, with its plan, its figures and the seconds of its stages."""
+        """`search`, with the plan, its fallback, the figures and the seconds of the stages."""
         options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
         collector = ProfileCollector()
         collector.profile.hits = self._search([query], options, 1, collector)[0]
         return collector.profile
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
-        """The given documents in order of their MaxSim, all or the best k; unknown ids are ignored.
+        """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
 
         Raises as `search` does."""
         keys = dict.fromkeys(map(id_keys.encode, id_keys.as_list(ids)))
@@ -153,7 +152,7 @@ class Readable(ABC):
         return self._hits(state, found)
 
     def explain(self, query: Any, id: Id) -> Explanation:
-        """How the score of one document comes about.
+        """The dot products behind the score of one document.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
         vectors = self._query_vectors([query])[0]
@@ -165,7 +164,7 @@ class Readable(ABC):
     # ---- documents ----
 
     def get(self, ids: Id | Sequence[Id]) -> list[Document | None]:
-        """The documents with these ids, None where there is none."""
+        """The documents with these ids, in their order; None for an unknown id."""
         names = id_keys.as_list(ids)
         result: list[Document | None] = [None] * len(names)
         with self._reading() as (txn, state):

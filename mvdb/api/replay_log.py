@@ -1,11 +1,11 @@
-"""Journal of an open transaction's changes, to be made again in a larger map.
+"""Journal of an open transaction's changes, for their replay in a larger map.
 
 liblmdb cannot enlarge its map within a transaction. Where address space is scarce, a transaction
 may fill the map:
 
 1. Each change is appended to the journal when it has succeeded.
 2. When the map is full the transaction is rolled back, and the map grows.
-3. The changes are made again in their order; then the change that filled the map is tried again.
+3. The changes are replayed in their order; then the change that filled the map is tried again.
 
 Vectors are kept as float16, as in the write buffer.
 """
@@ -57,7 +57,7 @@ class Journal:
             yield Change(change.function, tuple(_widen(one) for one in change.arguments))
 
     def close(self) -> None:
-        """Gives the temporary file back."""
+        """Closes the temporary file."""
         self._kept.close()
 
 

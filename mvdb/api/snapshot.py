@@ -14,10 +14,10 @@ from mvdb.storage.environment import ReadTransaction
 
 
 class Snapshot(Readable):
-    """One state of the database, whatever others commit meanwhile.
+    """One state of the database, unaffected by later commits. A context manager. Thread-safe.
 
-    A context manager. While it is open the file cannot reuse the space of what was deleted since:
-    keep snapshots short. May be used from several threads."""
+    An open snapshot prevents the reuse of its state's pages, so that the file may grow: keep
+    snapshots short."""
 
     def __init__(self, engine: Engine, txn: ReadTransaction, state: State) -> None:
         self._engine = engine
@@ -45,11 +45,11 @@ class Snapshot(Readable):
         yield self._txn, self._state
 
     def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
-        # Hits may outlive their snapshot; what has a number never changes until it is deleted.
+        # Hits may outlive their snapshot; a number names one document until its deletion.
         return self._engine.reading() if self._closed else self._reading()
 
     def close(self) -> None:
-        """Lets go of the state. Harmless when done twice."""
+        """Releases the state. A second call has no effect."""
         if not self._closed:
             self._closed = True
             self._txn.close()

@@ -38,13 +38,13 @@ _UNFINISHED = Error("it was interrupted")
 class Transaction(Readable):
     """Changes that become visible to others together, or not at all.
 
-    Made by `Database.transaction()` and used as a context manager by one thread: leaving the block
+    Made by `Database.transaction()`. A context manager, for one thread: the end of the block
     commits, an exception rolls back. `search`, `get` and the other reading methods see the
-    transaction's own writes. A write that fails dooms the whole transaction, even when its
-    exception is caught inside the block: the commit then raises, and nothing is kept.
+    transaction's own writes.
 
-    Another thread than the one that began it gets WrongThreadError, and changes nothing. One that
-    nobody holds any more is rolled back."""
+    A failed write dooms the transaction, even if the block catches the exception: the commit then
+    raises, and no change is kept. In another thread than its own, a transaction raises
+    WrongThreadError and changes nothing. A transaction without references is rolled back."""
 
     def __init__(self, engine: Engine, txn: WriteTransaction) -> None:
         self._engine = engine
@@ -95,7 +95,7 @@ class Transaction(Readable):
         return id_table.get(self._txn, key) is not None
 
     def _is_undone(self, number: int) -> bool:
-        # Numbers of documents that were rolled back are given to others.
+        # Later documents get the numbers of documents that were rolled back.
         return self._finished and not self._committed and number >= self._first_own
 
     def _check_open(self) -> None:
@@ -112,7 +112,7 @@ class Transaction(Readable):
     def _write(self) -> Iterator[None]:
         self._txn.check_thread()
         self._check_open()
-        # Before, not after the failure: an exception of a signal handler may come anywhere.
+        # Set before the write: an exception of a signal handler may come at any bytecode.
         self._failure = _UNFINISHED
         try:
             yield
@@ -224,16 +224,16 @@ class Transaction(Readable):
 
     @property
     def collects_for_training(self) -> bool:
-        """Whether more documents in this transaction would make for better centroids."""
+        """Whether more documents in this transaction would improve the centroids."""
         return index_writer.collects_for_training(self._changes)
 
     # ---- end ----
 
     def commit(self) -> None:
-        """Makes all changes visible and, with durability "full", lasting.
+        """Makes all changes visible and, with durability "full", durable.
 
-        Raises StorageFullError or WriteFailedError when the system cannot write; the transaction is
-        rolled back then."""
+        Raises StorageFullError or WriteFailedError when the system cannot write, after rolling the
+        transaction back."""
         self._txn.check_thread()
         shield.run(self._commit)
 
@@ -252,8 +252,8 @@ class Transaction(Readable):
         self._txn.commit()
 
     def rollback(self) -> None:
-        """Forgets all changes. Harmless when the transaction is finished, and in a process that was
-        forked meanwhile, where it has no changes."""
+        """Undoes all changes. No effect on a finished transaction, nor in a child after
+        `os.fork()`."""
         if not self._finished and self._engine.is_in_own_process():
             self._txn.check_thread()
             shield.run(self._roll_back)
@@ -277,6 +277,6 @@ def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
 
 
 def insert_documents(txn: Transaction, documents: Documents) -> None:
-    """`Transaction.insert` for documents that were brought into one form already."""
+    """`Transaction.insert` for canonical documents."""
     with txn._write():
         txn._add(documents, replace=False)

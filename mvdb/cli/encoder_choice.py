@@ -34,8 +34,8 @@ def load_encoder(choice: str | None) -> Encoder:
 def check_encoder(encoder: Encoder, stored: str | None, file: Path) -> None:
     """Refuses an encoder whose name is not `stored`, the one that `file` keeps.
 
-    The stored name is never loaded by itself: a file may come from a stranger, and a model may
-    bring code or be fetched from a network."""
+    The stored name alone never loads a model: the file is untrusted, and a model may contain code
+    or be fetched from a network."""
     if stored not in (None, encoder.name):
         names = f"{stored!r}, not {encoder.name!r}"
         raise ValueError(f"{file} was made with the encoder {names}; name it with --encoder")

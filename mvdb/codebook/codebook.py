@@ -1,10 +1,11 @@
-"""Codebooks: the trained tables of a codec, as stored and as used.
+"""Codebooks: the trained tables of a codec, stored and loaded.
 
-Each has a number, its generation. A codebook may extend older ones by centroids behind theirs:
-codes and residuals of an older one stay valid, but the newer one may have codes of more bytes. The
-older one's tables are then removed. Segments name the generation that encoded them.
+Each has a number, `generation` in the code. A codebook may extend older ones: its centroids begin
+with theirs. Codes and residuals of an older one stay valid, but codes of the newer one may have
+more bytes. The tables of the older one are then removed. A segment names the codebook that encoded
+it.
 
-Table `centroids`, key: u32 generation, u8 part, u32 index, big-endian. Values, little-endian, for K
+Table `centroids`, key: u32 codebook, u8 part, u32 index, big-endian. Values, little-endian, for K
 centroids in G groups and vectors padded to P bytes:
 
     part 0  u32 dim, u32 bits, u64 seed of the rotation, u32 K, u32 G
@@ -12,7 +13,7 @@ centroids in G groups and vectors padded to P bytes:
     part 2  G * P bytes: mean of each group
     part 3  (G + 1) * u32: first centroid of each group; the last one is K
     part 4  SCALES * f32 a, SCALES * f32 b: tables of scales
-    part 5  for each older codebook, ascending: u32 generation, u32 centroids; absent without any
+    part 5  for each older codebook, ascending: u32 codebook, u32 centroids; absent without any
 
 Parts 1 to 4 are cut into extents of EXTENT_BYTES, index 0, 1, ...
 """
@@ -41,7 +42,7 @@ _ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
 _EXTENDED_ENTRY = Record("II")
 
 Extended = dict[int, int]
-"""Centroids of each older codebook that one extends, by generation."""
+"""Number of centroids of each older codebook that one extends, by its number."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Codebook:
 
     @cached_property
     def sizes(self) -> Extended:
-        """Centroids of the codebook and of those that it extends, by generation."""
+        """Number of centroids of the codebook and of those that it extends, by their numbers."""
         return {**self.extends, self.generation: self.codec.n_centroids}
 
 
@@ -131,8 +132,8 @@ def centroid_count(txn: Values, generation: int) -> int:
 
 
 def valid_generations(txn: Values, generation: int) -> set[int]:
-    """The generations whose codes are valid in the codebook `generation`: its own and those that it
-    extends. For 0, segments of float16 vectors, itself."""
+    """The numbers of the codebooks whose codes are valid in the codebook `generation`: itself and
+    those that it extends. For 0, float16 vectors: 0 alone."""
     return {generation, *(_extended(txn, generation) if generation else ())}
 
 

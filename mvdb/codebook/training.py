@@ -4,8 +4,8 @@
 2. k-means on a part of the sample makes about sqrt(K) groups; each point joins its nearest group.
 3. k-means inside each group makes the group's share of the K centroids. The cost is that of sqrt(K)
    comparisons a point, not K.
-4. The centroids are grouped anew, into 4 sqrt(K) groups of neighbours: assignment and probing
-   compare all groups, then the centroids of some (`_grouped`).
+4. The centroids themselves are clustered into 4 sqrt(K) groups: assignment and probing compare all
+   groups, then the centroids of some (`_grouped`).
 5. The tables of scales are fitted to the residuals of the sample (`fit_scales`).
 
 K follows the square root of the number of tokens, as in PLAID (arXiv 2205.09707), with a larger

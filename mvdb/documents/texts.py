@@ -44,7 +44,7 @@ _SIZE = Record("I")
 _LEVEL = 3
 
 Stored = tuple[bytes | None, bytes | None]
-"""Text (UTF-8) and metadata (JSON) of a document; None where there is none."""
+"""Text (UTF-8) and metadata (JSON) of a document; None for a missing one."""
 
 
 def pack(documents: Sequence[Stored]) -> bytes:

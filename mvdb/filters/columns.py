@@ -12,7 +12,7 @@ values and for elements of lists, because ``$contains`` tells them apart. A filt
                 entries, see ``column_blobs.Entry``                       (20 bytes each)
                 paths as UTF-8, sorted, each ended by 0xFF
 
-Bytes are untrusted: anything but what ``Builder`` writes gives ``CorruptionError`` or a wrong
+Bytes are untrusted: bytes that ``Builder`` does not write give ``CorruptionError`` or a wrong
 answer, never another exception.
 """
 
@@ -42,8 +42,8 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 KEPT_BYTES = 1 << 16
 KEPT_BYTES_PER_DOCUMENT = 64
 """An open segment keeps decoded columns, and bitmaps of filters, of at most KEPT_BYTES and so many
-more per document: three columns of distinct numbers, which take 8 bytes for a key, 4 for its first
-posting and 2 or 4 for its row, and 16 bitmaps. The least recently used are dropped first."""
+more per document: three columns of distinct numbers (8 bytes for a key, 4 for its first posting, 2
+or 4 for its row) and 16 bitmaps. The least recently used are dropped first."""
 
 _WHERE = "metadata directory"
 Read = Callable[[int], Buffer]
@@ -193,8 +193,8 @@ Kept = TypeVar("Kept", Column, Mask)
 
 
 class ColumnIndex:
-    """Where the columns of an open segment are, and the decoded columns and bitmaps of filters that
-    were used last. Thread-safe: threads may at worst make the same one twice."""
+    """Entries of the columns of an open segment, and the decoded columns and bitmaps that were used
+    last. Thread-safe: at worst two threads make the same one."""
 
     def __init__(self, n_documents: int, directory: Buffer | None = None) -> None:
         """directory: blob 0; None: no document has metadata. Raises ``CorruptionError``."""
@@ -204,7 +204,7 @@ class ColumnIndex:
         self._limit = KEPT_BYTES + KEPT_BYTES_PER_DOCUMENT * n_documents
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """What is kept under a key, or made now."""
+        """The column or bitmap kept under a key; made now if none is."""
         found: Kept | None = self._kept.pop(key, None)
         is_new = found is None
         result = make() if found is None else found

@@ -24,12 +24,13 @@ from mvdb.filters.sorted_values import Strings
 
 _NUMBERS = (blobs.INT, blobs.FLOAT, blobs.BIG_INT)
 MAX_KEPT_CHARACTERS = 1024
-"""Longer filters are evaluated each time: their text is not counted among the kept bytes."""
+"""Results of longer filters are not kept: the bound of kept bytes does not count their text."""
 
 
 def bitmap_of(node: Node, columns: Columns, order: NDArray[np.uint32] | None) -> Mask:
-    """`evaluate`, or its answer to the same filter before, by slot: `order` has the row in each
-    slot; None: slots are rows. Not to be written to."""
+    """The result of `evaluate` by slot, kept from an earlier call or made now. Read-only.
+
+    order: the row in each slot; None: slots are rows."""
 
     def by_slot() -> Mask:
         mask = evaluate(node, columns)

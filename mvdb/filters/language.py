@@ -24,7 +24,7 @@ import numpy as np
 from mvdb.documents.metadata import plain
 from mvdb.errors import FilterError
 
-# A filter may come from a stranger: these bound the recursion and the work of one evaluation.
+# Filters are untrusted: these bound the recursion and the work of one evaluation.
 MAX_DEPTH = 64
 MAX_NODES = 10_000
 MAX_VALUES = 1_000_000

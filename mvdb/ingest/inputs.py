@@ -38,8 +38,8 @@ class Documents:
         *,
         dim: int,
     ) -> Documents:
-        """Raises InvalidInputError for an id that is none, and for arguments that are of another
-        number of documents."""
+        """Raises InvalidInputError for a malformed id, and for arguments of different numbers of
+        documents."""
         names = id_keys.as_list(ids)
         keys = [id_keys.encode(name) for name in names]
         count, single = len(names), id_keys.is_single(ids)

@@ -54,8 +54,10 @@ class Target:
 
 @dataclass(frozen=True)
 class _Size:
-    """Documents of a transaction, at most. If it may wait for training, the first one of an empty
-    database goes on until there is enough to train good centroids on."""
+    """Maximum number of documents in a transaction.
+
+    waits_for_training: the first transaction of an empty database continues until it has the tokens
+    for a good training."""
 
     documents: int
     waits_for_training: bool
@@ -139,12 +141,12 @@ def _new(txn: Transaction, documents: Documents) -> list[int]:
     return places
 
 
-# ---- what was given ----
+# ---- the caller's batches ----
 
 
 def _open(target: Target, batches: Any, rows: int, *, counted: bool) -> tuple[Stream, int | None]:
-    """Batches as they were given, or record batches of at most `rows` rows; and how many documents
-    they have, where that is asked for and known."""
+    """The caller's batches, or record batches of at most `rows` rows; and their number of documents
+    if `counted`, None if unknown."""
     converter = _Converter(target)
     if isinstance(batches, (str, os.PathLike)):
         file = sources.ArrowFile(batches)

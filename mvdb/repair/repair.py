@@ -1,4 +1,4 @@
-"""`mvdb.repair`: what verifies of a damaged file, in a new one."""
+"""`mvdb.repair`: a new file with the documents of a damaged file that verify."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class Repair(Value):
 
 
 def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
-    """Salvages what verifies of the database `src` into the new file `dst`; `src` is never changed.
+    """Copies the documents of the database `src` that verify into the new file `dst`.
 
-    Works without the page structure of the damaged file. `src` must not be open for writing.
+    Does not need the page structure of `src`, and never changes `src`, which must not be open for
+    writing.
 
     Raises:
         PathNotFoundError, PathError: no file `src`, or one that the system refuses to read.

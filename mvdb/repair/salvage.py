@@ -7,7 +7,7 @@
 3. Codebooks are copied once each. A segment is lost when its directory or its codebook is.
 4. Of each segment every live document is copied whose record has its checksum, whose codes are
    within the codebook, and whose key is known. Codes and residuals are copied as they are stored:
-   nothing is encoded anew. A damaged block of texts costs texts and metadata only.
+   nothing is encoded again. A damaged block of texts costs texts and metadata only.
 5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
 6. The new manifest lists the segments written; without the newest codebook the new file begins
    untrained.
@@ -59,7 +59,7 @@ class SalvagedValues:
 
 @dataclass
 class Tally:
-    """What was recovered and what was not; documents, and texts of recovered documents."""
+    """Numbers of recovered and lost documents, and of lost texts of recovered documents."""
 
     recovered: int = 0
     lost: int = 0
@@ -67,7 +67,7 @@ class Tally:
 
 
 class Salvager:
-    """Finds the newest state of a damaged file and yields what verifies of it."""
+    """Finds the newest state of a damaged file and copies its documents that verify."""
 
     def __init__(self, file: SalvagedFile, stored: settings.Settings) -> None:
         self._file = file
@@ -99,8 +99,8 @@ class Salvager:
         return keys
 
     def _newest_numbers(self) -> dict[bytes, int]:
-        """The greatest document number of each id: what has another number was replaced, whatever
-        damaged tombstones say."""
+        """The greatest document number of each id. A document with another number was replaced,
+        whatever damaged tombstones say."""
         newest: dict[bytes, int] = {}
         for number, key in self._keys.items():
             newest[key] = max(number, newest.get(key, 0))
@@ -127,7 +127,7 @@ class Salvager:
             before = self.tally.recovered
             if codebook is not None or info.generation == FLOAT16:
                 for document in self._documents(info, codebook):
-                    # Codes stay as wide as they were: the segment keeps its generation.
+                    # Codes keep their width: the segment keeps its codebook.
                     writer = writer or SegmentWriter(info.id, info.generation, Limits())
                     writer.add(document)
                     _store(txn, writer.take())
@@ -140,7 +140,7 @@ class Salvager:
                     _store(txn, parts)
                 infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
         if newest is None:
-            # Without its centroids the file begins untrained, like a new one.
+            # Without its centroids the file is untrained, like a new one.
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
@@ -151,7 +151,7 @@ class Salvager:
         generation: int,
         known: dict[int, codebooks.Codebook | None],
     ) -> codebooks.Codebook | None:
-        """The codebook of a generation, its tables copied once; None when they are damaged."""
+        """The codebook of a number, its tables copied once; None when they are damaged."""
         for codebook in known.values():
             if codebook is not None and generation in codebook.sizes:
                 return codebook
@@ -183,7 +183,7 @@ class Salvager:
         starts, chunks = segment.directory.starts, segment.directory.chunks
         parts: tuple[memoryview, memoryview] | None = None
         opened = -1
-        # By row: what comes out is in the order of the document numbers.
+        # By row: documents are copied in the order of their numbers.
         for row in range(len(segment)):
             slot = segment.slot(row)
             chunk = int(np.searchsorted(chunks, slot, side="right")) - 1
@@ -199,7 +199,7 @@ class Salvager:
     def _chunk(
         self, segment: Segment, chunk: int, *, inline: bool
     ) -> tuple[memoryview, memoryview] | None:
-        """Codes, where they lie apart, and records."""
+        """Codes, if they are stored apart, and records."""
         try:
             records = segment.parts.body(self._txn, Part.RECORDS, chunk)
             if segment.codec is None or inline:

@@ -1,4 +1,4 @@
-"""Verification: every block's checksum and structure, and that the tables agree. Never writes."""
+"""Verification: checksum and structure of every block, agreement of the tables. Never writes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MAX_PROBLEMS = 1000
 
 
 def check_small_tables(txn: ReadTransaction) -> None:
-    """What is verified when a file is opened that was not closed cleanly on this machine: the
-    manifest, each id, the tombstones. CorruptionError for the first fault."""
+    """Verifies manifest, ids and tombstones of a file that was not closed cleanly on this machine,
+    at its opening. CorruptionError for the first fault."""
     current = manifest.load(txn)
     count = sum(1 for _ in id_table.entries(txn))
     if count != current.n_ids:
@@ -56,7 +56,7 @@ class Checker:
         self._codebooks: dict[int, codebooks.Codebook] = {}
 
     def run(self) -> Report:
-        """Checks everything and goes on behind each fault."""
+        """Makes all checks; a fault does not end them."""
         with self._noting("manifest"):
             current = manifest.load(self._txn)
             manifest.check_generation(current, self._stored)
@@ -86,7 +86,7 @@ class Checker:
             self._check_orphans(current)
 
     def _codebook(self, generation: int) -> codebooks.Codebook:
-        """The codebook of a segment's generation: the current one, or one of its own."""
+        """The codebook that encoded a segment: the present one, or another."""
         is_current = generation in self._current_sizes
         return self._load(max(self._current_sizes) if is_current else generation)
 

@@ -15,8 +15,8 @@ from mvdb.types import Id
 
 MIN_NPROBE = 48
 CENTROIDS_PER_PROBE = 1280
-"""Default lists per query token: one for so many centroids, at least MIN_NPROBE. More centroids
-mean shorter lists, and documents spread over more of them."""
+"""Default lists per query token: centroids / CENTROIDS_PER_PROBE, at least MIN_NPROBE. With more
+centroids, lists are shorter and similar documents spread over more of them."""
 CANDIDATES_POWER = 0.75
 
 Filter = Mapping[str, Any]
@@ -45,7 +45,7 @@ class SearchOptions:
         exact: bool,
         min_score: float | None,
     ) -> SearchOptions:
-        """The options of a call; InvalidInputError or FilterError for those that are none."""
+        """The options of a call; InvalidInputError or FilterError for a malformed one."""
         return cls(
             whole_number("k", k, 1),
             None if filter is None else language.parse(filter),
@@ -62,7 +62,7 @@ class SearchOptions:
         return self.nprobe or max(MIN_NPROBE, n_centroids // CENTROIDS_PER_PROBE)
 
     def n_candidates(self, state: State, limits: Limits) -> int:
-        """Documents that are ranked by their codes and may be scored, at most."""
+        """Maximum number of documents that are scored, and that are ranked by codes with lists."""
         if self.candidates is not None:
             return max(self.candidates, self.k)
         documents = state.manifest.live_documents

@@ -1,5 +1,5 @@
-"""Plan of a query: posting lists or a scan of all codes, whichever is estimated to cost less; or
-the score of everything, where no more documents are allowed than would be scored anyway.
+"""Plan of a query: posting lists or a scan of all codes, by the lower estimated cost; or the score
+of all allowed documents, if there are no more than `candidates`.
 
 The constants are seconds on one core of a current server for a query of up to 32 tokens; only their
 ratios matter. `bench/search.py` prints the measured times of the stages.
@@ -42,7 +42,7 @@ class Part:
 
 
 def parts_of(segments: Sequence[StoredVectors], counts: Sequence[int]) -> list[Part]:
-    """The quantised ones of some segments, of which `counts` documents are allowed."""
+    """The quantised segments, of which `counts` documents are allowed."""
     return [
         Part(
             0 if segment.lists is None else segment.lists.view.n_lists,
@@ -83,8 +83,8 @@ def costs(
     cost += n_candidates * mean_tokens * INTERACT_CODE * blocks
     least = limits.list_surplus * n_candidates
     if found < least <= documents:
-        # So few lists would find too few without a filter too: the caller's choice. Then half of
-        # the documents found must be allowed.
+        # The caller's nprobe finds too few documents even without a filter. Then half of the found
+        # documents must be allowed.
         least = found / 2
     if found_allowed >= least:
         result[LISTS] = limits.list_cost * cost
@@ -92,7 +92,7 @@ def costs(
 
 
 def choose(estimates: dict[str, float], n_allowed: int, n_candidates: int) -> str:
-    """The plan: everything is scored where it is no more than would be scored anyway."""
+    """The plan: exact, if no more documents are allowed than candidates; else the cheaper one."""
     if n_allowed <= n_candidates:
         return EXACT
     return min((plan for plan in estimates if plan != EXACT), key=lambda plan: estimates[plan])

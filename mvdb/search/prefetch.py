@@ -41,8 +41,8 @@ HINT = "hint"
 READ = "read"
 OFF = "off"
 MODES = (HINT, READ, OFF)
-"""By hints to the system (madvise, PrefetchVirtualMemory); by threads that touch the pages, where
-the system ignores hints; not at all."""
+"""HINT: hints to the system (madvise, PrefetchVirtualMemory). READ: threads touch the pages, for
+systems that ignore hints. OFF: no prefetch."""
 READERS = 16
 _READERS = Workers(READERS, "mvdb-read")
 """Touches pages for all databases of the process, each part in a task of its own."""
@@ -78,9 +78,9 @@ class Prefetcher:
         return self.under_pressure or self._unread > EARLY_UNREAD
 
     def note(self, faults: int, unread: float) -> None:
-        """A query has ended, after so many major faults; `unread`: share of its records that may
+        """A query has ended. faults: its major page faults; unread: share of its records that may
         not have been in memory."""
-        # Threads may lose each other's counts, which decide no more than the time of a prefetch.
+        # Threads may lose each other's counts; only the time of a prefetch depends on them.
         self._pressure = MEMORY_QUERIES if faults else max(0, self._pressure - 1)
         self._unread += (unread - self._unread) / 8
 
@@ -95,7 +95,7 @@ class Prefetcher:
 
 
 class Fetches:
-    """The prefetches of one query, and how many of its records they were for."""
+    """The prefetches of one query, and their counts."""
 
     def __init__(self, prefetcher: Prefetcher) -> None:
         self._prefetcher = prefetcher
@@ -106,11 +106,11 @@ class Fetches:
         self.reads = 0
         self.bytes = 0
         self.prefetched = 0
-        """Records prefetched while lists were still being gathered."""
+        """Records prefetched before all lists were read."""
         self.hits = 0
-        """Records needed, and perhaps not in memory, that had been prefetched by then."""
+        """Needed records, perhaps not in memory, that had been prefetched before."""
         self.needed = 0
-        """Records needed, and perhaps not in memory."""
+        """Needed records, perhaps not in memory."""
 
     @property
     def under_pressure(self) -> bool:
@@ -119,7 +119,7 @@ class Fetches:
 
     @property
     def wants_early(self) -> bool:
-        """Whether to prefetch records before it is known which are needed."""
+        """Whether to prefetch the records of provisional candidates."""
         return not self._is_off and (self.under_pressure or self._prefetcher.expects_reads)
 
     def end(self) -> None:

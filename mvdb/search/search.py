@@ -1,12 +1,13 @@
 """Answers a query over a state.
 
-1. A plan is chosen (plan.py). `exact` skips steps 2 to 4.
-2. Candidates come from the posting lists (candidates.py) where there are any and the plan says so;
-   of all other quantised segments every allowed document is scanned.
-3. Candidates are ranked by their centroid codes; the best n_candidates go on.
-4. They, and all allowed documents of float16 segments, are scored with the query in int8, the best
-   first. Scoring stops when the gap between both scores, learned from the first ones, says that
-   the rest cannot be among the best k.
+1. A plan is chosen (plan.py). The exact plan skips steps 2 to 4.
+2. Candidates come from the posting lists (candidates.py), if the plan takes lists and the segment
+   has them; in all other quantised segments every allowed document is a candidate.
+3. Candidates are ranked by their centroid codes; the best n_candidates remain. If a filter left
+   fewer than k in the lists, steps 2 and 3 are repeated with the plan that scans all codes.
+4. The remaining ones, and all allowed documents of float16 segments, are scored with the query in
+   int8, best first. Scoring stops when the gap between both scores, learned from the first ones,
+   says that the rest cannot be among the best k.
 5. Documents that may still be among the best k are scored with the query in int16, which equals
    float arithmetic to about 1e-5: the scores that users see.
 """
@@ -48,7 +49,7 @@ Ranking = tuple[Slots, core.Floats]
 
 @dataclass(frozen=True)
 class Found:
-    """A document that was found: where it is, the key of its id, its score."""
+    """A found document: segment and row, the key of its id, its score."""
 
     document: DocumentRow
     key: bytes
@@ -210,8 +211,8 @@ class Search:
         return self._contenders(slots, np.concatenate([scores, other_scores]), k)
 
     def _stop(self, coarse: core.Floats, scores: core.Floats, kth: float) -> int:
-        """The rank in the coarse order up to which documents may reach the k-th score, judged by
-        the gap between the scores of the first ones and their coarse scores."""
+        """The rank in the coarse order up to which documents may reach the k-th score, by the gap
+        between scores and coarse scores of the first ones."""
         if len(scores) == len(coarse):
             return len(coarse)
         gaps = scores - coarse[: len(scores)]

@@ -1,11 +1,11 @@
-"""How a segment lies in the file: keys of its parts and the layout of its directory.
+"""Layout of a segment in the file: keys of its parts, and the grammar of its directory.
 
-A segment is an immutable set of documents. Its parts, each value sealed in an envelope, stand in
-the table `segments` under (segment, part, index).
+A segment is an immutable set of documents. Its parts are values of the table `segments`, each in an
+envelope, under (segment, part, index).
 
-Ids, texts and metadata are in the order of the document numbers; a document's position there is its
-*row*. Records and posting lists have an order of their own, in which similar documents are side by
-side (clustering.py); a document's position there is its *slot*. Slots are cut into chunks.
+Ids, texts and metadata are in the order of the document numbers: a document's position there is its
+*row*. Records and posting lists are in an order of their own, with similar documents side by side
+(clustering.py): a document's position there is its *slot*. Slots are cut into chunks.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Slot = NewType("Slot", int)
 class Part(IntEnum):
     """Parts of a segment; the numbers are in keys on disk: frozen."""
 
-    DIRECTORY = 1  # index 0: what Directory holds
+    DIRECTORY = 1  # index 0: see pack_directory
     CODES = 2  # per chunk: centroid codes, document-major; none when they are in the records
     RECORDS = 3  # per chunk: records, document-major
     IDS = 4  # index 0: external ids
     DOCUMENTS = 5  # per block: texts and metadata
     FIELDS = 6  # column index of the metadata; 0 is its own directory
-    LIST_DIRECTORY = 7  # index 0: where the blocks of lists are, and their checksums
+    LIST_DIRECTORY = 7  # index 0: offsets and checksums of the blocks of lists
     LISTS = 8  # per extent: blocks of inverted lists
     ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
 
@@ -46,7 +46,7 @@ KINDS = {part: Kind[part.name] for part in Part}
 
 
 def segment_prefix(segment: int) -> bytes:
-    """What the keys of a segment's parts, and its key in `tombstones`, begin with."""
+    """Prefix of the keys of a segment's parts; its key in `tombstones`."""
     return segment.to_bytes(8, "big")
 
 
@@ -56,7 +56,7 @@ def part_key(segment: int, part: Part, index: int = 0) -> bytes:
 
 
 FLOAT16 = 0
-"""Generation number of segments that hold float16 vectors."""
+"""Codebook number of segments with float16 vectors."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class SegmentInfo:
 
 @dataclass(frozen=True)
 class Directory:
-    """Where things are in a segment of n documents, c chunks and b document blocks.
+    """Offsets and checksums of a segment of n documents, c chunks and b document blocks.
 
     numbers: uint64 (n,), ascending document numbers, by row. checksums: uint64 (n,), XXH3-64 of
     the record in each slot. starts: uint32 (n + 1,), first token of each slot. chunks: uint32
@@ -105,7 +105,7 @@ class Directory:
 
 
 def check_directory(directory: Directory, where: str) -> None:
-    """The arrays of a directory among each other."""
+    """CorruptionError unless the arrays of a directory agree with each other."""
     numbers, n = directory.numbers, len(directory.numbers)
     require(n > 0 and ascends(numbers), where, "document numbers are not ascending")
     starts, chunks, blocks = directory.starts, directory.chunks, directory.blocks

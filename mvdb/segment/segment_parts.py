@@ -1,7 +1,7 @@
-"""The values of one segment as they are in the file, each verified when it is read.
+"""The values of one segment, each verified when it is read.
 
-Large values are used where they are in the mapped file; values that fit a page are copied, because
-LMDB moves small values when it rewrites the page they share. REQUIRES of every transaction: it sees
+Large values stay in the mapped file; values that fit a page are copied, because LMDB moves small
+values when it rewrites the page they share. REQUIRES of every transaction: it sees
 the segment. Views are valid in each such transaction of the environment until its map moves.
 """
 
@@ -51,7 +51,7 @@ class SegmentParts:
         self._copy_below = sys.maxsize if volatile else LARGEST_PAGE
 
     def where(self, part: Part, index: int = 0) -> str:
-        """What messages call a value."""
+        """The name of a value in messages."""
         return f"segment {self.segment}, {part.name.lower()} {index}"
 
     def has(self, txn: Values, part: Part) -> bool:

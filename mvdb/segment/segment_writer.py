@@ -56,7 +56,7 @@ class EncodedDocument(Document):
 
 @dataclass(frozen=True)
 class Listing:
-    """What posting lists are made with: the segment's codec, a folder for temporary files, bytes of
+    """Means of making posting lists: the segment's codec, a folder for temporary files, bytes of
     working memory."""
 
     codec: core.Codec

@@ -24,7 +24,7 @@ from mvdb.storage.values import Values
 
 
 class StoredVectors:
-    """What a search reads of a segment.
+    """Codes, records and posting lists of a segment.
 
     view: the segment as the core reads it. lists: its posting lists, or None."""
 
@@ -124,7 +124,7 @@ class StoredVectors:
         if self._inline_bytes or self.codec is None:
             self.view.check_documents(unchecked)
         self._checked[unchecked] = True
-        # Whoever visits all slots in order has not verified the last one before the end.
+        # The last slot first: a visit of all slots in order verifies that one last.
         self.is_checked = bool(self._checked[-1]) and bool(self._checked.all())
 
     def record_bytes(self, slot: Slot) -> int:

@@ -1,4 +1,4 @@
-"""Which documents of a state a search may return."""
+"""The documents of a state that a search may return."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Allowed:
         self.bitmaps = core.Bitmaps(masks)
 
     def restricted(self, masks: Sequence[Live]) -> Allowed:
-        """The documents that are also in other masks by slot."""
+        """The documents that are also in these masks by slot."""
         pairs = zip(self.masks, masks, strict=True)
         both = [other if mask is None else mask & other for mask, other in pairs]
         return Allowed(self._sizes, both)

@@ -1,11 +1,11 @@
-"""The manifest: which segments a state consists of, and the counters that go with it.
+"""The manifest: the segments of a state, and its counters.
 
-It is one value, rewritten by every commit: two transactions that see the same sequence number see
-the same state.
+One value, rewritten by every commit: two transactions that see the same sequence number see the
+same state. The codebook's number is called `generation` in the code.
 
     manifest   sequence u64 · next segment u64 · next document u64 · ids u64 · trained tokens u64 ·
-               generation u32 · trained residual f64 · segments u32 · that many segments
-    segment    id u64 · generation u32 · documents u32 · deleted documents u32 · tokens u64 ·
+               codebook u32 · trained residual f64 · segments u32 · that many segments
+    segment    id u64 · codebook u32 · documents u32 · deleted documents u32 · tokens u64 ·
                deleted tokens u64 · residual sum f64 · first document u64 · last document u64
 """
 
@@ -35,8 +35,9 @@ class Manifest:
     """A state of the database; its fields are in the order of those on disk.
 
     `sequence` grows with every commit; `next_segment` and `next_document` are never reused;
-    `generation` is that of the newest centroids (0: not trained), made when there were
-    `trained_tokens` tokens, whose residuals then had the mean length `trained_residual`."""
+    `generation` is the number of the newest codebook (0: not trained). `trained_tokens`: live
+    tokens at its training or extension. `trained_residual`: mean length of residuals at the
+    training."""
 
     sequence: int = 0
     next_segment: int = 1
@@ -61,9 +62,9 @@ class Manifest:
 
 
 MAX_SEGMENTS = 1 << 13
-"""Segments of a state. A few kilobytes of memory each; a writer merges before there are so many."""
+"""Maximum number of segments of a state, a few KiB of memory each. Writers merge long before."""
 MAX_COUNTER = 1 << 63
-"""Upper bound of numbers that are never used twice."""
+"""Upper bound of numbers that are never reused."""
 
 
 def pack(manifest: Manifest) -> bytes:
@@ -83,7 +84,7 @@ def unpack(body: memoryview) -> Manifest:
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Its numbers among each other."""
+    """CorruptionError unless its numbers agree with each other."""
     counters = (manifest.sequence, manifest.next_segment, manifest.next_document)
     require(max(counters) < MAX_COUNTER, "manifest", "a counter is beyond its range")
     residual = manifest.trained_residual
@@ -116,7 +117,7 @@ def _is_consistent(info: SegmentInfo, manifest: Manifest) -> bool:
 
 
 def check_generation(manifest: Manifest, stored: Settings) -> None:
-    """Whether there may be centroids at all."""
+    """CorruptionError for centroids in a database of 16 bits."""
     untrained = stored.bits != 16 or manifest.generation == 0
     require(untrained, "manifest", "centroids in a database of float16 vectors")
 

@@ -53,7 +53,7 @@ class State:
         open_codebooks: list[codebooks.Codebook],
     ) -> None:
         """live: per segment a mask by row, or None for all. open_codebooks: those of all segments;
-        that of the current generation first."""
+        the present one first."""
         self.manifest = manifest
         self.codebooks = open_codebooks
         self.segments = segments
@@ -85,17 +85,16 @@ class State:
 
     @property
     def codebook(self) -> codebooks.Codebook | None:
-        """The codebook of the current generation; None before training, and where no segment needs
-        its centroids."""
+        """The present codebook; None before training, and if no segment needs its centroids."""
         return self.codebooks[0] if self.codebooks else None
 
     def find(self, txn: ReadTransaction, key: bytes) -> DocumentRow | None:
-        """The live document with the key of an id; None when there is none."""
+        """The live document with the key of an id, or None."""
         number = id_table.get(txn, key)
         return None if number is None else self.locate(number)
 
     def locate(self, number: int) -> DocumentRow | None:
-        """The live document with a number; None when there is none."""
+        """The live document with a number, or None."""
         at = bisect.bisect_right(self._firsts, number) - 1
         if at < 0:
             return None
@@ -114,9 +113,10 @@ def open_state(
     previous: State | None,
     volatile_from: int | None = None,
 ) -> State:
-    """The state of a manifest, with the segments that a previous state has opened already. Segments
-    numbered `volatile_from` and above were written by this transaction: LMDB may move their
-    pages."""
+    """The state of a manifest; takes over segments that the previous state has opened.
+
+    volatile_from: segments of this number and above were written by this transaction, so LMDB may
+    move their pages."""
     manifest.check_generation(current, stored)
     known: dict[int, tuple[Segment, Live | None, int]] = {}
     open_codebooks = _Codebooks(txn, stored, [] if previous is None else previous.codebooks)
@@ -151,7 +151,7 @@ def open_segment(
     *,
     volatile: bool = False,
 ) -> Segment:
-    """A segment whose generation belongs to the codebook; None: it has float16 vectors."""
+    """A segment encoded by the codebook or by one that it extends; None: float16 vectors."""
     if codebook is None:
         return Segment(txn, info, None, 0, dim, volatile=volatile)
     n_centroids = codebook.sizes[info.generation]
@@ -170,8 +170,8 @@ class _Codebooks:
         self.found: list[codebooks.Codebook] = []
 
     def of(self, generation: int) -> codebooks.Codebook | None:
-        """The codebook of a generation; None for float16. A generation stays with the codebook that
-        had it first."""
+        """The codebook that decodes vectors of a codebook number; None for float16. A number stays
+        with the codebook that had it first."""
         if generation == FLOAT16:
             return None
         if generation not in self._by_generation:

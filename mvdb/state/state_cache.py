@@ -1,4 +1,4 @@
-"""The newest state of an environment, from which later ones take the segments that both contain.
+"""The newest state of an environment; later states take over the segments that both contain.
 
 How a reader notices a commit: each read transaction compares the header of the manifest's envelope,
 which holds its checksum, with that of the newest state.
@@ -35,7 +35,7 @@ class StateCache:
         self._newest: _Cached | None = None  # one reference: readers take no lock
 
     def clear(self) -> None:
-        """Drops everything: the map is about to move or to be closed."""
+        """Drops all: the map is about to move or to close."""
         self._newest = None
 
     def state(self, txn: ReadTransaction) -> State:

@@ -1,4 +1,4 @@
-"""Bytes of a file by part, from sizes that the pages state; and the drift of the codebook."""
+"""Bytes of a file by part, from the sizes in LMDB's pages; drift of the codebook."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ Live = NDArray[np.bool_]
 
 
 def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
-    """The bits of a segment's deleted documents, as many as the manifest says; None when it has
-    none. Takes no memory in proportion to them."""
+    """The bits of a segment's deleted documents, in number as the manifest says; None without
+    deleted documents. Memory does not grow with them."""
     if info.n_deleted == 0:
         return None
     key = layout.segment_prefix(info.id)
@@ -46,7 +46,7 @@ def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
 
 
 def load(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
-    """The live documents of a segment, a mask by row; None when none is deleted."""
+    """The live documents of a segment, a mask by row; None if no document is deleted."""
     body = check(txn, info)
     if body is None:
         return None
@@ -54,8 +54,8 @@ def load(txn: ReadTransaction, info: SegmentInfo) -> Live | None:
 
 
 def salvaged(bodies: Iterable[bytes | memoryview], info: SegmentInfo) -> Live | None:
-    """The same from the values of a damaged file that may be the segment's tombstones: the first
-    one of the right size and count. None brings deleted documents back."""
+    """The live documents from values of a damaged file that may be the segment's tombstones: from
+    the first one of the right size and count. None: all documents count as live."""
     for body in bodies:
         if len(body) == (info.n_documents + 7) // 8:
             live = _live(body, info.n_documents)

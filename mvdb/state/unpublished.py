@@ -1,11 +1,12 @@
-"""Segments that are being made over several transactions, and belong to no state yet.
+"""Unpublished segments: made over several transactions, and not in a manifest yet.
 
-One value of the table `meta`: for each such segment its number and when its owner was last heard
-of, which is every step. A merge that was interrupted leaves its entry behind; who finds it old
-removes it with all it had stored. Should its owner live on after all, it finds its entry gone and
-gives up.
+One value of the table `meta` (key `unfinished`, frozen): for each such segment its number and the
+last heartbeat of its owner, renewed at each step. An interrupted merge leaves its entry behind. A
+later merge removes an entry with an old heartbeat, with all stored parts. An owner that is alive
+after all finds its entry gone and gives up.
 
-    value   for each segment, ascending: segment u64 · seconds since 1970 f64; none: no value
+    value   for each segment, ascending: segment u64 · last heartbeat, Unix seconds f64
+            without unpublished segments: no value
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ _ENTRY = Record("Qd")  # on disk: frozen
 
 
 def _check_apart(segments: Collection[int], manifest: Manifest) -> None:
-    """Segments being made, with those that are there."""
+    """CorruptionError if the manifest lists an unpublished segment."""
     are_apart = not any(info.id in segments for info in manifest.segments)
     require(are_apart, "unfinished segments", "one of them is in the manifest, so it is made")
 
 
 def load(txn: ReadTransaction) -> dict[int, float]:
-    """When the owner of each unfinished segment was last heard of."""
+    """The last heartbeat of each unpublished segment."""
     value = txn.get(TABLE, KEY)
     if value is None:
         return {}
@@ -53,12 +54,12 @@ def _store(txn: WriteTransaction, entries: dict[int, float]) -> None:
 
 
 def add(txn: WriteTransaction, segment: int) -> None:
-    """Begins a segment."""
+    """Adds an entry, with a heartbeat now."""
     _store(txn, {**load(txn), segment: time.time()})
 
 
 def renew(txn: WriteTransaction, segment: int) -> bool:
-    """Notes that a segment is still being made; False when it is not there any more."""
+    """Renews the heartbeat of a segment; False if its entry is gone."""
     if segment not in load(txn):
         return False
     add(txn, segment)
@@ -66,26 +67,26 @@ def renew(txn: WriteTransaction, segment: int) -> bool:
 
 
 def finish(txn: WriteTransaction, segment: int) -> None:
-    """A segment now belongs to the state."""
+    """Removes the entry of a segment that the manifest lists from now on."""
     entries = load(txn)
     entries.pop(segment, None)
     _store(txn, entries)
 
 
 def _old(entries: dict[int, float], age: float) -> list[int]:
-    """Not heard of for `age` seconds, or heard of in a future that a clock showed."""
+    """Segments whose heartbeat is older than `age` seconds, or in the future: a wrong clock."""
     now = time.time()
     return [segment for segment, heard in entries.items() if not 0 <= now - heard <= age]
 
 
 def is_at_work(txn: ReadTransaction, age: float) -> bool:
-    """Whether an owner was heard of in the last `age` seconds."""
+    """Whether a heartbeat is at most `age` seconds old."""
     entries = load(txn)
     return len(_old(entries, age)) < len(entries)
 
 
 def remove_all(txn: WriteTransaction, age: float) -> None:
-    """Removes what is older than `age` seconds."""
+    """Removes the entries and parts of segments whose heartbeat is older than `age` seconds."""
     entries = load(txn)
     old = _old(entries, age)
     for segment in old:

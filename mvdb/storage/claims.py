@@ -4,8 +4,8 @@ liblmdb finds its lock file by the name of the data file. A file can have severa
 (hard links, a bind mount of the single file), get another while it is open, or lose its lock file;
 then two processes would use two lock files, and with them two reader tables and two writers. So a
 process that opens with a lock file claims it on the data file itself: a shared open-file-
-description lock on a far byte, whose place is a hash of the lock file's device and inode. Claims of
-one lock file do not disturb each other, and a claim of another one is seen.
+description lock on a far byte, whose offset is a hash of the lock file's device and inode. Claims
+of one lock file do not disturb each other, and a claim of another one is seen.
 
 The claim comes before the search for others: of two processes that come at once at least one sees
 the other. Where the system has no such locks (all but Linux) nothing is claimed, and `presence`
@@ -90,13 +90,13 @@ class Claim:
 
 
 def are_there(descriptor: int) -> bool:
-    """Whether somebody else has the data file open with a lock file, by whatever name."""
+    """Whether another process has the data file open with a lock file, by whatever name."""
     return HAVE_OFD and is_ofd_locked(descriptor, _FIRST, 1 << _BITS)
 
 
 def _place(status: os.stat_result) -> int:
     name = f"{status.st_dev} {status.st_ino}".encode("ascii")
-    # Odd, so that there is something on both sides of any place.
+    # Odd, so that the ranges below and above any offset are not empty.
     return _FIRST + ((xxhash.xxh3_64_intdigest(name) >> (64 - _BITS)) | 1)
 
 

@@ -1,4 +1,4 @@
-"""The clean mark: a note on the file itself that this library closed it and nobody wrote since.
+"""The clean mark: a note on the file that mvdb closed it, and that no process has written since.
 
 It is an extended attribute holding size, modification time, inode and device. It is set after the
 last close, with nobody else present, and taken off (durably) before the first write of a session. A

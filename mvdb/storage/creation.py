@@ -1,7 +1,7 @@
 """Makes a new database file, atomically.
 
-The file is built under a temporary name that nobody else knows, so it needs no locks and may crash
-at any moment. Only when it is complete and synced does it get its name.
+The file is built under a temporary name that is unknown to others, so it needs no locks, and a
+crash is harmless at any moment. The complete and synced file then gets its name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAP_SIZES = (1 << 30, 1 << 28, 1 << 26, 1 << 24)
 
 
 class _NewFile:
-    """The owner of a new file's only transaction, which nobody else knows of."""
+    """The owner of a new file's only transaction, unknown to all others."""
 
     def __init__(self, temporary: str, path: str) -> None:
         self._temporary = temporary

@@ -1,9 +1,9 @@
 """Counts the transactions of a process, and keeps new ones out until the present ones have ended.
 
-Moving the map needs that no transaction of this process is open. A transaction holds an `Entry`,
-and counts for no longer than that lives: one that an exception has torn from its owner leaves with
-the object. Nothing here waits on a condition, whose Python code an interruption of the main thread
-could cut in two.
+The map can be moved only while no transaction of this process is open. A transaction holds an
+`Entry` and counts as long as the entry lives: a transaction that an exception has torn from its
+owner leaves with the object. No function waits on a condition, because an interruption of the main
+thread could cut the condition's Python code in two.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mvdb.errors import BusyError, ClosedError
 from mvdb.storage.filelock import Backoff, poll
 
 Tell = Callable[[bool], None]
-"""Told True when somebody enters while nobody is inside, False when the last one has left; under a
-mutex."""
+"""Called under a mutex: with True when a transaction enters an empty drain, with False when the
+last one has left."""
 
 
 class Entry:
@@ -30,7 +30,7 @@ class Entry:
 
     def __init__(self, tell: Tell | None = None) -> None:
         self.tell = tell
-        """What was told of it, and is to be told of its end."""
+        """The function that was told of its beginning, to be told of its end."""
 
 
 class _State(Enum):
@@ -44,7 +44,7 @@ class Drain:
     without `leave`.
 
     Entering and leaving take no lock, which an interruption could leave locked: sets change
-    atomically. With somebody to tell they do."""
+    atomically. With a function to tell, they take the mutex."""
 
     def __init__(self, name: str, on_lost: Callable[[], None] = lambda: None) -> None:
         self._name = name
@@ -56,7 +56,7 @@ class Drain:
         self._on_lost = on_lost
 
     def tell(self, tell: Tell | None) -> None:
-        """Have this told from now on. REQUIRES: emptied, or nobody else knows of the drain."""
+        """Call this from now on. REQUIRES: emptied, or the drain is unknown to other threads."""
         self._tell = tell
 
     @property
@@ -71,7 +71,7 @@ class Drain:
         while True:
             entry = Entry(self._tell)
             self._add(weakref.ref(entry, self._lost), entry.tell)
-            # First in, then a look: `emptied` first changes the state, then looks who is inside.
+            # Enter, then read the state: `emptied` changes the state, then counts the entries.
             if self._state is _State.OPEN:
                 return entry
             self.leave(entry)
@@ -81,7 +81,7 @@ class Drain:
                 raise BusyError(f"{self._name}: the map was being moved for too long; try again")
 
     def leave(self, entry: Entry) -> bool:
-        """End an entry; whether nobody is inside now."""
+        """End an entry; whether no entry is left."""
         return self._remove(weakref.ref(entry), entry.tell)
 
     def _add(self, entry: weakref.ref[Entry], tell: Tell | None) -> None:
@@ -110,7 +110,7 @@ class Drain:
 
     @contextlib.contextmanager
     def emptied(self, *, own: int = 0, seconds: float) -> Iterator[None]:
-        """Keep everybody out during the block, except ``own`` entries of the calling thread.
+        """Keep all transactions out during the block, but ``own`` entries of the calling thread.
 
         Raises `BusyError` if others do not leave within ``seconds``, `ClosedError` once closed.
         """
@@ -137,7 +137,7 @@ class Drain:
             return True
 
     def close_if_empty(self) -> bool:
-        """Let nobody in any more; False, and no change, if somebody is inside."""
+        """Close for good; False, and no change, if a transaction is inside."""
         poll(self._begin_draining)
         is_empty = self.inside == 0
         self._state = _State.CLOSED if is_empty else _State.OPEN

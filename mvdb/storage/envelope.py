@@ -1,11 +1,11 @@
-"""The envelope around every value we store: it says what the bytes are and proves they are ours.
+"""The envelope around every stored value: kind and length of the body, and its checksum.
 
 Layout (16 bytes, little-endian, frozen in `format`): version u8, kind u8, flags u16 (0), body
 length u32, XXH3-64 u64. The hash covers the key, the first 8 header bytes and the body, so a value
-that was flipped, cut, or filed under another key is found before anything is computed from it. The
-exceptions are ``Kind.RECORDS`` and ``Kind.LISTS``: an extent holds many documents or lists and a
-query reads few of them, so its hash covers key and header only, and the checksums of what it holds
-are in the segment's directories.
+that was flipped, cut, or stored under another key is found before any result is computed from it.
+The exceptions are ``Kind.RECORDS`` and ``Kind.LISTS``: an extent holds many documents or lists, and
+a query reads few of them. Its hash covers key and header only; the segment's directories have the
+checksums of its documents or lists.
 
 Functions are pure and thread-safe. Sizes are bytes.
 """
@@ -64,7 +64,7 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """
     fields, body = ENVELOPE_HEADER.unpack_head(value, where)
     version, found_kind, flags, length, stored = fields
-    # The hash first: a damaged header must be called damage, not "a newer format".
+    # The hash first: a damaged header is reported as damage, not as a newer format.
     actual = _hash(found_kind, key, memoryview(value)[:ENVELOPE_HASHED], body)
     if actual != stored:
         raise CorruptionError(
@@ -86,8 +86,7 @@ def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
         is_known = (version, found_kind, flags) == (ENVELOPE_VERSION, kind, 0)
         if is_known and len(body) == length:
             return body
-    # Checked inside, or something is wrong: the full check proves the one and finds the words for
-    # the other.
+    # Checked inside, or damaged: the full check proves the former and words the latter's error.
     return unseal(kind, key, value, where)
 
 

@@ -58,11 +58,11 @@ class Environment:
         map_size: int | None = None,
         limits: Limits | None = None,
     ) -> Environment:
-        """Open the file, or create it with what ``initialise`` writes.
+        """Open the file, or create it with the content that ``initialise`` writes.
 
         Creation is atomic: the file appears complete or not at all, and of two processes that
-        create it at once one opens the other's. ``check`` is called once, before anybody else gets
-        in, for a file that was not closed cleanly by this library; what it raises, `open` raises.
+        create it at once one opens the other's. ``check`` is called once, before other processes
+        get in, for a file that mvdb did not close cleanly; `open` raises the errors of ``check``.
         ``map_size`` (bytes) is a lower bound of the reserved address space. Like ``limits`` it
         counts for the first handle that a process opens on the file.
 
@@ -198,7 +198,7 @@ class Environment:
     def copy(
         self, path: str | os.PathLike[str], *, compact: bool = True, replace: bool = False
     ) -> None:
-        """Write a consistent copy of the latest commit to ``path``, readers and a writer going on.
+        """Write a consistent copy of the latest commit to ``path``, beside readers and a writer.
 
         The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
         pages out. Raises `PathExistsError` unless ``replace``, `StorageFullError`, `PathError`.
@@ -209,7 +209,7 @@ class Environment:
             shield.run(lambda: replacement.copy(shared, real, compact, replace))
 
     def compact(self, timeout: float | None = None) -> None:
-        """Rewrite the file without free pages, in place and atomically; readers go on meanwhile.
+        """Rewrite the file without free pages, in place and atomically, beside readers.
 
         Waits up to ``timeout`` seconds for another writer. Raises `BusyError`, and changes nothing,
         while another process has the database open, or transactions of this one stay open;

@@ -1,4 +1,4 @@
-"""The one place where errors of liblmdb and of the system become errors of mvdb.
+"""The one function that turns errors of liblmdb and of the system into errors of mvdb.
 
 `translate` never raises and keeps no state; callers write ``raise translate(...) from error``.
 """
@@ -47,7 +47,7 @@ _PATH_ERRORS: Final = {
     PathDeniedError: PermissionError,
     PathIsFolderError: IsADirectoryError,
 }
-"""Which of the builtin errors each of ours stands for."""
+"""The builtin error that each error of mvdb stands for."""
 
 _SHORT: Final = 1 << 16
 """A disk with less room than this many bytes counts as full."""
@@ -58,7 +58,7 @@ class UnexpectedStorageError(Error, RuntimeError):
 
 
 def code_of(error: BaseException) -> int:
-    """The errno (or LMDB code) behind an error; 0 if there is none."""
+    """The errno (or LMDB code) of an error; 0 without one."""
     if isinstance(error, lmdb.Error):
         return int(getattr(error, "code", 0) or 0)
     if isinstance(error, OSError):
@@ -132,7 +132,7 @@ def translate(error: BaseException, doing: str, path: str, written: str | None =
 
 @contextlib.contextmanager
 def translating(doing: str, path: str) -> Iterator[None]:
-    """What is raised within the block, as `translate` has it."""
+    """Raises the errors of the block translated by `translate`."""
     try:
         yield
     except (lmdb.Error, OSError) as error:

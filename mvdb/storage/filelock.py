@@ -3,8 +3,8 @@
 Three locks, three jobs (the whole protocol: `presence`):
 
 presence
-    ``flock`` on the data file: shared by everybody who has it open, exclusive while somebody checks
-    it at rest, opens it alone, or tidies up after the last close.
+    ``flock`` on the data file: shared by all processes that have it open, exclusive for one that
+    checks it at rest, opens it alone, or removes leftovers after the last close.
 writer
     One writer across threads and processes, with a timeout, which liblmdb's own mutex lacks. An
     open-file-description lock on one far byte of the data file itself, so that it holds under
@@ -51,12 +51,12 @@ _LINUX_FLOCK: Final = "hhqqi4x"
 _POLL_FIRST: Final = 0.0005
 _POLL_LONGEST: Final = 0.02
 _RESCUE_SECONDS: Final = 0.05
-"""How often a thread that waits for another tries to rescue a lost transaction."""
+"""Interval at which a waiting writer tries to rescue a lost transaction."""
 _WOULD_BLOCK: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 class Backoff:
-    """Pauses between two looks at a lock: 0.5 ms at first, 20 ms at most."""
+    """Pauses between two attempts at a lock: 0.5 ms at first, 20 ms at most."""
 
     __slots__ = ("_pause",)
 
@@ -87,7 +87,7 @@ def poll(condition: Callable[[], bool], deadline: float | None = None) -> bool:
 
 
 def try_flock(descriptor: int, *, exclusive: bool) -> bool:
-    """Take (or convert to) a ``flock`` without waiting; False if others are in the way.
+    """Take (or convert to) a ``flock`` without waiting; False if another holder prevents it.
 
     A conversion that fails may have lost the lock held before. Raises `OSError` where the file
     system has no such locks. Without ``fcntl`` it always succeeds.
@@ -235,7 +235,7 @@ class WriterLock:
         return True
 
     def take_over(self) -> None:
-        """Be the writer in the place of a thread that has ended."""
+        """Become the writer after a thread that ended as the writer."""
         self._owner = shield.caller()
 
     def release(self) -> None:

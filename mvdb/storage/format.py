@@ -3,8 +3,8 @@
 FROZEN: everything in capitals here is on disk. Never change or renumber a value; add new ones and,
 where an old reader would misread the result, raise ``FORMAT_VERSION``.
 
-All multi-byte integers of our own are little-endian (LMDB's own pages are in the machine's order).
-Nothing here keeps state: all is thread-safe.
+All multi-byte integers of mvdb are little-endian (LMDB's own pages are in the machine's order).
+Thread-safe: no state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMAT_VERSION: Final = 1
 """Version of the whole file. A file with a higher one is refused."""
 
 MAGIC: Final = b"mvdb\x00\x1a\r\n"
-"""First bytes of the value that marks an LMDB file as ours (see `FORMAT_KEY`)."""
+"""First bytes of the value that marks an LMDB file as one of mvdb (see `FORMAT_KEY`)."""
 
 FORMAT_KEY: Final = b"format"
 """Key in table ``meta`` under which the storage layer keeps magic and format version."""
@@ -34,16 +34,16 @@ TABLES: Final = ("meta", "centroids", "ids", "segments", "tombstones")
 """Names of the LMDB tables, in the order in which they are made."""
 
 MAX_KEY_BYTES: Final = 511
-"""Longest key liblmdb takes; keys of our own design stay under 32 bytes."""
+"""Longest key of liblmdb; keys of mvdb, but those of ids, have at most 13 bytes."""
 
 ENVELOPE_VERSION: Final = 1
 ENVELOPE_HASHED: Final = 8
-"""How many of the header's first bytes the hash covers (all but the hash itself)."""
+"""Bytes of the header that the hash covers: all but the hash itself."""
 MAX_BODY_BYTES: Final = 0xFFFF_FFFF
 
 
 class Kind(IntEnum):
-    """What the body of an envelope is."""
+    """Kind of an envelope's body."""
 
     META = 1
     MANIFEST = 2

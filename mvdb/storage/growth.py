@@ -1,10 +1,10 @@
 """The map of an open file, and its growth when this process writes much or another one has.
 
-The map is address space, not memory. Moving it invalidates every view, so it waits until no
-transaction of this process is open. That may take long, so room is made long before it is needed,
-at a moment when nobody is inside: a write transaction begins with more room than any of sane size
-fills, if there is address space for it. Where there is not, one that fills the map is rolled back,
-and repeated by its owner after `enlarge`.
+The map is address space, not memory. Moving it invalidates every view, so a move waits until no
+transaction of this process is open. The wait may be long, so the map grows long before it is full,
+at a moment without transactions: a write transaction begins with more room than one of usual size
+fills, if there is address space for it. Otherwise a transaction that fills the map is rolled back,
+and its owner replays it after `enlarge`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class GrowingMap:
         self._next_attempt = 0
         """Used bytes below which no other attempt to grow is made."""
         self.epoch = next(_epochs)
-        """Number of the map's present place: addresses taken in one epoch end with it."""
+        """Number of the map's present address: views of one epoch are void in the next."""
 
     def pages(self) -> tuple[int, int]:
         """Bytes of a page and the number of the last one."""
@@ -52,13 +52,13 @@ class GrowingMap:
 
     @property
     def used(self) -> int:
-        """Bytes of all pages in use, of whatever process."""
+        """Bytes of all pages in use, by any process."""
         page_size, last_page = self.pages()
         return page_size * (last_page + 1)
 
     @property
     def is_roomy(self) -> bool:
-        """Whether no transaction of sane size can fill the map."""
+        """Whether no transaction of usual size can fill the map."""
         return self.mapped - self.used >= self._limits.roomy_bytes
 
     def prepare(self) -> None:
@@ -86,7 +86,7 @@ class GrowingMap:
             self.resize(mapped + max(mapped - used, self._limits.map_slack), self._wanted(mapped))
 
     def adopt(self) -> None:
-        """Another process has grown the file beyond our map: grow it, too. Same errors."""
+        """Grow the map after another process has grown the file beyond it. Same errors."""
         with self._drain.emptied(seconds=self._limits.drain_seconds):
             used = self.used
             if used > self.mapped:  # else another thread was quicker

@@ -1,7 +1,7 @@
-"""Comparisons of stored things that must agree.
+"""Comparisons of stored values that must agree.
 
-docs/format.md has the table of all such invariants, each with the function that checks it. Bytes
-are untrusted: whatever a file says is compared before it is used.
+docs/format.md has the table of all such invariants, each with the test that breaks it. Bytes are
+untrusted: redundant values of a file are compared before their use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mvdb.errors import CorruptionError
 
 
 def require(holds: bool, where: str, fault: str) -> None:
-    """CorruptionError, with what is wrong and where, unless it holds."""
+    """CorruptionError, with place and fault, unless it holds."""
     if not holds:
         raise CorruptionError(f"{where}: {fault}")
 

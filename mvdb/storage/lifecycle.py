@@ -1,4 +1,4 @@
-"""How long a process has a file open: the states from its first handle to its end.
+"""Lifecycle of an open file in one process: its states from the first handle to the end.
 
 NEW ──open──▶ OPEN ──poison──▶ POISONED        FINISHED: left, by `finish`, from any state
               │ ▲                │ ▲
@@ -57,10 +57,10 @@ class ShutError(BusyError):
 
 
 class Lifecycle:
-    """State machine of one file. ``lock`` is held by who calls what changes the state, and is taken
-    before the drain.
+    """State machine of one file. REQUIRES of methods that change the state: ``lock`` is held. It is
+    taken before the drain.
 
-    ``on_move`` is told the descriptor of another file that took the place of this one, and None
+    ``on_move`` is called with the descriptor of a file that has replaced this one, and with None
     at the end."""
 
     def __init__(
@@ -94,12 +94,12 @@ class Lifecycle:
 
     @property
     def poisoned(self) -> str | None:
-        """Why nothing is written any more; None while writing is possible."""
+        """The failure after which writes are refused; None while writing is possible."""
         return self._poison
 
     @property
     def mode(self) -> Mode:
-        """How liblmdb has the file open, or had it last."""
+        """The mode in which liblmdb has the file open, or had it open last."""
         return self._mode
 
     @property
@@ -109,7 +109,7 @@ class Lifecycle:
 
     @property
     def file(self) -> OpenFile:
-        """The same for those who count as inside or hold ``lock``. Raises `ShutError`."""
+        """The same for callers that count as inside or hold ``lock``. Raises `ShutError`."""
         if self._file is None:
             raise ShutError(f"{self.path}: could not be opened again just now; try again")
         return self._file
@@ -174,7 +174,7 @@ class Lifecycle:
             self._state = State.POISONED
 
     def widen(self, mode: Mode) -> None:
-        """Open for writing what is open for reading. Raises as `reopen`."""
+        """Open the file for writing that is open for reading. Raises as `reopen`."""
         self._may_write = True
         try:
             self.reopen(mode)
@@ -183,7 +183,7 @@ class Lifecycle:
             raise
 
     def _finish(self) -> None:
-        """To FINISHED: who leaves last removes the lock file and sets the clean mark."""
+        """To FINISHED: the last process removes the lock file and sets the clean mark."""
         file, mode = self._file, self._mode
         clean = file is not None and not mode.readonly and self._poison is None
         if file is not None and clean and mode.relaxed:
@@ -317,14 +317,14 @@ class Lifecycle:
             if self._state is not State.FINISHED and self._drain.close_if_empty():
                 self._finish()
 
-    # -- another file in the place of this one: the caller is the writer -----------------------
+    # -- replacement by another file: the caller is the writer ---------------------------------
 
     def become_alone(self) -> None:
         """Turn the presence lock into an exclusive one. Raises `BusyError` if others are
         present."""
         if not try_flock(self.descriptor, exclusive=True):
-            # The attempt has dropped our shared lock; while we had none, somebody else may have
-            # left as the last one and taken the lock file along. Then it must be made anew.
+            # The attempt has dropped the shared lock. Meanwhile another process may have left as
+            # the last one and removed the lock file, which must then be made again.
             self.let_others_in()
             raise BusyError(
                 f"{self.path}: other processes have the file open; it cannot be replaced"
@@ -340,7 +340,7 @@ class Lifecycle:
         return share_presence(self.path, self.descriptor, lock_file=self._mode.lock)
 
     def exchange(self, path: str, descriptor: int) -> None:
-        """Put the file ``path`` in the place of this one once no transaction is open. Takes over
+        """Replace this file by the file ``path`` once no transaction is open. Takes over
         ``descriptor``, its presence lock, taken exclusively. REQUIRES: alone."""
         old = descriptor
         try:

@@ -1,4 +1,4 @@
-"""A file that liblmdb has open: what exists from its opening to its closing, and no longer."""
+"""A file that liblmdb has open: the objects that live from its opening to its closing."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ class OpenFile:
 
     def leave_to_parent(self) -> None:
         """In a forked child: py-lmdb's object is never to be deallocated, since that would close
-        the parent's environment, whose reader slots and mutexes lie in shared memory."""
+        the parent's environment, whose reader slots and mutexes are in shared memory."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.environment))

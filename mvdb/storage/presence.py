@@ -1,4 +1,4 @@
-"""How a process becomes present at a file: who may check it, and who may rely on another's check.
+"""Presence of a process at a file: the right to check it, and reliance on another's check.
 
 The rules concern one ``flock`` on the data file:
 
@@ -14,7 +14,7 @@ The rules concern one ``flock`` on the data file:
 4. The last process to close gets the lock exclusively, removes the lock file and sets the clean
    mark.
 
-The path can come to name another file meanwhile; then all begins again.
+If the path names another file meanwhile, all steps begin again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ROUNDS: Final = 15
 @dataclass(frozen=True)
 class Presence:
     """``alone``: the exclusive lock is held. ``trusted``: no full check was made or needed.
-    ``is_certain``: nobody can have the file open with another lock file without being seen."""
+    ``is_certain``: no process can have the file open unseen, with another lock file."""
 
     alone: bool
     trusted: bool
@@ -91,7 +91,7 @@ def become_present(path: str, descriptor: int) -> Presence | None:
         try:
             present = _try(path, descriptor, last=rounds >= _ROUNDS)
         except CorruptionError:
-            # Under a shared lock a writer may have come while we looked; then it was no rest.
+            # Under a shared lock a writer may have come during the check; the file was not at rest.
             in_use = lock_file_in_use(lock_path(path)) or claims.are_there(descriptor)
             if rounds >= 2 * _ROUNDS or not in_use:
                 raise

@@ -1,8 +1,8 @@
-"""Read transactions: the only way to the content.
+"""Read transactions: the only access to the content.
 
-A transaction belongs to one thread at a time. Every value comes as a read-only view into the mapped
-file: it dies with its transaction (and, in a write transaction, with the next write). Whoever keeps
-it longer copies it first.
+A transaction belongs to one thread at a time. Every value is a read-only view of the mapped file,
+valid until the end of its transaction (in a write transaction, until the next write). REQUIRES: a
+caller that keeps a value longer copies it.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ReadTransaction:
 
     @property
     def epoch(self) -> int:
-        """Number of the map's present place: values lie where they lay in earlier transactions of
-        the same epoch, as long as nothing rewrote them."""
+        """Number of the map's present address. Within an epoch, values that were not rewritten keep
+        their addresses from transaction to transaction."""
         return self._file.map.epoch
 
     @property
@@ -102,12 +102,12 @@ class ReadTransaction:
                 yield from cursor.iternext()
 
     def count(self, table: str) -> int:
-        """Number of entries in the table (kept by LMDB: not counted anew)."""
+        """Number of entries in the table, as kept by LMDB."""
         with self._doing(f"reading table {table}"):
             return int(self._open().stat(self._tables[table])["entries"])
 
     def table_bytes(self, table: str) -> int:
-        """Bytes of all pages of the table (kept by LMDB: not counted anew)."""
+        """Bytes of all pages of the table, as kept by LMDB."""
         with self._doing(f"reading table {table}"):
             found = self._open().stat(self._tables[table])
         pages = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]

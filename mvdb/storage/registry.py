@@ -1,7 +1,7 @@
-"""Which files this process has open: one `SharedEnvironment` per inode, also across ``fork``.
+"""Registry of the files that this process has open: one `SharedEnvironment` per inode.
 
-After ``fork`` the child forgets everything it inherited without touching it. Closing it there would
-release reader slots and mutexes of the parent, which lie in shared memory.
+After ``fork`` the child forgets the inherited environments without closing them: closing would
+release reader slots and mutexes of the parent, which are in shared memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _inherited: Final[list[SharedEnvironment]] = []
 
 
 def open_environments() -> list[SharedEnvironment]:
-    """All that this process has open."""
+    """All open environments of this process."""
     return list(_by_inode.values())
 
 
@@ -48,9 +48,9 @@ def acquire(
 ) -> SharedEnvironment:
     """The environment of the file ``path``, opened if need be, with one handle more.
 
-    ``mode.lock`` is ignored: it follows from the rest. Raises what `become_present` and ``check``
-    raise, `BusyError` if it is open read-only here and transactions keep it from being opened for
-    writing.
+    ``mode.lock`` is ignored: it follows from the other arguments. Raises the errors of
+    `become_present` and ``check``; `BusyError` if the file is open read-only here and transactions
+    prevent opening it for writing.
     """
     while True:
         descriptor = open_data_file(path)
@@ -89,7 +89,7 @@ def _inode(descriptor: int) -> tuple[int, int]:
 
 
 def _moved(shared: SharedEnvironment, descriptor: int | None) -> None:
-    """It has another file now, or none any more."""
+    """``shared`` has another file now, or is closed."""
     with _mutex:
         for inode in [key for key, value in _by_inode.items() if value is shared]:
             del _by_inode[inode]
@@ -151,7 +151,7 @@ def _close_all() -> None:
         shared.lifecycle.finish_if_empty()
 
 
-# Who ends without closing should leave a clean file all the same.
+# A process that ends without closing should leave a clean file too.
 atexit.register(shield.run, _close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_all_in_child)

@@ -1,4 +1,4 @@
-"""Copies of a database, and putting a compact one in its place."""
+"""Copies of a database, and its replacement by a compact copy."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _copy_to(shared: SharedEnvironment, temporary: str, descriptor: int, *, comp
 def compact(shared: SharedEnvironment, timeout: float | None) -> None:
     """See `Environment.compact`."""
     remove_stale(shared.path)
-    # The writer's lock is held from before the copy's snapshot on: no commit can be lost.
+    # The writer's lock is held from before the copy's read transaction: no commit can be lost.
     with _sole_user(shared, timeout), temporary_beside(shared.path) as (temporary, descriptor):
         with shared.begin_read():
             _copy_to(shared, temporary, descriptor, compact=True)
@@ -85,7 +85,7 @@ def _sole_user(shared: SharedEnvironment, timeout: float | None) -> Iterator[Non
 
 
 def _prove(path: str, descriptor: int, limits: Limits) -> None:
-    """Nothing may go wrong after the exchange: check, open and sync the new file before."""
+    """Check, open and sync the new file before the exchange, after which no step may fail."""
     preflight(descriptor, path)
     try:
         environment = open_lmdb(path, Mode(readonly=True, lock=False, relaxed=False), None, limits)

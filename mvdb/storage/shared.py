@@ -3,16 +3,17 @@
 liblmdb forbids a second one (closing it would drop the locks of the first), so `registry` keeps one
 `SharedEnvironment` per inode. The last handle, or the last transaction after it, closes it.
 
-Thread contract: all methods may be called from any thread; those that change anything but the set
-of read transactions run as a step of `shield`, which the callers see to. ``lifecycle.lock`` is
-held while a handle comes or goes and while the environment is opened, reopened or closed.
+Thread contract: all methods may be called from any thread. REQUIRES of methods that change more
+than the set of read transactions: they run as a step of `shield`. ``lifecycle.lock`` is held while
+a handle is opened or closed, and while the environment is opened, reopened or closed.
 
-A failed write. liblmdb writes a transaction's pages to space that no durable state uses, syncs
-them, then writes the meta page. If there was no room for the pages, nothing has happened; with
-durability "full" the handle goes on, since every later commit writes and syncs all of its own
-pages. Any other failure, and any at all under "relaxed" (where the failed sync may be the one an
-earlier meta page was waiting for), poisons: reads go on, writes raise `WriteFailedError` until the
-file is opened anew.
+Order of a commit. liblmdb writes a transaction's pages to space that no durable state uses, syncs
+them, then writes the meta page.
+
+A failed commit. Without room for the pages, nothing has happened; with durability "full" the handle
+keeps writing, since every later commit writes and syncs all of its own pages. Any other failure
+poisons, and so does every failure under "relaxed", where an earlier meta page may have waited for
+the failed sync: reads continue, writes raise `WriteFailedError` until the file is opened again.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from mvdb.storage.write_transaction import OpenWrite, WriteTransaction
 from mvdb.threads import shield
 
 _JOIN_SECONDS: Final = 1.0
-"""How often a reader without lock file, when busy, tries to make use of one that has appeared."""
+"""Interval at which a busy reader without lock file tries to use one that has appeared."""
 _JOIN_DRAIN_SECONDS: Final = 0.05
 
 
@@ -54,7 +55,7 @@ def commit_lmdb(raw: Any) -> None:
 class SharedEnvironment:
     """See the module's text. Made by `registry` only.
 
-    ``on_move`` is told the descriptor of another file that took the place of this one, and None
+    ``on_move`` is called with the descriptor of a file that has replaced this one, and with None
     at the end."""
 
     def __init__(
@@ -77,8 +78,8 @@ class SharedEnvironment:
     # -- beginning transactions ----------------------------------------------------------------
 
     def in_own_process(self) -> bool:
-        """False in a child that inherited this object through ``fork``: nothing is touched
-        there."""
+        """False in a child that inherited this object through ``fork``; a child leaves it
+        alone."""
         return os.getpid() == self._process
 
     def begin_read(self) -> ReadTransaction:
@@ -102,7 +103,7 @@ class SharedEnvironment:
         self._end_lost_write()
         self._become_writer(deadline, timeout if told is None else told)
         try:
-            self._refuse_if_unwritable()  # who had the lock may have failed
+            self._refuse_if_unwritable()  # the writer before may have failed
             self.lifecycle.refuse_if_displaced()
             left = None if deadline is None else deadline - time.monotonic()
             wait_for_unregistered_readers(self.lifecycle.descriptor, self.path, left)
@@ -177,7 +178,7 @@ class SharedEnvironment:
                 retried = retried or isinstance(error, (lmdb.PanicError, lmdb.ReadersFullError))
 
     def _can_retry(self, error: BaseException, *, write: bool, retried: bool) -> bool:
-        """Do what lets a transaction begin after this error; whether there is something."""
+        """Remove the cause of an error of `_begin`; False if there is no remedy."""
         if isinstance(error, ShutError):
             shield.run(self._open_once_more)
         elif isinstance(error, lmdb.MapResizedError):
@@ -196,7 +197,7 @@ class SharedEnvironment:
             self.lifecycle.file.map.adopt()
 
     def _open_once_more(self) -> None:
-        """After an opening that failed, and raised to somebody else."""
+        """After a failed opening, whose error another caller got."""
         seconds = self.lifecycle.limits.drain_seconds
         with self.lifecycle.lock, self.drain.emptied(seconds=seconds):
             if self.lifecycle.open_file is None:
@@ -204,7 +205,7 @@ class SharedEnvironment:
                     self.lifecycle.open()
 
     def _go_on_reading(self) -> None:
-        """After a failed write of the meta page liblmdb refuses even reads, until opened anew."""
+        """After a failed write of the meta page liblmdb refuses reads too, until it is reopened."""
         with self.lifecycle.lock:
             if not self.lifecycle.mode.readonly:
                 self.lifecycle.poison("the last commit could not be written")
@@ -218,7 +219,7 @@ class SharedEnvironment:
             shield.run(self.lifecycle.finish_if_unused)
 
     def _entry_lost(self) -> None:
-        """A transaction was collected: at any allocation, so nothing here may wait."""
+        """A transaction was collected: at any allocation, so this may not wait."""
         if not self.lifecycle.is_used:
             shield.post(self.lifecycle.finish_if_unused)
 
@@ -229,8 +230,8 @@ class SharedEnvironment:
         self.leave(write.entry)
 
     def lost_write(self, write: OpenWrite) -> None:
-        """A write transaction was collected, by whatever thread. Only the thread that began it can
-        give liblmdb's mutex back."""
+        """A write transaction was collected, by any thread. Only the thread that began it can
+        release liblmdb's mutex."""
         write.lose()
         if shield.is_served_by(write.thread):
             shield.post(self._end_lost_write)
@@ -267,7 +268,7 @@ class SharedEnvironment:
                     self.writer.release()
 
     def commit(self, raw: Any) -> None:
-        """Commit; all of it happened on return, nothing on an error (see the module's text).
+        """Commit: complete on return, without effect after an error (see the module's text).
         Raises `PathChangedError` too."""
         self.lifecycle.refuse_if_displaced()
         try:
@@ -279,8 +280,8 @@ class SharedEnvironment:
             raise self.failed_write(error, "committing") from error
 
     def sync(self) -> None:
-        """Make every commit durable. As the writer: no commit can come between, and a failure
-        poisons like one of a commit."""
+        """Make every commit durable. Runs as the writer, so that no commit intervenes; a failure
+        poisons like that of a commit."""
         with self.begin_write(None):
             try:
                 self.lifecycle.file.environment.sync(True)

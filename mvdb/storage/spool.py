@@ -1,8 +1,7 @@
-"""Bytes that wait for the end of a transaction or of a segment: in memory while they are few, then
-in a temporary file without a name.
+"""Spool: bytes kept until the end of a transaction or a segment, in memory up to a size, then in a
+temporary file without a name.
 
-What the system refuses meanwhile (no room, no such folder, no descriptor left) is raised as an
-error of mvdb.
+Refusals of the system (no room, no such folder, no descriptor left) are raised as errors of mvdb.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mvdb.storage.format import Buffer
 class Spool:
     """A file that grows at its end and is read from its beginning. Used by one thread.
 
-    Has what `pickle` asks of a file. Raises `StorageFullError`, `PathError`."""
+    Has the methods of a file that `pickle` uses. Raises `StorageFullError`, `PathError`."""
 
     def __init__(self, folder: str, memory: int) -> None:
         """Beyond ``memory`` bytes the content goes to a file in ``folder``."""
@@ -35,7 +34,7 @@ class Spool:
             return self._file.write(data)
 
     def rewind(self) -> None:
-        """Has the next `read` begin at the beginning."""
+        """Lets the next `read` start at the first byte."""
         self._is_at_end = False
         with self._failing("writing"):
             self._file.seek(0)
@@ -61,7 +60,7 @@ class Spool:
             return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def close(self) -> None:
-        """Gives the file back. Never fails: what could not be written is not wanted any more."""
+        """Closes the file. Never fails: unwritten bytes are not needed any more."""
         with suppress(OSError):
             self._file.close()
 

@@ -1,8 +1,8 @@
 """Write transactions.
 
-One belongs to the thread that began it, and only that one can end it, since liblmdb's mutex is a
-thread's. The main thread's are begun and ended by `shield` in its stead, so that no signal handler
-cuts that in two.
+A write transaction belongs to the thread that began it; only this thread can end it, because
+liblmdb's mutex belongs to a thread. For the main thread, the thread of `shield` begins and ends
+transactions, so that no signal handler interrupts either.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mvdb.threads import shield
 
 
 class OpenWrite:
-    """A write transaction of liblmdb, with what it takes to end it when its owner does not. Made by
-    the thread that has begun it; liblmdb lets nobody else end it.
+    """A write transaction of liblmdb, to be ended even if its owner does not. Made by the thread
+    that has begun it; liblmdb lets no other thread end it.
 
-    Its owner is an object that hands it to callers, and may be collected without having ended it.
-    ``raw`` is py-lmdb's transaction; None while the owner rolls back."""
+    Its owner is the object that callers hold, which may be collected before it has ended the
+    transaction. ``raw`` is py-lmdb's transaction; None while the owner rolls back."""
 
     __slots__ = ("_owner", "entry", "raw", "thread")
 
@@ -44,7 +44,7 @@ class OpenWrite:
         self._owner = weakref.ref(owner)
 
     def lose(self) -> None:
-        """The owner is being collected: references to it are still alive at that moment."""
+        """The owner is being collected; at that moment weak references to it are still alive."""
         self._owner = lambda: None
 
     @property
@@ -52,14 +52,14 @@ class OpenWrite:
         return self._owner() is None
 
     def roll_back(self) -> None:
-        """By its thread, or after the end of that."""
+        """REQUIRES: called by its thread, or after the end of its thread."""
         raw, self.raw = self.raw, None
         if raw is not None:
             raw.abort()
 
 
 class Owner(Protocol):
-    """What a write transaction needs of those who have begun it."""
+    """The beginner of a write transaction, as the transaction needs it."""
 
     def leave(self, entry: Entry) -> None: ...
     def end_write(self, write: OpenWrite) -> None: ...
@@ -72,13 +72,13 @@ class WriteTransaction(ReadTransaction):
     """The one transaction that may write. All or nothing: leaving the block commits, an exception
     (or `abort`) rolls back.
 
-    Besides what `ReadTransaction` raises: `StorageFullError` (rolled back, the handle goes on) and
-    `WriteFailedError` (rolled back, the handle writes no more), `PathChangedError` when the file is
-    no longer where it was (rolled back). After them only `abort` is left. `WrongThreadError` from
-    another thread than its own; nothing has changed then.
+    Raises, besides the errors of `ReadTransaction`: `StorageFullError` (rolled back; later writes
+    may succeed), `WriteFailedError` (rolled back; the handle writes no more), `PathChangedError`
+    when the path no longer leads to the file (rolled back). After these errors only `abort` is
+    possible. `WrongThreadError` in another thread, without any change.
 
-    One that nobody holds any more is rolled back: by its thread's next call, should another thread
-    collect it.
+    A transaction without references is rolled back: at once, or, when another thread collects it,
+    by the next call of its own thread.
     """
 
     __slots__ = ("_broken", "_is_open", "_owner", "_thread", "_write", "full")
@@ -91,7 +91,7 @@ class WriteTransaction(ReadTransaction):
         self._thread = shield.caller()
         self._is_open = True
         self.full = False
-        """Whether the map was full: then `begin_again` helps."""
+        """Whether the map was full; `begin_again` is then possible."""
         write.belongs_to(self)
 
     def __enter__(self) -> WriteTransaction:
@@ -107,12 +107,12 @@ class WriteTransaction(ReadTransaction):
             self.abort()
 
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
-        """The values under several keys. Pages that this transaction wrote are not in the map, so
-        all are read."""
+        """The values under several keys. All are read, since pages that this transaction wrote are
+        not in the map."""
         return [self.get(table, key) for key in keys]
 
     def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
-        """The same, for which all is read: pages that this transaction wrote are not in the map."""
+        """The same by reading all values: pages that this transaction wrote are not in the map."""
         return self._sizes_by_reading(table, length)
 
     def put(self, table: str, key: Buffer, value: Buffer) -> None:
@@ -144,13 +144,13 @@ class WriteTransaction(ReadTransaction):
 
     @property
     def is_roomy(self) -> bool:
-        """Whether no transaction of sane size can fill the map."""
+        """Whether no transaction of usual size can fill the map."""
         return self._file.map.is_roomy
 
     def begin_again(self) -> None:
-        """After the map was `full`: rolled back and begun again on the same state in a larger one,
-        as the writer all along. Views and cursors of it are void, as are those of read transactions
-        that ended before.
+        """After the map was `full`: roll back and begin again on the same state in a larger map,
+        without ceasing to be the writer. Views and cursors of the transaction are void, and views
+        of ended read transactions.
 
         Raises `BusyError` if other transactions of this process stay open, `StorageFullError` if
         there is no address space."""
@@ -229,8 +229,8 @@ class WriteTransaction(ReadTransaction):
             )
 
     def _roll_back(self) -> None:
-        """Here, by the thread that holds liblmdb's mutex, and not where a traceback that keeps the
-        raw transaction is dropped."""
+        """Ends the raw transaction here, in the thread that holds liblmdb's mutex, and not where
+        the last traceback that refers to it is dropped."""
         txn, self._txn = self._txn, None
         self._write.raw = None
         # py-lmdb's abort of a write transaction waits until no thread is inside a call into

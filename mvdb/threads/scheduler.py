@@ -25,7 +25,7 @@ class Appointment:
 
 
 class Scheduler:
-    """Thread-safe; a child after `fork` has one without appointments."""
+    """Thread-safe; empty in a child after `fork`."""
 
     def __init__(self) -> None:
         self.forget()

@@ -5,7 +5,7 @@ Python runs signal handlers in the main thread, between any two bytecodes, and w
 a commit and its bookkeeping. No arrangement of ``try`` closes every such gap. So another thread
 runs each step of the main thread that must not be interrupted, and the main thread waits for its
 end; afterwards it raises the exception that came meanwhile. Steps of other threads, which no
-handler interrupts, run in place.
+handler interrupts, run in the calling thread.
 
 One thread, started at the first step, serves the process. Steps of the main thread may nest: an
 inner one is part of the outer. REQUIRES: the caller of `run` holds no lock, because the step may
@@ -61,7 +61,7 @@ class _Step:
 
 
 class _Shield:
-    """The process's shield; made anew in a child after ``fork``."""
+    """The process's shield; a child after ``fork`` makes its own."""
 
     def __init__(self) -> None:
         self.main = threading.main_thread()

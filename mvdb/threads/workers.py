@@ -32,10 +32,10 @@ _all: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
 class Workers(Executor):
-    """At most `limit` daemon threads. Thread-safe; a child after `fork` has an empty one."""
+    """At most `limit` daemon threads. Thread-safe; empty in a child after `fork`."""
 
     def __init__(self, limit: int, name: str, idle_seconds: float = 2.0) -> None:
-        """idle_seconds: that a thread without a task waits for one before it ends."""
+        """idle_seconds: time after which a thread without a task ends."""
         self._limit = limit
         self._name = name
         self._idle_seconds = idle_seconds

@@ -32,7 +32,7 @@ Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 
 @dataclass(frozen=True)
 class Resources:
-    """What all write transactions of an open database share. Immutable."""
+    """Shared by all write transactions of an open database. Immutable."""
 
     settings: Settings
     limits: Limits
@@ -95,8 +95,8 @@ class Changes:
     # ---- segments ----
 
     def new_segment(self, n_tokens: int) -> tuple[int, Listing | None]:
-        """The number of a new segment of about `n_tokens`, and what its posting lists are made
-        with if it is to have any."""
+        """The number of a new segment of about `n_tokens`, and the means of making posting lists if
+        it gets them."""
         number = self.manifest.next_segment
         self.manifest = replace(self.manifest, next_segment=number + 1)
         codebook, resources = self.codebook(), self.resources
@@ -131,7 +131,7 @@ class Changes:
     # ---- the end ----
 
     def store_manifest(self) -> bool:
-        """Writes the manifest; False when nothing has changed."""
+        """Writes the manifest; False if it has not changed."""
         if self.manifest == self.base.manifest:
             return False
         manifest.store(self.txn, replace(self.manifest, sequence=self.manifest.sequence + 1))

@@ -1,13 +1,12 @@
-"""More centroids for a collection that has outgrown those it has.
+"""Extension of the codebook: more centroids for a collection that has grown.
 
 The number of centroids follows the square root of the tokens (codebook/training.py).
 
 1. Documents are drawn evenly, and the points of their tokens are read in steps.
-2. Centroids are trained on the points that are far from the present ones and appended to these
-   (`training.extend`): codes and residuals of stored documents stay valid, and as faithful as they
-   were, which an encoding anew from reconstructed vectors would not be (docs/engine.md compares
-   both).
-3. The extended codebook replaces the present one. New documents find centroids near them.
+2. Centroids are trained on the points far from the present ones and appended to them
+   (`training.extend`). Codes and residuals of stored documents stay valid. Encoding them again from
+   reconstructed vectors loses more than it gains (docs/benchmarks.md compares both).
+3. The extended codebook replaces the present one. New documents find nearer centroids.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ STEP_ROWS = 256
 
 @dataclass(frozen=True)
 class Extension:
-    """An extension of the codebook `generation`, made for `live_tokens`."""
+    """An extension of the codebook with the number `generation`, made for `live_tokens`."""
 
     generation: int
     spec: core.CodecSpec
@@ -107,7 +106,7 @@ def extend(changes: Changes, extension: Extension) -> None:
 
 def extend_at_once(changes: Changes, n_tokens: int) -> None:
     """Adds the centroids that are due after a flush, if the collection of `n_tokens` is small or
-    the transaction alone has doubled it: later documents should not wait for maintenance."""
+    the transaction alone has doubled it. Later documents then need not wait for maintenance."""
     if not is_due(changes.manifest, changes.limits):
         return
     before = changes.base.manifest.live_tokens

@@ -29,7 +29,7 @@ BATCH_STORED_BYTES = 1 << 24
 
 
 def write_tombstones(changes: Changes) -> None:
-    """Brings the deletions of documents in segments into the tables."""
+    """Writes the deletions of documents in segments to the tables."""
     if not changes.deleted:
         return
     state = changes.open_state()
@@ -47,8 +47,8 @@ def write_tombstones(changes: Changes) -> None:
 
 
 def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) -> list[SegmentInfo]:
-    """Encodes batches of about `n_tokens` in all and writes them as segments, which are not in the
-    manifest yet."""
+    """Encodes batches of about `n_tokens` in all and writes them as segments; the caller puts these
+    into the manifest."""
     infos: list[SegmentInfo] = []
     writer: SegmentWriter | None = None
     residual_sum = 0.0
@@ -86,8 +86,8 @@ def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> Seg
 
 
 def _encode(codec: core.Codec | None, batch: Batch) -> tuple[list[EncodedDocument], float]:
-    """The documents of a batch and the sum of their residuals' norms. A codec of None keeps the
-    float16 vectors."""
+    """The documents of a batch and the sum of their residuals' norms. codec None: float16 vectors
+    are kept."""
     if codec is None:
         records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
         return _cut(batch, np.empty(0, np.uint8), records), 0.0

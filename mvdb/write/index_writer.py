@@ -1,7 +1,7 @@
-"""Writes of a transaction: documents are appended and deleted, flushed, and the commit prepared.
+"""Writes of a transaction: append, delete, flush, and preparation of the commit.
 
-The functions change tables of an open transaction; its commit is the caller's. Each one can be
-made again after the transaction was begun anew (api/replay_log.py).
+The functions change tables of an open transaction; the caller commits. Each call can be replayed
+after the transaction has begun again (api/replay_log.py).
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def _flush_bytes(changes: Changes) -> int:
 
 
 def collects_for_training(changes: Changes) -> bool:
-    """Whether the write buffer waits for more documents, to train on all of them."""
+    """Whether the write buffer collects documents for the first training."""
     return changes.buffer is not None and changes.is_untrained
 
 
 def delete(changes: Changes, key: bytes) -> bool:
-    """Deletes the document with this id; False when there is none."""
+    """Deletes the document with this id; False for an unknown id."""
     number = id_table.get(changes.txn, key)
     if number is None:
         return False
@@ -100,7 +100,7 @@ def _flushed_state(changes: Changes) -> State:
 
 
 def flush(changes: Changes) -> None:
-    """Brings write buffer and deletions into the tables; trains or adds centroids where due."""
+    """Writes write buffer and deletions to the tables; trains or adds centroids if due."""
     flushing.write_tombstones(changes)
     buffer = changes.buffer
     if buffer is None:
@@ -118,7 +118,7 @@ def flush(changes: Changes) -> None:
 
 
 def finish(changes: Changes) -> None:
-    """Everything before the commit: flushes, merges a little, writes the manifest."""
+    """Prepares the commit: flushes, makes small merges, writes the manifest."""
     flush(changes)
     while infos := _merge_due(changes):
         merge_at_once(changes, infos)
@@ -126,7 +126,7 @@ def finish(changes: Changes) -> None:
 
 
 def _merge_due(changes: Changes) -> Sequence[SegmentInfo]:
-    """Small merges; any, when there are so many segments that nothing else can be merging them."""
+    """The next small merge; a merge of any size if there are more than `crowded_segments`."""
     current, limits = changes.manifest, changes.limits
     is_crowded = len(current.segments) > limits.crowded_segments
     policy = partial(merge_policy.due, budget=None if is_crowded else limits.commit_tokens)

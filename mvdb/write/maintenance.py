@@ -1,8 +1,8 @@
-"""When maintenance is done: in a background thread after opening and commits, or in `optimize()`.
+"""Schedule of maintenance: in a background thread after opening and commits, or in `optimize()`.
 
 The work itself is in maintenance_steps.py. The background thread of a database exists while work is
-due. A later look, after opening and after a failure, is an appointment of the process's scheduler.
-At the interpreter's end all threads are stopped before the files are closed.
+due. A later check for due work, after opening or a failure, is an appointment of the process's
+scheduler. At the interpreter's end all threads are stopped before the files are closed.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Maintenance:
         self.limits = steps.limits
         self._in_background = in_background
         self._thread: threading.Thread | None = None
-        self._is_at_work = False  # the thread; it looks once more before it stops being so
-        self._again = False  # something was committed since it began to look
+        self._is_at_work = False  # the thread runs; it checks once more before it ends
+        self._again = False  # a commit came after the thread's last check began
         self._appointment: Appointment | None = None
         self._step_name = ""  # of the thread
         self.error: str | None = None
-        """The last failure in the background, if nothing has succeeded since."""
+        """The last failure in the background; None after a later success."""
         self._pause = 0.0
         self._make_locks()
         _all.add(self)
@@ -55,18 +55,18 @@ class Maintenance:
     # ---- calls ----
 
     def opened(self) -> None:
-        """After opening: work in the background begins `opening_seconds` later, if any is due then
-        and no other process seems to be doing it."""
+        """After opening: background work begins `opening_seconds` later, if it is due then and no
+        other process has a recent heartbeat."""
         if self._in_background:
             self._look_later(self.limits.opening_seconds)
 
     def committed(self) -> None:
-        """After a commit: begins to work in the background if anything is due. Raises nothing: the
-        commit has succeeded, whatever comes after it."""
+        """After a commit: begins background work if it is due. Raises nothing, because the commit
+        has succeeded."""
         if not self._in_background or self._steps.stopped:
             return
         if self.error is not None and self._appointment is not None:
-            return  # it is tried again, but not at each commit
+            return  # the appointment tries again, not each commit
         with self._lock:
             if self._is_at_work:
                 self._again = True
@@ -74,8 +74,8 @@ class Maintenance:
         self._begin_if_due()
 
     def keep_up(self) -> None:
-        """Between the transactions of a stream of documents, which leaves the background little
-        time: adds the centroids that are due, for the next documents to use."""
+        """Between the transactions of a stream, which leave the background thread little time: adds
+        the centroids that are due, for the next documents."""
         with suppress(ClosedError):
             maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
@@ -89,7 +89,7 @@ class Maintenance:
         self._succeeded()
 
     def stop(self) -> None:
-        """Ends the background thread after its present step. An unfinished merge stays listed as
+        """Ends the background thread after its present step. The segment of a merge under way stays
         unpublished."""
         thread = self.begin_to_stop()
         if thread is not None and thread is not threading.current_thread():
@@ -105,7 +105,7 @@ class Maintenance:
         return self._thread
 
     def forget(self) -> None:
-        """In a child after `fork`: there is no thread, and locks are as they were at the fork."""
+        """In a child after `fork`, which has no thread and inherits the state of the locks."""
         self._make_locks()
         self._steps.forget()
         self._steps.stop()
@@ -133,8 +133,8 @@ class Maintenance:
         LATER.cancel(appointment)
 
     def _look(self) -> None:
-        """Some time after opening or after a failure. Work that other processes have begun is left
-        to them, unless this one has failed: then the entry may be its own."""
+        """The appointment after opening or after a failure. Leaves work to another process with a
+        recent heartbeat, unless this one has failed: the heartbeat may then be its own."""
         self._begin_if_due(leave_to_others=self.error is None)
 
     def _begin_if_due(self, *, leave_to_others: bool = False) -> None:
@@ -184,7 +184,7 @@ class Maintenance:
             LATER.cancel(appointment)
 
     def _run(self) -> None:
-        """The background thread: one processor at most, after all others."""
+        """The background thread: at most one processor, at low priority."""
         _lower_priority()
         try:
             with self._working:
@@ -192,19 +192,19 @@ class Maintenance:
                     while self._work_once():
                         pass
             self._succeeded()
-        except BaseException as error:  # kept: nobody else would be told
+        except BaseException as error:  # kept for `stats`: no caller would get it
             with self._lock:
                 self._is_at_work = False
             self._failed(self._step_name, error)
 
     def _goes_on(self) -> bool:
-        """Whether something was committed since the thread last began to look for work."""
+        """Whether a commit came after the thread's last check for work began."""
         with self._lock:
             self._is_at_work, self._again = self._again and not self._steps.stopped, False
             return self._is_at_work
 
     def _work_once(self) -> bool:
-        """One piece of work; False when nothing is due, or another process was first."""
+        """One piece of work; False when none is due, or another process was first."""
         self._step_name = "adding centroids"
         if maintenance_steps.extend(self._steps, Inline(self._steps.check)):
             return True
@@ -227,11 +227,12 @@ _ending = False
 
 
 def _stop_all_at_exit() -> None:
-    """A thread that is in the middle of a call when the interpreter takes itself apart aborts the
-    process. Registered after `mvdb.storage.registry` has registered the closing of the files, so
-    called before that."""
+    """Stops all threads: one inside a call during the interpreter's teardown aborts the process.
+
+    Registered after `mvdb.storage.registry` has registered the closing of the files, so called
+    before it."""
     global _ending
-    _ending = True  # read by a database that is opened now, after it has joined `_all`
+    _ending = True  # a database opened from now on reads it after joining `_all`
     everyone = list(_all)
     seconds = max((one.limits.exit_seconds for one in everyone), default=Limits().exit_seconds)
     LATER.stop(seconds)

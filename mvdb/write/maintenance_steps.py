@@ -1,8 +1,8 @@
 """The work of maintenance: first training, more centroids, merges. Each step is a transaction.
 
-A merge of several steps is listed as unpublished (state/unpublished.py) from its first step to its
-last; each step renews its heartbeat. A process that dies between them leaves the entry, and a later
-merge of any process removes it, with all parts that were stored.
+The segment of a merge of several steps is listed as unpublished (state/unpublished.py) from its
+first step to its last; each step renews the heartbeat. A process that dies between two steps leaves
+the entry; a later merge of any process removes it, with all stored parts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mvdb.write.step_transactions import StepTransactions
 
 
 class Inline(Executor):
-    """Runs tasks one after the other in the calling thread, which needs one processor."""
+    """Runs tasks one after the other in the calling thread, on one processor."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         """check: called before each task; may raise to end the work."""
@@ -43,8 +43,8 @@ class Inline(Executor):
 
 
 def optimise(steps: StepTransactions) -> Iterator[str]:
-    """Everything that is due for what is stored now, down to the fewest segments: gives the name of
-    each piece of work, and does it when asked for the next one.
+    """All due work for the documents stored now, down to the fewest segments. Yields the name of
+    each piece of work and does it before the next name.
 
     Raises BusyError when other processes keep ending its merges."""
     if steps.run(_begin_to_optimise):
@@ -62,7 +62,7 @@ def optimise(steps: StepTransactions) -> Iterator[str]:
         yield "merging"
         if merge(steps, infos):
             continue
-        # Given up when another process was first: then there is less left to do.
+        # Another process was first, so less work is left.
         attempts = attempts + 1 if infos == given_up else 1
         given_up = infos
         if attempts == most:
@@ -73,7 +73,7 @@ def optimise(steps: StepTransactions) -> Iterator[str]:
 
 
 def _begin_to_optimise(changes: Changes) -> bool:
-    """Removes what interrupted merges have left; whether training is due."""
+    """Removes unpublished segments; whether training is due."""
     unpublished.remove_all(changes.txn, 0.0)
     return train_codebook.is_due(changes)
 
@@ -102,7 +102,7 @@ def extend(steps: StepTransactions, executor: Executor) -> bool:
 
 
 def next_merge(steps: StepTransactions, policy: Policy) -> Sequence[SegmentInfo]:
-    """The segments to merge now; none: nothing is due."""
+    """The segments to merge now; empty if no merge is due."""
     with steps.reading() as (txn, state):
         return merge_policy.next_merge(txn, state.manifest, steps.limits, policy)
 
@@ -131,14 +131,14 @@ def begin_merge(changes: Changes, infos: Sequence[SegmentInfo], steps: StepTrans
 
 
 def store_parts(work: Merge, parts: list[Sealed], changes: Changes) -> None:
-    """A step between. Raises SegmentGone when the entry is gone, and with it all stored parts."""
+    """A middle step. Raises SegmentGone when the entry is gone, and all stored parts with it."""
     if not unpublished.renew(changes.txn, work.writer.segment):
         raise SegmentGone("another process has removed the unpublished segment")
     changes.store(parts)
 
 
 def publish_merge(work: Merge, changes: Changes) -> None:
-    """The last step. If it fails the entry stays, so that the stored parts are removed with it."""
+    """The last step. If it fails, the entry stays, with which the stored parts will be removed."""
     if work.writer.segment not in unpublished.load(changes.txn):
         raise SegmentGone("another process has removed the unpublished segment")
     publish(changes, work)

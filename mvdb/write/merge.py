@@ -3,13 +3,13 @@
 1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time.
 2. If the new segment gets posting lists, its documents are clustered by the old segments' codes.
 3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time, without
-   decoding: bytes in, bytes out, but for codes that the present codebook has in more bytes.
+   decoding. Only codes change, if the present codebook has codes of more bytes: they are widened.
 4. The other parts are made.
 5. The new segment replaces the old ones in the manifest; documents that were deleted during the
    merge get tombstones (`publish`).
 
-The parts of each step are stored by the caller, in a transaction of its own or in the open one. No
-manifest names the new segment before step 5, so an interrupted merge costs its work alone.
+The caller stores the parts of each step, in a transaction of its own or in the open one. No
+manifest names the new segment before step 5, so an interruption costs the work of the merge alone.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Merge:
         reading: Reading,
         yield_gil: Callable[[], None] = lambda: None,
     ) -> None:
-        """changes: those in which the new segment gets its number; not kept. yield_gil: called
-        every few documents, to let other threads run; may raise to end the merge."""
+        """changes: give the new segment its number; not kept. yield_gil: called every few
+        documents, to let other threads run; may raise to end the merge."""
         self.infos = list(infos)
         number, listing = changes.new_segment(sum(info.live_tokens for info in infos))
         codebook = changes.codebook()
@@ -66,7 +66,7 @@ class Merge:
         self._order: core.Numbers | None = None
 
     def steps(self) -> Iterator[list[Sealed]]:
-        """The work: the parts that each step has made. Raises SegmentGone."""
+        """Does the work; yields the parts that each step has made. Raises SegmentGone."""
         with self._reading() as (_, state):
             for info in self.infos:
                 live = _find(state, info)[1]
@@ -169,7 +169,7 @@ class Merge:
                 codes, record, n_tokens = vectors[i].stored(slot)
                 if segments[i].code_bytes < self._code_bytes:
                     codes = _widened(codes, n_tokens, self._code_bytes)
-                # Copied: their chunk may fill after this transaction has ended.
+                # Copied: the chunk may be written after the end of this transaction.
                 self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
                 size += len(record)
             copied += len(slots)

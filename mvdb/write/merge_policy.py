@@ -6,8 +6,8 @@
 3. Else `fanout` or more neighbours of a level or below become one segment, lowest level first. A
    document is copied once per level: O(log collection) times, not once per commit.
 
-Only neighbours are merged: segments stay in the order of document numbers. Only segments are merged
-whose codes are valid in the present codebook.
+Only neighbours are merged: segments stay in the order of document numbers. Only segments whose
+codes are valid in the present codebook are merged.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mvdb.storage.environment import ReadTransaction
 DELETED_SHARE = 0.5
 
 Policy = Callable[[Manifest, Container[int], Limits], Sequence[SegmentInfo]]
-"""The segments to merge now; none: nothing is due. The container has the generations whose segments
-may be merged."""
+"""The segments to merge now; empty if no merge is due. The container has the numbers of the
+codebooks whose segments may be merged."""
 
 
 def next_merge(
     txn: ReadTransaction, manifest: Manifest, limits: Limits, policy: Policy
 ) -> Sequence[SegmentInfo]:
-    """What a policy says about a manifest."""
+    """The choice of a policy for a manifest."""
     return policy(manifest, valid_generations(txn, manifest.generation), limits)
 
 
@@ -70,8 +70,8 @@ def _level(info: SegmentInfo, limits: Limits) -> int:
 
 def fewest_of(then: Manifest) -> Policy:
     """The policy for the fewest segments: neighbours that fit into one, and segments with deleted
-    documents. Of an earlier manifest: later insertions and deletions are left for the next call,
-    else a steady writer would keep it from ending."""
+    documents. Only documents of the earlier manifest `then` count: with later ones, a steady writer
+    would keep `optimize` from ending."""
 
     def is_due(run: list[SegmentInfo]) -> bool:
         has_deleted = any(info.n_deleted and info.id < then.next_segment for info in run)

@@ -36,20 +36,20 @@ class StepTransactions:
         self.forget()
 
     def forget(self) -> None:
-        """Makes the locks anew, as if no other thread had ever been."""
+        """Makes new locks, for a child after `fork`."""
         self.extending = threading.Lock()  # held while centroids are trained to be added
         self._changed = threading.Condition()
         self._in_step = False
-        self._writers = 0  # that wait
+        self._writers = 0  # that wait to begin
 
     # ---- the writers ----
 
     @contextmanager
     def before_writing(self, timeout: float | None) -> Iterator[float | None]:
-        """While another writer begins: waits for the step under way and lets no other begin; gives
-        what is left of `timeout` (seconds; None: for ever).
+        """While another writer begins: waits for the step under way and lets no other step begin.
+        Yields the rest of `timeout` (seconds; None: no limit).
 
-        Raises BusyError when time is up, but waits `grace_seconds` for a step at least."""
+        Raises BusyError after `timeout`, but not before `grace_seconds`."""
         begun = time.monotonic()
         deadline = None if timeout is None else begun + max(timeout, self.limits.grace_seconds)
         with self._changed:
@@ -80,11 +80,11 @@ class StepTransactions:
             raise ClosedError("the database is being closed; open it again")
 
     def yield_gil(self) -> None:
-        """Between documents: lets other threads run; ends the work after `stop`, or when its caller
-        was interrupted."""
+        """Between documents: releases the GIL. Raises after `stop`, or when the caller was
+        interrupted."""
         self.check()
         shield.check()
-        # A waiting thread gets the GIL only when it is really released for a moment.
+        # A waiting thread gets the GIL only during a pause of some length.
         time.sleep(self.limits.yield_seconds)
 
     @contextmanager
@@ -95,10 +95,10 @@ class StepTransactions:
             yield txn, self._cache.state(txn)
 
     def run(self, work: Callable[[Changes], T]) -> T:
-        """What `work` returns for the changes of a transaction, which is then committed; in a
-        larger map, `work` begins again when the map is full.
+        """Runs `work` on the changes of a transaction, commits it, and returns the result. When the
+        map is full, `work` is called again in a larger map.
 
-        Raises what `work` raises, with nothing changed, and ClosedError after `stop`."""
+        Raises the errors of `work`, without any change, and ClosedError after `stop`."""
         txn = self._begin()
         try:
             with txn:

@@ -1,4 +1,4 @@
-"""First training: centroids from all documents of a database that has had none.
+"""First training: centroids from all documents of a database without a codebook.
 
 1. An even sample of the tokens of all stored documents and of the write buffer is drawn.
 2. Centroids and tables of scales are trained on the sample (codebook/training.py) and stored as a
@@ -21,7 +21,7 @@ SEED = 1
 
 
 def is_due(changes: Changes) -> bool:
-    """Whether there are no centroids and enough documents to train them on."""
+    """Whether the database has no centroids yet, and enough documents to train them."""
     limits, buffer = changes.limits, changes.buffer
     n_documents, n_tokens = changes.manifest.live_documents, changes.manifest.live_tokens
     if buffer is not None:

@@ -83,23 +83,27 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
             r"`memory` of `open` \| {n} \|",
             r"`memory` is {n} by default",
             r"tables of the process, {n} by default",
-            r"default {n}\. The file's pages",
+            r"default {n}\. Centroids",
         ],
     ),
     (
         "least memory",
         lambda: memory_budget.LEAST,
-        [r"by default,? (?:and )?at least {n}\.", r"works in; at least {n}, default"],
+        [r"by default,? (?:and )?at least {n}\.", r"of builds; at least {n}, default"],
     ),
     (
         "least nprobe",
         lambda: options.MIN_NPROBE,
-        [r"for 1,280 centroids, at least {n}\b", r"a token's {n} best centroids"],
+        [
+            r"for 1,280 centroids, at least {n}\b",
+            r"centroids / 1,280, at least {n}\b",
+            r"a token's {n} best centroids",
+        ],
     ),
     (
         "centroids per list probed",
         lambda: options.CENTROIDS_PER_PROBE,
-        [r"one (?:list )?for {n} centroids"],
+        [r"one (?:list )?for {n} centroids", r"centroids / {n}, at least"],
     ),
     (
         "candidates",
@@ -328,7 +332,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: SHARES.write_buffer / 2,
         [r"vectors beyond {n} \(with", r"Vectors beyond {n} wait"],
     ),
-    ("spool", lambda: LIMITS.spool_bytes, [r"the first {n} of each temporary file"]),
+    ("spool", lambda: LIMITS.spool_bytes, [r"up to {n} of each temporary file"]),
     ("Parquet", lambda: LIMITS.arrow_batch_bytes, [r"in pieces of about {n},"]),
     # ---- the file format ----
     (
@@ -358,6 +362,16 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "codes",
         lambda: column_blobs.NO_CODE,
         [r"\*codes\* has at most {n} values", r"or {n} for none"],
+    ),
+    (
+        "kept columns",
+        lambda: columns.KEPT_BYTES,
+        [r"of filters, of at most {n} and 64 bytes for each of its documents"],
+    ),
+    (
+        "kept columns by document",
+        lambda: columns.KEPT_BYTES_PER_DOCUMENT,
+        [r"64 KiB and {n} bytes for each of its documents"],
     ),
     ("seed", lambda: training.ROTATION_SEED, [r"this version have the seed {n}\."]),
 ]
@@ -419,6 +433,13 @@ def test_kinds_and_parts_of_the_format() -> None:
         assert re.search(
             rf"\| {name} \| {int(part)} \| [^|]+ \| {layout.KINDS[part].name} \|", text
         )
+
+
+def test_limits_are_named_as_their_fields() -> None:
+    chapter = TEXTS["engine.md"].partition("## Limits and thresholds")[2].partition("## Sources")[0]
+    named = set(re.findall(r"`([a-z]+_[a-z_]+|growth|fanout)`", chapter))
+    assert named
+    assert named <= vars(LIMITS).keys()
 
 
 def test_magic_and_bits() -> None:

@@ -1,1 +1,1 @@
-"""One module per command or small family of commands: its arguments and its function."""
+"""One module per command or small group of commands: its arguments and its function."""

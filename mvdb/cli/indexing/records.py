@@ -18,10 +18,10 @@ from mvdb.cli.progress import Update
 def index_records(
     target: Target, records: Iterable[Record], counts: Counts, update: Update
 ) -> None:
-    """Stores records in batches, a transaction each; those that are there unchanged cost a look.
+    """Stores records in batches, a transaction each; an unchanged record costs one look-up.
 
-    Of records with one id the last is stored, and they count as one passage, however they fall into
-    batches. So the same input, given again after a kill, resumes where it stopped."""
+    Of records with one id the last is stored, and they count as one passage, however the records
+    are cut into batches. After a kill, the same input therefore resumes."""
     source = iter(records)
     before = counts.passages["written"]  # of files
     # Ids by their hash: for counting, 64 bits suffice.

@@ -1,8 +1,8 @@
 """Files into a database: unchanged ones are skipped, changed ones replaced, vanished ones removed.
 
 A file's passages are written in one transaction (several small files share one), each with the hash
-of the file's content. So a run that was killed, given again, resumes where it stopped: a file is
-either there as a whole, and unchanged, or not there."""
+of the file's content. After a kill, the same command therefore resumes: a file is stored whole or
+not at all."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def count_words(text: str) -> int:
 
 
 class Headings:
-    """The headings that a place in a document stands under, by level (1 is outermost)."""
+    """The headings above a line of a document, by level (1 is outermost)."""
 
     def __init__(self) -> None:
         self._titles: dict[int, str] = {}

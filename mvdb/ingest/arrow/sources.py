@@ -33,7 +33,7 @@ def count(value: Any) -> int | None:
 
 
 def record_batches(value: Any, rows: int, limits: Limits) -> Generator[Any, None, None]:
-    """Arrow data as pyarrow.RecordBatch of at most `rows` rows, read as they are asked for.
+    """Arrow data as pyarrow.RecordBatch of at most `rows` rows, each read on demand.
 
     Raises InvalidInputError for a stream of something else than rows with columns."""
     source: Any
@@ -211,5 +211,5 @@ def _batch_rows(metadata: Any, rows: int, limits: Limits) -> int:
 
 
 def _needed(names: Sequence[str]) -> list[str] | None:
-    """The columns to read: None for all, which become metadata when there is none."""
+    """The columns to read; None: all, which become metadata if no column `metadata` exists."""
     return [name for name in names if name in COLUMNS] if "metadata" in names else None

@@ -1,6 +1,6 @@
-"""Walks the pages of a database at rest and says what is wrong with them.
+"""Walks the pages of a database at rest and reports their faults.
 
-The work is done by py-lmdb's pure-Python verifier. This module bends it in three places:
+The work is done by py-lmdb's pure-Python verifier. This module changes it in three points:
 
 * liblmdb overwrites a large value with a smaller one in place and keeps all pages of the extent.
   That is sound (it frees what the extent's header says) but the verifier calls it damage.

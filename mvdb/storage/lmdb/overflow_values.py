@@ -1,4 +1,4 @@
-"""Large values by their place in the mapped file, without reading them.
+"""Large values by their address in the mapped file, without reading them.
 
 ``txn.get`` reads a value whole before it returns it, to fault its pages in outside the
 interpreter's lock. Of a value of a megabyte that holds hundreds of documents a query needs few, so
@@ -54,5 +54,5 @@ def _place(cursor: Any, key: bytes) -> tuple[int, int] | None:
 
 
 def address_of(view: memoryview) -> int:
-    """Where the bytes of a view lie."""
+    """Address of a view's first byte."""
     return int(np.frombuffer(view, np.uint8).ctypes.data)

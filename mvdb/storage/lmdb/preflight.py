@@ -25,7 +25,7 @@ def preflight(descriptor: int, path: str, *, at_rest: bool = True) -> bool:
     """Check the open file; True if its clean mark made a full check needless.
 
     ``at_rest=False`` says that another process is using the file right now, has checked it and may
-    be writing: then only the format is looked at, and the result is True.
+    be writing: then only the format is checked, and the result is True.
 
     Raises `FormatError` for what is not such a file, or comes from an unlike machine or a newer
     LMDB; `CorruptionError` for a damaged or truncated one.
@@ -85,7 +85,7 @@ def _check_transaction_numbers(descriptor: int, path: str, page_size: int) -> No
     heads = (pages.read_at(descriptor, pages.META_END, page * page_size) for page in (0, 1))
     even, odd = (pages.meta_of(head).transaction for head in heads)
     if even == odd == 0:
-        return  # made by LMDB, and nothing committed: not one of ours
+        return  # made by LMDB, without a commit: not a file of mvdb
     if even % 2 or not odd % 2 or abs(even - odd) != 1:
         raise CorruptionError(
             f"{path}: the meta pages state the transactions {even} and {odd}, which do not follow "

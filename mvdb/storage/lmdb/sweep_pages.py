@@ -3,12 +3,12 @@
 1. Map the file. Its page size is that of a meta page, else the machine's.
 2. Take every page for a leaf that is marked as one and bears its own number, whether or not a tree
    leads to it.
-3. Of each node in it note kind, key, offset and size of its value, if these lie inside the file; a
+3. Of each node in it note kind, key, offset and size of its value, if these are inside the file; a
    large value's offset is that of its extent.
 4. Prove a value, when it is wanted, by its envelope, whose checksum covers the key.
 
-So a damaged branch page or meta page costs nothing. Deleted and replaced values may be found, too:
-the callers, who know the manifest, choose.
+A damaged branch page or meta page therefore costs no value. Deleted and replaced values may be
+found too: the callers know the manifest and choose.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mvdb.storage.lmdb.preflight import regular_file_size
 from mvdb.storage.presence import open_data_file
 
 _Found = tuple[int, bytes, slice]
-"""Kind, key and place of what may be a value."""
+"""Kind, key and byte range of a possible value."""
 
 
 class SalvagedFile:
@@ -106,7 +106,7 @@ def _page_size(data: memoryview) -> int:
 
 
 def _sweep(data: memoryview, page_size: int) -> Iterator[_Found]:
-    """All that may be a value of ours, in leaf pages."""
+    """All possible values of mvdb in leaf pages."""
     for at in range(0, len(data) - pages.HEADER.size, page_size):
         number, _, flags, lower, _ = pages.HEADER.unpack_from(data, at)
         is_leaf = flags == pages.LEAF and number == at // page_size

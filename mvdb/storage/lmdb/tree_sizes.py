@@ -1,9 +1,9 @@
-"""How much the entries of a table take, from the pages of its B-tree: no large value is touched.
+"""Sizes of the entries of a table, from the pages of its B-tree: no large value is read.
 
 1. The record of the table in LMDB's main tree (`MDB_db`) names the root page and the depth.
 2. Branch pages (`MDB_node` with a child's page number) give the leaves in order, each with the
    least key that it may hold.
-3. A leaf's nodes hold the sizes of keys and values, also of values that lie on pages of their own.
+3. A leaf's nodes hold the sizes of keys and values, also of values on pages of their own.
 4. Of a run of more than SAMPLED leaves that hold keys of one prefix only, SAMPLED, evenly spread,
    are read, and the others taken to hold as much on average. So what is read does not grow with
    the values, but with the number of prefixes.
@@ -104,7 +104,7 @@ class Tree:
         prefixes = nodes.prefixes[firsts].tobytes()
         key_sums = np.add.reduceat(keys, firsts).tolist()
         value_sums = np.add.reduceat(values, firsts).tolist()
-        # Keys are in order, so each prefix stands at one place.
+        # Keys are in order, so the keys of a prefix are adjacent.
         return {
             prefixes[i * length : (i + 1) * length]: Size(key_sums[i], value_sums[i])
             for i in range(len(firsts))
@@ -135,7 +135,7 @@ class Tree:
         return numbers[weights > 0], weights[weights > 0]
 
     def _read(self, numbers: Numbers, kind: int, length: int) -> _Nodes:
-        """The nodes of pages of a kind; all lie inside their pages."""
+        """The nodes of pages of a kind; all are inside their pages."""
         size = self._page_size
         if len(numbers) > self._last_page or not bool(
             ((numbers >= pages.META_PAGES) & (numbers <= self._last_page)).all()
