@@ -3,22 +3,22 @@
  * Conventions
  *  1. Ownership. Handles (mv_codec, mv_query) are opaque and own their memory; their *_free accepts
  *     NULL. Views (mv_segment, mv_lists) and arrays belong to the caller; no pointer to them is
- * kept beyond the call.
+ *     kept beyond the call.
  *  2. (pointer, count). Arrays are given as a pointer and a count of entries, row-major and dense;
  *     [n][dim] in a comment is their shape. Byte arrays need no alignment, wider types that of C.
  *  3. Sizes. Where a length comes from a file, or from elsewhere than the numbers that it must
- * agree with, the size of the buffer is an argument and is checked.
+ *     agree with, the size of the buffer is an argument and is checked.
  *  4. Threads. Every function may be called from any thread. An mv_codec is immutable and shared;
- * an mv_query is used by one thread at a time.
+ *     an mv_query is used by one thread at a time.
  *  5. Errors. A function that can fail returns mv_status and writes its results through its last
  *     parameters. On failure the results are undefined, nothing is leaked, and the handles given
- * can be used again.
+ *     can be used again.
  *  6. Untrusted bytes. mv_codec_new, mv_segment_check, mv_lists_check, mv_codes_check,
  *     mv_units_check and mv_documents_check check bytes of a file once (MV_ERROR_CORRUPT); the
- * other functions rely on them.
+ *     other functions rely on them.
  *  7. Spaces. Token vectors are unit rows of dim floats. Inside they are rotated
- * (vectors/rotation.h) and padded with zeros to mv_padded_dim(dim); "points" are such rows as int8.
- */
+ *     (vectors/rotation.h) and padded with zeros to mv_padded_dim(dim); "points" are such rows as
+ *     int8. */
 #ifndef MVDB_H
 #define MVDB_H
 

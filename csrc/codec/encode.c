@@ -4,7 +4,7 @@
  *   1. rotate, quantise to a point and assign to a centroid, the whole batch at once
  *   2. start from the projection on the centroid; b from the norm of the residual
  *   3. REFINEMENTS times: choose the nearest levels, then the (a, b) that are best for them by
- * least squares, stretched so that the result has unit length
+ *      least squares, stretched so that the result has unit length
  *   4. round a and b to the codec's tables and choose the levels again, which compensates rounding
  *
  * The error that matters for unit vectors is the angle: an `a` of its own costs one byte a token

@@ -1,12 +1,13 @@
 /* Inverted lists of a segment: for each centroid the documents that have a token with its code.
  * Frozen, part of the file format:
  *
- *   block   header body*               lists of MV_LISTS_BLOCK centroids: the unit of reads and
- * checks header  (documents size)*          two varints a list: documents, bytes of its body body
- * run*                       MV_LISTS_RUN documents each, the last run fewer run     width gap* one
- * byte, 0..32; gaps of `width` bits, little-endian, filled up to whole bytes gap     document -
- * previous - 1    the document before the first counts as -1 varint  7 bits a byte, the lowest
- * first; bit 7 set in all bytes but the last; at most 5 bytes */
+ *   block    header body*           lists of MV_LISTS_BLOCK centroids: read and checked together
+ *   header   (documents size)*      two varints a list: documents, bytes of its body
+ *   body     run*                   MV_LISTS_RUN documents each, the last run fewer
+ *   run      width gap*             one byte, 0..32; gaps of `width` bits, little-endian, filled up
+ *                                   to whole bytes
+ *   gap      document - previous - 1; the document before the first counts as -1
+ *   varint   7 bits a byte, the lowest first; bit 7 set in all bytes but the last; at most 5 bytes */
 #ifndef MV_POSTINGS_LISTS_H
 #define MV_POSTINGS_LISTS_H
 

@@ -58,7 +58,7 @@ static float coarse_sum(const mv_query *query, const model *used, const mv_block
   return query->table.coarse_offset + query->table.coarse_step * (float)sum;
 }
 
-/* Coarse scores, of documents that are looked at in pieces too. */
+/* Coarse scores, of documents that are scanned in pieces too. */
 static void test_coarse_scores(const model *used, const float *sample) {
   enum { N = 6 };
   static const uint32_t lengths[N] = {1300, 7, 512, 513, 1, 1024};

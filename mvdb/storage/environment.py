@@ -28,7 +28,7 @@ from mvdb.storage.lmdb import check_pages, pages
 from mvdb.storage.opening import Mode
 from mvdb.storage.presence import lock_path
 from mvdb.storage.read_transaction import ReadTransaction
-from mvdb.storage.shared import SharedEnvironment
+from mvdb.storage.shared_environment import SharedEnvironment
 from mvdb.storage.write_transaction import WriteTransaction
 from mvdb.threads import shield
 

@@ -27,7 +27,7 @@ from mvdb.storage.presence import (
     remove_lock_file,
 )
 from mvdb.storage.read_transaction import ReadTransaction
-from mvdb.storage.shared import SharedEnvironment
+from mvdb.storage.shared_environment import SharedEnvironment
 from mvdb.threads import shield
 
 Check = Callable[[ReadTransaction], None]

@@ -15,7 +15,7 @@ from mvdb.storage.atomic_file import publish_new, publish_over, remove_stale, te
 from mvdb.storage.failures import translate
 from mvdb.storage.lmdb.preflight import preflight
 from mvdb.storage.opening import Mode, open_lmdb, open_tables
-from mvdb.storage.shared import SharedEnvironment
+from mvdb.storage.shared_environment import SharedEnvironment
 
 
 def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> None:

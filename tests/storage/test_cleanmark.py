@@ -11,7 +11,7 @@ import pytest
 from processes import Child
 
 from mvdb.errors import CorruptionError, WriteFailedError
-from mvdb.storage import cleanmark, shared
+from mvdb.storage import cleanmark, commit
 from mvdb.storage.environment import Environment
 from mvdb.storage.read_transaction import ReadTransaction
 
@@ -130,7 +130,7 @@ def test_none_after_a_failed_write(path: str, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(5, "injected")
 
     with Environment.open(path) as environment:
-        monkeypatch.setattr(shared, "commit_lmdb", fail)
+        monkeypatch.setattr(commit, "commit_lmdb", fail)
         with pytest.raises(WriteFailedError), environment.write() as txn:
             txn.put("ids", b"k", b"v")
     assert not marked(path)

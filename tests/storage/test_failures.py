@@ -30,7 +30,7 @@ from mvdb.errors import (
     WriteFailedError,
 )
 from mvdb.limits import Limits
-from mvdb.storage import failures, shared
+from mvdb.storage import commit, failures
 from mvdb.storage.environment import Environment
 from tests.support.patience import PATIENCE
 
@@ -102,7 +102,7 @@ def fail_commits(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         txn.abort()  # type: ignore[attr-defined]
         raise error
 
-    monkeypatch.setattr(shared, "commit_lmdb", fail)
+    monkeypatch.setattr(commit, "commit_lmdb", fail)
 
 
 def write(environment: Environment, value: bytes) -> None:

@@ -7,20 +7,13 @@ Thread contract: all methods may be called from any thread. REQUIRES of methods 
 than the set of read transactions: they run as a step of `shield`. ``lifecycle.lock`` is held while
 a handle is opened or closed, and while the environment is opened, reopened or closed.
 
-Order of a commit. liblmdb writes a transaction's pages to space that no durable state uses, syncs
-them, then writes the meta page.
-
-A failed commit. Without room for the pages, nothing has happened; with durability "full" the handle
-keeps writing, since every later commit writes and syncs all of its own pages. Any other failure
-poisons, and so does every failure under "relaxed", where an earlier meta page may have waited for
-the failed sync: reads continue, writes raise `WriteFailedError` until the file is opened again.
+Order of a commit, and failures of one: `commit`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
 import threading
 import time
@@ -30,10 +23,11 @@ from typing import Any, Final
 
 import lmdb
 
-from mvdb.errors import BusyError, ClosedError, Error, ReadOnlyError, WriteFailedError
+from mvdb.errors import BusyError, ClosedError, ReadOnlyError, WriteFailedError
 from mvdb.limits import Limits
+from mvdb.storage import commit
 from mvdb.storage.drain import Drain, Entry
-from mvdb.storage.failures import code_of, is_full, translate, translating
+from mvdb.storage.failures import translate, translating
 from mvdb.storage.filelock import WriterLock, wait_for_unregistered_readers
 from mvdb.storage.lifecycle import Lifecycle, ShutError, can_use_lock_file
 from mvdb.storage.open_file import OpenFile
@@ -45,11 +39,6 @@ from mvdb.threads import shield
 _JOIN_SECONDS: Final = 1.0
 """Interval at which a busy reader without lock file tries to use one that has appeared."""
 _JOIN_DRAIN_SECONDS: Final = 0.05
-
-
-def commit_lmdb(raw: Any) -> None:
-    """The one call that commits: a seam through which tests make commits fail."""
-    raw.commit()
 
 
 class SharedEnvironment:
@@ -107,7 +96,7 @@ class SharedEnvironment:
             self.lifecycle.refuse_if_displaced()
             left = None if deadline is None else deadline - time.monotonic()
             wait_for_unregistered_readers(self.lifecycle.descriptor, self.path, left)
-            self._take_mark_off()
+            commit.take_mark_off(self.lifecycle)
             self.lifecycle.file.map.prepare()
             file, raw, entry = self._begin(write=True, deadline=deadline)
             write = OpenWrite(raw, entry)
@@ -148,12 +137,6 @@ class SharedEnvironment:
             )
         if not self.lifecycle.may_write:
             raise ReadOnlyError(f"{self.path}: opened with readonly=True")
-
-    def _take_mark_off(self) -> None:
-        try:
-            self.lifecycle.file.mark.take_off(self.lifecycle.descriptor)
-        except OSError as error:
-            raise self.failed_write(error, "committing") from error
 
     def _begin(self, *, write: bool, deadline: float | None = None) -> tuple[OpenFile, Any, Entry]:
         """A transaction of liblmdb, which counts as inside."""
@@ -268,50 +251,18 @@ class SharedEnvironment:
                     self.writer.release()
 
     def commit(self, raw: Any) -> None:
-        """Commit: complete on return, without effect after an error (see the module's text).
-        Raises `PathChangedError` too."""
-        self.lifecycle.refuse_if_displaced()
-        try:
-            commit_lmdb(raw)
-            if self.lifecycle.mode.relaxed and self.lifecycle.is_durable:
-                # One environment, two promises: the stronger one is kept.
-                self.lifecycle.file.environment.sync(True)
-        except (lmdb.Error, OSError) as error:
-            raise self.failed_write(error, "committing") from error
+        """See `commit.commit`."""
+        commit.commit(self.lifecycle, raw)
+
+    def failed_write(self, error: BaseException, doing: str) -> Exception:
+        """See `commit.failed_write`."""
+        return commit.failed_write(self.lifecycle, error, doing)
 
     def sync(self) -> None:
         """Make every commit durable. Runs as the writer, so that no commit intervenes; a failure
         poisons like that of a commit."""
         with self.begin_write(None):
-            try:
-                self.lifecycle.file.environment.sync(True)
-            except (lmdb.Error, OSError) as error:
-                raise self.failed_write(error, "committing") from error
-
-    def failed_write(self, error: BaseException, doing: str) -> Exception:
-        """Poison if the failure demands it; the error to raise."""
-        if isinstance(error, Error):
-            return error
-        full = is_full(error, self.path)
-        unsure = self.lifecycle.mode.relaxed and doing == "committing"
-        harmless = full and (not unsure or isinstance(error, lmdb.MapFullError))
-        harmless = harmless and not self._is_fatal()
-        poisons = doing == "committing" or code_of(error) == errno.EIO
-        if not harmless and (poisons or isinstance(error, lmdb.PanicError)):
-            self.lifecycle.poison(f"{doing}: {error}")
-            return WriteFailedError(
-                f"{self.path}: {doing} failed ({error}); nothing of this transaction counts as "
-                "stored. Check the disk, then close all handles and reopen the file"
-            )
-        return translate(error, doing, self.path, written=self.path)
-
-    def _is_fatal(self) -> bool:
-        """Whether liblmdb has given up on the environment: it failed to write the meta page."""
-        try:
-            self.lifecycle.file.environment.begin().abort()
-        except (lmdb.Error, ShutError) as error:
-            return isinstance(error, lmdb.PanicError)
-        return False
+            commit.sync(self.lifecycle)
 
     # -- readers without lock file -------------------------------------------------------------
 
