@@ -6,7 +6,6 @@ an ordinary session ended with `StorageFullError` on an empty disk."""
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import pytest
 import mvdb
 from mvdb.limits import Limits
 from tests.helpers import Floats, matrix
+from tests.support.children import ROOT, command
 from tests.support.opening import opened
 
-ROOT = Path(__file__).resolve().parent.parent
 DIM = 64
 
 
@@ -119,25 +118,11 @@ def test_while_others_read(tmp_path: Path) -> None:
         assert db.verify().ok
 
 
-WRITER = """
-import sys
-import numpy as np
-from tests.support.opening import opened
-from tests.test_growth import SMALL
-first = int(sys.argv[2])
-with opened(sys.argv[1], SMALL, map_size=1 << 20) as db:
-    for start in range(first, first + 3000, 100):
-        rows = np.random.default_rng(start).standard_normal((100, 20, 64)).astype(np.float32)
-        db.insert(list(range(start, start + 100)), rows)
-        assert len(db.search(rows[0], 1)) == 1
-"""
-
-
 def test_several_processes(tmp_path: Path) -> None:
     path = tmp_path / "a.mvdb"
     mvdb.open(path, dim=DIM, bits=16).close()
     processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(first)], cwd=ROOT)
+        subprocess.Popen(command("tests.growing_writer", path, first), cwd=ROOT)
         for first in (0, 10_000, 20_000)
     ]
     assert [process.wait() for process in processes] == [0, 0, 0]

@@ -5,35 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import mvdb
-
-ROOT = Path(__file__).resolve().parents[2]
-
-WRITER = """
-import sys, time
-import numpy as np
-import mvdb
-
-path, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-end, number = time.monotonic() + seconds, 0
-while time.monotonic() < end:
-    try:
-        with mvdb.open(path, create=False, background=False) as db:
-            while time.monotonic() < end:
-                db.insert(f"{name}{number}", np.eye(2, 16, dtype=np.float32))
-                print("stored", f"{name}{number}", flush=True)
-                number += 1
-    except mvdb.Error as error:
-        print("refused", type(error).__name__, flush=True)
-        time.sleep(0.002)
-        number += 1
-"""
+from tests.support.children import ROOT, command
 
 
 @contextmanager
@@ -113,7 +91,7 @@ def round_of(way: str, folder: Path, seconds: float) -> tuple[int, set[str]]:
 def _write(first: Path, second: Path, seconds: float, disturb: Callable[[], None]) -> list[str]:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), name, str(seconds)],
+            command("tests.exclusion.writer", path, name, seconds),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

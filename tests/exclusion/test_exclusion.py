@@ -17,6 +17,7 @@ import pytest
 
 import mvdb
 from tests.exclusion import rounds
+from tests.support.children import ROOT, command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs file description locks")
 
@@ -110,17 +111,9 @@ def test_reading_under_a_second_name(path: Path) -> None:
     """A reader needs no lock file: the writer waits for it."""
     second = path.with_name("b.mvdb")
     os.link(path, second)
-    script = """if True:
-        import sys
-        import mvdb
-        with mvdb.open(sys.argv[1], readonly=True) as db:
-            print(sorted(db.ids()), flush=True)
-            sys.stdin.readline()
-            print(sorted(db.ids()), flush=True)
-    """
     child = subprocess.Popen(
-        [sys.executable, "-c", script, str(second)],
-        cwd=rounds.ROOT,
+        command("tests.exclusion.reader", second),
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

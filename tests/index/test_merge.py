@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,10 +31,9 @@ from tests.index.files import (
     open_state,
     put,
 )
+from tests.support.children import run_program
 from tests.support.opening import opened
-from tests.support.patience import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = Limits(
     train_documents=50, extended_at_once=0, commit_tokens=0, step_bytes=500, chunk_bytes=700
 )
@@ -335,17 +333,7 @@ def moved_between_steps(path: str, large: str) -> None:
 @pytest.mark.parametrize("kind", ["small", "listed"])
 def test_the_map_may_move_between_steps(tmp_path: Path, kind: str) -> None:
     """Parts that wait for their chunk to fill were views into the map of an earlier transaction."""
-    code = (
-        "import sys; from tests.index import test_merge as t; t.moved_between_steps(*sys.argv[1:])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a.mvdb"), kind],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run_program("tests.index.test_merge", tmp_path / "a.mvdb", kind)
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
 
 
@@ -400,3 +388,7 @@ def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
         assert len(segments(db)) == 1
         check(db, versions)
         assert not any(listed(db))
+
+
+if __name__ == "__main__":
+    moved_between_steps(*sys.argv[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import mvdb
 from mvdb import core
 from mvdb.search.prefetch import MODES, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
+from tests.support.children import run_program
 from tests.support.opening import by_lists, opened
-from tests.support.patience import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
 N = 900
 
@@ -61,20 +59,9 @@ def ask(path: str, mode: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def answers(path: Path) -> dict[str, list[dict[str, Any]]]:
     """By mode, each in a fresh process."""
-    code = (
-        "import json, sys; from tests.index.test_prefetching import ask; "
-        "print(json.dumps(ask(*sys.argv[1:])))"
-    )
     result = {}
     for mode in MODES:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(path), mode],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run_program("tests.index.test_prefetching", path, mode)
         assert done.returncode == 0, done.stderr
         result[mode] = json.loads(done.stdout)
     return result
@@ -178,3 +165,7 @@ def all_slots(segments: list[Any]) -> Any:
 def test_another_mode_is_refused(path: Path, mode: Any) -> None:
     with pytest.raises(mvdb.InvalidInputError, match="prefetch"):
         mvdb.open(path, prefetch=mode)
+
+
+if __name__ == "__main__":
+    print(json.dumps(ask(*sys.argv[1:])))
