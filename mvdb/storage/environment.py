@@ -41,9 +41,9 @@ class Environment:
     __slots__ = ("__weakref__", "_full", "_readonly", "_shared")
 
     def __init__(self, shared: SharedEnvironment, *, readonly: bool, full: bool) -> None:
-        self._shared: SharedEnvironment | None = shared
         self._readonly = readonly
         self._full = full
+        self._shared: SharedEnvironment | None = shared  # last, for `__del__`
 
     @classmethod
     def open(

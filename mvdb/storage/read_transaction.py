@@ -39,10 +39,10 @@ class ReadTransaction:
     ) -> None:
         self._file = file
         self._tables = file.tables
-        self._txn = txn
         self._entry = entry
         self._leave = leave
         self._process = os.getpid()
+        self._txn = txn  # last: an interruption may come between, and `__del__` closes what has it
 
     def __enter__(self) -> ReadTransaction:
         return self

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -34,7 +35,9 @@ def run(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     subject = Subject(folder)
     usual = {operation: _duration(subject, operation) for operation in OPERATIONS}
     counts: Counter[str] = Counter()
-    before = signal.signal(signal.SIGALRM, _interrupt)
+    faults: list[str] = []
+    before, hook = signal.signal(signal.SIGALRM, _interrupt), sys.unraisablehook
+    sys.unraisablehook = lambda unraisable: _note(faults, unraisable)
     try:
         while sum(counts.values()) < interruptions:
             subject.refresh()
@@ -44,8 +47,18 @@ def run(folder: Path, interruptions: int, seed: int) -> Counter[str]:
             faulthandler.cancel_dump_traceback_later()
     finally:
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
     subject.close()
+    assert not faults, faults
     return counts
+
+
+def _note(faults: list[str], unraisable: sys.UnraisableHookArgs) -> None:
+    """Keeps the fault of a finaliser of mvdb. One met a transaction that was interrupted in the
+    middle of its `__init__`, and did not end it. An interruption itself may come there, too."""
+    module = getattr(unraisable.object, "__module__", None) or ""
+    if module.startswith("mvdb") and not isinstance(unraisable.exc_value, Interruption):
+        faults.append(f"{unraisable.object!r}: {unraisable.exc_value!r}")
 
 
 def _duration(subject: Subject, operation: str) -> float:
