@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mvdb import arguments
@@ -38,23 +37,11 @@ class Database(Readable):
     after `os.fork()` raises ClosedError."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.dim = engine.settings.dim
+        super().__init__(engine)
         self.bits = engine.settings.bits
 
     def __repr__(self) -> str:
         return f"<mvdb.Database {str(self.path)!r} dim={self.dim} bits={self.bits}>"
-
-    def __enter__(self) -> Database:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def path(self) -> Path:
@@ -65,6 +52,9 @@ class Database(Readable):
     def readonly(self) -> bool:
         """Whether this handle refuses writes."""
         return self._engine.readonly
+
+    def _leave(self, *, failed: bool) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes the file, after the end of calls under way in other threads.

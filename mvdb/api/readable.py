@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
 
 from mvdb import core
 from mvdb.api import hit_contents
@@ -30,14 +31,31 @@ from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
 from mvdb.types import Document, Explanation, Hit, Id, Profile
 
+Self = TypeVar("Self", bound="Readable")
 IDS_PER_READ = 1024
 
 
 class Readable(ABC):
-    """Reading methods of databases, snapshots and transactions."""
+    """Reading methods of databases, snapshots and transactions, which are context managers."""
 
-    dim: int
-    _engine: Engine
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.dim = engine.settings.dim
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave(failed=kind is not None)
+
+    @abstractmethod
+    def _leave(self, *, failed: bool) -> None:
+        """The end of a ``with`` block, left by an exception or not."""
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
 
 from mvdb.api.engine import Engine
 from mvdb.api.readable import Readable
@@ -20,22 +19,10 @@ class Snapshot(Readable):
     snapshots short."""
 
     def __init__(self, engine: Engine, txn: ReadTransaction, state: State) -> None:
-        self._engine = engine
-        self.dim = engine.settings.dim
+        super().__init__(engine)
         self._txn = txn
         self._state = state
         self._closed = False
-
-    def __enter__(self) -> Snapshot:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
@@ -47,6 +34,9 @@ class Snapshot(Readable):
     def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
         # Hits may outlive their snapshot; a number names one document until its deletion.
         return self._engine.reading() if self._closed else self._reading()
+
+    def _leave(self, *, failed: bool) -> None:
+        self.close()
 
     def close(self) -> None:
         """Releases the state. A second call has no effect."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, TypeVar
 
 from mvdb.api.engine import Engine
@@ -47,8 +46,7 @@ class Transaction(Readable):
     WrongThreadError and changes nothing. A transaction without references is rolled back."""
 
     def __init__(self, engine: Engine, txn: WriteTransaction) -> None:
-        self._engine = engine
-        self.dim = engine.settings.dim
+        super().__init__(engine)
         self._txn = txn
         self._changes = changes = Changes(txn, engine.cache.state(txn), engine.resources)
         self._first_own = changes.manifest.next_document
@@ -58,21 +56,13 @@ class Transaction(Readable):
         memory = engine.limits.spool_bytes // 2
         self._journal = None if txn.is_roomy else Journal(engine.resources.folder, memory)
 
-    def __enter__(self) -> Transaction:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, *, failed: bool) -> None:
         if self._finished:
             return
-        if kind is None:
-            self.commit()
-        else:
+        if failed:
             self.rollback()
+        else:
+            self.commit()
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
