@@ -62,8 +62,8 @@ class GrowingMap:
         return self.mapped - self.used >= self._limits.roomy_bytes
 
     def prepare(self) -> None:
-        """Before a write transaction begins: grow the map if it gets tight, and this is possible
-        without waiting for long."""
+        """Before a write transaction begins, whose thread counts as inside: grow the map if it gets
+        tight, and this is possible without waiting for long."""
         used, mapped, limits = self.used, self.mapped, self._limits
         wanted = self._wanted(used)
         is_tight = mapped - used < limits.map_room
@@ -73,7 +73,7 @@ class GrowingMap:
         seconds = _TIGHT_SECONDS if is_tight else 0.0
         with (
             contextlib.suppress(BusyError, StorageFullError),
-            self._drain.emptied(seconds=seconds),
+            self._drain.emptied(own=1, seconds=seconds),
         ):
             self.resize(used + limits.map_slack, max(wanted, used + 2 * limits.map_room))
 

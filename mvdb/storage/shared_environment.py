@@ -93,11 +93,7 @@ class SharedEnvironment:
         self._become_writer(deadline, timeout if told is None else told)
         try:
             self._refuse_if_unwritable()  # the writer before may have failed
-            self.lifecycle.refuse_if_displaced()
-            left = None if deadline is None else deadline - time.monotonic()
-            wait_for_unregistered_readers(self.lifecycle.descriptor, self.path, left)
-            commit.take_mark_off(self.lifecycle)
-            self.lifecycle.file.map.prepare()
+            self._prepare_to_write(deadline)
             file, raw, entry = self._begin(write=True, deadline=deadline)
             write = OpenWrite(raw, entry)
             transaction = WriteTransaction(self, file, write)
@@ -106,6 +102,18 @@ class SharedEnvironment:
         except BaseException:
             self.writer.release()
             raise
+
+    def _prepare_to_write(self, deadline: float | None) -> None:
+        """Counts as inside: another thread may close the last handle, but not the file."""
+        entry = self.drain.enter(deadline)
+        try:
+            self.lifecycle.refuse_if_displaced()
+            left = None if deadline is None else deadline - time.monotonic()
+            wait_for_unregistered_readers(self.lifecycle.descriptor, self.path, left)
+            commit.take_mark_off(self.lifecycle)
+            self.lifecycle.file.map.prepare()
+        finally:
+            self.leave(entry)
 
     def _become_writer(self, deadline: float | None, told: float | None) -> None:
         """Take the writer's lock, with liblmdb open for writing."""

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import random
 import threading
 
 import pytest
 
 from mvdb.errors import BusyError, ClosedError
+from mvdb.storage import commit
 from mvdb.storage.environment import Environment
+from mvdb.storage.lifecycle import Lifecycle
 from mvdb.storage.write_transaction import WriteTransaction
 from tests.support.patience import PATIENCE
 
@@ -202,3 +205,26 @@ def test_readers_writer_and_closer_in_threads(path: str) -> None:
         thread.join(PATIENCE)
         assert not thread.is_alive()
     assert not problems
+
+
+def test_closed_by_another_thread_while_a_write_begins(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write says that the handle is closed; the file is not touched after its release."""
+    environment = Environment.open(path)
+    fill(environment, {b"n": b"0"})
+    take_mark_off = commit.take_mark_off
+
+    def close_first(lifecycle: Lifecycle) -> None:
+        closer = threading.Thread(target=environment.close)
+        closer.start()
+        closer.join(PATIENCE)
+        assert os.fstat(lifecycle.descriptor).st_size
+        take_mark_off(lifecycle)
+
+    monkeypatch.setattr(commit, "take_mark_off", close_first)
+    with pytest.raises(ClosedError):
+        environment.write()
+    monkeypatch.undo()
+    with Environment.open(path) as again, again.write() as txn:
+        txn.put("ids", b"n", b"1")
