@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import mvdb  # noqa: E402
 import mvdb.encoders  # noqa: E402
+from mvdb.api.document_reader import DocumentReader  # noqa: E402
 from mvdb.api.readable import Readable  # noqa: E402
 
 TARGET = HERE / "api.md"
@@ -99,13 +100,14 @@ def reference() -> str:
 def class_page(name: str, cls: type, *, shared: bool = True) -> str:
     """A class with its methods; `shared`: with those of `Readable` too."""
     lines = [f"## {name}\n", markdown(doc(cls))]
+    reading = [*members(Readable), *members(DocumentReader)]
     if not shared:
-        names = ", ".join(f"`{member}`" for member, _ in members(Readable))
+        names = ", ".join(f"`{member}`" for member, _ in reading)
         lines.append(f"It has the reading methods of [Database](#database): {names}.\n")
     for member, value in members(cls):
         lines.append(entry(member, value))
     if shared:
-        for member, value in members(Readable):
+        for member, value in reading:
             lines.append(entry(member, value))
     return "\n".join(lines)
 

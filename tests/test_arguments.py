@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import mvdb
+from mvdb.api.document_reader import DocumentReader
 from mvdb.api.readable import Readable
+from mvdb.search.options import SearchArguments, SearchOptions
 from tests.helpers import DIM, fill, matrix
 
 NUMBERS: list[Any] = [True, 2.5, "3", -1, float("nan"), [1], np.float32(2), 2**80]
@@ -108,11 +110,11 @@ def test_calls(tmp_path: Path, call: str, name: str, value: Any) -> None:
 
 def test_no_argument_is_left_out() -> None:
     assert inspect.signature(mvdb.open).parameters.keys() == OPEN.keys()
-    methods = {**vars(Readable), **vars(mvdb.Database)}
+    methods = {**vars(DocumentReader), **vars(Readable), **vars(mvdb.Database)}
     for name, method in methods.items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
-        known = CALLS.get(name, {}).keys() | DOCUMENTS | {"self"}
+        known = CALLS.get(name, {}).keys() | DOCUMENTS | {"self", "options"}
         assert inspect.signature(method).parameters.keys() <= known, name
 
 
@@ -141,3 +143,13 @@ def test_numbers_of_numpy_and_large_ones_are_taken(tmp_path: Path) -> None:
         for timeout in (0, np.float64(1), 1e300, float("inf"), 10**400):
             db.transaction(timeout=timeout).rollback()  # type: ignore[arg-type]
         assert db.insert_batches([("x", matrix(9))], commit_every=big, total=big) == 1
+
+
+def test_all_searches_take_the_same_options() -> None:
+    """`search` spells them out, with the defaults that all of them have."""
+    spelled = inspect.signature(Readable.search).parameters
+    checked = inspect.signature(SearchOptions.checked).parameters
+    assert spelled.keys() - {"self", "query", "k"} == SearchArguments.__annotations__.keys()
+    assert checked.keys() - {"k"} == SearchArguments.__annotations__.keys()
+    for name in SearchArguments.__annotations__:
+        assert spelled[name].default == checked[name].default, name

@@ -3,73 +3,35 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from itertools import islice
-from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mvdb import core
-from mvdb.api import hit_contents
-from mvdb.api.engine import Engine
+from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents
 from mvdb.arguments import whole_number
-from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
-from mvdb.errors import InvalidInputError, NotFoundError
+from mvdb.errors import InvalidInputError
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.search.allowed import allowed_by
-from mvdb.search.options import Filter, SearchOptions
+from mvdb.search.options import Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
 from mvdb.search.search import Found, Search
 from mvdb.state import encoder_identity
-from mvdb.state.state import DocumentRow, State
+from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
-from mvdb.types import Document, Explanation, Hit, Id, Profile
+from mvdb.types import Explanation, Hit, Id, Profile
 
-Self = TypeVar("Self", bound="Readable")
-IDS_PER_READ = 1024
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class Readable(ABC):
-    """Reading methods of databases, snapshots and transactions, which are context managers."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.dim = engine.settings.dim
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._leave(failed=kind is not None)
-
-    @abstractmethod
-    def _leave(self, *, failed: bool) -> None:
-        """The end of a ``with`` block, left by an exception or not."""
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
-        """A transaction and the state that it sees."""
-
-    def __reduce__(self) -> NoReturn:
-        """Refuses pickling and copying: locks and threads belong to their process."""
-        kind, path = type(self).__name__, self._engine.path
-        raise TypeError(
-            f"{path}: a {kind} cannot be pickled or copied; share it among threads, and in another "
-            f"process open the file anew: mvdb.open({str(path)!r})"
-        )
-
-    # ---- search ----
+class Readable(DocumentReader):
+    """Reading methods of databases, snapshots and transactions."""
 
     def search(
         self,
@@ -108,7 +70,15 @@ class Readable(ABC):
             FilterError: for a malformed filter.
             CorruptionError: when needed bytes are damaged.
         """
-        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
+        options = SearchOptions.checked(
+            k,
+            filter=filter,
+            ids=ids,
+            nprobe=nprobe,
+            candidates=candidates,
+            exact=exact,
+            min_score=min_score,
+        )
         return self._search([query], options, 1, Collector())[0]
 
     def search_batch(
@@ -117,16 +87,11 @@ class Readable(ABC):
         k: int = 10,
         *,
         threads: int | None = None,
-        filter: Filter | None = None,
-        ids: Id | Sequence[Id] | None = None,
-        nprobe: int | None = None,
-        candidates: int | None = None,
-        exact: bool = False,
-        min_score: float | None = None,
+        **options: Unpack[SearchArguments],
     ) -> list[list[Hit]]:
         """`search` for many queries on one state, on `threads` threads (default: one per
         processor). The same hits as single calls, in the order of the queries."""
-        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
+        checked = SearchOptions.checked(k, **options)
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
                 "queries: a str or a 2-D array is one query; give a sequence of them"
@@ -134,24 +99,13 @@ class Readable(ABC):
         if threads is not None:
             threads = whole_number("threads", threads, 1)
         queries = listed("queries", queries, "query")
-        return self._search(queries, options, threads or os.cpu_count() or 1, Collector())
+        return self._search(queries, checked, threads or os.cpu_count() or 1, Collector())
 
-    def profile(
-        self,
-        query: Any,
-        k: int = 10,
-        *,
-        filter: Filter | None = None,
-        ids: Id | Sequence[Id] | None = None,
-        nprobe: int | None = None,
-        candidates: int | None = None,
-        exact: bool = False,
-        min_score: float | None = None,
-    ) -> Profile:
+    def profile(self, query: Any, k: int = 10, **options: Unpack[SearchArguments]) -> Profile:
         """`search`, with the plan, its fallback, the figures and the seconds of the stages."""
-        options = SearchOptions.checked(k, filter, ids, nprobe, candidates, exact, min_score)
+        checked = SearchOptions.checked(k, **options)
         collector = ProfileCollector()
-        collector.profile.hits = self._search([query], options, 1, collector)[0]
+        collector.profile.hits = self._search([query], checked, 1, collector)[0]
         return collector.profile
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
@@ -175,65 +129,9 @@ class Readable(ABC):
         Raises NotFoundError for an unknown id, and as `search` does."""
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            document = _existing(txn, state, id)
+            document = existing(txn, state, id)
             with self._loaded(txn, state, vectors, Collector()) as search:
                 return search.explain(document)
-
-    # ---- documents ----
-
-    def get(self, ids: Id | Sequence[Id]) -> list[Document | None]:
-        """The documents with these ids, in their order; None for an unknown id."""
-        names = id_keys.as_list(ids)
-        result: list[Document | None] = [None] * len(names)
-        with self._reading() as (txn, state):
-            wanted: dict[DocumentRow, list[int]] = {}
-            for position, name in enumerate(names):
-                document = state.find(txn, id_keys.encode(name))
-                if document is not None:
-                    wanted.setdefault(document, []).append(position)
-            for document, stored in hit_contents.in_blocks(txn, state, wanted):
-                n_tokens = state.segments[document.segment].n_tokens(document.row)
-                for position in wanted[document]:
-                    text, fields = hit_contents.decoded(stored)
-                    name = id_keys.plain(names[position])
-                    result[position] = Document(name, text, fields, n_tokens)
-        return result
-
-    def vectors(self, ids: Id | Sequence[Id]) -> list[core.Floats]:
-        """The stored vectors (n, dim) of these documents, reconstructed as float32.
-
-        Raises NotFoundError for an unknown id."""
-        with self._reading() as (txn, state):
-            documents = [_existing(txn, state, name) for name in id_keys.as_list(ids)]
-            return [state.segments[index].vectors(txn, row) for index, row in documents]
-
-    def __len__(self) -> int:
-        with self._reading() as (_, state):
-            return state.manifest.live_documents
-
-    def __bool__(self) -> bool:
-        return True  # `if db:` asks whether there is one, not whether it holds documents
-
-    def __contains__(self, id: object) -> bool:
-        try:
-            key = id_keys.encode(id)  # type: ignore[arg-type]
-        except InvalidInputError:
-            return False
-        with self._reading() as (txn, _):
-            return id_table.get(txn, key) is not None
-
-    def ids(self) -> Iterator[Id]:
-        """All ids in order: integers, then strings. Commits during the iteration may or may not be
-        seen; iterate over a `snapshot()` for a fixed state."""
-        after: bytes | None = None
-        while True:
-            with self._reading() as (txn, _):
-                entries = islice(id_table.entries(txn, after), IDS_PER_READ)
-                chunk = [key for key, _number in entries]
-            yield from map(id_keys.decode, chunk)
-            if len(chunk) < IDS_PER_READ:
-                return
-            after = chunk[-1]
 
     # ---- inside ----
 
@@ -306,10 +204,3 @@ def _in_threads(
 ) -> list[list[Found]]:
     with Workers(n_threads, "mvdb-search") as executor:
         return list(ordered_map(executor, run, matrices, 4 * n_threads))
-
-
-def _existing(txn: ReadTransaction, state: State, id: Id) -> DocumentRow:
-    document = state.find(txn, id_keys.encode(id))
-    if document is None:
-        raise NotFoundError(f"no document has the id {id!r}; get() gives None for such ids")
-    return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from mvdb.arguments import flag, number, whole_number
 from mvdb.documents import ids as id_keys
@@ -20,6 +20,17 @@ centroids, lists are shorter and similar documents spread over more of them."""
 CANDIDATES_POWER = 0.75
 
 Filter = Mapping[str, Any]
+
+
+class SearchArguments(TypedDict, total=False):
+    """The options of a search as users give them; see `Database.search`."""
+
+    filter: Filter | None
+    ids: Id | Sequence[Id] | None
+    nprobe: int | None
+    candidates: int | None
+    exact: bool
+    min_score: float | None
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,13 @@ class SearchOptions:
     def checked(
         cls,
         k: int,
-        filter: Filter | None,
-        ids: Id | Sequence[Id] | None,
-        nprobe: int | None,
-        candidates: int | None,
-        exact: bool,
-        min_score: float | None,
+        *,
+        filter: Filter | None = None,
+        ids: Id | Sequence[Id] | None = None,
+        nprobe: int | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        min_score: float | None = None,
     ) -> SearchOptions:
         """The options of a call; InvalidInputError or FilterError for a malformed one."""
         return cls(
