@@ -80,6 +80,25 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     raise InvalidInputError(f"{name}: one of {words} is needed, not {shown(value)}")
 
 
+def field_path(name: str, value: Any) -> str:
+    """The path of a metadata field, as in a filter."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}: the path of a field is needed, not {shown(value)}")
+    path = str.__str__(value)  # not str(): an enumeration would give its name
+    if path.startswith("$"):
+        raise InvalidInputError(
+            f"{name}: {shown(path)}: fields whose path begins with $ are stored, but not indexed"
+        )
+    if not path.isascii():
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidInputError(
+                f"{name}: a path with a lone surrogate is not Unicode text"
+            ) from None
+    return path
+
+
 def function(name: str, value: Any) -> Callable[..., object] | None:
     """Something that can be called, or None."""
     if value is None or callable(value):

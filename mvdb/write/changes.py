@@ -45,8 +45,9 @@ class Resources:
 class Changes:
     """The changes of one write transaction. Used by one thread; lives as long as the transaction.
 
-    `buffer` and `deleted` (rows by segment) have not been flushed; `manifest` names the segments
-    that have. `state` is the state with all changes, None once it is out of date."""
+    `buffer`, `deleted` (rows by segment) and `updated` (new metadata by document number) have not
+    been flushed; `manifest` names the segments that have. `state` is the state with all changes,
+    None once it is out of date. `updated_bytes`: memory of `updated`."""
 
     def __init__(self, txn: WriteTransaction, base: State, resources: Resources) -> None:
         """base: the state before the transaction."""
@@ -57,6 +58,8 @@ class Changes:
         self.manifest = base.manifest
         self.buffer: WriteBuffer | None = None
         self.deleted: dict[int, list[int]] = {}
+        self.updated: dict[int, bytes | None] = {}
+        self.updated_bytes = 0
         self.state: State | None = base
         self._lookup = base
         self._codebook = base.codebook
