@@ -10,7 +10,7 @@ from mvdb.filters.evaluate import bitmap_of
 from mvdb.filters.language import Node
 from mvdb.search.options import SearchOptions
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
+from mvdb.state.state import DocumentRow, State
 from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
 
@@ -49,6 +49,13 @@ def allowed_by(txn: ReadTransaction, state: State, options: SearchOptions) -> Al
     if options.ids is not None:
         allowed = allowed.restricted(_named(txn, state, options.ids))
     return allowed
+
+
+def without(state: State, allowed: Allowed, document: DocumentRow) -> Allowed:
+    """The allowed documents but one."""
+    masks = [np.ones(len(segment), bool) for segment in state.segments]
+    masks[document.segment][state.segments[document.segment].slot(document.row)] = False
+    return allowed.restricted(masks)
 
 
 def _named(txn: ReadTransaction, state: State, keys: Iterable[bytes]) -> list[Live]:
