@@ -15,6 +15,7 @@ from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction
 from mvdb.errors import (
     BusyError,
+    CancelledError,
     ClosedError,
     CorruptionError,
     DimensionMismatch,
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BusyError",
+    "CancelledError",
     "ClosedError",
     "CorruptionError",
     "Database",

@@ -57,7 +57,13 @@ SEARCH: dict[str, list[Any]] = {
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
-    "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
+    "search_batch": {
+        **SEARCH,
+        "threads": [*NUMBERS, 0],
+        "queries": [5, None, "x", {}],
+        "progress": FUNCTIONS,
+        "cancel": FUNCTIONS,
+    },
     "profile": SEARCH,
     "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
@@ -67,11 +73,12 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
+        "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS},
-    "compact": {"path": PATHS},
-    "backup": {"path": [*PATHS, None]},
-    "verify": {"deep": FLAGS},
+    "optimize": {"progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
 }
 DOCUMENTS = {"query", "ids", "id", "embeddings", "texts", "metadata"}
 """Arguments whose refusals test_bad_input.py has."""
@@ -82,6 +89,7 @@ VALID: dict[str, dict[str, Any]] = {
     "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
     "insert_batches": {"batches": []},
+    "backup": {"path": "copy.mvdb"},
 }
 
 

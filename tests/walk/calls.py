@@ -61,6 +61,7 @@ _SEARCH: dict[str, Any] = {
     "diversity": 0.5,
     "fields": ["text", "metadata.n"],
 }
+_HOOKS: dict[str, Any] = {"progress": lambda done, total: None, "cancel": lambda: False}
 _WRITE: dict[str, Any] = {
     "ids": ["new"],
     "embeddings": [matrix(7)],
@@ -88,6 +89,7 @@ _READING: dict[str, dict[str, Any]] = {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "queries": [_QUERY, _QUERY],
         "threads": 2,
+        **_HOOKS,
     },
     "vectors": {"ids": [1, 2]},
 }
@@ -95,9 +97,9 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
     mvdb.Database: {
         **_READING,
         "__repr__": {},
-        "backup": {"path": "copy.mvdb"},
+        "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
-        "compact": {"path": "compacted.mvdb"},
+        "compact": {"path": "compacted.mvdb", **_HOOKS},
         "delete": {"ids": [4]},
         "insert": _WRITE,
         "insert_batches": {
@@ -105,15 +107,16 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
             "commit_every": 1,
             "progress": lambda progress: None,
             "total": 2,
+            "cancel": lambda: False,
         },
-        "optimize": {"progress": lambda step: None},
+        "optimize": {"progress": lambda step: None, "cancel": lambda: False},
         "path": {},
         "readonly": {},
         "snapshot": {},
         "stats": {},
         "transaction": {"timeout": 1.0},
         "upsert": _WRITE,
-        "verify": {"deep": True},
+        "verify": {"deep": True, **_HOOKS},
     },
     mvdb.Snapshot: {**_READING, "close": {}},
     mvdb.Transaction: {
@@ -141,7 +144,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "background": False,
         "memory": 64 << 20,
     },
-    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb"},
+    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb", **_HOOKS},
 }
 
 
