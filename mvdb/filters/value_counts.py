@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mvdb.filters.column_blobs import Column, Key, Mask
 from mvdb.filters.columns import Columns
@@ -33,14 +32,12 @@ def no_values() -> Totals:
 
 def add_values(totals: Totals, columns: Columns, path: str, mask: Mask | None) -> None:
     """Adds the documents of a segment. mask: those that count, by row; None: all."""
-    n_documents = columns.index.n_documents
     for rank, total in enumerate(totals):
-        earlier: list[Column] = []
-        seen = np.zeros(n_documents, np.bool_)
-        for column in columns_of(columns, path, rank):
-            counted = np.ones(len(column.rows), np.bool_) if mask is None else mask[column.rows]
-            if earlier:
-                _drop_repeated(column, earlier, counted & seen[column.rows], counted)
+        found = list(columns_of(columns, path, rank))
+        for at, column in enumerate(found):
+            counted = None if mask is None else mask[column.rows]
+            if at > 0:
+                counted = _first_time(column, found[:at], counted, columns.index.n_documents)
             for key, count in _counts(column, counted):
                 # The number that stays is an integer if one was met.
                 if isinstance(key, int):
@@ -48,28 +45,39 @@ def add_values(totals: Totals, columns: Columns, path: str, mask: Mask | None) -
                     total[key] = count
                 else:
                     total[key] = total.get(key, 0) + count
-            earlier.append(column)
-            seen[column.rows] = True
 
 
-def _drop_repeated(column: Column, earlier: list[Column], suspects: Mask, counted: Mask) -> None:
-    """Leaves out pairs of value and row that an earlier column has; changes `counted`."""
-    postings = np.flatnonzero(suspects)
+def _first_time(
+    column: Column, earlier: list[Column], counted: Mask | None, n_documents: int
+) -> Mask:
+    """Which postings count that no earlier column has."""
+    seen = np.zeros(n_documents, np.bool_)
+    for other in earlier:
+        seen[other.rows] = True
+    suspects = seen[column.rows]
+    result = np.ones(len(column.rows), np.bool_) if counted is None else counted
+    postings = np.flatnonzero(suspects & result)
     numbers = np.searchsorted(column.starts, postings, "right") - 1
     for number in np.unique(numbers).tolist():
         own = postings[numbers == number]
         for other in earlier:
             rows = other.rows_of(*other.span(column.keys[number]))
-            counted[own] &= ~np.isin(column.rows[own], rows)
+            result[own] &= ~np.isin(column.rows[own], rows)
+    return result
 
 
-def _counts(column: Column, counted: Mask) -> Iterator[tuple[Key, int]]:
-    """Values with the number of their rows that count, where there is any."""
-    before = np.zeros(len(counted) + 1, np.int64)
-    np.cumsum(counted, out=before[1:])
-    by_key = np.diff(before[column.starts])
-    used: NDArray[np.intp] = np.flatnonzero(by_key)
-    if len(used) * _BULK >= len(by_key):
+def _counts(column: Column, counted: Mask | None) -> Iterator[tuple[Key, int]]:
+    """Values with the number of their postings that count, where there is any. counted: by posting;
+    None: all."""
+    if counted is None:
+        by_key = column.starts[1:] - column.starts[:-1]
+    else:
+        before = np.zeros(len(counted) + 1, np.uint32)
+        np.cumsum(counted, dtype=np.uint32, out=before[1:])
+        by_key = before[column.starts[1:]] - before[column.starts[:-1]]
+    used = np.flatnonzero(by_key)
+    numbers, counts = used.tolist(), by_key[used].tolist()
+    if len(numbers) * _BULK >= len(by_key):
         keys = column.keys.tolist()
-        return zip((keys[i] for i in used.tolist()), by_key[used].tolist(), strict=True)
-    return zip((column.keys[i] for i in used.tolist()), by_key[used].tolist(), strict=True)
+        return zip((keys[number] for number in numbers), counts, strict=True)
+    return zip((column.keys[number] for number in numbers), counts, strict=True)

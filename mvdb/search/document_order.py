@@ -237,7 +237,10 @@ def _walked(
 ) -> list[tuple[bytes, DocumentRow]]:
     found: list[tuple[bytes, DocumentRow]] = []
     entries = id_table.entries(txn, after)
-    while len(found) < size and (chunk := list(islice(entries, _WALKED))):
+    # If all documents are in question, the first ones are found at once.
+    step = min(size, _WALKED)
+    while len(found) < size and (chunk := list(islice(entries, step))):
+        step = min(2 * step, _WALKED)
         located = state.locate_all([number for _, number in chunk])
         for (key, number), document in zip(chunk, located, strict=True):
             if document is None:

@@ -125,6 +125,11 @@ class Segment:
         """Tokens of a document."""
         return self.directory.n_tokens(self.slot(row))
 
+    def total_tokens(self, rows: NDArray[np.integer]) -> int:
+        """Tokens of these documents."""
+        starts, slots = self.directory.starts, self.slots(rows)
+        return int((starts[slots + 1] - starts[slots]).sum(dtype=np.int64))
+
     # ---- vectors ----
 
     def has_inline_codes(self, txn: Values) -> bool:

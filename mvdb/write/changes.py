@@ -12,7 +12,8 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from mvdb import core
+import numpy as np
+
 from mvdb.codebook import codebook as codebooks
 from mvdb.limits import Limits
 from mvdb.segment import layout
@@ -112,11 +113,10 @@ class Changes:
         for key, value in parts:
             self.txn.put(layout.TABLE, key, value)
 
-    def with_tombstones(self, info: SegmentInfo, live: Live, lengths: core.Numbers) -> SegmentInfo:
-        """Stores which rows of a segment are live; its entry with these deletions. lengths: tokens
-        of each row."""
+    def with_tombstones(self, info: SegmentInfo, live: Live, deleted_tokens: int) -> SegmentInfo:
+        """Stores which rows of a segment are live; its entry with these deletions."""
         tombstones.store(self.txn, info.id, live)
-        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~live].sum())
+        n_deleted = len(live) - int(np.count_nonzero(live))
         return replace(info, n_deleted=n_deleted, deleted_tokens=deleted_tokens)
 
     def replace_segments(self, old: Collection[int], new: Iterable[SegmentInfo]) -> None:

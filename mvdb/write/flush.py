@@ -43,7 +43,8 @@ def write_tombstones(changes: Changes) -> None:
         if rows := changes.deleted.get(info.id):
             live = np.ones(info.n_documents, bool) if before is None else before.copy()
             live[rows] = False
-            infos[i] = changes.with_tombstones(info, live, segment.lengths())
+            tokens = info.deleted_tokens + segment.total_tokens(np.array(rows, np.uint32))
+            infos[i] = changes.with_tombstones(info, live, tokens)
     changes.deleted = {}
     changes.manifest = changes.manifest.with_segments(infos)
     changes.replace_segments((), ())

@@ -198,7 +198,8 @@ def publish(changes: Changes, merge: Merge) -> None:
     """Replaces the old segments by the merged one. Raises SegmentGone when one of them is gone."""
     info, live = merge.info(), merge.live(changes.open_state())
     if not live.all():
-        info = changes.with_tombstones(info, live, merge.lengths())
+        deleted_tokens = int(merge.lengths()[~live].sum())
+        info = changes.with_tombstones(info, live, deleted_tokens)
     changes.replace_segments([old.id for old in merge.infos], [info])
 
 

@@ -72,7 +72,7 @@ def move(changes: Changes) -> None:
         first = changes.manifest.next_document
         count = sum(len(rows) for _, rows in sources)
         changes.manifest = replace(changes.manifest, next_document=first + count)
-        n_tokens = sum(state.segments[i].n_tokens(row) for i, rows in sources for row in rows)
+        n_tokens = sum(state.segments[index].total_tokens(rows) for index, rows in sources)
         codebook = changes.codebook() if generation == present else None
         code_bytes = 0 if codebook is None else codebook.codec.code_bytes
         batches = _moved(changes, state, sources, updated, first, code_bytes)
