@@ -24,6 +24,7 @@ WORDS: list[Any] = ["fast", True, 1, None, ["full"]]
 FUNCTIONS: list[Any] = [1, "print", [print]]
 SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
+FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
@@ -55,6 +56,18 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
     "profile": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
+    "ids": {"filter": []},
+    "count": {"filter": []},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "documents": {
+        "order_by": FIELDS,
+        "descending": FLAGS,
+        "after": [True, 2.5, "", [1], 2**80],
+        "limit": [*NUMBERS, 0],
+        "filter": [],
+    },
+    "update": {"merge": FLAGS},
+    "delete": {"filter": []},
     "transaction": {"timeout": SECONDS},
     "insert_batches": {
         "batches": [5, None],
@@ -74,6 +87,9 @@ VALID: dict[str, dict[str, Any]] = {
     "search_batch": {"queries": [matrix(1)]},
     "profile": {"query": matrix(1)},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "facets": {"field": "n"},
+    "documents": {"order_by": "n"},
+    "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
 }
 
