@@ -68,6 +68,7 @@ _WRITE: dict[str, Any] = {
     "texts": ["a text"],
     "metadata": [{"n": 1}],
 }
+_UPDATE: dict[str, Any] = {"ids": [2], "metadata": [{"n": 2, "new": True}], "merge": True}
 _READING: dict[str, dict[str, Any]] = {
     "__bool__": {},
     "__contains__": {"id": 1},
@@ -76,8 +77,17 @@ _READING: dict[str, dict[str, Any]] = {
     "__len__": {},
     "__reduce__": {},
     "explain": {"query": _QUERY, "id": 1},
+    "count": {"filter": {"n": {"$lt": 9}}},
+    "documents": {
+        "filter": {"n": {"$lt": 9}},
+        "order_by": "n",
+        "descending": True,
+        "after": 3,
+        "limit": 2,
+    },
+    "facets": {"field": "n", "filter": {"n": {"$lt": 9}}, "limit": 3},
     "get": {"ids": [1, 2, "none"]},
-    "ids": {},
+    "ids": {"filter": {"n": {"$lt": 9}}},
     "more_like": {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "id": 1,
@@ -100,7 +110,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
         "compact": {"path": "compacted.mvdb", **_HOOKS},
-        "delete": {"ids": [4]},
+        "delete": {"ids": [4], "filter": None},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],
@@ -115,6 +125,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "snapshot": {},
         "stats": {},
         "transaction": {"timeout": 1.0},
+        "update": _UPDATE,
         "upsert": _WRITE,
         "verify": {"deep": True, **_HOOKS},
     },
@@ -123,9 +134,10 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         **_READING,
         "collects_for_training": {},
         "commit": {},
-        "delete": {"ids": [4]},
+        "delete": {"ids": [4], "filter": None},
         "insert": _WRITE,
         "rollback": {},
+        "update": _UPDATE,
         "upsert": _WRITE,
     },
 }
