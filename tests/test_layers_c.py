@@ -21,6 +21,7 @@ MAX_FUNCTION_LINES = 50
 
 BELOW: dict[str, set[str]] = {
     "base": set(),
+    "lexical": {"base"},
     "kernels": {"base"},
     "vectors": {"base", "kernels"},
     "centroids": {"base", "kernels", "vectors"},
