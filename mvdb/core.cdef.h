@@ -16,6 +16,11 @@
 #define MV_PROBE_TOKENS ...
 #define MV_FETCH_HINT 0
 #define MV_FETCH_TOUCH 1
+#define MV_MAX_TERM ...
+#define MV_TOKEN_WORD 0
+#define MV_TOKEN_IDENTIFIER 1
+#define MV_TOKEN_PART 2
+#define MV_TOKEN_BIGRAM 3
 
 typedef ... mv_codec;
 typedef ... mv_query;
@@ -74,6 +79,12 @@ typedef struct mv_place {
   uint32_t segment;
   uint32_t document;
 } mv_place;
+
+typedef struct mv_token_range {
+  uint32_t first, last;
+  uint8_t size;
+  uint8_t kind;
+} mv_token_range;
 
 size_t mv_padded_dim(size_t dim);
 size_t mv_token_bytes(size_t dim, unsigned bits);
@@ -150,10 +161,11 @@ int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                float *matrix);
 
+int mv_tokens(const uint8_t *text, size_t size, mv_token_range *tokens, size_t room,
+              size_t *count);
 /* csrc/lexical/terms.h */
 #define MV_TERMS_BLOCK ...
 #define MV_TERMS_SLACK ...
-#define MV_MAX_TERM ...
 
 typedef struct mv_terms {
   uint32_t n_rows;

@@ -42,12 +42,17 @@ FETCH_HINT: int = lib.MV_FETCH_HINT
 FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
 TERMS_BLOCK: int = lib.MV_TERMS_BLOCK
 TERMS_SLACK: int = lib.MV_TERMS_SLACK
-MAX_TERM: int = lib.MV_MAX_TERM
-"""Bytes of the longest term."""
 GREATEST_WEIGHT: float = lib.mv_terms_greatest_weight()
 """Greatest weight of a term in a row."""
 NO_ROW = 0xFFFF_FFFF
 """In a map of rows: the row is dropped."""
+
+MAX_TERM: int = lib.MV_MAX_TERM
+"""Bytes of the longest term."""
+TOKEN_WORD: int = lib.MV_TOKEN_WORD
+TOKEN_IDENTIFIER: int = lib.MV_TOKEN_IDENTIFIER
+TOKEN_PART: int = lib.MV_TOKEN_PART
+TOKEN_BIGRAM: int = lib.MV_TOKEN_BIGRAM
 
 
 def _check(status: int, what: str) -> None:
@@ -593,6 +598,23 @@ class Query:
             "explaining",
         )
         return matrix
+
+
+def tokenise(text: bytes) -> list[tuple[bytes, int, int, int]]:
+    """The tokens of a folded text in UTF-8: term, kind (TOKEN_*), and the range of bytes that it
+    stands at, which is longer than a term that was cut to MAX_TERM bytes."""
+    room = len(text) // 3 + 8
+    count = ffi.new("size_t *")
+    while True:
+        ranges = ffi.new("mv_token_range[]", room)
+        _check(lib.mv_tokens(ffi.from_buffer(text), len(text), ranges, room, count), "tokenising")
+        if count[0] <= room:
+            break
+        room = count[0]
+    return [
+        (text[one.first : one.first + one.size].lower(), one.kind, one.first, one.last)
+        for one in ffi.unpack(ranges, count[0])
+    ]
 
 
 # ---- term indexes ----

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mvdb.errors import CorruptionError
 from mvdb.lexical.term_index import Stem, TermIndex, TermIndexWriter
 
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 Words = Sequence[str] | None
 """The words of a document; None: it has no text."""
 
@@ -61,6 +62,11 @@ def index_of(
     return finish(writer)
 
 
+def word(number: int) -> str:
+    """A word of letters alone, which the tokeniser has no parts of."""
+    return "w" + f"{number:x}".translate(_LETTERS)
+
+
 def draw_documents(rng: np.random.Generator, n: int, n_words: int, longest: int) -> list[Words]:
     """Documents of words whose frequencies fall as those of a language; some have no text."""
     shares = 1 / np.arange(1, n_words + 1)
@@ -69,7 +75,7 @@ def draw_documents(rng: np.random.Generator, n: int, n_words: int, longest: int)
     for _ in range(n):
         length = int(rng.integers(0, longest))
         words = rng.choice(n_words, length, p=shares)
-        documents.append(None if rng.random() < 0.05 else [f"w{word:x}" for word in words])
+        documents.append(None if rng.random() < 0.05 else [word(int(one)) for one in words])
     return documents
 
 
@@ -87,7 +93,7 @@ class Model:
 
     def scores(self, words: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float64]:
         """The score of each document."""
-        n, average = len(self.counts), self.lengths.mean()
+        n, average = len(self.counts), max(self.lengths.mean(), 1e-9)
         scores = np.zeros(n)
         for word in words:
             tf = np.array([counts[word] for counts in self.counts], float)
