@@ -27,6 +27,21 @@ SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
+LEXICAL: list[Any] = [
+    0,
+    1,
+    "klingon",
+    ["english"],
+    {"stemmer": 5},
+    {"stemmer": "klingon"},
+    {"k1": -1},
+    {"k1": "2"},
+    {"k1": float("inf")},
+    {"b": 1.5},
+    {"b": float("nan")},
+    {"c": 1},
+]
+
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
     "dim": DIMS,
@@ -34,6 +49,7 @@ OPEN: dict[str, list[Any]] = {
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
+    "lexical": LEXICAL,
     "durability": WORDS,
     "map_size": [*NUMBERS, 0],
     "allow_encoder_mismatch": FLAGS,
@@ -46,6 +62,9 @@ SEARCH: dict[str, list[Any]] = {
     "nprobe": [*NUMBERS, 0],
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
+    "text": [5, b"words", ["words"]],
+    "mode": WORDS,
+    "strict": FLAGS,
     "min_score": SCORES,
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
@@ -62,7 +81,7 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "progress": FUNCTIONS,
         "total": NUMBERS,
     },
-    "optimize": {"progress": FUNCTIONS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL},
     "compact": {"path": PATHS},
     "backup": {"path": [*PATHS, None]},
     "verify": {"deep": FLAGS},

@@ -6,17 +6,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents
+from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError
 from mvdb.ingest.vectors import as_query, listed
+from mvdb.lexical import query_language
+from mvdb.lexical.query_language import TextQuery
+from mvdb.search import lexical_search
 from mvdb.search.allowed import allowed_by
-from mvdb.search.options import Filter, SearchArguments, SearchOptions
+from mvdb.search.lexical_search import LexicalSearch
+from mvdb.search.options import DENSE, LEXICAL, Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
 from mvdb.search.search import Found, Search
 from mvdb.state import encoder_identity
@@ -29,15 +34,20 @@ from mvdb.types import Explanation, Hit, Id, Profile
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+T = TypeVar("T")
+
 
 class Readable(DocumentReader):
     """Reading methods of databases, snapshots and transactions."""
 
     def search(
         self,
-        query: Any,
+        query: Any = None,
         k: int = 10,
         *,
+        text: str | None = None,
+        mode: str = "auto",
+        strict: bool = False,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         nprobe: int | None = None,
@@ -45,33 +55,48 @@ class Readable(DocumentReader):
         exact: bool = False,
         min_score: float | None = None,
     ) -> list[Hit]:
-        """The k documents with the greatest MaxSim (ColBERT, arXiv 2004.12832).
+        """The k best documents: by MaxSim (ColBERT, arXiv 2004.12832), or by their words with BM25
+        (as in Lucene; docs/howto-words.md).
 
         Args:
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are scaled to
-                unit length, zero rows dropped. With an encoder also a str.
+                unit length, zero rows dropped. Or a str: the encoder's vectors of it are taken;
+                without an encoder its words.
+            text: words to search for, without a query: plain words, "a phrase", +must, -not,
+                prefix*, field:value. Documents that have some of the words are hits, but all of
+                the phrases and words with a plus must be there, and none of those with a minus.
+            mode: "dense": MaxSim. "lexical": BM25 of the words of `text`, or of a query that is a
+                str; needs a lexical index (`mvdb.open(lexical=...)`). "auto": lexical for words
+                that are not encoded, dense for all else.
+            strict: raise QueryError for a malformed `text`, which else is searched as plain words.
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: posting lists probed per query token, if the collection has lists and the plan
-                takes them; default centroids / 1,280, at least 48.
-            candidates: documents from the lists that are ranked by their centroid codes, and at
-                most scored by their stored vectors; default max(512, 32 k, 0.12
+            nprobe: dense: posting lists probed per query token, if the collection has lists and the
+                plan takes them; default centroids / 1,280, at least 48.
+            candidates: dense: documents from the lists that are ranked by their centroid codes, and
+                at most scored by their stored vectors; default max(512, 32 k, 0.12
                 documents^(3/4)), with 1,024 instead of 512 once centroids were added to those of
                 the first training. Scoring stops early when the rest cannot reach the best k.
-            exact: score every qualifying document by its stored vectors.
+            exact: dense: score every qualifying document by its stored vectors. Scores of words
+                are always exact.
             min_score: drop hits below it.
 
         Returns:
             Hits by score descending, then id ascending (integers before strings).
 
         Raises:
-            InvalidInputError, DimensionMismatch: for a malformed query.
+            InvalidInputError, DimensionMismatch: for a malformed query, or for words in a database
+                without a lexical index.
+            QueryError: for a malformed text, with `strict`.
             FilterError: for a malformed filter.
             CorruptionError: when needed bytes are damaged.
         """
         options = SearchOptions.checked(
             k,
+            text=text,
+            mode=mode,
+            strict=strict,
             filter=filter,
             ids=ids,
             nprobe=nprobe,
@@ -92,6 +117,8 @@ class Readable(DocumentReader):
         """`search` for many queries on one state, on `threads` threads (default: one per
         processor). The same hits as single calls, in the order of the queries."""
         checked = SearchOptions.checked(k, **options)
+        if checked.text is not None:
+            raise InvalidInputError("text: search_batch takes words as queries, not as text")
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
                 "queries: a str or a 2-D array is one query; give a sequence of them"
@@ -101,7 +128,9 @@ class Readable(DocumentReader):
         queries = listed("queries", queries, "query")
         return self._search(queries, checked, threads or os.cpu_count() or 1, Collector())
 
-    def profile(self, query: Any, k: int = 10, **options: Unpack[SearchArguments]) -> Profile:
+    def profile(
+        self, query: Any = None, k: int = 10, **options: Unpack[SearchArguments]
+    ) -> Profile:
         """`search`, with the plan, its fallback, the figures and the seconds of the stages."""
         checked = SearchOptions.checked(k, **options)
         collector = ProfileCollector()
@@ -144,29 +173,48 @@ class Readable(DocumentReader):
             queries = [next(encoded) if isinstance(query, str) else query for query in queries]
         return [as_query(query, self.dim) for query in queries]
 
+    def _prepared(
+        self, queries: list[Any], options: SearchOptions
+    ) -> list[core.Floats | TextQuery]:
+        """The vectors of dense queries, the parsed words of lexical ones."""
+        encodes = self._engine.encoder.identity is not None
+        inputs = [QueryInput.of(query, options, encodes=encodes) for query in queries]
+        dense = iter(self._query_vectors([one.query for one in inputs if one.mode == DENSE]))
+        return [
+            next(dense) if one.mode == DENSE else query_language.parse(one.text, options.strict)
+            for one in inputs
+        ]
+
     def _search(
         self, queries: list[Any], options: SearchOptions, n_threads: int, collector: Collector
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
-        matrices = self._query_vectors(queries)
-        if not matrices:
+        loaded = self._prepared(queries, options)
+        if not loaded:
             return []
         with self._reading() as (txn, state):
+            if any(isinstance(query, TextQuery) for query in loaded):
+                lexical_search.check(state)
             allowed = allowed_by(txn, state, options)
-            if not allowed.total:
-                return [[] for _ in matrices]
 
-            def run(vectors: core.Floats) -> list[Found]:
-                with self._loaded(txn, state, vectors, collector) as search:
+            def run(query: core.Floats | TextQuery) -> list[Found]:
+                if isinstance(query, TextQuery):
+                    collector.begun(LEXICAL)
+                    return LexicalSearch(state, txn, query, collector).best(allowed, options)
+                collector.begun(DENSE)
+                if not allowed.total:
+                    return []
+                with self._loaded(txn, state, query, collector) as search:
                     return search.best(allowed, options)
 
-            n_threads = min(n_threads, len(matrices))
+            n_threads = min(n_threads, len(loaded))
             if n_threads <= 1:
-                results = [run(vectors) for vectors in matrices]
+                results = [run(query) for query in loaded]
             else:
-                state.open_vectors(txn)
+                if not all(isinstance(query, TextQuery) for query in loaded):
+                    state.open_vectors(txn)
                 # In the shield: what waits for threads must not be interrupted midway.
-                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
+                results = shield.run(lambda: _in_threads(n_threads, run, loaded))
         return [self._hits(state, found) for found in results]
 
     @contextmanager
@@ -200,7 +248,7 @@ class Readable(DocumentReader):
 
 
 def _in_threads(
-    n_threads: int, run: Callable[[core.Floats], list[Found]], matrices: list[core.Floats]
+    n_threads: int, run: Callable[[T], list[Found]], queries: list[T]
 ) -> list[list[Found]]:
     with Workers(n_threads, "mvdb-search") as executor:
-        return list(ordered_map(executor, run, matrices, 4 * n_threads))
+        return list(ordered_map(executor, run, queries, 4 * n_threads))

@@ -51,7 +51,7 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
 def _copy(file: SalvagedFile, dst: str) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
     stored = settings.load(SalvagedValues(file))
-    salvager = Salvager(file, stored)
+    salvager = Salvager(file, stored, os.path.dirname(os.path.abspath(dst)))
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, stored)

@@ -72,10 +72,10 @@ def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) ->
 
 def _new_writer(changes: Changes, n_tokens: int) -> SegmentWriter:
     number, listing = changes.new_segment(n_tokens)
-    generation, limits = changes.manifest.generation, changes.limits
+    generation, limits, words = changes.manifest.generation, changes.limits, changes.new_words()
     if listing is None:
-        return SegmentWriter(number, generation, limits)
-    return ClusteredWriter(number, generation, limits, listing)
+        return SegmentWriter(number, generation, limits, words=words)
+    return ClusteredWriter(number, generation, limits, listing, words)
 
 
 def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> SegmentInfo:

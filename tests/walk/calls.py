@@ -54,6 +54,9 @@ _SEARCH: dict[str, Any] = {
     "nprobe": 4,
     "candidates": 100,
     "exact": False,
+    "text": None,
+    "mode": "auto",
+    "strict": False,
     "min_score": -100.0,
 }
 _WRITE: dict[str, Any] = {
@@ -97,7 +100,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
             "progress": lambda progress: None,
             "total": 2,
         },
-        "optimize": {"progress": lambda step: None},
+        "optimize": {"progress": lambda step: None, "lexical": True},
         "path": {},
         "readonly": {},
         "snapshot": {},
@@ -125,6 +128,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "readonly": False,
         "create": True,
         "encoder": None,
+        "lexical": True,
         "durability": "relaxed",
         "map_size": 1 << 24,
         "allow_encoder_mismatch": False,
