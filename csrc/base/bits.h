@@ -32,6 +32,21 @@ static inline uint64_t mv_read_u64(const uint8_t *p) {
   return (uint64_t)mv_read_u32(p) | (uint64_t)mv_read_u32(p + 4) << 32; /* one load */
 }
 
+/* The number of the lowest bit set. REQUIRES: word is not 0. */
+static inline unsigned mv_lowest_bit(uint64_t word) {
+#if defined(__GNUC__)
+  return (unsigned)__builtin_ctzll(word);
+#else
+  unsigned bit = 0;
+  for (unsigned step = 32; step > 0; step /= 2) {
+    if ((word & (((uint64_t)1 << step) - 1)) != 0) continue;
+    word >>= step;
+    bit += step;
+  }
+  return bit;
+#endif
+}
+
 /* Bytes behind packed numbers that mv_bits_read may read. */
 enum { MV_BITS_SLACK = 8 };
 

@@ -4,8 +4,10 @@
 
 #include "terms.h"
 
+/* The longest run: at its best width a number takes no more than 32 bits and one, a value no more
+ * than 16 and one. */
 enum {
-  MV_RUN_BYTES = 1 + 3 + 1 + MV_TERMS_RUN * 4 + MV_TERMS_RUN * 2, /* the longest run */
+  MV_RUN_BYTES = 1 + MV_TERMS_RUN / 8 * 33 + 1 + 3 + 1 + MV_TERMS_RUN / 8 * 17 + 1,
 };
 
 /* Writes n rows, ascending from `next` on, with their values; the bytes written. */

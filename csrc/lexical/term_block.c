@@ -97,13 +97,22 @@ typedef struct entry {
   const uint8_t *name;
 } entry;
 
+static int read_half(const uint8_t **at, const uint8_t *end, unsigned half, uint32_t *size) {
+  *size = half;
+  if (half < MV_HALF) return 1;
+  if (*at == end) return 0;
+  *size = *(*at)++;
+  return 1;
+}
+
 /* The entry at *at; the first one of a block has no name. */
 static int read_entry(const uint8_t **at, const uint8_t *end, int is_first, entry *out) {
   out->shared = out->added = 0;
   if (!is_first) {
-    if (end - *at < 2) return 0;
-    out->shared = *(*at)++;
-    out->added = *(*at)++;
+    if (*at == end) return 0;
+    const uint8_t ends = *(*at)++;
+    if (!read_half(at, end, ends >> 4, &out->shared)) return 0;
+    if (!read_half(at, end, ends & MV_HALF, &out->added)) return 0;
     if (out->added < 1 || out->shared + out->added > MV_MAX_TERM) return 0;
     if ((size_t)(end - *at) < out->added) return 0;
   }

@@ -5,6 +5,8 @@
 
 #include "term_bounds.h"
 
+enum { MV_HALF = 15 }; /* half a byte that stands for a byte of its own */
+
 /* The postings of a term in one index. */
 typedef struct mv_term_postings {
   const mv_terms *terms;

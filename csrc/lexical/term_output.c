@@ -4,10 +4,11 @@
 
 #include "../base/varint.h"
 #include "posting_run.h"
+#include "term_block.h"
 
 enum {
   BLOCK_BYTES = 4096, /* of bodies from which a block ends: a query reads whole blocks */
-  ENTRY_BYTES = 2 + MV_MAX_TERM + 2 * MV_VARINT_BYTES
+  ENTRY_BYTES = 3 + MV_MAX_TERM + 2 * MV_VARINT_BYTES
 };
 
 /* Makes room for `size` more bytes; where they begin, or NULL. */
@@ -80,6 +81,15 @@ static size_t shared_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, si
   return n;
 }
 
+static uint8_t *write_ends(uint8_t *at, size_t shared, size_t added) {
+  const size_t upper = shared < MV_HALF ? shared : MV_HALF;
+  const size_t lower = added < MV_HALF ? added : MV_HALF;
+  *at++ = (uint8_t)(upper << 4 | lower);
+  if (upper == MV_HALF) *at++ = (uint8_t)shared;
+  if (lower == MV_HALF) *at++ = (uint8_t)added;
+  return at;
+}
+
 /* Moves the open list to the bodies; *size of them. */
 static mv_status end_list(mv_term_output *output, uint32_t *size) {
   const uint32_t rest = output->n_postings % MV_TERMS_RUN;
@@ -106,8 +116,7 @@ mv_status mv_output_term(mv_term_output *output, const uint8_t *term, size_t siz
     if (status == MV_OK) status = append(&output->head_sizes, &head_size, 1);
   } else {
     const size_t shared = shared_bytes(output->term, output->term_size, term, size);
-    *at++ = (uint8_t)shared;
-    *at++ = (uint8_t)(size - shared);
+    at = write_ends(at, shared, size - shared);
     memcpy(at, term + shared, size - shared);
     at += size - shared;
   }

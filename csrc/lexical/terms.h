@@ -7,23 +7,28 @@
  *
  *   block    n entry* body*         1..MV_TERMS_BLOCK terms, ascending by their bytes: read and
  *                                   checked together; n is a varint
- *   entry    [shared added bytes] postings size
- *                                   u8 bytes that the term begins with as the term before does,
- *                                   u8 bytes that follow, and these, which the first term of a
- *                                   block lacks (it is the block's head); varints: postings, bytes
- *                                   of the body
+ *   entry    [ends added] postings size
+ *                                   the name of the term, which the first term of a block lacks (it
+ *                                   is the block's head); varints: postings, bytes of the body
+ *   ends     u8, [u8], [u8]         upper half: bytes that the term begins with as the term before
+ *                                   does; lower half: bytes that follow; a half of 15 stands for a
+ *                                   byte of its own, the upper one's first
  *   body     skip* run*             no skips where there is one run
  *   skip     last end bound bound   u32 last row of a run; u32 bytes of the runs to its end
  *   bound    value length           u8 each (csrc/lexical/term_bounds.h): every posting of the run
  *                                   has at most the value and at least the length of one of them
- *   run      form [least width] gap* [rest*]
+ *   run      form gaps [least width rests]
  *                                   MV_TERMS_RUN postings each, the last run fewer
  *   form     u8                     bits 0..5: width of the gaps, 0..32; bit 6: least, width and
  *                                   rests follow, otherwise all values are 1; bit 7: 0
  *   least    varint                 least value of the run, 1..65535
  *   width    u8                     of the rests, 0..16
- *   gap      row - previous - 1, the row before the first counting as -1; packed (base/bits.h)
- *   rest     value - least; packed */
+ *   gaps     lows highs             numbers: row - previous - 1, the row before the first counting
+ *                                   as -1
+ *   rests    lows highs             numbers: value - least
+ *   lows     the lower `width` bits of each number, packed (base/bits.h)
+ *   highs    number >> width in unary: so many zero bits, then a one; the lowest bit of a byte
+ *            first; filled up with zeros to whole bytes (Golomb-Rice codes) */
 #ifndef MV_LEXICAL_TERMS_H
 #define MV_LEXICAL_TERMS_H
 
@@ -164,5 +169,12 @@ mv_status mv_terms_score(const mv_terms *const *terms, size_t n, const mv_term_q
                          const mv_place *places, size_t n_places, float *scores);
 /* Whether each row has all the terms: has [n_rows]. */
 mv_status mv_terms_containing(const mv_terms *terms, const mv_term_names *names, uint8_t *has);
+
+/* ---- phrases ---- */
+
+/* How often each of n folded texts has the words, at least one, one behind the other, parts of words
+ * aside; occurrences may overlap. */
+mv_status mv_phrase_counts(const mv_term_names *words, const uint8_t *const *texts,
+                           const size_t *sizes, size_t n, uint32_t *counts);
 
 #endif

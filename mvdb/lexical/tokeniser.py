@@ -124,6 +124,11 @@ def fold(text: str) -> str:
     return _ABOVE_ASCII.sub(lambda run: _fold_run(run[0]), text)
 
 
+def fold_stored(text: bytes) -> bytes:
+    """`fold` of a stored text, UTF-8."""
+    return text if text.isascii() else fold(text.decode("utf-8", "replace")).encode("utf-8")
+
+
 def _clusters(run: str) -> list[str]:
     """A run above ASCII in pieces that fold alone to what they fold to in the run."""
     pieces: list[str] = []

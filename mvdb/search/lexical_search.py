@@ -6,8 +6,8 @@
 3. The core ranks the rows of all segments by their terms (csrc/lexical/term_best.c).
 4. Phrases are verified in the stored texts. A phrase counts like a word: its idf is the sum of
    those of its words, its occurrences those of the phrase, so the score of its words is an upper
-   bound. Rows are ranked by that bound, and their texts are read until the k-th verified score is
-   above the bound of all others.
+   bound. Rows are ranked by that bound; among some of them the least of the phrase's words gives a
+   lower one. Texts are read, best bounds first, until the k-th score is above all other bounds.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from mvdb import core
 from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.filters import language
 from mvdb.filters.evaluate import bitmap_of
+from mvdb.lexical import tokeniser
 from mvdb.lexical.query_language import TextQuery
 from mvdb.search.allowed import by_row, matching
 from mvdb.search.options import SearchOptions
 from mvdb.search.profile_collector import Collector
-from mvdb.search.search import Found
-from mvdb.search.word_plan import WordPlan
+from mvdb.search.search import Found, kth_score
+from mvdb.search.word_plan import Places, WordPlan
 from mvdb.segment.layout import Row
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
@@ -35,13 +36,15 @@ from mvdb.storage.environment import ReadTransaction
 
 SPARE = 16
 """Rows asked for beyond k, so that most ties with the k-th are among them."""
-GROWTH = 4
-"""Ratio of the rows asked for to those of the time before."""
-FIRST_TEXTS = 64
-"""Texts that are read before the bounds are looked at; then as many as were read so far."""
-
-Places = NDArray[np.void]
-"""Rows by term index and row, dtype `core.PLACE`."""
+GROWTH = 8
+"""Ratio of the rows asked for, and of texts read, to those of the time before. A block of texts is
+unpacked once for all rows of it that are read together."""
+FIRST_RANKED = 1 << 14
+"""Rows that are ranked by the scores of their words before texts are read."""
+FIRST_TEXTS = 16
+"""Texts that are read before their scores are compared with the bounds of the others, or k."""
+ROUNDING = 1e-5
+"""Relative difference of a bound and a score that come from different sums."""
 
 
 def check(state: State) -> None:
@@ -63,11 +66,23 @@ def check(state: State) -> None:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Rows, best first, with their scores or upper bounds. is_all: no other row qualifies."""
+    """Rows with their scores or upper bounds. is_all: no other row qualifies."""
 
     places: Places
     scores: core.Floats
     is_all: bool
+
+    def may_enter(self, bounds: core.Floats, k: int) -> NDArray[np.bool_]:
+        """Whether rows of these upper bounds may be among the best k, or tie with the k-th."""
+        if len(self.scores) < k:
+            return np.ones(len(bounds), np.bool_)
+        return bounds >= kth_score(self.scores, k) * (1 - ROUNDING)
+
+    def joined(self, places: Places, scores: core.Floats) -> _Ranking:
+        """Both, in no order."""
+        return _Ranking(
+            np.concatenate([self.places, places]), np.concatenate([self.scores, scores]), False
+        )
 
 
 class LexicalSearch:
@@ -98,11 +113,10 @@ class LexicalSearch:
         with self._collector.stage("words"):
             bitmaps = self._bitmaps(allowed)
         if plan.phrases or plan.excluded_phrases:
-            places, scores = self._verified(plan.bound, bitmaps, allowed.total, options.k)
+            ranking = self._verified(plan.bound, bitmaps, allowed.total, options.k)
         else:
             ranking = self._ranked(plan.bound, bitmaps, allowed.total, options.k)
-            places, scores = ranking.places, ranking.scores
-        found = self._found(places, scores, options.k)
+        found = self._found(ranking, options.k)
         least = options.min_score
         return found if least is None else [one for one in found if one.score >= least]
 
@@ -143,11 +157,10 @@ class LexicalSearch:
             places, scores = query.best(self._words.terms, bitmaps, limit)
         return _Ranking(places, scores, len(places) < limit)
 
-    def _found(self, places: Places, scores: core.Floats, k: int) -> list[Found]:
+    def _found(self, ranking: _Ranking, k: int) -> list[Found]:
         """The best k, ties by id."""
-        if len(scores) > k:
-            best = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
-            places, scores = places[best], scores[best]
+        best = ranking.scores >= kth_score(ranking.scores, k)
+        places, scores = ranking.places[best], ranking.scores[best]
         found = []
         for document, score in zip(self._documents(places), scores.tolist(), strict=True):
             key = self._state.segments[document.segment].key(self._txn, document.row)
@@ -163,48 +176,67 @@ class LexicalSearch:
 
     def _verified(
         self, bound: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int
-    ) -> tuple[Places, core.Floats]:
-        """Rows that have all phrases and none of the excluded ones, with their scores: the best k
-        and those of the same score, among others."""
-        places = np.empty(0, core.PLACE)
-        scores = np.empty(0, np.float32)
-        read, wanted = 0, max(FIRST_TEXTS, k + SPARE)
+    ) -> _Ranking:
+        """The best k of `total` rows that have all phrases and none of the excluded ones, with all
+        of the same score as the k-th, and others."""
+        best = _Ranking(np.empty(0, core.PLACE), np.empty(0, np.float32), True)
+        seen, wanted = 0, max(FIRST_RANKED, k + SPARE)
         while True:
             ranking = self._top(bound, bitmaps, min(wanted, total))
-            while read < len(ranking.places):
-                if len(scores) >= k and _kth(scores, k) > ranking.scores[read]:
-                    return places, scores
-                step = ranking.places[read : read + max(FIRST_TEXTS, read)]
-                some, own = self._with_phrases(step)
-                places, scores = np.concatenate([places, some]), np.concatenate([scores, own])
-                read += len(step)
-            if ranking.is_all or read == total:
-                return places, scores
+            best = self._read(ranking.places[seen:], best, k)
+            seen = len(ranking.places)
+            if ranking.is_all or seen == total or not best.may_enter(ranking.scores[-1:], k).any():
+                return best
             wanted *= GROWTH
+
+    def _read(self, places: Places, best: _Ranking, k: int) -> _Ranking:
+        """The best rows so far with those of `places` that may be among the best k."""
+        bounds = self._bounds(places)
+        order = np.argsort(-bounds, kind="stable")
+        at, step = 0, max(k, FIRST_TEXTS)
+        while at < len(order):
+            chunk = order[at : at + step]
+            chunk = chunk[best.may_enter(bounds[chunk], k)]
+            if len(chunk) == 0:
+                break
+            best = best.joined(*self._with_phrases(places[chunk]))
+            at, step = at + step, GROWTH * step
+        return best
+
+    def _bounds(self, places: Places) -> core.Floats:
+        """Upper bounds of the scores of rows."""
+        plan, terms = self._plan, self._words.terms
+        with self._collector.stage("phrases"):
+            bounds = np.zeros(len(places), np.float32)
+            if plan.words is not None:
+                bounds += plan.words.score(terms, places)
+            for phrase in plan.phrases:
+                bounds += plan.phrase_bounds(phrase, terms, places)
+            return bounds
 
     def _with_phrases(self, places: Places) -> tuple[Places, core.Floats]:
         """Those of the rows that qualify by their texts, and their scores."""
         plan = self._plan
         with self._collector.stage("phrases"):
             texts = self._texts(places)
-            counts = np.array(
-                [[phrase.occurrences(text) for text in texts] for phrase in plan.phrases]
-            ).reshape(len(plan.phrases), len(texts))
-            has: Live = np.asarray((counts > 0).all(axis=0))
+            counts = [phrase.counts(texts) for phrase in plan.phrases]
+            has = np.ones(len(places), np.bool_)
+            for own in counts:
+                has &= own > 0
             for phrase in plan.excluded_phrases:
-                has &= np.array([phrase.occurrences(text) == 0 for text in texts], np.bool_)
+                has &= phrase.counts(texts) == 0
             self._collector.read_texts(len(texts))
-        places, counts = places[has], counts[:, has]
-        scores = np.zeros(len(places), np.float32)
-        if plan.words is not None:
-            scores += plan.words.score(self._words.terms, places)
-        lengths = self._lengths(places)
-        for phrase, own in zip(plan.phrases, counts, strict=True):
-            scores += plan.phrase_scores(phrase, own, lengths)
-        return places, scores
+            places = places[has]
+            scores = np.zeros(len(places))
+            if plan.words is not None:
+                scores += plan.words.score(self._words.terms, places)
+            lengths = self._lengths(places)
+            for phrase, own in zip(plan.phrases, counts, strict=True):
+                scores += plan.phrase_scores(phrase, own[has], lengths)
+        return places, scores.astype(np.float32)
 
     def _texts(self, places: Places) -> list[bytes]:
-        """The stored texts of rows."""
+        """The folded texts of rows."""
         texts = [b""] * len(places)
         for i in np.unique(places["segment"]).tolist():
             own = np.flatnonzero(places["segment"] == i)
@@ -216,7 +248,7 @@ class LexicalSearch:
                     raise CorruptionError(
                         f"segment {segment.id}: row {row} has words but no text; run verify()"
                     )
-                texts[at] = text
+                texts[at] = tokeniser.fold_stored(text)
         return texts
 
     def _lengths(self, places: Places) -> NDArray[np.float64]:
@@ -233,7 +265,3 @@ def _both(mask: Live | None, other: Live | None) -> Live | None:
     if mask is None or other is None:
         return other if mask is None else mask
     return mask & other
-
-
-def _kth(scores: core.Floats, k: int) -> float:
-    return float(np.partition(scores, len(scores) - k)[len(scores) - k])

@@ -8,7 +8,7 @@ They weigh alike, as if they were one term: else the rarest of them would count 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,8 @@ MAX_EXPANSIONS = 256
 MAX_LISTED = 4096
 """Terms with a prefix that are looked at, by segment, in the order of their bytes."""
 
+Places = NDArray[np.void]
+"""Rows by term index and row, dtype `core.PLACE`."""
 Weights = defaultdict[bytes, float]
 """Of terms: the sum of their idf over the clauses that have them."""
 Condition = Callable[[TermIndex], Live]
@@ -33,14 +35,15 @@ Condition = Callable[[TermIndex], Live]
 
 @dataclass(frozen=True)
 class Phrase:
-    """Consecutive words. terms: the same, as they are filed."""
+    """Consecutive words. terms: the same, as they are filed. weight: the sum of their idf."""
 
     words: tuple[bytes, ...]
     terms: tuple[bytes, ...]
+    weight: float
 
-    def occurrences(self, text: bytes) -> int:
-        """How often a stored text has the phrase."""
-        return phrases.occurrences(self.words, text)
+    def counts(self, folded: Sequence[bytes]) -> core.Numbers:
+        """How often each folded text has the phrase."""
+        return phrases.counts(self.words, folded)
 
 
 class WordPlan:
@@ -64,11 +67,11 @@ class WordPlan:
         weights: Weights = defaultdict(float)
         for clause in clauses:
             self._add(clause, weights)
-        self.words = self._query(weights)
+        self.words = self._query(weights) if weights else None
         for phrase in self.phrases:
-            for term in phrase.terms:
-                weights[term] += self._idf([term])[0]
-        self.bound = self._query(weights) if self.phrases else self.words
+            for term, idf in zip(phrase.terms, self._idf(phrase.terms).tolist(), strict=True):
+                weights[term] += idf
+        self.bound = self._query(weights) if weights else None
 
     @property
     def restricts(self) -> bool:
@@ -87,13 +90,21 @@ class WordPlan:
         return mask
 
     def phrase_scores(
-        self, phrase: Phrase, counts: NDArray[np.integer], lengths: NDArray[np.float64]
-    ) -> core.Floats:
+        self, phrase: Phrase, counts: core.Numbers, lengths: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The scores of a phrase that rows of these lengths have so often."""
         k1, b = self._lexical.k1, self._lexical.b
         norms = k1 * (1 - b + b * lengths / self._statistics.average)
-        weight = float(self._idf(phrase.terms).sum())
-        return (weight * counts / (counts + norms)).astype(np.float32)
+        return phrase.weight * counts / np.maximum(counts + norms, 1e-9)
+
+    def phrase_bounds(self, phrase: Phrase, terms: core.TermList, places: Places) -> core.Floats:
+        """Upper bounds of the scores of a phrase: no row has it more often than any of its
+        words."""
+        each = [
+            self._query({term: 1.0}).score(terms, places) for term in dict.fromkeys(phrase.terms)
+        ]
+        bounds: core.Floats = np.float32(phrase.weight) * np.min(each, axis=0)
+        return bounds
 
     # ---- clauses ----
 
@@ -137,7 +148,8 @@ class WordPlan:
         if len(clause.terms) == 1 and self._stem is None:
             self._add_word(replace(clause, sign=clause.sign or "+"), weights)
             return
-        phrase = Phrase(clause.terms, self._filed(clause.terms))
+        terms = self._filed(clause.terms)
+        phrase = Phrase(clause.terms, terms, float(self._idf(terms).sum()))
         if clause.sign == "-":
             self.excluded_phrases.append(phrase)
             return
@@ -157,9 +169,7 @@ class WordPlan:
             counts += index.frequencies(names)
         return bm25.inverse_frequencies(self._statistics.n_rows, counts)
 
-    def _query(self, weights: Weights) -> core.TermQuery | None:
-        if not weights:
-            return None
+    def _query(self, weights: Mapping[bytes, float]) -> core.TermQuery:
         return core.TermQuery(
             core.TermNames(list(weights)),
             np.fromiter(weights.values(), np.float32, len(weights)),

@@ -29,8 +29,7 @@ class WordWriter:
             self._has_texts = True
             if self._fault is not None:
                 raise InvalidInputError(f"texts cannot be indexed: {self._fault}")
-            if not text.isascii():
-                text = tokeniser.fold(text.decode("utf-8", "replace")).encode("utf-8")
+            text = tokeniser.fold_stored(text)
         self._index.add_text(text)
 
     def add_rows(self, index: TermIndex | None, rows: core.Numbers) -> None:
