@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Id = str | int
 Metadata = Mapping[str, Any]
+FacetValue = bool | int | float | str | None
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
 

@@ -47,6 +47,11 @@ SEARCH: dict[str, list[Any]] = {
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
     "min_score": SCORES,
+    "offset": [*NUMBERS, None],
+    "group_by": [5, True, ["path"], "$path", "\ud800"],
+    "group_size": [*NUMBERS, 0, None],
+    "diversity": [*SCORES, -0.1, 1.1, None, 10**400],
+    "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
 }
@@ -54,6 +59,7 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
     "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
     "profile": SEARCH,
+    "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
     "transaction": {"timeout": SECONDS},
     "insert_batches": {
@@ -73,6 +79,7 @@ VALID: dict[str, dict[str, Any]] = {
     "search": {"query": matrix(1)},
     "search_batch": {"queries": [matrix(1)]},
     "profile": {"query": matrix(1)},
+    "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
     "insert_batches": {"batches": []},
 }

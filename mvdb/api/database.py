@@ -17,6 +17,7 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, Texts
 from mvdb.repair import verify
+from mvdb.search.options import Filter
 from mvdb.state import encoder_identity, manifest, statistics
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
@@ -124,12 +125,39 @@ class Database(Readable):
         with self.transaction() as txn:
             txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
 
-    def delete(self, ids: Id | Sequence[Id]) -> int:
-        """Deletes documents, in a transaction of its own; returns the number of deleted documents.
+    def update(
+        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+    ) -> None:
+        """Replaces the metadata of documents, in a transaction of its own. Vectors and text stay as
+        they are stored, bit for bit: nothing is encoded again.
 
-        Unknown ids are ignored."""
+        Args:
+            ids: one id or a sequence.
+            metadata: a JSON object for each document, or one for all of them. None, for a document
+                or for all: it has no metadata afterwards.
+            merge: keep the top-level keys of the present metadata that `metadata` does not name;
+                nested objects and lists are replaced whole. A value None is stored as null, and
+                None in place of an object changes nothing. To remove a key, update without `merge`:
+                with the metadata that `get` returns, less the key.
+
+        Raises:
+            NotFoundError: no document has one of the ids; no document is changed.
+            InvalidInputError: a malformed id or metadata, or an id given twice.
+            BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
+        """
         with self.transaction() as txn:
-            return txn.delete(ids)
+            txn.update(ids, metadata=metadata, merge=merge)
+
+    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+        """Deletes the documents with these ids, or those that a filter matches, in a transaction of
+        its own; returns the number of deleted documents.
+
+        Unknown ids are ignored. The filter `{}` matches every document.
+
+        Raises InvalidInputError unless either `ids` or `filter` is given, FilterError for a
+        malformed filter."""
+        with self.transaction() as txn:
+            return txn.delete(ids, filter=filter)
 
     def insert_batches(
         self,

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
-from mvdb.api.hit_contents import HitContents
+from mvdb.api.hit_contents import HitContents, chosen
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
 from mvdb.ingest.vectors import as_query, listed
-from mvdb.search.allowed import allowed_by
+from mvdb.search.allowed import allowed_by, without
+from mvdb.search.arrangement import arrangement_of
 from mvdb.search.options import Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
+from mvdb.search.representatives import representative
 from mvdb.search.search import Found, Search
 from mvdb.state import encoder_identity
+from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
@@ -44,6 +49,11 @@ class Readable(DocumentReader):
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        offset: int = 0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        fields: str | Sequence[str] | None = None,
     ) -> list[Hit]:
         """The k documents with the greatest MaxSim (ColBERT, arXiv 2004.12832).
 
@@ -61,12 +71,31 @@ class Readable(DocumentReader):
                 the first training. Scoring stops early when the rest cannot reach the best k.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
+            offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
+                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
+                the time of a search for k + offset hits.
+            group_by: the path of a metadata field, nested ones with dots: k groups, of each value
+                there at most `group_size` hits, the best ones. A document without a value there, or
+                with null, is a group of its own; one of several values, as in a list, belongs to
+                the least of them in the order of `documents`.
+            group_size: hits of a group, at most.
+            diversity: 0..1, the weight of being unlike the hits before: maximal marginal relevance
+                (Carbonell and Goldstein, SIGIR 1998). From the best max(50, 4 k) documents, then
+                from the next as many, the one follows with the greatest (1 - diversity) *
+                relevance - diversity * similarity. Relevance: the score, scaled to 0..1 over these
+                documents. Similarity: the greatest cosine with a hit selected from them before,
+                between the means of the stored vectors.
+            fields: names of what hits carry: "text", "metadata", or "metadata.PATH" for a part of
+                it, read at once; the rest is None. (): neither is read. None: both are read at
+                their first use.
 
         Returns:
-            Hits by score descending, then id ascending (integers before strings).
+            Hits by score descending, then id ascending (integers before strings). With `diversity`
+            in the order of their selection, the hits of a group together.
 
         Raises:
-            InvalidInputError, DimensionMismatch: for a malformed query.
+            InvalidInputError, DimensionMismatch: for a malformed query or option; for `group_by`,
+                if no document has a value there.
             FilterError: for a malformed filter.
             CorruptionError: when needed bytes are damaged.
         """
@@ -78,6 +107,11 @@ class Readable(DocumentReader):
             candidates=candidates,
             exact=exact,
             min_score=min_score,
+            offset=offset,
+            group_by=group_by,
+            group_size=group_size,
+            diversity=diversity,
+            fields=fields,
         )
         return self._search([query], options, 1, Collector())[0]
 
@@ -108,6 +142,19 @@ class Readable(DocumentReader):
         collector.profile.hits = self._search([query], checked, 1, collector)[0]
         return collector.profile
 
+    def more_like(self, id: Id, k: int = 10, **options: Unpack[SearchArguments]) -> list[Hit]:
+        """The documents most like a stored one, which is left out itself: `search` with its stored
+        vectors as the query. Of a document of more than 64 tokens 64 are taken, at equal distances.
+
+        Raises NotFoundError for an unknown id, and as `search` does."""
+        checked = SearchOptions.checked(k, **options)
+        with self._reading() as (txn, state):
+            document = existing(txn, state, id)
+            vectors = representative(state.segments[document.segment].vectors(txn, document.row))
+            allowed = without(state, allowed_by(txn, state, checked), document)
+            matrices = [as_query(vectors, self.dim)]
+            return self._answers(txn, state, matrices, allowed, checked, 1, Collector())[0]
+
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
 
@@ -119,9 +166,9 @@ class Readable(DocumentReader):
             documents = [row for key in keys if (row := state.find(txn, key)) is not None]
             if not documents:
                 return []
-            with self._loaded(txn, state, vectors, Collector()) as search:
-                found = search.rerank(documents, limit)
-        return self._hits(state, found)
+            with self._searching(txn, state, vectors, Collector()) as search:
+                found = search().rerank(documents, limit)
+            return self._hits(txn, state, found, None)
 
     def explain(self, query: Any, id: Id) -> Explanation:
         """The dot products behind the score of one document.
@@ -130,8 +177,8 @@ class Readable(DocumentReader):
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
             document = existing(txn, state, id)
-            with self._loaded(txn, state, vectors, Collector()) as search:
-                return search.explain(document)
+            with self._searching(txn, state, vectors, Collector()) as search:
+                return search().explain(document)
 
     # ---- inside ----
 
@@ -153,41 +200,64 @@ class Readable(DocumentReader):
             return []
         with self._reading() as (txn, state):
             allowed = allowed_by(txn, state, options)
-            if not allowed.total:
-                return [[] for _ in matrices]
+            return self._answers(txn, state, matrices, allowed, options, n_threads, collector)
 
-            def run(vectors: core.Floats) -> list[Found]:
-                with self._loaded(txn, state, vectors, collector) as search:
-                    return search.best(allowed, options)
+    def _answers(
+        self,
+        txn: ReadTransaction,
+        state: State,
+        matrices: list[core.Floats],
+        allowed: Allowed,
+        options: SearchOptions,
+        n_threads: int,
+        collector: Collector,
+    ) -> list[list[Hit]]:
+        """The hits of each query among the allowed documents of a state."""
+        arrangement = arrangement_of(txn, state, options)
+        if not allowed.total:
+            return [[] for _ in matrices]
 
-            n_threads = min(n_threads, len(matrices))
-            if n_threads <= 1:
-                results = [run(vectors) for vectors in matrices]
-            else:
-                state.open_vectors(txn)
-                # In the shield: what waits for threads must not be interrupted midway.
-                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
-        return [self._hits(state, found) for found in results]
+        def run(vectors: core.Floats) -> list[Found]:
+            with self._searching(txn, state, vectors, collector) as search:
+                return arrangement.page(
+                    lambda n, among: search().best(among, replace(options, k=n)), allowed
+                )
+
+        n_threads = min(n_threads, len(matrices))
+        if n_threads <= 1:
+            results = [run(vectors) for vectors in matrices]
+        else:
+            state.open_vectors(txn)
+            # In the shield: what waits for threads must not be interrupted midway.
+            results = shield.run(lambda: _in_threads(n_threads, run, matrices))
+        return [self._hits(txn, state, found, options.fields) for found in results]
 
     @contextmanager
-    def _loaded(
+    def _searching(
         self, txn: ReadTransaction, state: State, vectors: core.Floats, collector: Collector
-    ) -> Iterator[Search]:
-        """A search of one query, for the length of a block."""
+    ) -> Iterator[Callable[[], Search]]:
+        """Searches of one query, for the length of a block."""
         engine = self._engine
         with engine.queries.use() as query:
             query.load(vectors)
-            yield Search(state, txn, query, engine.prefetcher, engine.limits, collector)
+            yield lambda: Search(state, txn, query, engine.prefetcher, engine.limits, collector)
 
-    def _hits(self, state: State, found: list[Found]) -> list[Hit]:
+    def _hits(
+        self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
+    ) -> list[Hit]:
         documents = [one.document for one in found]
-        numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
-        stored = HitContents(
-            numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
-        )
+        if fields is None:
+            numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
+            stored = HitContents(
+                numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
+            )
+            fetches = [partial(stored.fetch, index) for index in range(len(found))]
+        else:
+            read = chosen(txn, state, documents, fields)
+            fetches = [partial(read.__getitem__, document) for document in documents]
         return [
-            Hit(id_keys.decode(one.key), one.score, partial(stored.fetch, index))
-            for index, one in enumerate(found)
+            Hit(id_keys.decode(one.key), one.score, fetch)
+            for one, fetch in zip(found, fetches, strict=True)
         ]
 
     def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:

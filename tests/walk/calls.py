@@ -55,6 +55,11 @@ _SEARCH: dict[str, Any] = {
     "candidates": 100,
     "exact": False,
     "min_score": -100.0,
+    "offset": 1,
+    "group_by": "even",
+    "group_size": 2,
+    "diversity": 0.5,
+    "fields": ["text", "metadata.n"],
 }
 _WRITE: dict[str, Any] = {
     "ids": ["new"],
@@ -72,6 +77,10 @@ _READING: dict[str, dict[str, Any]] = {
     "explain": {"query": _QUERY, "id": 1},
     "get": {"ids": [1, 2, "none"]},
     "ids": {},
+    "more_like": {
+        **{name: value for name, value in _SEARCH.items() if name != "query"},
+        "id": 1,
+    },
     "profile": _SEARCH,
     "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
     "search": _SEARCH,
