@@ -25,7 +25,7 @@ from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.limits import Limits
-from mvdb.search import fusion, options, plan, prefetch, search
+from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
 from mvdb.storage import envelope
@@ -149,6 +149,26 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "factor of exact terms",
         lambda: fusion.EXACT_FACTOR,
         [r"exact evidence\* counts {n} times"],
+    ),
+    (
+        "pseudo-queries",
+        lambda: relevance.PSEUDO_QUERIES,
+        [r"{n} \*pseudo-queries\* measure it"],
+    ),
+    (
+        "tokens of a pseudo-query",
+        lambda: relevance.PSEUDO_TOKENS,
+        [r"runs of {n}\s+stored tokens"],
+    ),
+    (
+        "greatest level of relevance",
+        lambda: relevance.GREATEST_LEVEL,
+        [r"of other documents, at most\s+{n}\."],
+    ),
+    (
+        "boundary of relevance",
+        lambda: relevance.BOUNDARY,
+        [r"\.5 at {n} of the level"],
     ),
     (
         "readers that prefetch",
