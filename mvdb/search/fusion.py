@@ -16,8 +16,6 @@ The rule and its measurements: docs/engine.md, "Hybrid search".
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,24 +31,13 @@ EXACT_FACTOR = 3.0
 RANK_CONSTANT = 60
 """Of reciprocal rank fusion, as in Cormack, Clarke and Büttcher, SIGIR 2009."""
 
-_COMPOUND = re.compile(r"[^\W\d_]+(?:[-'\u2010\u2011\u2019][^\W\d_]+)+")
-
-
-def is_exact(identifier: str) -> bool:
-    """Whether an identifier, as the tokeniser calls it, is exact evidence.
-
-    All are but compounds of prose, which are letters joined by hyphens or apostrophes
-    ("low-density", "don't"): they count as ordinary words.
-    """
-    return _COMPOUND.fullmatch(identifier) is None
-
 
 def term_factors(exact: NDArray[np.bool_], implied: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Factor of each term's contribution to BM25 in a hybrid search.
 
     Args:
-        exact: (terms,), whether a term is exact evidence: an identifier of which `is_exact` is
-            true, or a term of a quoted phrase.
+        exact: (terms,), whether a term is exact evidence: a whole identifier or number, or a word
+            of a quoted phrase. Compounds of prose ("low-density", "don't") are ordinary words.
         implied: (terms,), whether a term is a part of an exact identifier that some document has
             whole. Such a part says nothing that the whole does not say, and is dropped.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -99,18 +98,6 @@ def test_equal_sides_and_empty_unions_are_defined() -> None:
     assert fusion.lexical_weight(empty, empty) == 0
     assert len(fusion.relative(empty, empty, 0.3)) == 0
     assert len(fusion.reciprocal(empty, empty)) == 0
-
-
-@pytest.mark.parametrize(
-    ("identifier", "exact"),
-    [
-        *((word, True) for word in ("e1234", "4.2.1", "inv-2026-00691", "parse_http2response")),
-        *((word, True) for word in ("json.dumps", "c++", "covid-19", "copytree", "a@b.org")),
-        *((word, False) for word in ("low-density", "don't", "mother-in-law", "naïve-bayes")),
-    ],
-)
-def test_identifiers_are_exact_and_compounds_of_prose_are_not(identifier: str, exact: bool) -> None:
-    assert fusion.is_exact(identifier) is exact
 
 
 def test_factors_of_exact_and_implied_terms() -> None:
