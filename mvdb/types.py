@@ -64,6 +64,10 @@ class Hit:
             self._stored = self._fetch()
         return self._stored
 
+    def load(self) -> None:
+        """Reads text and metadata now, if they were not read before."""
+        self._load()
+
     @property
     def text(self) -> str | None:
         return self._load()[0]

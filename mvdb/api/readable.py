@@ -16,6 +16,7 @@ from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
+from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.search.allowed import allowed_by, without
 from mvdb.search.arrangement import arrangement_of
@@ -113,7 +114,7 @@ class Readable(DocumentReader):
             diversity=diversity,
             fields=fields,
         )
-        return self._search([query], options, 1, Collector())[0]
+        return self._search([query], options, 1, Collector(), Hooks())[0]
 
     def search_batch(
         self,
@@ -121,11 +122,23 @@ class Readable(DocumentReader):
         k: int = 10,
         *,
         threads: int | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
         **options: Unpack[SearchArguments],
     ) -> list[list[Hit]]:
-        """`search` for many queries on one state, on `threads` threads (default: one per
-        processor). The same hits as single calls, in the order of the queries."""
+        """`search` for many queries on one state. The same hits as single calls, in the order of
+        the queries.
+
+        Args:
+            queries: a sequence of queries, each as for `search`.
+            k: number of hits of each.
+            threads: at most; None: one per processor.
+            progress: called with the queries answered and given.
+            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
+                CancelledError is raised.
+        """
         checked = SearchOptions.checked(k, **options)
+        hooks = Hooks.checked(progress, cancel)
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
                 "queries: a str or a 2-D array is one query; give a sequence of them"
@@ -133,13 +146,13 @@ class Readable(DocumentReader):
         if threads is not None:
             threads = whole_number("threads", threads, 1)
         queries = listed("queries", queries, "query")
-        return self._search(queries, checked, threads or os.cpu_count() or 1, Collector())
+        return self._search(queries, checked, threads or os.cpu_count() or 1, Collector(), hooks)
 
     def profile(self, query: Any, k: int = 10, **options: Unpack[SearchArguments]) -> Profile:
         """`search`, with the plan, its fallback, the figures and the seconds of the stages."""
         checked = SearchOptions.checked(k, **options)
         collector = ProfileCollector()
-        collector.profile.hits = self._search([query], checked, 1, collector)[0]
+        collector.profile.hits = self._search([query], checked, 1, collector, Hooks())[0]
         return collector.profile
 
     def more_like(self, id: Id, k: int = 10, **options: Unpack[SearchArguments]) -> list[Hit]:
@@ -153,7 +166,7 @@ class Readable(DocumentReader):
             vectors = representative(state.segments[document.segment].vectors(txn, document.row))
             allowed = without(state, allowed_by(txn, state, checked), document)
             matrices = [as_query(vectors, self.dim)]
-            return self._answers(txn, state, matrices, allowed, checked, 1, Collector())[0]
+            return self._answers(txn, state, matrices, allowed, checked, 1, Collector(), Hooks())[0]
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
@@ -192,7 +205,12 @@ class Readable(DocumentReader):
         return [as_query(query, self.dim) for query in queries]
 
     def _search(
-        self, queries: list[Any], options: SearchOptions, n_threads: int, collector: Collector
+        self,
+        queries: list[Any],
+        options: SearchOptions,
+        n_threads: int,
+        collector: Collector,
+        hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
         matrices = self._query_vectors(queries)
@@ -200,7 +218,9 @@ class Readable(DocumentReader):
             return []
         with self._reading() as (txn, state):
             allowed = allowed_by(txn, state, options)
-            return self._answers(txn, state, matrices, allowed, options, n_threads, collector)
+            return self._answers(
+                txn, state, matrices, allowed, options, n_threads, collector, hooks
+            )
 
     def _answers(
         self,
@@ -211,6 +231,7 @@ class Readable(DocumentReader):
         options: SearchOptions,
         n_threads: int,
         collector: Collector,
+        hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query among the allowed documents of a state."""
         arrangement = arrangement_of(txn, state, options)
@@ -225,11 +246,11 @@ class Readable(DocumentReader):
 
         n_threads = min(n_threads, len(matrices))
         if n_threads <= 1:
-            results = [run(vectors) for vectors in matrices]
+            results = _reported(map(run, matrices), len(matrices), hooks)
         else:
             state.open_vectors(txn)
             # In the shield: what waits for threads must not be interrupted midway.
-            results = shield.run(lambda: _in_threads(n_threads, run, matrices))
+            results = shield.run(lambda: _in_threads(n_threads, run, matrices, hooks))
         return [self._hits(txn, state, found, options.fields) for found in results]
 
     @contextmanager
@@ -270,7 +291,21 @@ class Readable(DocumentReader):
 
 
 def _in_threads(
-    n_threads: int, run: Callable[[core.Floats], list[Found]], matrices: list[core.Floats]
+    n_threads: int,
+    run: Callable[[core.Floats], list[Found]],
+    matrices: list[core.Floats],
+    hooks: Hooks,
 ) -> list[list[Found]]:
     with Workers(n_threads, "mvdb-search") as executor:
-        return list(ordered_map(executor, run, matrices, 4 * n_threads))
+        results = ordered_map(executor, run, matrices, 4 * n_threads)
+        return _reported(results, len(matrices), hooks)
+
+
+def _reported(results: Iterator[list[Found]], total: int, hooks: Hooks) -> list[list[Found]]:
+    """The results, each reported."""
+    kept: list[list[Found]] = []
+    hooks.check()
+    for one in results:
+        kept.append(one)
+        hooks.report(len(kept), total)
+    return kept

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from mvdb.errors import ClosedError
@@ -79,13 +79,13 @@ class Maintenance:
         with suppress(ClosedError):
             maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
-    def work(self) -> Generator[str, None, None]:
+    def work(self, check: Callable[[], None]) -> Generator[str, None, None]:
         """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when
         this thread has a write transaction open, ClosedError when the database is closed
-        meanwhile."""
+        meanwhile, and what `check` raises."""
         self._steps.environment.refuse_if_writing()
         with self._working:
-            yield from maintenance_steps.optimise(self._steps)
+            yield from maintenance_steps.optimise(self._steps, check)
         self._succeeded()
 
     def stop(self) -> None:
