@@ -76,9 +76,7 @@ def joined(rows: Rows, others: Rows) -> tuple[Rows, NDArray[np.intp]]:
 
 def _numbers(rows: Rows) -> NDArray[np.uint64]:
     """One integer for each row."""
-    numbers: NDArray[np.uint64] = rows["segment"].astype(np.uint64) << 32
-    numbers |= rows["document"]
-    return numbers
+    return rows["segment"].astype(np.uint64) * np.uint64(1 << 32) + rows["document"]
 
 
 def _at(scores: Scores | None, at: int) -> float | None:
