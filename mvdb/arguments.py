@@ -50,6 +50,17 @@ def number(name: str, value: Any) -> float:
     raise InvalidInputError(f"{name}: a number is needed, not {shown(value)}")
 
 
+def fraction(name: str, value: Any) -> float:
+    """A number from 0 to 1."""
+    try:
+        result = number(name, value)
+    except InvalidInputError:
+        result = -1.0
+    if 0 <= result <= 1:
+        return result
+    raise InvalidInputError(f"{name}: a number from 0 to 1 is needed, not {shown(value)}")
+
+
 def seconds(name: str, value: Any) -> float | None:
     """A time to wait, from 0 to the limit of the system's locks; None: for ever."""
     if value is None:

@@ -28,6 +28,21 @@ FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
+LEXICAL: list[Any] = [
+    0,
+    1,
+    "klingon",
+    ["english"],
+    {"stemmer": 5},
+    {"stemmer": "klingon"},
+    {"k1": -1},
+    {"k1": "2"},
+    {"k1": float("inf")},
+    {"b": 1.5},
+    {"b": float("nan")},
+    {"c": 1},
+]
+
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
     "dim": DIMS,
@@ -35,6 +50,7 @@ OPEN: dict[str, list[Any]] = {
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
+    "lexical": LEXICAL,
     "durability": WORDS,
     "map_size": [*NUMBERS, 0],
     "allow_encoder_mismatch": FLAGS,
@@ -47,14 +63,29 @@ SEARCH: dict[str, list[Any]] = {
     "nprobe": [*NUMBERS, 0],
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
+    "text": [5, b"words", ["words"]],
+    "mode": WORDS,
+    "strict": FLAGS,
     "min_score": SCORES,
+    "offset": [*NUMBERS, None],
+    "group_by": [5, True, ["path"], "$path", "\ud800"],
+    "group_size": [*NUMBERS, 0, None],
+    "diversity": [*SCORES, -0.1, 1.1, None, 10**400],
+    "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
-    "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
+    "search_batch": {
+        **SEARCH,
+        "threads": [*NUMBERS, 0],
+        "queries": [5, None, "x", {}],
+        "progress": FUNCTIONS,
+        "cancel": FUNCTIONS,
+    },
     "profile": SEARCH,
+    "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
     "ids": {"filter": []},
     "count": {"filter": []},
@@ -74,11 +105,12 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
+        "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS},
-    "compact": {"path": PATHS},
-    "backup": {"path": [*PATHS, None]},
-    "verify": {"deep": FLAGS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL, "cancel": FUNCTIONS},
+    "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
 }
 DOCUMENTS = {"query", "ids", "id", "embeddings", "texts", "metadata"}
 """Arguments whose refusals test_bad_input.py has."""
@@ -86,11 +118,13 @@ VALID: dict[str, dict[str, Any]] = {
     "search": {"query": matrix(1)},
     "search_batch": {"queries": [matrix(1)]},
     "profile": {"query": matrix(1)},
+    "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
     "facets": {"field": "n"},
     "documents": {"order_by": "n"},
     "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
+    "backup": {"path": "copy.mvdb"},
 }
 
 

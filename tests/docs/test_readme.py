@@ -69,9 +69,10 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
     [
         "tutorial.md",
         "howto-browsing.md",
-        "howto-filters.md",
-        "howto-streaming.md",
         "howto-updates.md",
+        "howto-streaming.md",
+        "howto-filters.md",
+        "howto-words.md",
     ],
 )
 def test_blocks_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:

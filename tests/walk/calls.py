@@ -54,8 +54,17 @@ _SEARCH: dict[str, Any] = {
     "nprobe": 4,
     "candidates": 100,
     "exact": False,
+    "text": None,
+    "mode": "auto",
+    "strict": False,
     "min_score": -100.0,
+    "offset": 1,
+    "group_by": "even",
+    "group_size": 2,
+    "diversity": 0.5,
+    "fields": ["text", "metadata.n"],
 }
+_HOOKS: dict[str, Any] = {"progress": lambda done, total: None, "cancel": lambda: False}
 _WRITE: dict[str, Any] = {
     "ids": ["new"],
     "embeddings": [matrix(7)],
@@ -82,6 +91,10 @@ _READING: dict[str, dict[str, Any]] = {
     "facets": {"field": "n", "filter": {"n": {"$lt": 9}}, "limit": 3},
     "get": {"ids": [1, 2, "none"]},
     "ids": {"filter": {"n": {"$lt": 9}}},
+    "more_like": {
+        **{name: value for name, value in _SEARCH.items() if name != "query"},
+        "id": 1,
+    },
     "profile": _SEARCH,
     "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
     "search": _SEARCH,
@@ -89,6 +102,7 @@ _READING: dict[str, dict[str, Any]] = {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "queries": [_QUERY, _QUERY],
         "threads": 2,
+        **_HOOKS,
     },
     "vectors": {"ids": [1, 2]},
 }
@@ -96,9 +110,9 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
     mvdb.Database: {
         **_READING,
         "__repr__": {},
-        "backup": {"path": "copy.mvdb"},
+        "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
-        "compact": {"path": "compacted.mvdb"},
+        "compact": {"path": "compacted.mvdb", **_HOOKS},
         "delete": {"ids": [4], "filter": None},
         "insert": _WRITE,
         "insert_batches": {
@@ -106,8 +120,9 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
             "commit_every": 1,
             "progress": lambda progress: None,
             "total": 2,
+            "cancel": lambda: False,
         },
-        "optimize": {"progress": lambda step: None},
+        "optimize": {"progress": lambda step: None, "lexical": True, "cancel": lambda: False},
         "path": {},
         "readonly": {},
         "snapshot": {},
@@ -115,7 +130,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "transaction": {"timeout": 1.0},
         "update": _UPDATE,
         "upsert": _WRITE,
-        "verify": {"deep": True},
+        "verify": {"deep": True, **_HOOKS},
     },
     mvdb.Snapshot: {**_READING, "close": {}},
     mvdb.Transaction: {
@@ -137,6 +152,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "readonly": False,
         "create": True,
         "encoder": None,
+        "lexical": True,
         "durability": "relaxed",
         "map_size": 1 << 24,
         "allow_encoder_mismatch": False,
@@ -144,7 +160,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "background": False,
         "memory": 64 << 20,
     },
-    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb"},
+    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb", **_HOOKS},
 }
 
 
