@@ -47,9 +47,9 @@ class Hit:
         metadata: the stored metadata or None; read from the file at first use.
 
     Text and metadata come from the state of the database at their first use, even after the end of
-    the hit's snapshot or transaction. Both are None when the document was deleted or replaced
-    between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
-    read both. Two hits are equal when they have the same id and score."""
+    the hit's snapshot or transaction. Both are None when the document was deleted, replaced or
+    updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
+    copying read both. Two hits are equal when they have the same id and score."""
 
     __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "score")
 

@@ -76,7 +76,8 @@ def joined(rows: Rows, others: Rows) -> tuple[Rows, NDArray[np.intp]]:
 
 def _numbers(rows: Rows) -> NDArray[np.uint64]:
     """One integer for each row."""
-    return rows["segment"].astype(np.uint64) * np.uint64(1 << 32) + rows["document"]
+    segments, documents = rows["segment"].astype(np.uint64), rows["document"]
+    return np.asarray(segments << np.uint64(32) | documents)
 
 
 def _at(scores: Scores | None, at: int) -> float | None:

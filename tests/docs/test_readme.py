@@ -68,6 +68,7 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
     "page",
     [
         "tutorial.md",
+        "howto-browsing.md",
         "howto-updates.md",
         "howto-streaming.md",
         "howto-filters.md",
