@@ -77,6 +77,7 @@ def marked(text: str, query: str) -> str:
         ("東京都", "ここは東京都です", "ここは[東京都|6]です"),
         ("E1234", "E1234, E1235", "[E1234|5], E1235"),
         ("fine", "ﬁne ½ ﬁne", "[ﬁne|4] ½ [ﬁne|4]"),
+        ("1", "½ cup", "[½|1] cup"),
         ("lang:en absent", "text en", "text en"),
         ("x", "", ""),
     ],

@@ -73,6 +73,7 @@ def test_composed_and_decomposed_texts_have_the_same_terms(text: str) -> None:
 
 
 @given(st.text())
+@example("\uff76\uff9e")
 @example("ガ\u3099가\u11a8ß½\ud800\u0301é")
 def test_offsets_lead_back_to_the_text(text: str) -> None:
     folded, offsets = fold_with_offsets(text)
@@ -108,6 +109,8 @@ def test_offsets_lead_back_to_the_text(text: str) -> None:
         ("東", ["東"]),
         ("서울 กรุง", ["서울", "กร", "รุ", "ุง"]),
         ("x" * 70, ["x" * 64]),
+        ("x" * 64 + ".b", ["x" * 64, "b"]),
+        ("x" * 63 + ".b", ["x" * 63 + ".", "x" * 63, "b"]),
         ("", []),
     ],
 )
@@ -121,7 +124,18 @@ def test_terms(text: str, expected: list[str]) -> None:
         (WORD, ["cat", "NASA", "PDFs", "well-known", "dog's", "and/or", "e.g", "Мир", "हिन्दी"]),
         (
             IDENTIFIER,
-            ["E1234", "2026", "a_b", "iPhone", "HTTPServer", "C#", "foo.bar", "AT&T", "a::b"],
+            [
+                "E1234",
+                "2026",
+                "a_b",
+                "iPhone",
+                "HTTPServer",
+                "C#",
+                "foo.bar",
+                "AT&T",
+                "a::b",
+                "a/b/c",
+            ],
         ),
         (BIGRAM, ["東", "東京"]),
     ],
