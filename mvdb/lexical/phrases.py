@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mvdb.lexical.tokeniser import fold, sequence
+from mvdb import core
+from mvdb.lexical.tokeniser import fold_stored
 
 
-def occurrences(words: Sequence[bytes], text: bytes) -> int:
-    """How often a stored text, UTF-8, has the words one behind the other; occurrences may overlap.
+def counts(words: Sequence[bytes], folded: Sequence[bytes]) -> core.Numbers:
+    """How often each folded text (`tokeniser.fold_stored`) has the words one behind the other;
+    occurrences may overlap.
 
     words: terms of the tokeniser, at least one.
     """
-    folded = text if text.isascii() else fold(text.decode("utf-8", "replace")).encode("utf-8")
-    lower = folded.lower()
-    if not all(word in lower for word in words):
-        return 0  # as in most texts that are asked about
-    return len(places(words, sequence(folded)))
+    return core.phrase_counts(core.TermNames(words), folded)
+
+
+def occurrences(words: Sequence[bytes], text: bytes) -> int:
+    """`counts` of one stored text, UTF-8."""
+    return int(counts(words, [fold_stored(text)])[0])
 
 
 def places(words: Sequence[bytes], terms: Sequence[bytes]) -> list[int]:

@@ -129,6 +129,11 @@ def _fold_match(match: re.Match[str]) -> str:
     return _fold_short(run) if len(run) <= _LONGEST_KEPT else _fold_run(run)
 
 
+def fold_stored(text: bytes) -> bytes:
+    """`fold` of a stored text, UTF-8."""
+    return text if text.isascii() else fold(text.decode("utf-8", "replace")).encode("utf-8")
+
+
 def _clusters(run: str) -> list[str]:
     """A run above ASCII in pieces that fold alone to what they fold to in the run."""
     pieces: list[str] = []
