@@ -247,3 +247,5 @@ int mv_terms_best(const mv_terms *const *terms, size_t n, const mv_term_query *q
 int mv_terms_score(const mv_terms *const *terms, size_t n, const mv_term_query *query,
                    const mv_place *places, size_t n_places, float *scores);
 int mv_terms_containing(const mv_terms *terms, const mv_term_names *names, uint8_t *has);
+int mv_phrase_counts(const mv_term_names *words, const uint8_t *const *texts, const size_t *sizes,
+                     size_t n, uint32_t *counts);

@@ -916,3 +916,18 @@ class TermQuery:
             "a term index",
         )  # fmt: skip
         return scores
+
+
+def phrase_counts(words: TermNames, texts: Sequence[bytes]) -> Numbers:
+    """How often each folded text has the words, at least one, one behind the other."""
+    counts = np.empty(len(texts), np.uint32)
+    keep = [ffi.from_buffer("uint8_t[]", text) for text in texts]
+    pointers = ffi.new("uint8_t *[]", keep or 1)
+    sizes = ffi.new("size_t[]", [len(text) for text in texts] or 1)
+    _check(
+        lib.mv_phrase_counts(
+            words.struct, pointers, sizes, len(texts), _pointer("uint32_t[]", counts)
+        ),
+        "looking for a phrase",
+    )
+    return counts

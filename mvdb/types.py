@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Id = str | int
 Metadata = Mapping[str, Any]
+FacetValue = bool | int | float | str | None
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
 
@@ -41,7 +42,7 @@ class Hit:
     Attributes:
         id: the document's id.
         score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
-            product with a token of the document).
+            product with a token of the document); of a search with `mode="lexical"`: BM25.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
@@ -62,6 +63,10 @@ class Hit:
         if self._stored is None:
             self._stored = self._fetch()
         return self._stored
+
+    def load(self) -> None:
+        """Reads text and metadata now, if they were not read before."""
+        self._load()
 
     @property
     def text(self) -> str | None:
@@ -168,8 +173,12 @@ class Profile(Value):
 
     Attributes:
         hits: the result.
-        stages: seconds by stage name.
-        plan: "lists", "interaction" (all codes are scanned) or "exact" (everything is scored).
+        mode: "dense" (MaxSim) or "lexical" (BM25 of words).
+        stages: seconds by stage name. Of a lexical search: "terms" (words looked up in the term
+            indexes), "words" (documents ranked by them), "phrases" (texts read to find phrases).
+        texts: texts in which phrases were looked for.
+        plan: of a dense search: "lists", "interaction" (all codes are scanned) or "exact"
+            (everything is scored).
         fallback: the plan that followed because a filter left fewer than k documents in the lists;
             "" without a fallback.
         costs: estimated seconds of the possible plans, by name.
@@ -183,6 +192,7 @@ class Profile(Value):
         wasted_bytes: bytes of records that were prefetched and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
+    mode: str = ""
     stages: dict[str, float] = field(default_factory=dict)
     plan: str = ""
     fallback: str = ""
@@ -195,6 +205,7 @@ class Profile(Value):
     prefetched: int = 0
     prefetch_hit_rate: float = 0.0
     wasted_bytes: int = 0
+    texts: int = 0
 
 
 @dataclass(frozen=True)
@@ -213,7 +224,8 @@ class Stats(Value):
         bytes: bytes in the file by part. Parts of segments, unpublished ones included: `directory`,
             `records` (residuals, and codes stored with them), `codes` (codes stored apart), `ids`,
             `documents` (texts and metadata, compressed), `fields` (columns for filters),
-            `list_directory` and `lists` (inverted lists), `order`. Tables: `table_ids` in whole
+            `list_directory` and `lists` (inverted lists), `order`, `word_directory` and `words`
+            (term indexes of the texts). Tables: `table_ids` in whole
             pages, `table_tombstones`, `table_centroids`. All but `table_ids` exclude the unused
             space of pages. The sizes come from LMDB's pages; a part whose entries fill more than
             16 pages of the tree in a segment (about 2,000 large values) is estimated from an even

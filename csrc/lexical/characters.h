@@ -10,11 +10,17 @@
 /* From MV_LOWER to MV_UNDERSCORE: characters of words. */
 enum { MV_SEPARATOR, MV_UNSPACED, MV_LOWER, MV_UPPER, MV_DIGIT, MV_OTHER, MV_UNDERSCORE };
 
+/* By byte; those above ASCII are separators here. */
 static inline int mv_class_ascii(uint8_t byte) {
-  if (byte >= 'a' && byte <= 'z') return MV_LOWER;
-  if (byte >= 'A' && byte <= 'Z') return MV_UPPER;
-  if (byte >= '0' && byte <= '9') return MV_DIGIT;
-  return byte == '_' ? MV_UNDERSCORE : MV_SEPARATOR;
+  enum { S = MV_SEPARATOR, L = MV_LOWER, U = MV_UPPER, D = MV_DIGIT };
+  static const uint8_t classes[256] = {
+      S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S,
+      S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S,
+      D, D, D, D, D, D, D, D, D, D, S, S, S, S, S, S, S, U, U, U, U, U, U, U,
+      U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, S, S, S, S, MV_UNDERSCORE,
+      S, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L,
+      L, L, L};
+  return classes[byte];
 }
 
 static inline int mv_is_word(int class) { return class >= MV_LOWER; }

@@ -170,4 +170,11 @@ mv_status mv_terms_score(const mv_terms *const *terms, size_t n, const mv_term_q
 /* Whether each row has all the terms: has [n_rows]. */
 mv_status mv_terms_containing(const mv_terms *terms, const mv_term_names *names, uint8_t *has);
 
+/* ---- phrases ---- */
+
+/* How often each of n folded texts has the words, at least one, one behind the other, parts of words
+ * aside; occurrences may overlap. */
+mv_status mv_phrase_counts(const mv_term_names *words, const uint8_t *const *texts,
+                           const size_t *sizes, size_t n, uint32_t *counts);
+
 #endif

@@ -6,7 +6,8 @@
 
 with tf the occurrences of a term in the row and df the rows that have it (Robertson and Zaragoza,
 "The Probabilistic Relevance Framework", 2009; Kamphuis and others, "Which BM25 do you mean?", ECIR
-2020). N, df and average count deleted documents until they are merged away.
+2020). N, df and average count deleted documents until they are merged away, and no
+documents without words: so they are the same however documents are divided into segments.
 """
 
 from __future__ import annotations
@@ -29,6 +30,21 @@ class Parameters:
     b: float = 0.75
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """Of all rows that have words: how many there are, and their average number of tokens."""
+
+    n_rows: int
+    average: float
+
+    @classmethod
+    def of(cls, indexes: Sequence[TermIndex]) -> Statistics:
+        """Those of some term indexes of words."""
+        n_rows = sum(index.n_filled for index in indexes)
+        n_tokens = sum(index.n_tokens for index in indexes)
+        return cls(n_rows, n_tokens / n_rows if n_rows else 1.0)
+
+
 def inverse_frequencies(n_rows: int, frequencies: NDArray[np.integer]) -> NDArray[np.float64]:
     """idf of terms with these numbers of rows, of n_rows in all."""
     counts = frequencies.astype(np.float64)
@@ -45,12 +61,11 @@ def word_query(
     frequencies = np.zeros(names.n, np.int64)
     for index in indexes:
         frequencies += index.frequencies(names)
-    n_rows = sum(index.n_rows for index in indexes)
-    n_tokens = sum(index.n_tokens for index in indexes)
-    idf = inverse_frequencies(n_rows, frequencies)
+    statistics = Statistics.of(indexes)
+    idf = inverse_frequencies(statistics.n_rows, frequencies)
     weights = (idf * np.fromiter(boosts.values(), np.float64, names.n)).astype(np.float32)
-    average = n_tokens / n_rows if n_tokens else 1.0
-    return core.TermQuery(names, weights, k1=parameters.k1, b=parameters.b, average=average)
+    k1, b = parameters.k1, parameters.b
+    return core.TermQuery(names, weights, k1=k1, b=b, average=statistics.average)
 
 
 def weight_query(indexes: Sequence[TermIndex], weights: Mapping[bytes, float]) -> core.TermQuery:

@@ -74,6 +74,8 @@ class TermIndex:
         self.n_rows: int = n
         self.n_tokens = int(lengths.sum(dtype=np.int64))
         """Sum of the rows' lengths; 0 for weights."""
+        self.n_filled = int(np.count_nonzero(lengths))
+        """Rows that have words; 0 for weights."""
 
     @property
     def n_extents(self) -> int:

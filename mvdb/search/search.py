@@ -203,7 +203,7 @@ class Search:
         other_scores = self._score(others)
         first = max(FIRST_CANDIDATES, 2 * k)
         scores = self._score(ranked[:first])
-        kth = _kth(np.concatenate([scores, other_scores]), k)
+        kth = kth_score(np.concatenate([scores, other_scores]), k)
         stop = self._stop(coarse, scores, kth)
         if stop > first:
             scores = np.concatenate([scores, self._score(ranked[first:stop])])
@@ -221,13 +221,13 @@ class Search:
 
     def _contenders(self, slots: Slots, scores: core.Floats, k: int) -> Slots:
         """The slots whose precise score may be among the best k."""
-        bound = _kth(scores, k) - FAST_ERROR * math.sqrt(self._query.m)
+        bound = kth_score(scores, k) - FAST_ERROR * math.sqrt(self._query.m)
         return slots[scores >= bound]
 
     def _rank(self, slots: Slots, k: int) -> list[Found]:
         """The best k by their precise scores."""
         scores = self._score(slots, precise=True)
-        best = scores >= _kth(scores, k)
+        best = scores >= kth_score(scores, k)
         found = []
         for (index, slot), score in zip(slots[best].tolist(), scores[best].tolist(), strict=True):
             segment = self._state.segments[index]
@@ -290,7 +290,7 @@ def _merged(rankings: Sequence[Ranking], limit: int) -> Ranking:
     return slots[order], scores[order]
 
 
-def _kth(scores: core.Floats, k: int) -> float:
+def kth_score(scores: core.Floats, k: int) -> float:
     """The k-th greatest score; the least one when there are fewer."""
     at = max(0, len(scores) - k)
     return float(np.partition(scores, at)[at]) if len(scores) else -math.inf

@@ -128,6 +128,11 @@ def encoder(record: object) -> Bodies:
     return lambda _: body
 
 
+def lexical(**change: object) -> Bodies:
+    """Changes fields of the record of the lexical index."""
+    return lambda body: json.dumps({**json.loads(body), **change}).encode()
+
+
 def float16(value: float) -> Change:
     """Sets the first number of each chunk of records."""
     return part(Part.RECORDS, lambda body: np.float16(value).tobytes() + body[2:])
@@ -155,6 +160,18 @@ INVARIANTS: dict[str, Broken] = {
         named(b"encoder", encoder({"name": "a", "dim": 16, "more": 1})), "more than name"
     ),
     "encoder: depth": Broken(named(b"encoder", encoder(b"[" * 100_000)), "not readable"),
+    **{
+        f"lexical: {name}": Broken(named(b"lexical", lexical(**change)), says)
+        for name, change, says in (
+            ("types", {"version": "1"}, "is not a number"),
+            ("stemmer", {"stemmer": "../english"}, "not a language"),
+            ("k1", {"k1": -1.0}, "k1 is not"),
+            ("b", {"b": 1.01}, "b is not"),
+            ("fields", {"more": 1}, "its fields are not"),
+        )
+    },
+    "lexical: depth": Broken(named(b"lexical", encoder(b"[" * 100_000)), "not readable"),
+    "lexical and manifest": Broken(named(b"lexical", lexical(since=10**6)), "beyond the manifest"),
     "manifest: segments": Broken(manifest(many), "segments"),
     "manifest: distinct segments": Broken(manifest(twice), "there twice"),
     "manifest: ids and documents": Broken(
@@ -296,7 +313,7 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
     with pytest.raises(mvdb.CorruptionError, match=broken.says):  # noqa: PT012
         with mvdb.open(path, readonly=True) as db:
             report = db.verify()
-            if "encoder" not in name:
+            if "encoder" not in name and "lexical:" not in name:
                 assert not report.ok
                 assert any(re.search(broken.says, one) for one in report.problems), report.problems
         with opened(path, by_lists(), background=False) as db:
