@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Id = str | int
 Metadata = Mapping[str, Any]
+FacetValue = bool | int | float | str | None
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
 
@@ -62,6 +63,10 @@ class Hit:
         if self._stored is None:
             self._stored = self._fetch()
         return self._stored
+
+    def load(self) -> None:
+        """Reads text and metadata now, if they were not read before."""
+        self._load()
 
     @property
     def text(self) -> str | None:

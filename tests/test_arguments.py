@@ -24,6 +24,7 @@ WORDS: list[Any] = ["fast", True, 1, None, ["full"]]
 FUNCTIONS: list[Any] = [1, "print", [print]]
 SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
+FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
@@ -66,25 +67,50 @@ SEARCH: dict[str, list[Any]] = {
     "mode": WORDS,
     "strict": FLAGS,
     "min_score": SCORES,
+    "offset": [*NUMBERS, None],
+    "group_by": [5, True, ["path"], "$path", "\ud800"],
+    "group_size": [*NUMBERS, 0, None],
+    "diversity": [*SCORES, -0.1, 1.1, None, 10**400],
+    "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
-    "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
+    "search_batch": {
+        **SEARCH,
+        "threads": [*NUMBERS, 0],
+        "queries": [5, None, "x", {}],
+        "progress": FUNCTIONS,
+        "cancel": FUNCTIONS,
+    },
     "profile": SEARCH,
+    "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
+    "ids": {"filter": []},
+    "count": {"filter": []},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "documents": {
+        "order_by": FIELDS,
+        "descending": FLAGS,
+        "after": [True, 2.5, "", [1], 2**80],
+        "limit": [*NUMBERS, 0],
+        "filter": [],
+    },
+    "update": {"merge": FLAGS},
+    "delete": {"filter": []},
     "transaction": {"timeout": SECONDS},
     "insert_batches": {
         "batches": [5, None],
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
+        "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL},
-    "compact": {"path": PATHS},
-    "backup": {"path": [*PATHS, None]},
-    "verify": {"deep": FLAGS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL, "cancel": FUNCTIONS},
+    "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
 }
 DOCUMENTS = {"query", "ids", "id", "embeddings", "texts", "metadata"}
 """Arguments whose refusals test_bad_input.py has."""
@@ -92,8 +118,13 @@ VALID: dict[str, dict[str, Any]] = {
     "search": {"query": matrix(1)},
     "search_batch": {"queries": [matrix(1)]},
     "profile": {"query": matrix(1)},
+    "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "facets": {"field": "n"},
+    "documents": {"order_by": "n"},
+    "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
+    "backup": {"path": "copy.mvdb"},
 }
 
 

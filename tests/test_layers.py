@@ -25,7 +25,7 @@ MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 LONG_FILES = {"core.py"}
 
-GROUND = {"errors", "arguments", "threads", "core", "types", "limits"}
+GROUND = {"errors", "arguments", "hooks", "threads", "core", "types", "limits"}
 STORED = {
     *GROUND,
     "storage",
@@ -41,6 +41,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
     "arguments": {"errors"},
+    "hooks": {"errors", "arguments"},
     "threads": {"errors"},
     "types": {"errors"},
     "core": {"errors", "threads", "_core"},
@@ -56,7 +57,8 @@ BELOW: dict[str, set[str]] = {
     "repair": STORED,
     "ingest": STORED,
     "api": {*STORED, "search", "write", "repair", "ingest"},
-    "__init__": {"errors", "types", "api", "repair", "encoders"},
+    "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
+    "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
     "cli": {"__init__", "errors", "encoders"},
     "__main__": {"cli"},

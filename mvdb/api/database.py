@@ -14,9 +14,11 @@ from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction, insert_documents
 from mvdb.codebook import codebook as codebooks
+from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, Texts
 from mvdb.repair import verify
+from mvdb.search.options import Filter
 from mvdb.state import encoder_identity, manifest, statistics
 from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.state import State
@@ -24,7 +26,8 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.types import Id, InsertProgress, Report, Stats
 
-Progress = Callable[[str], None]
+StepProgress = Callable[[str], object]
+"""Called with the name of each piece of work."""
 
 
 class Database(Readable):
@@ -125,12 +128,39 @@ class Database(Readable):
         with self.transaction() as txn:
             txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
 
-    def delete(self, ids: Id | Sequence[Id]) -> int:
-        """Deletes documents, in a transaction of its own; returns the number of deleted documents.
+    def update(
+        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+    ) -> None:
+        """Replaces the metadata of documents, in a transaction of its own. Vectors and text stay as
+        they are stored, bit for bit: nothing is encoded again.
 
-        Unknown ids are ignored."""
+        Args:
+            ids: one id or a sequence.
+            metadata: a JSON object for each document, or one for all of them. None, for a document
+                or for all: it has no metadata afterwards.
+            merge: keep the top-level keys of the present metadata that `metadata` does not name;
+                nested objects and lists are replaced whole. A value None is stored as null, and
+                None in place of an object changes nothing. To remove a key, update without `merge`:
+                with the metadata that `get` returns, less the key.
+
+        Raises:
+            NotFoundError: no document has one of the ids; no document is changed.
+            InvalidInputError: a malformed id or metadata, or an id given twice.
+            BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
+        """
         with self.transaction() as txn:
-            return txn.delete(ids)
+            txn.update(ids, metadata=metadata, merge=merge)
+
+    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+        """Deletes the documents with these ids, or those that a filter matches, in a transaction of
+        its own; returns the number of deleted documents.
+
+        Unknown ids are ignored. The filter `{}` matches every document.
+
+        Raises InvalidInputError unless either `ids` or `filter` is given, FilterError for a
+        malformed filter."""
+        with self.transaction() as txn:
+            return txn.delete(ids, filter=filter)
 
     def insert_batches(
         self,
@@ -139,6 +169,7 @@ class Database(Readable):
         commit_every: int | None = None,
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
+        cancel: Cancel | None = None,
     ) -> int:
         """Inserts a stream of documents in several transactions. Memory holds a batch and the
         buffers of a transaction.
@@ -159,6 +190,9 @@ class Database(Readable):
             progress: called after each commit, and after every `commit_every` skipped documents.
             total: documents expected, for the progress; default: the number that the file, the
                 Arrow data or the list of batches states.
+            cancel: a `threading.Event`, or a function; looked at before each batch. Once it is set,
+                or gives a true value, the open transaction is rolled back and CancelledError
+                raised.
 
         Returns the number of documents inserted. Committed transactions stay after an error. Raises
         as `insert` does, but not for ids that exist; InvalidInputError for a malformed batch,
@@ -171,7 +205,12 @@ class Database(Readable):
             self.transaction, insert_documents, self._keep_up, self.dim, encodes, limits
         )
         return streaming.insert_batches(
-            target, batches, commit_every=commit_every, progress=progress, total=total
+            target,
+            batches,
+            commit_every=commit_every,
+            progress=progress,
+            total=total,
+            cancel=cancel,
         )
 
     def _keep_up(self) -> None:
@@ -221,9 +260,10 @@ class Database(Readable):
 
     def optimize(
         self,
-        progress: Progress | None = None,
+        progress: StepProgress | None = None,
         *,
         lexical: bool | str | Mapping[str, Any] | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         """Trains centroids if due, merges segments and drops the data of deleted documents.
 
@@ -236,10 +276,13 @@ class Database(Readable):
                 before. The segments stored so far are written anew. Until then searches with
                 `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
                 interruption.
+            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
+                is then dropped, those before it stay, and CancelledError is raised.
         """
         self._engine.check_writable()
         arguments.function("progress", progress)
-        work = self._engine.maintenance.work(check_lexical(lexical))
+        check = Hooks.checked(None, cancel).check
+        work = self._engine.maintenance.work(check_lexical(lexical), check)
         try:
             while (step := shield.run(lambda: next(work, None))) is not None:
                 if progress is not None:
@@ -247,40 +290,78 @@ class Database(Readable):
         finally:
             shield.run(work.close)
 
-    def compact(self, path: str | os.PathLike[str] | None = None) -> None:
+    def compact(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Rewrites the database to the smallest file: in place, atomically, or to `path`.
 
         Optimizes first, unless `readonly`. In place, the file must not be open in another process,
-        nor have open transactions or snapshots in this one; else BusyError."""
+        nor have open transactions or snapshots in this one; else BusyError.
+
+        Args:
+            path: the new file, which must not exist; None: in place.
+            progress: called while the file is written, several times a second, with the bytes
+                written and those of the whole file, free pages included; at the end both are the
+                size of the new file.
+            cancel: a `threading.Event`, or a function; looked at as often. Once it is set, or gives
+                a true value, the incomplete file is removed and CancelledError raised.
+        """
         self._engine.check_open()
+        hooks = Hooks.checked(progress, cancel)
         copy = None if path is None else arguments.file_path("path", path)
         if not self.readonly:
-            self.optimize()
+            self.optimize(cancel=cancel)
         if copy is not None:
-            self._engine.environment.copy(copy)
+            self._engine.environment.copy(copy, hooks=hooks)
             return
         self._engine.check_writable()
         self._engine.cache.clear()
-        self._engine.environment.compact()
+        self._engine.environment.compact(hooks=hooks)
 
-    def backup(self, path: str | os.PathLike[str]) -> None:
+    def backup(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Writes a consistent copy of the present state, beside readers and a writer.
 
-        `path` must not exist; the file appears when the copy is complete."""
+        `path` must not exist; the file appears when the copy is complete. `progress` and `cancel`
+        as for `compact`."""
         self._engine.check_open()
-        self._engine.environment.copy(arguments.file_path("path", path))
+        hooks = Hooks.checked(progress, cancel)
+        self._engine.environment.copy(arguments.file_path("path", path), hooks=hooks)
 
-    def verify(self, deep: bool = True) -> Report:
+    def verify(
+        self,
+        deep: bool = True,
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Report:
         """Checks the pages of the file, checksum and structure of every block, and the agreement of
         the tables. Never writes. deep=False leaves out vectors, texts and metadata.
 
         If a page is damaged, the check ends after the pages: reading a damaged page could end the
         process.
+
+        Args:
+            deep: whether vectors, texts and metadata are read.
+            progress: called after the pages, every 1,024 documents and at the end of each segment,
+                with the documents checked and stored, deleted ones included.
+            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
+                CancelledError is raised.
         """
         self._engine.check_open()
+        hooks = Hooks.checked(progress, cancel)
         deep = arguments.flag("deep", deep)
-        problems = self._engine.environment.page_problems()
+        problems = self._engine.environment.page_problems(hooks)
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._engine.environment.read() as txn:
-            return verify.Checker(txn, self._engine.settings, deep=deep).run()
+            return verify.Checker(txn, self._engine.settings, hooks, deep=deep).run()

@@ -12,12 +12,11 @@ from mvdb.search.options import AUTO, DENSE, LEXICAL, SearchOptions
 
 @dataclass(frozen=True)
 class QueryInput:
-    """One query of a search, by the mode that answers it. mode: DENSE or LEXICAL. query: token
-    vectors or a text to be encoded, of a dense one. text: the words of a lexical one."""
+    """One query of a search. query: token vectors, or a text to be encoded; None for a search by
+    words alone. text: the words; None for a search by vectors alone."""
 
-    mode: str
     query: Any = None
-    text: str = ""
+    text: str | None = None
 
     @classmethod
     def of(cls, query: Any, options: SearchOptions, *, encodes: bool) -> QueryInput:
@@ -35,9 +34,9 @@ class QueryInput:
                     'query: mode="lexical" takes words alone: give them as query or as text, '
                     "without vectors"
                 )
-            return cls(LEXICAL, text=str(words if text is None else text))
+            return cls(text=str(words if text is None else text))
         if text is not None:
             raise InvalidInputError(
                 'text: mode="dense" compares the query\'s vectors alone; leave text out'
             )
-        return cls(DENSE, query=query)
+        return cls(query=query)

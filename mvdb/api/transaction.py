@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
+from mvdb import arguments
 from mvdb.api.engine import Engine
 from mvdb.api.readable import Readable
 from mvdb.api.replay_log import Change, Journal
@@ -16,10 +18,14 @@ from mvdb.errors import (
     DuplicateIdError,
     Error,
     InvalidInputError,
+    NotFoundError,
     StorageFullError,
 )
-from mvdb.ingest.inputs import Documents, MetadataInput, Texts
+from mvdb.filters import language
+from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, Texts
 from mvdb.ingest.vectors import DocumentVectors
+from mvdb.search.allowed import matching_keys
+from mvdb.search.options import Filter
 from mvdb.state import encoder_identity
 from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
@@ -28,6 +34,7 @@ from mvdb.threads import shield
 from mvdb.types import Id
 from mvdb.write import index_writer
 from mvdb.write.changes import Changes
+from mvdb.write.metadata_updates import stored_metadata
 
 T = TypeVar("T")
 
@@ -169,11 +176,39 @@ class Transaction(Readable):
         """Adds documents or replaces them whole; see `Database.upsert`."""
         self._store(ids, embeddings, texts, metadata, replace=True)
 
-    def delete(self, ids: Id | Sequence[Id]) -> int:
+    def update(
+        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+    ) -> None:
+        """Replaces metadata alone; see `Database.update`."""
+        with self._write():
+            merge = arguments.flag("merge", merge)
+            updates = MetadataUpdates.of(ids, metadata)
+            for name, key in zip(updates.names, updates.keys, strict=True):
+                if id_table.get(self._txn, key) is None:
+                    raise NotFoundError(f"no document has the id {name!r}; upsert adds documents")
+            present: list[bytes | None] | None = None
+            if merge:
+                present = self._perform(partial(stored_metadata, keys=updates.keys))
+            wanted = updates.raw if present is None else updates.merged(present)
+            for position, (key, raw) in enumerate(zip(updates.keys, wanted, strict=True)):
+                if present is None or present[position] != raw:
+                    self._change(index_writer.update, key, raw)
+
+    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
         """Deletes documents; see `Database.delete`."""
         with self._write():
-            keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
+            keys = self._keys(ids, filter)
             return sum(self._change(index_writer.delete, key) for key in dict.fromkeys(keys))
+
+    def _keys(self, ids: Id | Sequence[Id] | None, filter: Filter | None) -> list[bytes]:
+        """The keys of these ids, or of the ids of the documents that a filter matches."""
+        if ids is not None and filter is None:
+            return [id_keys.encode(name) for name in id_keys.as_list(ids)]
+        if filter is not None and ids is None:
+            node = language.parse(filter)
+            return matching_keys(self._txn, self._perform(index_writer.state), node)
+        given = "both were given" if filter is not None else "neither was given"
+        raise InvalidInputError(f"delete: either ids or a filter is needed; {given}")
 
     def _store(
         self,

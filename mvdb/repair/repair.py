@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mvdb.arguments import file_path
 from mvdb.errors import PathExistsError
+from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.repair.salvage import SalvagedValues, Salvager, Tally, copy_meta
 from mvdb.state import encoder_identity, settings
 from mvdb.storage.environment import Environment, WriteTransaction
@@ -28,30 +29,40 @@ class Repair(Value):
     texts_lost: int
 
 
-def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
+def repair(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Repair:
     """Copies the documents of the database `src` that verify into the new file `dst`.
 
     Does not need the page structure of `src`, and never changes `src`, which must not be open for
-    writing.
+    writing. `progress` is called with documents recovered, and the live documents of `src`; for
+    `cancel` see `Database.verify`. A cancelled call leaves no file `dst`.
 
     Raises:
         PathNotFoundError, PathError: no file `src`, or one that the system refuses to read.
         PathExistsError: there is a file `dst`.
         FormatError: `src` is not an mvdb file, or no manifest of it is left.
         CorruptionError: the settings of `src` are damaged.
+        CancelledError: `cancel` ended the call.
     """
+    hooks = Hooks.checked(progress, cancel)
     source, target = file_path("src", src), file_path("dst", dst)
     if os.path.exists(target):
         raise PathExistsError(f"{target}: exists already; repair writes a new file")
     with SalvagedFile(source) as file:
-        tally = _copy(file, target)
+        tally = _copy(file, target, hooks)
     return Repair(tally.recovered, tally.lost, tally.texts_lost)
 
 
-def _copy(file: SalvagedFile, dst: str) -> Tally:
+def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
     stored = settings.load(SalvagedValues(file))
-    salvager = Salvager(file, stored, os.path.dirname(os.path.abspath(dst)))
+    folder = os.path.dirname(os.path.abspath(dst))
+    salvager = Salvager(file, stored, folder, hooks)
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, stored)

@@ -26,6 +26,7 @@ from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table, texts
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.hooks import Hooks
 from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
@@ -40,6 +41,8 @@ from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
+REPORT_DOCUMENTS = 1024
+"""Documents between two reports of progress."""
 WORD_BYTES = 64 << 20
 """Words of a segment that are collected before they are sorted and written."""
 _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
@@ -73,8 +76,11 @@ class Tally:
 class Salvager:
     """Finds the newest state of a damaged file and copies its documents that verify."""
 
-    def __init__(self, file: SalvagedFile, stored: settings.Settings, folder: str) -> None:
-        """folder: for temporary files."""
+    def __init__(
+        self, file: SalvagedFile, stored: settings.Settings, folder: str, hooks: Hooks
+    ) -> None:
+        """folder: for temporary files. hooks: are told of documents."""
+        self._hooks = hooks
         self._file = file
         self._folder = folder
         self._txn = SalvagedValues(file)
@@ -119,6 +125,7 @@ class Salvager:
         for number, key in self._keys.items():
             newest[key] = max(number, newest.get(key, 0))
         for info in self.manifest.segments:
+            self._hooks.check()
             try:
                 segment = Segment(self._txn, info, None, 0, self._dim)
             except CorruptionError:
@@ -132,6 +139,8 @@ class Salvager:
     def copy_to(self, txn: WriteTransaction) -> None:
         """Writes everything that verifies into a new, empty database."""
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
+        total = self.manifest.live_documents
+        self._hooks.report(0, total)
         infos: list[SegmentInfo] = []
         open_codebooks: dict[int, codebooks.Codebook | None] = {}
         newest = self._codebook(txn, result.generation, open_codebooks)
@@ -147,6 +156,8 @@ class Salvager:
                     _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
+                    if self.tally.recovered % REPORT_DOCUMENTS == 0:
+                        self._hooks.report(self.tally.recovered, total)
             recovered = self.tally.recovered - before
             self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
@@ -160,6 +171,7 @@ class Salvager:
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
         self._store_lexical(txn)
+        self._hooks.report(self.tally.recovered, total)
 
     def _writer(self, info: SegmentInfo) -> SegmentWriter:
         words = None

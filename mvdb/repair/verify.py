@@ -13,6 +13,7 @@ from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
 from mvdb.documents.value_allowance import Allowance
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.hooks import Hooks
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
@@ -25,6 +26,8 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Report
 
 MAX_PROBLEMS = 1000
+REPORT_DOCUMENTS = 1024
+"""Documents between two reports of progress."""
 
 
 def check_small_tables(txn: ReadTransaction) -> None:
@@ -42,7 +45,11 @@ def check_small_tables(txn: ReadTransaction) -> None:
 class Checker:
     """One run of `verify`."""
 
-    def __init__(self, txn: ReadTransaction, stored: Settings, *, deep: bool) -> None:
+    def __init__(self, txn: ReadTransaction, stored: Settings, hooks: Hooks, *, deep: bool) -> None:
+        """hooks: are told of documents."""
+        self._hooks = hooks
+        self._visited = 0  # documents
+        self._total = 0
         self._txn = txn
         self._stored = stored
         self._deep = deep
@@ -76,16 +83,23 @@ class Checker:
 
     def _check(self, current: Manifest) -> None:
         known: dict[bytes, int] = {}
+        self._total = sum(info.n_documents for info in current.segments)
         if current.generation != FLOAT16:
             with self._noting("generation"):
                 self._current_sizes = self._load(current.generation).sizes
         for info in current.segments:
+            before = self._visited
             with self._noting("segments"):
                 self._check_segment(info, known)
+            self._visit(before + info.n_documents)
         with self._noting("ids"):
             self._check_ids(current, known)
         with self._noting("tables"):
             self._check_orphans(current)
+
+    def _visit(self, documents: int) -> None:
+        self._visited = documents
+        self._hooks.report(documents, self._total)
 
     def _codebook(self, generation: int) -> codebooks.Codebook:
         """The codebook that encoded a segment: the present one, or another."""
@@ -154,11 +168,14 @@ class Checker:
         for slot in range(len(segment)):
             with self._noting("records"):
                 vectors.check(np.array([slot], np.uint32))
+            if slot % REPORT_DOCUMENTS == REPORT_DOCUMENTS - 1:
+                self._visit(self._visited + REPORT_DOCUMENTS)
         with self._noting("lists"):
             if vectors.lists is not None:
                 vectors.lists.check_all()
         n_texts = 0
         for index in range(len(segment.directory.blocks) - 1):
+            self._hooks.check()
             with self._noting("documents"):
                 n_texts += segment.verify_block(self._txn, index, self._allowance)
         with self._noting("fields"):

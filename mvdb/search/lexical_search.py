@@ -107,7 +107,7 @@ class LexicalSearch:
         """The best k allowed documents, best first, ties by id."""
         plan = self._plan
         if self._filter is not None:
-            allowed = matching(self._txn, self._state, allowed, language.parse(self._filter))
+            allowed = matching(self._txn, self._state, language.parse(self._filter), allowed)
         if plan.bound is None or not allowed.total:
             return []
         with self._collector.stage("words"):

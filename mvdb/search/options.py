@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from mvdb.arguments import flag, number, one_of, whole_number
+from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
 from mvdb.limits import Limits
@@ -40,6 +41,11 @@ class SearchArguments(TypedDict, total=False):
     candidates: int | None
     exact: bool
     min_score: float | None
+    offset: int
+    group_by: str | None
+    group_size: int
+    diversity: float
+    fields: str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class SearchOptions:
     candidates: int | None
     exact: bool
     min_score: float | None
+    offset: int
+    group_by: str | None
+    group_size: int
+    diversity: float
+    fields: HitFields | None
 
     @classmethod
     def checked(
@@ -71,6 +82,11 @@ class SearchOptions:
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        offset: int = 0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        fields: str | Sequence[str] | None = None,
     ) -> SearchOptions:
         """The options of a call; InvalidInputError or FilterError for a malformed one."""
         return cls(
@@ -84,6 +100,11 @@ class SearchOptions:
             None if candidates is None else whole_number("candidates", candidates, 1),
             flag("exact", exact),
             None if min_score is None else number("min_score", min_score),
+            whole_number("offset", offset, 0),
+            None if group_by is None else field_path("group_by", group_by),
+            whole_number("group_size", group_size, 1),
+            fraction("diversity", diversity),
+            None if fields is None else HitFields.checked(fields),
         )
 
     def lists_per_token(self, state: State) -> int:

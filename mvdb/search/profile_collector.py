@@ -94,8 +94,8 @@ class ProfileCollector(Collector):
         self.profile.candidates += documents
 
     def ended(self, fetches: Fetches) -> None:
-        self.profile.reads = fetches.reads
-        self.profile.bytes_read = fetches.bytes
-        self.profile.prefetched = fetches.prefetched
+        self.profile.reads += fetches.reads
+        self.profile.bytes_read += fetches.bytes
+        self.profile.prefetched += fetches.prefetched
         if fetches.needed:
             self.profile.prefetch_hit_rate = fetches.hits / fetches.needed

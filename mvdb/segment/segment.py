@@ -22,6 +22,7 @@ from mvdb.filters.columns import ColumnIndex, Columns
 from mvdb.lexical.term_index import TermIndex
 from mvdb.segment.layout import Part, Row, SegmentInfo, Slot, unpack_directory
 from mvdb.segment.segment_parts import SegmentParts
+from mvdb.segment.segment_writer import EncodedDocument
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.storage.invariants import is_cut, require
 from mvdb.storage.values import Values
@@ -110,6 +111,14 @@ class Segment:
         """The row of the document in a slot."""
         return Row(slot if self.order is None else int(self.order[slot]))
 
+    def by_row(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask by slot as one by row."""
+        if self.order is None:
+            return mask
+        result = np.empty_like(mask)
+        result[self.order] = mask
+        return result
+
     def lengths(self) -> core.Numbers:
         """Tokens of each document, by row."""
         lengths = np.diff(self.directory.starts)
@@ -118,6 +127,11 @@ class Segment:
     def n_tokens(self, row: int) -> int:
         """Tokens of a document."""
         return self.directory.n_tokens(self.slot(row))
+
+    def total_tokens(self, rows: NDArray[np.integer]) -> int:
+        """Tokens of these documents."""
+        starts, slots = self.directory.starts, self.slots(rows)
+        return int((starts[slots + 1] - starts[slots]).sum(dtype=np.int64))
 
     # ---- vectors ----
 
@@ -166,6 +180,11 @@ class Segment:
 
     def key(self, txn: Values, row: int) -> bytes:
         """The key of a document's external id."""
+        offsets, keys = self._opened_ids(txn)
+        return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
+
+    def _opened_ids(self, txn: Values) -> tuple[NDArray[np.uint32], memoryview]:
+        """Offsets of the keys, and the keys."""
         if self._ids is None:
             body, where = self.parts.body(txn, Part.IDS), self.parts.where(Part.IDS)
             table = 4 * (len(self) + 1)
@@ -173,8 +192,13 @@ class Segment:
             offsets = np.frombuffer(body[:table], "<u4").astype(np.uint32)
             require(is_cut(offsets, len(body) - table), where, "offsets out of order")
             self._ids = offsets, body[table:]
-        offsets, keys = self._ids
-        return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
+        return self._ids
+
+    def keys(self, txn: Values, rows: NDArray[np.integer]) -> list[bytes]:
+        """The keys of these documents' external ids."""
+        offsets, keys = self._opened_ids(txn)
+        spans = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+        return [bytes(keys[first:end]) for first, end in spans]
 
     def stored(self, txn: Values, row: int) -> texts.Stored:
         """A document's text and metadata, as stored."""
@@ -200,6 +224,22 @@ class Segment:
                     values = sum(metadata.cost(raw) for _, raw in stored if raw is not None)
                     allowance.spend(values, self.parts.where(Part.DOCUMENTS, block))
             yield row, stored[row - int(blocks[block])]
+
+    def documents(self, txn: Values, rows: core.Numbers) -> Iterator[EncodedDocument]:
+        """These rows (ascending), each with everything that a document consists of, as stored. A
+        document that moves to another segment is taken from here."""
+        vectors, numbers = self.open_vectors(txn), self.directory.numbers
+        for row, (text, raw) in self.rows_stored(txn, rows):
+            codes, record, n_tokens = vectors.stored(self.slot(row))
+            yield EncodedDocument(
+                number=int(numbers[row]),
+                key=self.key(txn, row),
+                n_tokens=n_tokens,
+                text=text,
+                metadata=raw,
+                codes=codes,
+                record=record,
+            )
 
     def _block(self, txn: Values, index: int) -> list[texts.Stored]:
         """All documents of a block."""

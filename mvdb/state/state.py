@@ -138,6 +138,22 @@ class State:
         live = self.live[at]
         return DocumentRow(at, Row(row)) if live is None or live[row] else None
 
+    def locate_all(self, numbers: Sequence[int]) -> list[DocumentRow | None]:
+        """`locate` for many numbers."""
+        wanted = np.array(numbers, np.uint64)
+        found: list[DocumentRow | None] = [None] * len(numbers)
+        segments = np.searchsorted(np.array(self._firsts, np.uint64), wanted, "right") - 1
+        for index in np.unique(segments[segments >= 0]).tolist():
+            stored, live = self.segments[index].directory.numbers, self.live[index]
+            at = np.flatnonzero(segments == index)
+            rows = np.minimum(np.searchsorted(stored, wanted[at]), len(stored) - 1)
+            is_there = stored[rows] == wanted[at]
+            if live is not None:
+                is_there &= live[rows]
+            for i, row in zip(at[is_there].tolist(), rows[is_there].tolist(), strict=True):
+                found[i] = DocumentRow(index, Row(row))
+        return found
+
 
 def open_state(
     txn: ReadTransaction,

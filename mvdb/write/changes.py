@@ -12,7 +12,8 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from mvdb import core
+import numpy as np
+
 from mvdb.codebook import codebook as codebooks
 from mvdb.errors import InvalidInputError
 from mvdb.limits import Limits
@@ -47,8 +48,9 @@ class Resources:
 class Changes:
     """The changes of one write transaction. Used by one thread; lives as long as the transaction.
 
-    `buffer` and `deleted` (rows by segment) have not been flushed; `manifest` names the segments
-    that have. `state` is the state with all changes, None once it is out of date."""
+    `buffer`, `deleted` (rows by segment) and `updated` (new metadata by document number) have not
+    been flushed; `manifest` names the segments that have. `state` is the state with all changes,
+    None once it is out of date. `updated_bytes`: memory of `updated`."""
 
     def __init__(self, txn: WriteTransaction, base: State, resources: Resources) -> None:
         """base: the state before the transaction."""
@@ -60,6 +62,8 @@ class Changes:
         self.lexical = base.lexical
         self.buffer: WriteBuffer | None = None
         self.deleted: dict[int, list[int]] = {}
+        self.updated: dict[int, bytes | None] = {}
+        self.updated_bytes = 0
         self.state: State | None = base
         self._lookup = base
         self._codebook = base.codebook
@@ -123,11 +127,10 @@ class Changes:
         for key, value in parts:
             self.txn.put(layout.TABLE, key, value)
 
-    def with_tombstones(self, info: SegmentInfo, live: Live, lengths: core.Numbers) -> SegmentInfo:
-        """Stores which rows of a segment are live; its entry with these deletions. lengths: tokens
-        of each row."""
+    def with_tombstones(self, info: SegmentInfo, live: Live, deleted_tokens: int) -> SegmentInfo:
+        """Stores which rows of a segment are live; its entry with these deletions."""
         tombstones.store(self.txn, info.id, live)
-        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~live].sum())
+        n_deleted = len(live) - int(np.count_nonzero(live))
         return replace(info, n_deleted=n_deleted, deleted_tokens=deleted_tokens)
 
     def replace_segments(self, old: Collection[int], new: Iterable[SegmentInfo]) -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from mvdb.errors import ClosedError
@@ -80,13 +80,15 @@ class Maintenance:
         with suppress(ClosedError):
             maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
-    def work(self, lexical: Lexical | None) -> Generator[str, None, None]:
+    def work(
+        self, lexical: Lexical | None, check: Callable[[], None]
+    ) -> Generator[str, None, None]:
         """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when
         this thread has a write transaction open, ClosedError when the database is closed
-        meanwhile."""
+        meanwhile, and what `check` raises."""
         self._steps.environment.refuse_if_writing()
         with self._working:
-            yield from maintenance_steps.optimise(self._steps, lexical)
+            yield from maintenance_steps.optimise(self._steps, lexical, check)
         self._succeeded()
 
     def stop(self) -> None:

@@ -179,7 +179,7 @@ class Merge:
             for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
                 codes, record, n_tokens = vectors[i].stored(slot)
                 if segments[i].code_bytes < self._code_bytes:
-                    codes = _widened(codes, n_tokens, self._code_bytes)
+                    codes = widened(codes, n_tokens, self._code_bytes)
                 # Copied: the chunk may be written after the end of this transaction.
                 self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
                 size += len(record)
@@ -188,7 +188,7 @@ class Merge:
         return copied
 
 
-def _widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
+def widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
     """n codes, little-endian, in more bytes each."""
     wide = np.zeros((n, code_bytes), np.uint8)
     narrow = np.frombuffer(codes, np.uint8).reshape(n, -1)
@@ -209,7 +209,8 @@ def publish(changes: Changes, merge: Merge) -> None:
     """Replaces the old segments by the merged one. Raises SegmentGone when one of them is gone."""
     info, live = merge.info(), merge.live(changes.open_state())
     if not live.all():
-        info = changes.with_tombstones(info, live, merge.lengths())
+        deleted_tokens = int(merge.lengths()[~live].sum())
+        info = changes.with_tombstones(info, live, deleted_tokens)
     changes.replace_segments([old.id for old in merge.infos], [info])
 
 

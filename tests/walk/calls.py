@@ -58,13 +58,20 @@ _SEARCH: dict[str, Any] = {
     "mode": "auto",
     "strict": False,
     "min_score": -100.0,
+    "offset": 1,
+    "group_by": "even",
+    "group_size": 2,
+    "diversity": 0.5,
+    "fields": ["text", "metadata.n"],
 }
+_HOOKS: dict[str, Any] = {"progress": lambda done, total: None, "cancel": lambda: False}
 _WRITE: dict[str, Any] = {
     "ids": ["new"],
     "embeddings": [matrix(7)],
     "texts": ["a text"],
     "metadata": [{"n": 1}],
 }
+_UPDATE: dict[str, Any] = {"ids": [2], "metadata": [{"n": 2, "new": True}], "merge": True}
 _READING: dict[str, dict[str, Any]] = {
     "__bool__": {},
     "__contains__": {"id": 1},
@@ -73,8 +80,21 @@ _READING: dict[str, dict[str, Any]] = {
     "__len__": {},
     "__reduce__": {},
     "explain": {"query": _QUERY, "id": 1},
+    "count": {"filter": {"n": {"$lt": 9}}},
+    "documents": {
+        "filter": {"n": {"$lt": 9}},
+        "order_by": "n",
+        "descending": True,
+        "after": 3,
+        "limit": 2,
+    },
+    "facets": {"field": "n", "filter": {"n": {"$lt": 9}}, "limit": 3},
     "get": {"ids": [1, 2, "none"]},
-    "ids": {},
+    "ids": {"filter": {"n": {"$lt": 9}}},
+    "more_like": {
+        **{name: value for name, value in _SEARCH.items() if name != "query"},
+        "id": 1,
+    },
     "profile": _SEARCH,
     "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
     "search": _SEARCH,
@@ -82,6 +102,7 @@ _READING: dict[str, dict[str, Any]] = {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "queries": [_QUERY, _QUERY],
         "threads": 2,
+        **_HOOKS,
     },
     "vectors": {"ids": [1, 2]},
 }
@@ -89,34 +110,37 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
     mvdb.Database: {
         **_READING,
         "__repr__": {},
-        "backup": {"path": "copy.mvdb"},
+        "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
-        "compact": {"path": "compacted.mvdb"},
-        "delete": {"ids": [4]},
+        "compact": {"path": "compacted.mvdb", **_HOOKS},
+        "delete": {"ids": [4], "filter": None},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],
             "commit_every": 1,
             "progress": lambda progress: None,
             "total": 2,
+            "cancel": lambda: False,
         },
-        "optimize": {"progress": lambda step: None, "lexical": True},
+        "optimize": {"progress": lambda step: None, "lexical": True, "cancel": lambda: False},
         "path": {},
         "readonly": {},
         "snapshot": {},
         "stats": {},
         "transaction": {"timeout": 1.0},
+        "update": _UPDATE,
         "upsert": _WRITE,
-        "verify": {"deep": True},
+        "verify": {"deep": True, **_HOOKS},
     },
     mvdb.Snapshot: {**_READING, "close": {}},
     mvdb.Transaction: {
         **_READING,
         "collects_for_training": {},
         "commit": {},
-        "delete": {"ids": [4]},
+        "delete": {"ids": [4], "filter": None},
         "insert": _WRITE,
         "rollback": {},
+        "update": _UPDATE,
         "upsert": _WRITE,
     },
 }
@@ -136,7 +160,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "background": False,
         "memory": 64 << 20,
     },
-    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb"},
+    "repair": {"src": "source.mvdb", "dst": "repaired.mvdb", **_HOOKS},
 }
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from typing import Any
 
 import mvdb
-from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, add_file, positive
+from mvdb.cli.commands.grammar import (
+    Commands,
+    add_command,
+    add_encoder,
+    add_file,
+    add_filter,
+    parsed_filter,
+    positive,
+)
 from mvdb.cli.console import Console
 from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
@@ -23,14 +30,13 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("query", metavar="QUERY", help="words, or a question")
     help = "number of results (default 5)"
     parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
-    help = 'condition on the metadata: \'{"path": "a.md"}\''
-    parser.add_argument("--filter", metavar="JSON", help=help)
+    add_filter(parser.add_argument)
     parser.add_argument("--exact", action="store_true", help="score every document")
     add_encoder(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    options = {"filter": _filter(arguments.filter), "exact": arguments.exact}
+    options = {"filter": parsed_filter(arguments.filter), "exact": arguments.exact}
     if not arguments.query.strip():
         raise ValueError("the query is empty")
     with mvdb.open(arguments.file, readonly=True) as db:
@@ -44,18 +50,6 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         show(answer[0], console, arguments.file)
     elif not console.quiet:
         console.note("nothing found")
-
-
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--filter: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
-    return value
 
 
 def search(
