@@ -11,7 +11,7 @@ queries, each with its least time. *% of texts* is the index's size over the byt
 of the whole queries, ``--judged`` of them.
 
 Engines beside it: ``fts5`` (SQLite's, ``order by rank``), ``tantivy``
-(pip install tantivy) and ``bm25s`` (pip install bm25s; ``method="lucene"`` with mvdb's own tokens:
+(pip install tantivy) and ``bm25s`` (pip install bm25s; ``method="lucene"`` with the engine's own tokens:
 the reference for nDCG@10). The first two have tokenisers of their own. Engines that are not
 installed are left out."""
 
