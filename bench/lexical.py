@@ -10,10 +10,9 @@ queries, each with its least time. *% of texts* is the index's size over the byt
 *overlap@10* is the share of the ten best by exhaustive BM25 (the scores of all rows); *ndcg@10* is
 of the whole queries, ``--judged`` of them.
 
-Engines beside it: ``fts5`` (SQLite's, ``order by rank``), ``tantivy`` (pip install tantivy) and
-``bm25s`` (pip install bm25s; ``method="lucene"`` with the engine's own tokens: the reference for
-nDCG@10). The first two have tokenisers of their own. Engines that are not
-installed are left out."""
+Engines beside it: ``fts5`` (SQLite's, ``order by rank``), ``tantivy`` and ``bm25s``
+(``method="lucene"`` with mvdb's own tokens: the reference for nDCG@10). The first two have
+tokenisers of their own. Packages that are not installed are left out."""
 
 from __future__ import annotations
 
