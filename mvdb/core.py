@@ -35,6 +35,12 @@ PROBE = np.dtype(
 )
 """A list to be read for a query token (``mv_probe``)."""
 
+TOKEN = np.dtype(
+    [("first", np.uint32), ("last", np.uint32), ("size", np.uint8), ("kind", np.uint8)],
+    align=True,
+)
+"""Where a term stands in its text (``mv_token_range``)."""
+
 LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
 LISTS_SLACK: int = lib.MV_LISTS_SLACK
 PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
@@ -603,17 +609,23 @@ class Query:
 def tokenise(text: bytes) -> list[tuple[bytes, int, int, int]]:
     """The tokens of a folded text in UTF-8: term, kind (TOKEN_*), and the range of bytes that it
     stands at, which is longer than a term that was cut to MAX_TERM bytes."""
-    room = len(text) // 3 + 8
+    ranges = np.empty(len(text) // 3 + 8, TOKEN)
     count = ffi.new("size_t *")
     while True:
-        ranges = ffi.new("mv_token_range[]", room)
-        _check(lib.mv_tokens(ffi.from_buffer(text), len(text), ranges, room, count), "tokenising")
-        if count[0] <= room:
+        _check(
+            lib.mv_tokens(
+                ffi.from_buffer("uint8_t[]", text), len(text),
+                ffi.from_buffer("mv_token_range[]", ranges), len(ranges), count,
+            ),
+            "tokenising",
+        )  # fmt: skip
+        if count[0] <= len(ranges):
             break
-        room = count[0]
+        ranges = np.empty(count[0], TOKEN)
+    lower = text.lower()  # of ASCII alone, bytes as they are
     return [
-        (text[one.first : one.first + one.size].lower(), one.kind, one.first, one.last)
-        for one in ffi.unpack(ranges, count[0])
+        (lower[first : first + size], kind, first, last)
+        for first, last, size, kind in ranges[: count[0]].tolist()
     ]
 
 

@@ -64,6 +64,7 @@ static void test_identifiers(void) {
   expect("INV-2026-00691", "I:inv-2026-00691 P:inv P:2026 P:00691");
   expect("v1.2.3 1,000 12:30", "I:v1.2.3 P:v1 P:2 P:3 I:1,000 P:1 P:000 I:12:30 P:12 P:30");
   expect("a.b@c.org", "I:a.b@c.org P:a P:b P:c P:org");
+  expect("usr/lib/bin", "I:usr/lib/bin P:usr P:lib P:bin");
   expect("/src/main/x.c", "I:src/main/x.c P:src P:main P:x P:c");
   expect("std::vector key:value AT&T a&b",
          "I:std::vector P:std P:vector W:key W:value I:at&t P:at P:t W:a W:b");

@@ -47,6 +47,9 @@ _STRIPPED = re.compile(
     "\ufe00-\ufe0f\U000e0100-\U000e01ef]"  # variation selectors
 )
 
+_VOICED = re.compile("[\u3046-\u30f2][\u3099\u309a]")
+"""Kana and their marks, once half-width ones are full."""
+
 _SPECIAL = {
     **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
     **dict.fromkeys("\u2010\u2011", "-"),
@@ -106,22 +109,24 @@ _LONGEST_KEPT = 16
 """Characters of a run above ASCII that is kept with its folding: most are a few, and recur."""
 
 
-@lru_cache(maxsize=1 << 12)
-def _fold_short(run: str) -> str:
-    return unicodedata.normalize("NFC", run).translate(_FOLDING)
-
-
 def _fold_run(run: str) -> str:
-    if len(run) <= _LONGEST_KEPT:
-        return _fold_short(run)
-    return unicodedata.normalize("NFC", run).translate(_FOLDING)
+    folded = unicodedata.normalize("NFC", run).translate(_FOLDING)
+    return _VOICED.sub(lambda pair: unicodedata.normalize("NFC", pair[0]), folded)
+
+
+_fold_short = lru_cache(maxsize=1 << 12)(_fold_run)
 
 
 def fold(text: str) -> str:
     """The text in one spelling; ASCII is left as it is, lone surrogates become spaces."""
     if text.isascii():
         return text
-    return _ABOVE_ASCII.sub(lambda run: _fold_run(run[0]), text)
+    return _ABOVE_ASCII.sub(_fold_match, text)
+
+
+def _fold_match(match: re.Match[str]) -> str:
+    run = match[0]
+    return _fold_short(run) if len(run) <= _LONGEST_KEPT else _fold_run(run)
 
 
 def fold_stored(text: bytes) -> bytes:
@@ -133,10 +138,14 @@ def _clusters(run: str) -> list[str]:
     """A run above ASCII in pieces that fold alone to what they fold to in the run."""
     pieces: list[str] = []
     for character in run:
-        # Marks, and vowels and finals of Hangul, compose with the character before them.
+        # Marks, half-width ones too, and vowels and finals of Hangul compose with the character
+        # before them.
         code = ord(character)
-        continues = unicodedata.category(character)[0] == "M" or (
-            0x1160 <= code < 0x1200 or 0xD7B0 <= code < 0xD800
+        continues = (
+            unicodedata.category(character)[0] == "M"
+            or code in (0xFF9E, 0xFF9F)
+            or 0x1160 <= code < 0x1200
+            or 0xD7B0 <= code < 0xD800
         )
         if continues and pieces:
             pieces[-1] += character

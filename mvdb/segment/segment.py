@@ -170,6 +170,7 @@ class Segment:
             words = TermIndex(
                 directory, lambda count: self.parts.extents(txn, Part.WORDS, count), where
             )
+            require(words.lengths is not None, where, "weights where words are expected")
             fits = words.n_rows == len(self)
             require(fits, where, f"{words.n_rows} rows for {len(self)} documents")
             self._words = words
