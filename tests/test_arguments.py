@@ -24,8 +24,24 @@ WORDS: list[Any] = ["fast", True, 1, None, ["full"]]
 FUNCTIONS: list[Any] = [1, "print", [print]]
 SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
+FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
+
+LEXICAL: list[Any] = [
+    0,
+    1,
+    "klingon",
+    ["english"],
+    {"stemmer": 5},
+    {"stemmer": "klingon"},
+    {"k1": -1},
+    {"k1": "2"},
+    {"k1": float("inf")},
+    {"b": 1.5},
+    {"b": float("nan")},
+    {"c": 1},
+]
 
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
@@ -34,6 +50,7 @@ OPEN: dict[str, list[Any]] = {
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
+    "lexical": LEXICAL,
     "durability": WORDS,
     "map_size": [*NUMBERS, 0],
     "allow_encoder_mismatch": FLAGS,
@@ -46,6 +63,11 @@ SEARCH: dict[str, list[Any]] = {
     "nprobe": [*NUMBERS, 0],
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
+    "text": [5, b"words", ["words"]],
+    "mode": WORDS,
+    "strict": FLAGS,
+    "lexical_weight": [*SCORES, -0.1, 1.1],
+    "fusion": WORDS,
     "min_score": SCORES,
     "offset": [*NUMBERS, None],
     "group_by": [5, True, ["path"], "$path", "\ud800"],
@@ -67,6 +89,18 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "profile": SEARCH,
     "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
+    "ids": {"filter": []},
+    "count": {"filter": []},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "documents": {
+        "order_by": FIELDS,
+        "descending": FLAGS,
+        "after": [True, 2.5, "", [1], 2**80],
+        "limit": [*NUMBERS, 0],
+        "filter": [],
+    },
+    "update": {"merge": FLAGS},
+    "delete": {"filter": []},
     "transaction": {"timeout": SECONDS},
     "insert_batches": {
         "batches": [5, None],
@@ -75,7 +109,7 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "total": NUMBERS,
         "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL, "cancel": FUNCTIONS},
     "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
     "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
     "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
@@ -88,6 +122,9 @@ VALID: dict[str, dict[str, Any]] = {
     "profile": {"query": matrix(1)},
     "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "facets": {"field": "n"},
+    "documents": {"order_by": "n"},
+    "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
     "backup": {"path": "copy.mvdb"},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +15,9 @@ from mvdb.cli.commands.grammar import (
     add_command,
     add_encoder,
     add_file,
+    add_filter,
     natural,
+    parsed_filter,
     positive,
 )
 from mvdb.cli.console import Console
@@ -49,8 +50,7 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
     help = "results to leave out before the first one: the next page"
     parser.add_argument("--offset", type=natural, default=0, metavar="N", help=help)
-    help = 'condition on the metadata: \'{"path": "a.md"}\''
-    parser.add_argument("--filter", metavar="JSON", help=help)
+    add_filter(parser.add_argument)
     help = "one result for each value of a field of the metadata, such as path"
     parser.add_argument("--group-by", metavar="FIELD", help=help)
     help = "0..1: the weight of being unlike the results before (default 0)"
@@ -65,7 +65,7 @@ def _add_options(parser: Parser) -> None:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     fields = arguments.fields
     return {
-        "filter": _filter(arguments.filter),
+        "filter": parsed_filter(arguments.filter),
         "exact": arguments.exact,
         "offset": arguments.offset,
         "group_by": arguments.group_by,
@@ -110,18 +110,6 @@ def _print(
         show(answer[0], console, arguments.file, with_texts=with_texts)
     elif not console.quiet:
         console.note("nothing found")
-
-
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--filter: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
-    return value
 
 
 def search(
