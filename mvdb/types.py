@@ -43,6 +43,10 @@ class Hit:
         id: the document's id.
         score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
             product with a token of the document).
+        relevance: 0..1, how likely the document answers the query rather than being the least bad:
+            .5 and above for most answers, see "Relevance" in docs/engine.md. None until the
+            collection is calibrated, by `Database.optimize` or the first search with
+            `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
@@ -51,11 +55,12 @@ class Hit:
     between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
     read both. Two hits are equal when they have the same id and score."""
 
-    __slots__ = ("_fetch", "_stored", "id", "score")
+    __slots__ = ("_fetch", "_stored", "id", "relevance", "score")
 
-    def __init__(self, id: Id, score: float, fetch: Fetch) -> None:
+    def __init__(self, id: Id, score: float, fetch: Fetch, relevance: float | None = None) -> None:
         self.id = id
         self.score = score
+        self.relevance = relevance
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
 
@@ -82,7 +87,7 @@ class Hit:
         return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read_hit, (self.id, self.score, self._load())
+        return _read_hit, (self.id, self.score, self._load(), self.relevance)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Hit):
@@ -96,9 +101,11 @@ class Hit:
         return f"Hit(id={self.id!r}, score={self.score:.4f})"
 
 
-def _read_hit(id: Id, score: float, stored: tuple[str | None, Metadata | None]) -> Hit:
+def _read_hit(
+    id: Id, score: float, stored: tuple[str | None, Metadata | None], relevance: float | None
+) -> Hit:
     """A hit that was pickled with its text and metadata."""
-    return Hit(id, score, lambda: stored)
+    return Hit(id, score, lambda: stored, relevance)
 
 
 @dataclass(frozen=True)

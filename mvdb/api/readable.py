@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents, chosen
@@ -20,8 +22,10 @@ from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.search.allowed import allowed_by, without
 from mvdb.search.arrangement import arrangement_of
+from mvdb.search.calibration import measured_level
 from mvdb.search.options import Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
+from mvdb.search.relevance import relevance
 from mvdb.search.representatives import representative
 from mvdb.search.search import Found, Search
 from mvdb.state import encoder_identity
@@ -50,6 +54,7 @@ class Readable(DocumentReader):
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         offset: int = 0,
         group_by: str | None = None,
         group_size: int = 1,
@@ -72,6 +77,10 @@ class Readable(DocumentReader):
                 the first training. Scoring stops early when the rest cannot reach the best k.
             exact: score every qualifying document by its stored vectors.
             min_score: drop hits below it.
+            min_relevance: 0..1, drop hits of less `Hit.relevance`; .5 parts answers from the best
+                hits of questions that the collection does not answer. The first such search
+                measures the collection's level with 64 searches, unless `Database.optimize` did;
+                with fewer than two documents there is no level, and all hits stay.
             offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
                 on one state (`snapshot`), neither overlap nor leave a document out. A page takes
                 the time of a search for k + offset hits.
@@ -108,6 +117,7 @@ class Readable(DocumentReader):
             candidates=candidates,
             exact=exact,
             min_score=min_score,
+            min_relevance=min_relevance,
             offset=offset,
             group_by=group_by,
             group_size=group_size,
@@ -181,7 +191,8 @@ class Readable(DocumentReader):
                 return []
             with self._searching(txn, state, vectors, Collector()) as search:
                 found = search().rerank(documents, limit)
-            return self._hits(txn, state, found, None)
+            level = self._level(txn, state, measure=False)
+            return self._hits(txn, state, found, None, len(vectors), level)
 
     def explain(self, query: Any, id: Id) -> Explanation:
         """The dot products behind the score of one document.
@@ -238,10 +249,13 @@ class Readable(DocumentReader):
         if not allowed.total:
             return [[] for _ in matrices]
 
+        level = self._level(txn, state, measure=options.min_relevance is not None)
+
         def run(vectors: core.Floats) -> list[Found]:
+            own = options.with_least_relevance(len(vectors), level)
             with self._searching(txn, state, vectors, collector) as search:
                 return arrangement.page(
-                    lambda n, among: search().best(among, replace(options, k=n)), allowed
+                    lambda n, among: search().best(among, replace(own, k=n)), allowed
                 )
 
         n_threads = min(n_threads, len(matrices))
@@ -251,7 +265,27 @@ class Readable(DocumentReader):
             state.open_vectors(txn)
             # In the shield: what waits for threads must not be interrupted midway.
             results = shield.run(lambda: _in_threads(n_threads, run, matrices, hooks))
-        return [self._hits(txn, state, found, options.fields) for found in results]
+        return [
+            self._hits(txn, state, found, options.fields, len(vectors), level)
+            for vectors, found in zip(matrices, results, strict=True)
+        ]
+
+    def _level(self, txn: ReadTransaction, state: State, *, measure: bool) -> float | None:
+        """The collection's level of relevance, if it is known or to be measured."""
+        if not measure:
+            return self._engine.levels.known(txn)
+        return self._engine.levels.fitting(
+            txn, state.manifest.live_documents, lambda: self._measured_level(txn, state)
+        )
+
+    def _measured_level(self, txn: ReadTransaction, state: State) -> float | None:
+        options = SearchOptions.checked(2)
+
+        def best_two(vectors: core.Floats) -> list[Found]:
+            with self._searching(txn, state, as_query(vectors, self.dim), Collector()) as search:
+                return search().best(state.everything, options)
+
+        return measured_level(txn, state, best_two)
 
     @contextmanager
     def _searching(
@@ -264,7 +298,13 @@ class Readable(DocumentReader):
             yield lambda: Search(state, txn, query, engine.prefetcher, engine.limits, collector)
 
     def _hits(
-        self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
+        self,
+        txn: ReadTransaction,
+        state: State,
+        found: list[Found],
+        fields: HitFields | None,
+        n_tokens: int,
+        level: float | None,
     ) -> list[Hit]:
         documents = [one.document for one in found]
         if fields is None:
@@ -276,9 +316,13 @@ class Readable(DocumentReader):
         else:
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
+        relevances: list[float | None] = [None] * len(found)
+        if level is not None:
+            scores = np.array([one.score for one in found], np.float64)
+            relevances = relevance(scores, n_tokens, level).tolist()
         return [
-            Hit(id_keys.decode(one.key), one.score, fetch)
-            for one, fetch in zip(found, fetches, strict=True)
+            Hit(id_keys.decode(one.key), one.score, fetch, relevant)
+            for one, fetch, relevant in zip(found, fetches, relevances, strict=True)
         ]
 
     def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:

@@ -55,6 +55,7 @@ _SEARCH: dict[str, Any] = {
     "candidates": 100,
     "exact": False,
     "min_score": -100.0,
+    "min_relevance": 0.0,
     "offset": 1,
     "group_by": "even",
     "group_size": 2,
