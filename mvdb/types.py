@@ -42,24 +42,34 @@ class Hit:
     Attributes:
         id: the document's id.
         score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
-            product with a token of the document).
-        relevance: 0..1, how likely the document answers the query rather than being the least bad:
-            .5 and above for most answers, see "Relevance" in docs/engine.md. None until the
-            collection is calibrated, by `Database.optimize` or the first search with
-            `min_relevance`.
+            product with a token of the document); of a search with `mode="lexical"`: BM25.
+        relevance: 0..1, .5 and above for most documents that answer the query, less for those that
+            are merely the least bad; see "Relevance" in docs/engine.md. None in a search by words
+            alone, and until the collection is calibrated, by `Database.optimize` or by the first
+            search with `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
     Text and metadata come from the state of the database at their first use, even after the end of
-    the hit's snapshot or transaction. Both are None when the document was deleted or replaced
-    between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
-    read both. Two hits are equal when they have the same id and score."""
+    the hit's snapshot or transaction. Both are None when the document was deleted, replaced or
+    updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
+    copying read both. Two hits are equal when they have the same id and score."""
 
-    __slots__ = ("_fetch", "_stored", "id", "relevance", "score")
+    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "relevance", "score")
 
-    def __init__(self, id: Id, score: float, fetch: Fetch, relevance: float | None = None) -> None:
+    def __init__(
+        self,
+        id: Id,
+        score: float,
+        fetch: Fetch,
+        dense_score: float | None = None,
+        lexical_score: float | None = None,
+        relevance: float | None = None,
+    ) -> None:
         self.id = id
         self.score = score
+        self.dense_score = dense_score
+        self.lexical_score = lexical_score
         self.relevance = relevance
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
@@ -82,12 +92,21 @@ class Hit:
         return self._load()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """`id`, `score`, `text` and `metadata` as JSON values; reads text and metadata."""
+        """`id`, the scores, `relevance`, `text` and `metadata` as JSON; reads the last two."""
         text, metadata = self._load()
-        return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
+        return {
+            "id": self.id,
+            "score": self.score,
+            "dense_score": self.dense_score,
+            "lexical_score": self.lexical_score,
+            "relevance": self.relevance,
+            "text": text,
+            "metadata": _plain(metadata),
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read_hit, (self.id, self.score, self._load(), self.relevance)
+        scores = (self.score, self.dense_score, self.lexical_score, self.relevance)
+        return _read_hit, (self.id, scores, self._load())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Hit):
@@ -102,10 +121,13 @@ class Hit:
 
 
 def _read_hit(
-    id: Id, score: float, stored: tuple[str | None, Metadata | None], relevance: float | None
+    id: Id,
+    scores: tuple[float, float | None, float | None, float | None],
+    stored: tuple[str | None, Metadata | None],
 ) -> Hit:
     """A hit that was pickled with its text and metadata."""
-    return Hit(id, score, lambda: stored, relevance)
+    score, dense, lexical, relevance = scores
+    return Hit(id, score, lambda: stored, dense, lexical, relevance)
 
 
 @dataclass(frozen=True)
@@ -180,8 +202,14 @@ class Profile(Value):
 
     Attributes:
         hits: the result.
-        stages: seconds by stage name.
-        plan: "lists", "interaction" (all codes are scanned) or "exact" (everything is scored).
+        mode: "dense" (MaxSim), "lexical" (BM25 of words) or "hybrid" (both).
+        found_by_words: of a hybrid search: documents that the words alone have found.
+        lexical_weight: of a hybrid search: the weight of the words, 0..1.
+        stages: seconds by stage name. Of a lexical search: "terms" (words looked up in the term
+            indexes), "words" (documents ranked by them), "phrases" (texts read to find phrases).
+        texts: texts in which phrases were looked for.
+        plan: of a dense search: "lists", "interaction" (all codes are scanned) or "exact"
+            (everything is scored).
         fallback: the plan that followed because a filter left fewer than k documents in the lists;
             "" without a fallback.
         costs: estimated seconds of the possible plans, by name.
@@ -195,6 +223,7 @@ class Profile(Value):
         wasted_bytes: bytes of records that were prefetched and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
+    mode: str = ""
     stages: dict[str, float] = field(default_factory=dict)
     plan: str = ""
     fallback: str = ""
@@ -207,6 +236,9 @@ class Profile(Value):
     prefetched: int = 0
     prefetch_hit_rate: float = 0.0
     wasted_bytes: int = 0
+    texts: int = 0
+    found_by_words: int = 0
+    lexical_weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +257,8 @@ class Stats(Value):
         bytes: bytes in the file by part. Parts of segments, unpublished ones included: `directory`,
             `records` (residuals, and codes stored with them), `codes` (codes stored apart), `ids`,
             `documents` (texts and metadata, compressed), `fields` (columns for filters),
-            `list_directory` and `lists` (inverted lists), `order`. Tables: `table_ids` in whole
+            `list_directory` and `lists` (inverted lists), `order`, `word_directory` and `words`
+            (term indexes of the texts). Tables: `table_ids` in whole
             pages, `table_tombstones`, `table_centroids`. All but `table_ids` exclude the unused
             space of pages. The sizes come from LMDB's pages; a part whose entries fill more than
             16 pages of the tree in a segment (about 2,000 large values) is estimated from an even

@@ -116,6 +116,34 @@ def test_optimize_measures_again_when_the_collection_doubled_or_halved(path: Pat
         assert relevances(db, WORLD.answerable) != [None] * 24
 
 
+def test_a_search_by_words_alone_has_no_relevance(path: Path) -> None:
+    with mvdb.open(path, background=False) as db:
+        db.insert("a", WORLD.documents[0], texts="error E1279 on the line")
+        db.optimize()
+        assert [hit.relevance for hit in db.search(text="E1279")] == [None]
+        with pytest.raises(mvdb.InvalidInputError, match="min_relevance"):
+            db.search(text="E1279", min_relevance=0.5)
+
+
+def test_in_a_hybrid_search_the_number_is_relevant(path: Path) -> None:
+    """The vectors of the query are of topics that no document has."""
+    with mvdb.open(path, background=False) as db:
+        db.insert("a", WORLD.documents[0], texts="error E1279 on the line")
+        db.insert("b", WORLD.documents[1], texts="error E1278 on the line")
+        db.optimize()
+        stranger = WORLD.strangers[0]
+        hits = db.search(stranger, text="E1279", min_relevance=0.5)
+        assert [(hit.id, hit.relevance) for hit in hits] == [("a", 1.0)]
+        assert db.search(stranger, text="line", min_relevance=0.5) == []
+        every = db.search(stranger, 200, text="what is error E1279?", exact=True)
+        assert len(every) > 100
+        for least in (0.0, 0.01, 0.5, 0.99):
+            hits = db.search(stranger, 200, text="what is error E1279?", min_relevance=least)
+            assert {hit.id for hit in hits} == {
+                hit.id for hit in every if (hit.relevance or 0) >= least
+            }
+
+
 def test_without_another_document_there_is_no_level(tmp_path: Path) -> None:
     with mvdb.open(tmp_path / "b.mvdb", dim=DIM, background=False) as db:
         assert db.search(WORLD.strangers[0], min_relevance=0.5) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, Texts
 from mvdb.repair import verify
 from mvdb.search.options import Filter
+from mvdb.search.profile_collector import Collector
 from mvdb.state import encoder_identity, manifest, relevance_level, statistics
+from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.relevance_level import RelevanceLevel
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
@@ -259,18 +261,31 @@ class Database(Readable):
     # ---- maintenance ----
 
     def optimize(
-        self, progress: StepProgress | None = None, *, cancel: Cancel | None = None
+        self,
+        progress: StepProgress | None = None,
+        *,
+        lexical: bool | str | Mapping[str, Any] | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         """Trains centroids if due, merges segments and drops the data of deleted documents; then
         measures the level of `Hit.relevance` if it is missing, or the documents doubled or halved.
 
         Works in steps: other writers run between two steps, readers never wait. Correct results do
-        not depend on it. `progress` is called with the name of each piece of work. `cancel` is a
-        `threading.Event`, or a function that gives a true value; the piece under way is then
-        dropped, those before it stay, and CancelledError is raised."""
+        not depend on it.
+
+        Args:
+            progress: called with the name of each piece of work.
+            lexical: how the words of texts are indexed from now on, as for `mvdb.open`; None: as
+                before. The segments stored so far are written anew. Until then searches with
+                `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
+                interruption.
+            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
+                is then dropped, those before it stay, and CancelledError is raised.
+        """
         self._engine.check_writable()
         arguments.function("progress", progress)
-        work = self._engine.maintenance.work(Hooks.checked(None, cancel).check)
+        check = Hooks.checked(None, cancel).check
+        work = self._engine.maintenance.work(check_lexical(lexical), check)
         try:
             while (step := shield.run(lambda: next(work, None))) is not None:
                 if progress is not None:
@@ -286,7 +301,7 @@ class Database(Readable):
             stored = relevance_level.load(txn)
             if documents == 0 or (stored is not None and stored.fits(documents)):
                 return
-            level = self._measured_level(txn, state)
+            level = self._answers(txn, state, Collector()).measured_level()
         if level is None:
             return
         with self._engine.write(None) as writing:

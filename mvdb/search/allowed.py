@@ -15,23 +15,20 @@ from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
 
 
-def matching(txn: ReadTransaction, state: State, node: Node | None) -> Allowed:
-    """The live documents that a filter matches; None: all."""
+def matching(
+    txn: ReadTransaction, state: State, node: Node | None, among: Allowed | None = None
+) -> Allowed:
+    """The live documents that a filter matches, or those `among` some; node None: all."""
+    allowed = among or state.everything
     if node is None:
-        return state.everything
+        return allowed
     masks = [bitmap_of(node, each.columns(txn), each.order) for each in state.segments]
-    return state.everything.restricted(masks)
+    return allowed.restricted(masks)
 
 
 def matching_rows(txn: ReadTransaction, state: State, node: Node | None) -> list[Live | None]:
     """Per segment the live documents that a filter matches, a mask by row; None: all."""
-    if node is None:
-        return state.live
-    masks = matching(txn, state, node).masks
-    return [
-        None if mask is None else segment.by_row(mask)
-        for segment, mask in zip(state.segments, masks, strict=True)
-    ]
+    return by_row(state, matching(txn, state, node))
 
 
 def matching_keys(txn: ReadTransaction, state: State, node: Node) -> list[bytes]:
@@ -56,6 +53,16 @@ def without(state: State, allowed: Allowed, document: DocumentRow) -> Allowed:
     masks = [np.ones(len(segment), bool) for segment in state.segments]
     masks[document.segment][state.segments[document.segment].slot(document.row)] = False
     return allowed.restricted(masks)
+
+
+def by_row(state: State, allowed: Allowed) -> list[Live | None]:
+    """Per segment a mask by row of the allowed documents, or None for all."""
+    if allowed is state.everything:
+        return state.live
+    return [
+        None if mask is None else segment.by_row(mask)
+        for segment, mask in zip(state.segments, allowed.masks, strict=True)
+    ]
 
 
 def _named(txn: ReadTransaction, state: State, keys: Iterable[bytes]) -> list[Live]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mvdb import core
 from mvdb.search import relevance
-from mvdb.search.search import Found
+from mvdb.search.found import Found
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 
@@ -25,7 +25,10 @@ def measured_level(
     noted = []
     for document in _drawn(state, generator):
         vectors = state.segments[document.segment].vectors(txn, document.row)
-        query = relevance.pseudo_query(vectors, generator)
+        rows, kinds = core.normalise(relevance.pseudo_query(vectors, generator))
+        query = rows[kinds == core.ROW_UNIT]
+        if len(query) == 0:
+            continue
         others = [one.score for one in best_two(query) if one.document != document]
         if others:
             noted.append(max(others) / len(query))

@@ -84,9 +84,7 @@ def least_score(least_relevance: float, n_tokens: int, level: float) -> float:
     return share * n_tokens * level
 
 
-def with_exact_evidence(
-    relevances: NDArray[np.float64], exact: Scores, lexical: Scores
-) -> NDArray[np.float64]:
+def with_exact_evidence(relevances: Scores, exact: Scores, lexical: Scores) -> Scores:
     """Relevance in a hybrid search: at least a document's share of the query's exact evidence.
 
     The share is that of `fusion.lexical_weight`, of each document: its lexical score from exact
