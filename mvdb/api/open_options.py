@@ -18,11 +18,12 @@ DURABILITIES = ("full", "relaxed")
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `mvdb.open`; `dim` and `bits` are None where the file decides."""
+    """The arguments of `mvdb.open`; `dim`, `bits` and `tenants` are None where the file decides."""
 
     path: str
     dim: int | None
     bits: int | None
+    tenants: bool | None
     readonly: bool
     create: bool
     encoder: TextEncoder
@@ -45,12 +46,18 @@ class Options:
                 f"{self.path}: the file has bits={stored.bits}, which is fixed, not bits="
                 f"{self.bits}; leave bits out, or create another file"
             )
+        if self.tenants not in (None, stored.tenants):
+            raise InvalidInputError(
+                f"tenants: {self.path} has tenants={stored.tenants}, which is fixed; leave tenants "
+                "out, or create another file"
+            )
 
     def for_new_file(self) -> Settings:
         """What a new file is made with; InvalidInputError when `dim` was not given."""
         if self.dim is None:
             raise InvalidInputError("dim is needed to create a database, for example dim=128")
-        return Settings(self.dim, int(DEFAULT_BITS) if self.bits is None else self.bits)
+        bits = int(DEFAULT_BITS) if self.bits is None else self.bits
+        return Settings(self.dim, bits, bool(self.tenants))
 
 
 def check(
@@ -58,6 +65,7 @@ def check(
     *,
     dim: Any,
     bits: Any,
+    tenants: Any,
     readonly: Any,
     create: Any,
     encoder: Any,
@@ -75,6 +83,7 @@ def check(
         path=file_path("path", path),
         dim=None if dim is None else check_dim(dim),
         bits=None if bits is DEFAULT_BITS else check_bits(bits),
+        tenants=None if tenants is None else flag("tenants", tenants),
         readonly=flag("readonly", readonly),
         create=flag("create", create),
         encoder=TextEncoder(encoder, allow_mismatch=allow),

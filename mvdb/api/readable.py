@@ -14,6 +14,7 @@ from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents, chosen
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents import tenants
 from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
@@ -46,6 +47,7 @@ class Readable(DocumentReader):
         *,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
@@ -64,6 +66,8 @@ class Readable(DocumentReader):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
+            tenant: whose documents: needed where tenants are separated, and refused elsewhere
+                (docs/howto-tenants.md).
             nprobe: posting lists probed per query token, if the collection has lists and the plan
                 takes them; default centroids / 1,280, at least 48.
             candidates: documents from the lists that are ranked by their centroid codes, and at
@@ -104,6 +108,7 @@ class Readable(DocumentReader):
             k,
             filter=filter,
             ids=ids,
+            tenant=tenant,
             nprobe=nprobe,
             candidates=candidates,
             exact=exact,
@@ -161,35 +166,47 @@ class Readable(DocumentReader):
 
         Raises NotFoundError for an unknown id, and as `search` does."""
         checked = SearchOptions.checked(k, **options)
+        owner = self._named(checked.tenant)
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            owned = tenants.find(txn, owner)
+            document = existing(txn, state, id, owned)
             vectors = representative(state.segments[document.segment].vectors(txn, document.row))
-            allowed = without(state, allowed_by(txn, state, checked), document)
+            allowed = without(state, allowed_by(txn, state, checked, owned), document)
             matrices = [as_query(vectors, self.dim)]
             return self._answers(txn, state, matrices, allowed, checked, 1, Collector(), Hooks())[0]
 
-    def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
+    def rerank(
+        self,
+        query: Any,
+        ids: Id | Sequence[Id],
+        k: int | None = None,
+        *,
+        tenant: str | None = None,
+    ) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
 
         Raises as `search` does."""
+        owner = self._named(tenant)
         keys = dict.fromkeys(map(id_keys.encode, id_keys.as_list(ids)))
         limit = len(keys) if k is None else whole_number("k", k, 1)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            documents = [row for key in keys if (row := state.find(txn, key)) is not None]
+            prefix = tenants.find(txn, owner).prefix
+            found_rows = (state.find(txn, prefix + key) for key in keys)
+            documents = [row for row in found_rows if row is not None]
             if not documents:
                 return []
             with self._searching(txn, state, vectors, Collector()) as search:
                 found = search().rerank(documents, limit)
             return self._hits(txn, state, found, None)
 
-    def explain(self, query: Any, id: Id) -> Explanation:
+    def explain(self, query: Any, id: Id, *, tenant: str | None = None) -> Explanation:
         """The dot products behind the score of one document.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
-        vectors = self._query_vectors([query])[0]
+        owner, vectors = self._named(tenant), self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            document = existing(txn, state, id, tenants.find(txn, owner))
             with self._searching(txn, state, vectors, Collector()) as search:
                 return search().explain(document)
 
@@ -213,11 +230,11 @@ class Readable(DocumentReader):
         hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
-        matrices = self._query_vectors(queries)
+        owner, matrices = self._named(options.tenant), self._query_vectors(queries)
         if not matrices:
             return []
         with self._reading() as (txn, state):
-            allowed = allowed_by(txn, state, options)
+            allowed = allowed_by(txn, state, options, tenants.find(txn, owner))
             return self._answers(
                 txn, state, matrices, allowed, options, n_threads, collector, hooks
             )

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from mvdb.arguments import field_path, flag, fraction, number, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents.hit_fields import HitFields
+from mvdb.documents.tenants import check_name
 from mvdb.filters import language
 from mvdb.limits import Limits
 from mvdb.state.state import State
@@ -28,6 +29,7 @@ class SearchArguments(TypedDict, total=False):
 
     filter: Filter | None
     ids: Id | Sequence[Id] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
@@ -41,11 +43,12 @@ class SearchArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search; see `Database.search`. ids: their keys."""
+    """How to search; see `Database.search`. ids: their keys, without a tenant."""
 
     k: int
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
@@ -63,6 +66,7 @@ class SearchOptions:
         *,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
@@ -78,6 +82,7 @@ class SearchOptions:
             whole_number("k", k, 1),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
+            None if tenant is None else check_name(tenant),
             None if nprobe is None else whole_number("nprobe", nprobe, 1),
             None if candidates is None else whole_number("candidates", candidates, 1),
             flag("exact", exact),

@@ -59,6 +59,7 @@ class Kind(IntEnum):
     LIST_DIRECTORY = 12
     LISTS = 13
     ORDER = 14
+    TENANT = 19
 
 
 class Record:
