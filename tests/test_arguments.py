@@ -30,6 +30,21 @@ TENANTS: list[Any] = [5, True, "", "x" * 501, "x" * 10_000, "\ud800", b"a", ["a"
 """The last one is refused because the database does not separate tenants."""
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
+LEXICAL: list[Any] = [
+    0,
+    1,
+    "klingon",
+    ["english"],
+    {"stemmer": 5},
+    {"stemmer": "klingon"},
+    {"k1": -1},
+    {"k1": "2"},
+    {"k1": float("inf")},
+    {"b": 1.5},
+    {"b": float("nan")},
+    {"c": 1},
+]
+
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
     "dim": DIMS,
@@ -38,6 +53,7 @@ OPEN: dict[str, list[Any]] = {
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
+    "lexical": LEXICAL,
     "durability": WORDS,
     "map_size": [*NUMBERS, 0],
     "allow_encoder_mismatch": FLAGS,
@@ -50,6 +66,11 @@ SEARCH: dict[str, list[Any]] = {
     "nprobe": [*NUMBERS, 0],
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
+    "text": [5, b"words", ["words"]],
+    "mode": WORDS,
+    "strict": FLAGS,
+    "lexical_weight": [*SCORES, -0.1, 1.1],
+    "fusion": WORDS,
     "min_score": SCORES,
     "offset": [*NUMBERS, None],
     "group_by": [5, True, ["path"], "$path", "\ud800"],
@@ -100,7 +121,7 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "total": NUMBERS,
         "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL, "cancel": FUNCTIONS},
     "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
     "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
     "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},

@@ -26,7 +26,16 @@ MAX_FUNCTION_LINES = 50
 LONG_FILES = {"core.py"}
 
 GROUND = {"errors", "arguments", "hooks", "threads", "core", "types", "limits"}
-STORED = {*GROUND, "storage", "documents", "filters", "codebook", "segment", "state"}
+STORED = {
+    *GROUND,
+    "storage",
+    "documents",
+    "filters",
+    "lexical",
+    "codebook",
+    "segment",
+    "state",
+}
 
 BELOW: dict[str, set[str]] = {
     "errors": set(),
@@ -39,9 +48,10 @@ BELOW: dict[str, set[str]] = {
     "storage": GROUND - {"core"},
     "documents": {*GROUND, "storage"},
     "filters": {*GROUND, "storage", "documents"},
+    "lexical": {*GROUND, "storage", "documents"},
     "codebook": {*GROUND, "storage"},
-    "segment": {*GROUND, "storage", "documents", "filters", "codebook"},
-    "state": {*GROUND, "storage", "documents", "filters", "codebook", "segment"},
+    "segment": {*GROUND, "storage", "documents", "filters", "lexical", "codebook"},
+    "state": {*GROUND, "storage", "documents", "filters", "lexical", "codebook", "segment"},
     "search": STORED,
     "write": STORED,
     "repair": STORED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from mvdb import arguments
 from mvdb.api.engine import Engine
 from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
-from mvdb.api.transaction import Transaction, insert_documents, known_documents
+from mvdb.api.transaction import Transaction, stream_target
 from mvdb.codebook import codebook as codebooks
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest import streaming
@@ -20,6 +20,7 @@ from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
 from mvdb.repair import verify
 from mvdb.search.options import Filter
 from mvdb.state import encoder_identity, manifest, statistics
+from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
@@ -228,23 +229,10 @@ class Database(Readable):
         column or file; ImportError for Arrow data without pyarrow.
         """
         self._engine.check_writable()
-        encodes = self._engine.encoder.identity is not None
-        limits, separates = self._engine.limits, self._engine.settings.tenants
-        target = streaming.Target(
-            self.transaction,
-            known_documents,
-            insert_documents,
-            self._keep_up,
-            self.dim,
-            encodes,
-            separates,
-            limits,
-        )
-        owner = None if tenant is None else self._named(tenant)
         return streaming.insert_batches(
-            target,
+            stream_target(self._engine, self.transaction, self._keep_up),
             batches,
-            tenant=owner,
+            tenant=None if tenant is None else self._named(tenant),
             commit_every=commit_every,
             progress=progress,
             total=total,
@@ -297,17 +285,30 @@ class Database(Readable):
     # ---- maintenance ----
 
     def optimize(
-        self, progress: StepProgress | None = None, *, cancel: Cancel | None = None
+        self,
+        progress: StepProgress | None = None,
+        *,
+        lexical: bool | str | Mapping[str, Any] | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         """Trains centroids if due, merges segments and drops the data of deleted documents.
 
         Works in steps: other writers run between two steps, readers never wait. Correct results do
-        not depend on it. `progress` is called with the name of each piece of work. `cancel` is a
-        `threading.Event`, or a function that gives a true value; the piece under way is then
-        dropped, those before it stay, and CancelledError is raised."""
+        not depend on it.
+
+        Args:
+            progress: called with the name of each piece of work.
+            lexical: how the words of texts are indexed from now on, as for `mvdb.open`; None: as
+                before. The segments stored so far are written anew. Until then searches with
+                `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
+                interruption.
+            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
+                is then dropped, those before it stay, and CancelledError is raised.
+        """
         self._engine.check_writable()
         arguments.function("progress", progress)
-        work = self._engine.maintenance.work(Hooks.checked(None, cancel).check)
+        check = Hooks.checked(None, cancel).check
+        work = self._engine.maintenance.work(check_lexical(lexical), check)
         try:
             while (step := shield.run(lambda: next(work, None))) is not None:
                 if progress is not None:

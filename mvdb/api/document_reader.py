@@ -191,7 +191,8 @@ class DocumentReader(ABC):
         with self._reading() as (txn, state):
             if node is None and owner is None:
                 return state.manifest.live_documents
-            return matching(txn, state, node, tenants.find(txn, owner)).total
+            among = state.documents_of(txn, tenants.find(txn, owner))
+            return matching(txn, state, node, among).total
 
     def facets(
         self,

@@ -17,7 +17,7 @@ from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
 from mvdb.limits import Limits
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.query_pool import QueryPool
-from mvdb.state import encoder_identity, settings
+from mvdb.state import encoder_identity, lexical_identity, settings
 from mvdb.state.settings import Settings
 from mvdb.state.state import State
 from mvdb.state.state_cache import StateCache
@@ -64,12 +64,14 @@ class Engine:
             stored = settings.load(txn)
             identity = encoder_identity.load(txn)
             tenants.check(txn, separates=stored.tenants)
+            lexical = lexical_identity.load(txn)
         if identity is not None and identity.dim != stored.dim:
             raise CorruptionError(
                 f"{self.path}: encoder of {identity.dim} dimensions, the settings say "
                 f"{stored.dim}; run mvdb.repair"
             )
         options.check_stored(stored)
+        options.check_lexical(lexical)
         return stored, self.encoder.mismatch(identity)
 
     def is_in_own_process(self) -> bool:

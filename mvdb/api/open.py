@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from mvdb.api import open_options
@@ -12,7 +13,7 @@ from mvdb.api.engine import Engine
 from mvdb.api.open_options import Options
 from mvdb.limits import Limits
 from mvdb.repair import verify
-from mvdb.state import manifest, settings
+from mvdb.state import lexical_identity, manifest, settings
 from mvdb.state.manifest import Manifest
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.threads import shield
@@ -27,6 +28,7 @@ def open(
     readonly: bool = False,
     create: bool = True,
     encoder: Any = None,
+    lexical: bool | str | Mapping[str, Any] | None = None,
     durability: str = "full",
     map_size: int | None = None,
     allow_encoder_mismatch: bool = False,
@@ -49,6 +51,11 @@ def open(
         create: False: a missing file is an error.
         encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
             (`mvdb.encoders`); encodes documents and queries that are given as text.
+        lexical: whether texts are also indexed by their words, for searches with `mode="lexical"`;
+            None: yes in a new file, and as it is in an existing one. A language, such as
+            "english": yes, with words reduced to their stems (needs PyStemmer, `[stem]`). A
+            mapping of "stemmer", "k1" and "b": the same, with these parameters of BM25 (1.2 and
+            0.75). Later checked when given; `Database.optimize` changes it.
         durability: "full": a commit that has returned survives power loss. "relaxed": a crash of
             the system may lose the last commits, never the consistency.
         map_size: bytes of address space to reserve at least; the reservation grows on demand.
@@ -69,8 +76,9 @@ def open(
         FormatError: not an mvdb file, a directory, or made by a newer mvdb or on a machine of
             another word size or byte order.
         CorruptionError: the file is damaged.
-        InvalidInputError: the file has other `bits` or `tenants`, or an argument is invalid; the
-            message names the argument. ":memory:" and "" are refused: a database is a file.
+        InvalidInputError: the file has other `bits` or `tenants`, or its words are indexed
+            otherwise than `lexical` says, or an argument is invalid; the message names the
+            argument. ":memory:" and "" are refused: a database is a file.
     """
     options = open_options.check(
         path,
@@ -80,6 +88,7 @@ def open(
         readonly=readonly,
         create=create,
         encoder=encoder,
+        lexical=lexical,
         durability=durability,
         map_size=map_size,
         allow_encoder_mismatch=allow_encoder_mismatch,
@@ -99,6 +108,9 @@ def open_engine(options: Options, limits: Limits) -> Engine:
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, options.for_new_file())
+        identity = options.lexical_for_new_file()
+        if identity.on:
+            lexical_identity.store(txn, identity)
         manifest.store(txn, Manifest())
 
     environment = Environment.open(

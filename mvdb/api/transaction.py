@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import compress
 from typing import Any, TypeVar
 
 from mvdb import arguments
@@ -23,6 +24,7 @@ from mvdb.errors import (
     StorageFullError,
 )
 from mvdb.filters import language
+from mvdb.ingest import streaming
 from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, TenantInput, Texts
 from mvdb.ingest.vectors import DocumentVectors
 from mvdb.search.allowed import matching_keys
@@ -38,6 +40,9 @@ from mvdb.write.changes import Changes
 from mvdb.write.metadata_updates import stored_metadata
 
 T = TypeVar("T")
+
+MERGED_AT_ONCE = 256
+"""Documents whose present metadata is held."""
 
 _UNFINISHED = Error("it was interrupted")
 
@@ -194,16 +199,19 @@ class Transaction(Readable):
             owner = self._named(tenant)
             updates = MetadataUpdates.of(ids, metadata)
             prefix = tenants.find(self._txn, owner).prefix
-            keys = [prefix + key for key in updates.keys]
-            for name, key in zip(updates.names, keys, strict=True):
+            all_keys = [prefix + key for key in updates.keys]
+            for name, key in zip(updates.names, all_keys, strict=True):
                 if id_table.get(self._txn, key) is None:
                     raise NotFoundError(f"no document has the id {name!r}; upsert adds documents")
-            present: list[bytes | None] | None = None
-            if merge:
-                present = self._perform(partial(stored_metadata, keys=keys))
-            wanted = updates.raw if present is None else updates.merged(present)
-            for position, (key, raw) in enumerate(zip(keys, wanted, strict=True)):
-                if present is None or present[position] != raw:
+            for first in range(0, len(all_keys), MERGED_AT_ONCE):
+                span = slice(first, first + MERGED_AT_ONCE)
+                keys, wanted = all_keys[span], updates.raw[span]
+                if merge:
+                    present = self._perform(partial(stored_metadata, keys=keys))
+                    merged = updates.merged(present, first)
+                    changed = [old != new for old, new in zip(present, merged, strict=True)]
+                    keys, wanted = list(compress(keys, changed)), list(compress(merged, changed))
+                for key, raw in zip(keys, wanted, strict=True):
                     self._change(index_writer.update, key, raw)
 
     def delete(
@@ -344,7 +352,7 @@ def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
     encoder_identity.store(changes.txn, identity)
 
 
-def known_documents(txn: Transaction, documents: Documents) -> list[bool]:
+def _known_documents(txn: Transaction, documents: Documents) -> list[bool]:
     """Whether the transaction has the id of each of these documents."""
     txn._check_open()
     owned = documents.owned_keys()
@@ -353,7 +361,23 @@ def known_documents(txn: Transaction, documents: Documents) -> list[bool]:
     return [id_table.get(txn._txn, prefixes[name] + key) is not None for name, key in owned]
 
 
-def insert_documents(txn: Transaction, documents: Documents) -> None:
+def _insert_documents(txn: Transaction, documents: Documents) -> None:
     """`Transaction.insert` for canonical documents."""
     with txn._write():
         txn._add(documents, replace=False)
+
+
+def stream_target(
+    engine: Engine, begin: Callable[[], Transaction], between: Callable[[], None]
+) -> streaming.Target:
+    """A database as a stream of documents sees it."""
+    return streaming.Target(
+        begin,
+        _known_documents,
+        _insert_documents,
+        between,
+        engine.settings.dim,
+        engine.encoder.identity is not None,
+        engine.settings.tenants,
+        engine.limits,
+    )

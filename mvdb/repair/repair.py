@@ -61,7 +61,8 @@ def repair(
 def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Tally:
     """On return nothing refers to the file any more, so that it can be closed."""
     stored = settings.load(SalvagedValues(file))
-    salvager = Salvager(file, stored, hooks)
+    folder = os.path.dirname(os.path.abspath(dst))
+    salvager = Salvager(file, stored, folder, hooks)
 
     def initialise(txn: WriteTransaction) -> None:
         settings.store(txn, stored)

@@ -7,7 +7,8 @@
 3. Codebooks are copied once each. A segment is lost when its directory or its codebook is.
 4. Of each segment every live document is copied whose record has its checksum, whose codes are
    within the codebook, and whose key is known. Codes and residuals are copied as they are stored:
-   nothing is encoded again. A damaged block of texts costs texts and metadata only.
+   nothing is encoded again. A damaged block of texts costs texts and metadata only. The words of
+   the texts are indexed anew.
 5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
 6. The tenants of these documents keep their names (salvage_tenants.py).
 7. The new manifest lists the segments written; without the newest codebook the new file begins
@@ -34,7 +35,8 @@ from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
-from mvdb.state import manifest, settings, tombstones
+from mvdb.state import lexical_identity, manifest, settings, tombstones
+from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
 from mvdb.storage import envelope
@@ -44,6 +46,8 @@ from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
 REPORT_DOCUMENTS = 1024
 """Documents between two reports of progress."""
+WORD_BYTES = 64 << 20
+"""Words of a segment that are collected before they are sorted and written."""
 _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
@@ -75,13 +79,17 @@ class Tally:
 class Salvager:
     """Finds the newest state of a damaged file and copies its documents that verify."""
 
-    def __init__(self, file: SalvagedFile, stored: settings.Settings, hooks: Hooks) -> None:
-        """hooks: are told of documents."""
+    def __init__(
+        self, file: SalvagedFile, stored: settings.Settings, folder: str, hooks: Hooks
+    ) -> None:
+        """folder: for temporary files. hooks: are told of documents."""
         self._hooks = hooks
         self._file = file
+        self._folder = folder
         self._txn = SalvagedValues(file)
         self._settings = stored
         self._dim = stored.dim
+        self._lexical = self._lexical_identity()
         self.tally = Tally()
         self._tenants: set[int | None] = set()
         self.manifest = self._newest_manifest()
@@ -98,6 +106,13 @@ class Salvager:
         if not found:
             raise FormatError("no intact manifest is left; nothing tells which documents are live")
         return max(found, key=lambda one: one.sequence)
+
+    def _lexical_identity(self) -> LexicalIdentity:
+        """How words are indexed; without a lexical index when that is not known any more."""
+        try:
+            return lexical_identity.load(self._txn)
+        except CorruptionError:
+            return lexical_identity.OFF
 
     def _keys_by_number(self) -> dict[int, bytes]:
         """Ids from the id table, for segments whose own list of ids is damaged."""
@@ -140,7 +155,7 @@ class Salvager:
             if codebook is not None or info.generation == FLOAT16:
                 for document in self._documents(info, codebook):
                     # Codes keep their width: the segment keeps its codebook.
-                    writer = writer or SegmentWriter(info.id, info.generation, Limits())
+                    writer = writer or self._writer(info)
                     writer.add(document)
                     _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
@@ -153,6 +168,7 @@ class Salvager:
             if writer is not None:
                 for parts in writer.finish():
                     _store(txn, parts)
+                writer.close()
                 infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
         if newest is None:
             # Without its centroids the file is untrained, like a new one.
@@ -161,7 +177,21 @@ class Salvager:
             copy_tenants(self._file, txn, {one for one in self._tenants if one is not None})
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
+        self._store_lexical(txn)
         self._hooks.report(self.tally.recovered, total)
+
+    def _writer(self, info: SegmentInfo) -> SegmentWriter:
+        words = None
+        if self._lexical.fault is None:
+            words = lexical_identity.new_words(self._lexical, self._folder, WORD_BYTES)
+        return SegmentWriter(info.id, info.generation, Limits(), words=words)
+
+    def _store_lexical(self, txn: WriteTransaction) -> None:
+        """All segments are current, or none if this process cannot index their texts."""
+        lexical = self._lexical
+        if lexical.on:
+            since = 0 if lexical.fault is None else self.manifest.next_segment
+            lexical_identity.store(txn, replace(lexical, since=since))
 
     def _codebook(
         self,

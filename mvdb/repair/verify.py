@@ -17,7 +17,7 @@ from mvdb.hooks import Hooks
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.state import manifest, tombstones, unpublished
+from mvdb.state import lexical_identity, manifest, tombstones, unpublished
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.state import open_segment
@@ -60,6 +60,7 @@ class Checker:
         self._documents = 0
         self._tokens = 0
         self._current_sizes: codebooks.Extended = {}
+        self._lexical = lexical_identity.OFF
         self._codebooks: dict[int, codebooks.Codebook] = {}
 
     def run(self) -> Report:
@@ -67,6 +68,7 @@ class Checker:
         with self._noting("manifest"):
             current = manifest.load(self._txn)
             manifest.check_generation(current, self._stored)
+            self._lexical = lexical_identity.load_for(self._txn, current)
             self._check(current)
         problems = tuple(self._problems[:MAX_PROBLEMS])
         return Report(problems, dict(self._blocks), self._documents, self._tokens)
@@ -129,6 +131,7 @@ class Checker:
         codes = chunks if codebook and not segment.has_inline_codes(self._txn) else 0
         self._blocks["codes"] += codes
         extents = 0 if lists is None else lists.n_extents
+        words = segment.words(self._txn)
         self._parts += Counter(
             {
                 (info.id, Part.DIRECTORY): 1,
@@ -140,10 +143,14 @@ class Checker:
                 (info.id, Part.LIST_DIRECTORY): 0 if lists is None else 1,
                 (info.id, Part.LISTS): extents,
                 (info.id, Part.ORDER): 0 if segment.order is None else 1,
+                (info.id, Part.WORD_DIRECTORY): 0 if words is None else 1,
+                (info.id, Part.WORDS): 0 if words is None else words.n_extents,
             }
         )
         if self._deep:
-            self._check_contents(segment)
+            n_texts = self._check_contents(segment)
+            with self._noting("words"):
+                self._check_words(segment, info, n_texts)
 
     def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
         lengths = segment.lengths()
@@ -154,7 +161,8 @@ class Checker:
             )
         return tokens
 
-    def _check_contents(self, segment: Segment) -> None:
+    def _check_contents(self, segment: Segment) -> int:
+        """Checks vectors, texts and metadata; the number of texts."""
         self._allowance.earn(segment.stored_bytes)
         vectors = segment.open_vectors(self._txn)
         for slot in range(len(segment)):
@@ -165,12 +173,21 @@ class Checker:
         with self._noting("lists"):
             if vectors.lists is not None:
                 vectors.lists.check_all()
+        n_texts = 0
         for index in range(len(segment.directory.blocks) - 1):
             self._hooks.check()
             with self._noting("documents"):
-                segment.verify_block(self._txn, index, self._allowance)
+                n_texts += segment.verify_block(self._txn, index, self._allowance)
         with self._noting("fields"):
             segment.columns(self._txn).verify()
+        return n_texts
+
+    def _check_words(self, segment: Segment, info: SegmentInfo, n_texts: int) -> None:
+        words = segment.words(self._txn)
+        if words is not None:
+            words.check_all()
+        elif self._lexical.on and self._lexical.is_current(info) and n_texts:
+            raise CorruptionError(f"segment {info.id}: {n_texts} texts without a term index")
 
     def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
         count = 0

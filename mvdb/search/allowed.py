@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mvdb import core
-from mvdb.documents.tenants import EVERYONE, Tenant
+from mvdb.documents.tenants import Tenant
 from mvdb.filters.evaluate import bitmap_of
 from mvdb.filters.language import Node
 from mvdb.search.options import SearchOptions
@@ -17,32 +17,25 @@ from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
 
 
-def matching(txn: ReadTransaction, state: State, node: Node | None, tenant: Tenant) -> Allowed:
-    """The live documents of a tenant that a filter matches; None: all."""
-    allowed = state.documents_of(txn, tenant)
-    if node is None or not allowed.total:
-        return allowed
+def matching(txn: ReadTransaction, state: State, node: Node | None, among: Allowed) -> Allowed:
+    """The documents among these that a filter matches; None: all."""
+    if node is None or not among.total:
+        return among
     masks = [bitmap_of(node, each.columns(txn), each.order) for each in state.segments]
-    return allowed.restricted(masks)
+    return among.restricted(masks)
 
 
 def matching_rows(
     txn: ReadTransaction, state: State, node: Node | None, tenant: Tenant
 ) -> Sequence[Live | None]:
-    """Per segment the documents that `matching` gives, a mask by row; None: all."""
-    if node is None and tenant == EVERYONE:
-        return state.live
-    allowed = matching(txn, state, node, tenant)
-    masks = [allowed.mask(index) for index in range(len(state.segments))]
-    return [
-        None if mask is None else segment.by_row(mask)
-        for segment, mask in zip(state.segments, masks, strict=True)
-    ]
+    """Per segment the live documents of a tenant that a filter matches, a mask by row; None:
+    all."""
+    return by_row(state, matching(txn, state, node, state.documents_of(txn, tenant)))
 
 
 def matching_keys(txn: ReadTransaction, state: State, node: Node, tenant: Tenant) -> list[bytes]:
     """The keys of the ids of the live documents of a tenant that a filter matches."""
-    allowed, keys = matching(txn, state, node, tenant), []
+    allowed, keys = matching(txn, state, node, state.documents_of(txn, tenant)), []
     for index, segment in enumerate(state.segments):
         slots = allowed.slots(index)
         rows = slots if segment.order is None else segment.order[slots]
@@ -54,7 +47,7 @@ def allowed_by(
     txn: ReadTransaction, state: State, options: SearchOptions, tenant: Tenant
 ) -> Allowed:
     """The live documents of a tenant that the filter matches and that `ids` names."""
-    allowed = matching(txn, state, options.filter, tenant)
+    allowed = matching(txn, state, options.filter, state.documents_of(txn, tenant))
     if options.ids is not None:
         allowed = allowed.restricted(_named(txn, state, options.ids, tenant))
     return allowed
@@ -64,6 +57,17 @@ def without(state: State, allowed: Allowed, document: DocumentRow) -> Allowed:
     """The allowed documents but one."""
     slot = state.segments[document.segment].slot(document.row)
     return allowed.without(document.segment, slot)
+
+
+def by_row(state: State, allowed: Allowed) -> Sequence[Live | None]:
+    """Per segment a mask by row of the allowed documents, or None for all."""
+    if allowed is state.everything:
+        return state.live
+    masks = [allowed.mask(index) for index in range(len(state.segments))]
+    return [
+        None if mask is None else segment.by_row(mask)
+        for segment, mask in zip(state.segments, masks, strict=True)
+    ]
 
 
 def _named(

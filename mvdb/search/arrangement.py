@@ -21,9 +21,9 @@ from itertools import islice
 
 from mvdb import core
 from mvdb.search.diversity import Mean, diversified
+from mvdb.search.found import Found
 from mvdb.search.grouping import Alone, Group, Grouping
 from mvdb.search.options import SearchOptions
-from mvdb.search.search import Found
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction

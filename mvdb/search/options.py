@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from mvdb.arguments import field_path, flag, fraction, number, whole_number
+from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents.hit_fields import HitFields
 from mvdb.documents.tenants import check_name
+from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
 from mvdb.limits import Limits
 from mvdb.state.state import State
@@ -21,12 +22,25 @@ CENTROIDS_PER_PROBE = 1280
 centroids, lists are shorter and similar documents spread over more of them."""
 CANDIDATES_POWER = 0.75
 
+AUTO = "auto"
+DENSE = "dense"
+LEXICAL = "lexical"
+HYBRID = "hybrid"
+MODES = (AUTO, DENSE, LEXICAL, HYBRID)
+RELATIVE = "relative"
+FUSIONS = (RELATIVE, "rrf")
+
 Filter = Mapping[str, Any]
 
 
 class SearchArguments(TypedDict, total=False):
     """The options of a search as users give them; see `Database.search`."""
 
+    text: str | None
+    mode: str
+    strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: Filter | None
     ids: Id | Sequence[Id] | None
     tenant: str | None
@@ -46,6 +60,11 @@ class SearchOptions:
     """How to search; see `Database.search`. ids: their keys, without a tenant."""
 
     k: int
+    text: str | None
+    mode: str
+    strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
     tenant: str | None
@@ -64,6 +83,11 @@ class SearchOptions:
         cls,
         k: int,
         *,
+        text: str | None = None,
+        mode: str = AUTO,
+        strict: bool = False,
+        lexical_weight: float | None = None,
+        fusion: str = RELATIVE,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         tenant: str | None = None,
@@ -80,6 +104,11 @@ class SearchOptions:
         """The options of a call; InvalidInputError or FilterError for a malformed one."""
         return cls(
             whole_number("k", k, 1),
+            None if text is None else _text(text),
+            one_of("mode", mode, MODES),
+            flag("strict", strict),
+            None if lexical_weight is None else fraction("lexical_weight", lexical_weight),
+            one_of("fusion", fusion, FUSIONS),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
             None if tenant is None else check_name(tenant),
@@ -110,3 +139,9 @@ class SearchOptions:
             limits.candidates_per_hit * self.k,
             int(limits.candidates_factor * documents**CANDIDATES_POWER),
         )
+
+
+def _text(text: Any) -> str:
+    if isinstance(text, str):
+        return str(text)
+    raise InvalidInputError(f"text: a str is needed, not {shown(text)}")

@@ -1,4 +1,5 @@
-"""One segment, opened for reading: directory, ids, texts and metadata by row; vectors on request.
+"""One segment, opened for reading: directory, ids, texts, words and metadata by row; vectors on
+request.
 
 A `Segment` is opened once per environment and shared by the states and threads that contain it: its
 contents are immutable. Each part is read and verified at its first use. REQUIRES of transactions
@@ -18,6 +19,7 @@ from mvdb import core
 from mvdb.documents import metadata, texts
 from mvdb.documents.value_allowance import Allowance
 from mvdb.filters.columns import ColumnIndex, Columns
+from mvdb.lexical.term_index import TermIndex
 from mvdb.segment.layout import Part, Row, SegmentInfo, Slot, unpack_directory
 from mvdb.segment.segment_parts import SegmentParts
 from mvdb.segment.segment_writer import EncodedDocument
@@ -64,6 +66,7 @@ class Segment:
         self._tenants: TenantSlots | None = None
         self._columns: ColumnIndex | None = None
         self._vectors: StoredVectors | None = None
+        self._words: TermIndex | None = None
         self._checked = np.zeros(len(self), bool)  # by slot; shared with segments it is `extended`
 
     def __len__(self) -> int:
@@ -159,6 +162,22 @@ class Segment:
         """Reconstructed vectors (n_tokens, dim) of a document."""
         return self.open_vectors(txn).decoded(self.slot(row))
 
+    # ---- words ----
+
+    def words(self, txn: Values) -> TermIndex | None:
+        """The term index of its texts, opened once; None when it has none."""
+        if self._words is None and self.parts.has(txn, Part.WORD_DIRECTORY):
+            where = self.parts.where(Part.WORDS)
+            directory = self.parts.body(txn, Part.WORD_DIRECTORY)
+            words = TermIndex(
+                directory, lambda count: self.parts.extents(txn, Part.WORDS, count), where
+            )
+            require(words.lengths is not None, where, "weights where words are expected")
+            fits = words.n_rows == len(self)
+            require(fits, where, f"{words.n_rows} rows for {len(self)} documents")
+            self._words = words
+        return self._words
+
     # ---- ids, texts, metadata ----
 
     def key(self, txn: Values, row: int) -> bytes:
@@ -237,15 +256,27 @@ class Segment:
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         return texts.unpack(body, self._in_block(index), self.parts.where(Part.DOCUMENTS, index))
 
+    def block_of(self, row: int) -> int | None:
+        """The block of a document; None when the segment has none."""
+        blocks = self.directory.blocks
+        return None if len(blocks) == 1 else int(np.searchsorted(blocks, row, "right")) - 1
+
+    def mean_bytes(self, txn: Values, block: int) -> int:
+        """Bytes of text and metadata of a document of a block, on average. Large ones lie alone."""
+        body = self.parts.body(txn, Part.DOCUMENTS, block)
+        return texts.raw_bytes(body, self.parts.where(Part.DOCUMENTS, block)) // self._in_block(
+            block
+        )
+
     def _in_block(self, index: int) -> int:
         return int(self.directory.blocks[index + 1] - self.directory.blocks[index])
 
-    def verify_block(self, txn: Values, index: int, allowance: Allowance) -> None:
-        """Checks a block, however much it unpacks to."""
+    def verify_block(self, txn: Values, index: int, allowance: Allowance) -> int:
+        """Checks a block, however much it unpacks to; the number of its texts."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         where, n_documents = self.parts.where(Part.DOCUMENTS, index), self._in_block(index)
         allowance.earn(len(body))
-        texts.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
+        return texts.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
 
     def columns(self, txn: Values) -> Columns:
         """The columns of the metadata, to be read within the transaction; decoded ones are kept

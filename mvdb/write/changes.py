@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mvdb.codebook import codebook as codebooks
+from mvdb.errors import InvalidInputError
 from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, SegmentInfo
 from mvdb.segment.segment_writer import Listing, Sealed
-from mvdb.state import manifest, tombstones
+from mvdb.segment.word_writer import WordWriter
+from mvdb.state import lexical_identity, manifest, tombstones
 from mvdb.state.settings import Settings
 from mvdb.state.state import State, open_state
 from mvdb.state.tombstones import Live
@@ -57,6 +59,7 @@ class Changes:
         self.resources = resources
         self.limits = resources.limits
         self.manifest = base.manifest
+        self.lexical = base.lexical
         self.buffer: WriteBuffer | None = None
         self.deleted: dict[int, list[int]] = {}
         self.updated: dict[int, bytes | None] = {}
@@ -107,6 +110,17 @@ class Changes:
         if codebook is None or n_tokens < self.limits.listed_tokens:
             return number, None
         return number, Listing(codebook.codec, resources.folder, resources.memory.postings)
+
+    def new_words(self) -> WordWriter | None:
+        """The writer of a new segment's term index; None for a file without a lexical index."""
+        resources = self.resources
+        return lexical_identity.new_words(self.lexical, resources.folder, resources.memory.words)
+
+    def check_words(self) -> None:
+        """InvalidInputError when texts cannot be indexed by this process."""
+        fault = self.lexical.fault
+        if fault is not None:
+            raise InvalidInputError(f"texts cannot be indexed: {fault}")
 
     def store(self, parts: Iterable[Sealed]) -> None:
         """Stores parts of a segment."""

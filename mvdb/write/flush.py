@@ -84,11 +84,11 @@ def write_encoded(
 
 def _new_writer(changes: Changes, n_tokens: int, generation: int) -> SegmentWriter:
     number, listing = changes.new_segment(n_tokens)
-    limits = changes.limits
+    limits, words = changes.limits, changes.new_words()
     # Posting lists are those of the present codebook.
     if listing is None or generation != changes.manifest.generation:
-        return SegmentWriter(number, generation, limits)
-    return ClusteredWriter(number, generation, limits, listing)
+        return SegmentWriter(number, generation, limits, words=words)
+    return ClusteredWriter(number, generation, limits, listing, words)
 
 
 def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> SegmentInfo:

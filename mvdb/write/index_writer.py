@@ -38,7 +38,10 @@ def append(
     vectors: core.Floats,
     stored: Sequence[tuple[bytes | None, bytes | None]],
 ) -> None:
-    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata."""
+    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata.
+    InvalidInputError for texts whose words this process cannot index."""
+    if any(text is not None for text, _ in stored):
+        changes.check_words()
     first = changes.manifest.next_document
     documents = []
     for i, key in enumerate(keys):

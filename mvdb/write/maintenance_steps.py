@@ -16,7 +16,8 @@ from typing import Any
 from mvdb.errors import BusyError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Sealed
-from mvdb.state import unpublished
+from mvdb.state import lexical_identity, unpublished
+from mvdb.state.lexical_identity import Lexical
 from mvdb.write import extend_codebook, merge_policy, train_codebook
 from mvdb.write.changes import Changes
 from mvdb.write.merge import Merge, SegmentGone, publish
@@ -56,23 +57,28 @@ class Checked(Executor):
 # ---- all of it ----
 
 
-def optimise(steps: StepTransactions, check: Callable[[], None]) -> Iterator[str]:
+def optimise(
+    steps: StepTransactions, lexical: Lexical | None, check: Callable[[], None]
+) -> Iterator[str]:
     """All due work for the documents stored now, down to the fewest segments. Yields the name of
-    each piece of work and does it before the next name. check: called within each piece; what it
-    raises ends the work, and of the piece under way nothing stays.
+    each piece of work and does it before the next name. lexical: how words are to be indexed from
+    now on; None: as they are. check: called within each piece; what it raises ends the work, and of
+    the piece under way nothing stays.
 
     Raises BusyError when other processes keep ending its merges."""
     check()
     executor = Checked(steps.resources.executor, check)
+    if lexical is not None:
+        steps.run(partial(_change_lexical, lexical))
     if steps.run(_begin_to_optimise):
         yield "training"
         steps.run(partial(_train_if_due, executor))
     with steps.reading() as (_, state):
-        current = state.manifest
+        current, identity = state.manifest, state.lexical
     if extend_codebook.is_due(current, steps.limits):
         yield "training"
         extend(steps, executor)
-    policy = merge_policy.fewest_of(current)
+    policy = merge_policy.fewest_of(current, identity)
     given_up: Sequence[SegmentInfo] = ()
     attempts, most = 0, steps.limits.merge_attempts
     while infos := next_merge(steps, policy):
@@ -87,6 +93,16 @@ def optimise(steps: StepTransactions, check: Callable[[], None]) -> Iterator[str
                 f"{steps.environment.path}: other processes ended the same merge {most} times; "
                 "let one process at a time optimise the file"
             )
+
+
+def _change_lexical(asked: Lexical, changes: Changes) -> None:
+    """Stores how words are to be indexed; earlier segments are out of date from then on."""
+    number = changes.manifest.next_segment
+    identity = changes.lexical.with_(asked, number)
+    if identity != changes.lexical:
+        lexical_identity.store(changes.txn, identity)
+        # Another manifest: readers notice a commit by it.
+        changes.manifest = replace(changes.manifest, next_segment=number + 1)
 
 
 def _begin_to_optimise(changes: Changes) -> bool:

@@ -258,6 +258,15 @@ class DatabaseMachine(browsing_rules.BrowsingRules):
         with self.db._engine.environment.read() as txn:
             assert unpublished.load(txn) == {}
 
+    @rule(away=st.booleans())
+    def index_words_anew(self, away: bool) -> None:
+        """The lexical index is dropped and made again, or its parameters change."""
+        assert self.db is not None
+        if away:
+            self.db.optimize(lexical=False)
+            assert self.db.stats().bytes["words"] == 0
+        self.db.optimize(lexical={"k1": 0.9 if away else 1.2})
+
     @precondition(lambda self: self.snapshot is None)
     @rule()
     def compact(self) -> None:
