@@ -47,15 +47,24 @@ class Hit:
         metadata: the stored metadata or None; read from the file at first use.
 
     Text and metadata come from the state of the database at their first use, even after the end of
-    the hit's snapshot or transaction. Both are None when the document was deleted or replaced
-    between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
-    read both. Two hits are equal when they have the same id and score."""
+    the hit's snapshot or transaction. Both are None when the document was deleted, replaced or
+    updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
+    copying read both. Two hits are equal when they have the same id and score."""
 
-    __slots__ = ("_fetch", "_stored", "id", "score")
+    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "score")
 
-    def __init__(self, id: Id, score: float, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        id: Id,
+        score: float,
+        fetch: Fetch,
+        dense_score: float | None = None,
+        lexical_score: float | None = None,
+    ) -> None:
         self.id = id
         self.score = score
+        self.dense_score = dense_score
+        self.lexical_score = lexical_score
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
 
@@ -77,12 +86,20 @@ class Hit:
         return self._load()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """`id`, `score`, `text` and `metadata` as JSON values; reads text and metadata."""
+        """`id`, the scores, `text` and `metadata` as JSON values; reads text and metadata."""
         text, metadata = self._load()
-        return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
+        return {
+            "id": self.id,
+            "score": self.score,
+            "dense_score": self.dense_score,
+            "lexical_score": self.lexical_score,
+            "text": text,
+            "metadata": _plain(metadata),
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read_hit, (self.id, self.score, self._load())
+        scores = (self.score, self.dense_score, self.lexical_score)
+        return _read_hit, (self.id, scores, self._load())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Hit):
@@ -96,9 +113,14 @@ class Hit:
         return f"Hit(id={self.id!r}, score={self.score:.4f})"
 
 
-def _read_hit(id: Id, score: float, stored: tuple[str | None, Metadata | None]) -> Hit:
+def _read_hit(
+    id: Id,
+    scores: tuple[float, float | None, float | None],
+    stored: tuple[str | None, Metadata | None],
+) -> Hit:
     """A hit that was pickled with its text and metadata."""
-    return Hit(id, score, lambda: stored)
+    score, dense, lexical = scores
+    return Hit(id, score, lambda: stored, dense, lexical)
 
 
 @dataclass(frozen=True)
@@ -173,7 +195,9 @@ class Profile(Value):
 
     Attributes:
         hits: the result.
-        mode: "dense" (MaxSim) or "lexical" (BM25 of words).
+        mode: "dense" (MaxSim), "lexical" (BM25 of words) or "hybrid" (both).
+        found_by_words: of a hybrid search: documents that the words alone have found.
+        lexical_weight: of a hybrid search: the weight of the words, 0..1.
         stages: seconds by stage name. Of a lexical search: "terms" (words looked up in the term
             indexes), "words" (documents ranked by them), "phrases" (texts read to find phrases).
         texts: texts in which phrases were looked for.
@@ -206,6 +230,8 @@ class Profile(Value):
     prefetch_hit_rate: float = 0.0
     wasted_bytes: int = 0
     texts: int = 0
+    found_by_words: int = 0
+    lexical_weight: float | None = None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ SEARCH: dict[str, list[Any]] = {
     "text": [5, b"words", ["words"]],
     "mode": WORDS,
     "strict": FLAGS,
+    "lexical_weight": [*SCORES, -0.1, 1.1],
+    "fusion": WORDS,
     "min_score": SCORES,
     "offset": [*NUMBERS, None],
     "group_by": [5, True, ["path"], "$path", "\ud800"],

@@ -304,3 +304,21 @@ def test_the_first_training_comes_with_updates(tmp_path: Path) -> None:
         assert list(db.ids({"v": 1})) == [0, 1, 29, 30, 59]
         assert [db.get(i)[0].text for i in (0, 59)] == ["text 0", "text 59"]  # type: ignore[union-attr]
         assert db.verify().ok
+
+
+def test_words_move_along(tmp_path: Path) -> None:
+    """A moved document is found by the words of its text, once, and by its new metadata."""
+    with mvdb.open(tmp_path / "a.mvdb", dim=DIM, background=False) as db:
+        names = ["gull", "boat", "bread"]
+        texts = ["Gulls follow the ferry E1279", "Caulk the hull", "How to bake E1279"]
+        db.insert(names, [matrix(i) for i in range(3)], texts=texts)
+        for version in range(3):
+            db.update(["gull", "boat"], metadata={"v": version})
+            found = db.search("E1279", mode="lexical")
+            assert {hit.id for hit in found} == {"gull", "bread"}
+            assert len(found) == 2
+            found = db.search("E1279", mode="lexical", filter={"v": version})
+            assert [hit.id for hit in found] == ["gull"]
+        db.optimize()
+        assert len(db.search("E1279", mode="lexical")) == 2
+        assert db.verify().ok

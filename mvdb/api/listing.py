@@ -1,8 +1,8 @@
 """Lists of documents, without a query: pages in an order, each read from the state of its moment.
 
 1. A page is made of the documents behind the last one given (search/document_order.py).
-2. Their texts and metadata are read block by block. The size of the next page follows from the
-   bytes of this one, so that memory does not grow with the collection.
+2. It is cut where texts and metadata exceed PAGE_BYTES, by the sizes that their blocks state, so
+   that memory does not grow with the collection. Then the blocks are read.
 
 Within a snapshot all pages are of one state. Elsewhere a commit between two pages may or may not be
 seen; a document whose id and value stay is given once.
@@ -18,6 +18,7 @@ from mvdb import arguments
 from mvdb.api import hit_contents
 from mvdb.documents import ids as id_keys
 from mvdb.documents import metadata
+from mvdb.documents.texts import Stored
 from mvdb.errors import InvalidInputError, NotFoundError
 from mvdb.filters import language
 from mvdb.filters.language import Node
@@ -102,6 +103,7 @@ class Pages:
                 found = self._next(txn, state, IDS_PER_PAGE)
             for one in found:
                 yield id_keys.decode(one.position.key)
+                self._position = one.position
             if len(found) < IDS_PER_PAGE:
                 return
 
@@ -112,13 +114,17 @@ class Pages:
             wanted = size if left is None else min(size, left)
             with self._reading() as (txn, state):
                 found = self._next(txn, state, wanted)
-                documents, n_bytes = _read(txn, state, found)
-            yield from documents
-            if len(found) < wanted:
+                fitting = found[: _fitting(txn, state, found)]
+                contents = _contents(txn, state, fitting)
+            for one, stored, n_tokens in contents:
+                # Decoded one by one: metadata may take a hundred times its bytes.
+                text, fields = hit_contents.decoded(stored)
+                yield Document(id_keys.decode(one.position.key), text, fields, n_tokens)
+                self._position = one.position
+            if len(found) < wanted and len(fitting) == len(found):
                 return
-            left = None if left is None else left - len(found)
-            fitting = len(found) * PAGE_BYTES // max(1, n_bytes)
-            size = max(1, min(fitting, 8 * size, IDS_PER_PAGE))
+            left = None if left is None else left - len(fitting)
+            size = min(8 * size, IDS_PER_PAGE)
 
     def _next(self, txn: ReadTransaction, state: State, size: int) -> list[Listed]:
         listing = self._listing
@@ -127,10 +133,7 @@ class Pages:
         # States with one manifest have the same documents.
         if self._masks is None or self._masks[0] is not state.manifest:
             self._masks = state.manifest, matching_rows(txn, state, listing.filter)
-        found = page(txn, state, self._masks[1], listing.order, self._position, size)
-        if found:
-            self._position = found[-1].position
-        return found
+        return page(txn, state, self._masks[1], listing.order, self._position, size)
 
 
 def _position(txn: ReadTransaction, state: State, listing: Listing) -> Position | None:
@@ -154,15 +157,29 @@ def _position(txn: ReadTransaction, state: State, listing: Listing) -> Position 
     return Position(sort_key(fields, order.path, greatest=order.descending), key)
 
 
-def _read(
+def _fitting(txn: ReadTransaction, state: State, found: Sequence[Listed]) -> int:
+    """How many of these documents have about PAGE_BYTES; one at least."""
+    n_bytes = 0
+    sizes: dict[tuple[int, int], int] = {}
+    for count, (_, place) in enumerate(found):
+        segment = state.segments[place.segment]
+        block = segment.block_of(place.row)
+        if block is not None:
+            key = place.segment, block
+            if key not in sizes:
+                sizes[key] = segment.mean_bytes(txn, block)
+            n_bytes += sizes[key]
+        if count > 0 and n_bytes > PAGE_BYTES:
+            return count
+    return len(found)
+
+
+def _contents(
     txn: ReadTransaction, state: State, found: Sequence[Listed]
-) -> tuple[list[Document], int]:
-    """The documents, in this order, and the bytes of their texts and metadata."""
+) -> list[tuple[Listed, Stored, int]]:
+    """These documents with their texts and metadata, and their numbers of tokens."""
     read = dict(hit_contents.in_blocks(txn, state, [one.document for one in found]))
-    n_bytes = sum(len(part) for stored in read.values() for part in stored if part is not None)
-    documents = []
-    for position, place in found:
-        text, fields = hit_contents.decoded(read.pop(place))
-        n_tokens = state.segments[place.segment].n_tokens(place.row)
-        documents.append(Document(id_keys.decode(position.key), text, fields, n_tokens))
-    return documents, n_bytes
+    return [
+        (one, read[one.document], state.segments[one.document.segment].n_tokens(one.document.row))
+        for one in found
+    ]

@@ -1,5 +1,4 @@
-"""What a search is asked for: token vectors, words, or a text that an encoder is to turn into
-vectors."""
+"""What a search is asked for: token vectors, words, or a text that serves as both."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvdb.errors import InvalidInputError
-from mvdb.search.options import AUTO, DENSE, LEXICAL, SearchOptions
+from mvdb.search.options import AUTO, DENSE, HYBRID, LEXICAL, SearchOptions
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,18 @@ class QueryInput:
     text: str | None = None
 
     @classmethod
-    def of(cls, query: Any, options: SearchOptions, *, encodes: bool) -> QueryInput:
-        """The input of a call. encodes: whether the database has an encoder. InvalidInputError
-        when the mode lacks its input, or leaves some of it unused."""
+    def of(
+        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: bool
+    ) -> QueryInput:
+        """The input of a call. encodes: whether the database has an encoder. has_words: whether it
+        can be searched by words. InvalidInputError when the mode lacks its input, or leaves some of
+        it unused."""
         text, mode = options.text, options.mode
         if query is None and text is None:
             raise InvalidInputError("query: token vectors or a text are needed, or text=")
         words = query if isinstance(query, str) else None
         if mode == AUTO:
-            mode = LEXICAL if query is None or (words is not None and not encodes) else DENSE
+            mode = _mode(query, text, encodes=encodes, has_words=has_words)
         if mode == LEXICAL:
             if query is not None and (words is None or text is not None):
                 raise InvalidInputError(
@@ -35,8 +37,27 @@ class QueryInput:
                     "without vectors"
                 )
             return cls(text=str(words if text is None else text))
-        if text is not None:
+        if mode == DENSE and text is not None:
             raise InvalidInputError(
                 'text: mode="dense" compares the query\'s vectors alone; leave text out'
             )
-        return cls(query=query)
+        if query is None:
+            raise InvalidInputError(
+                f'query: mode="{mode}" needs token vectors, or a text and an encoder'
+            )
+        if mode == DENSE:
+            return cls(query)
+        if text is None and words is None:
+            raise InvalidInputError('text: mode="hybrid" needs words beside the vectors')
+        return cls(query, str(words) if text is None else text)
+
+
+def _mode(query: Any, text: str | None, *, encodes: bool, has_words: bool) -> str:
+    """The mode that "auto" stands for."""
+    if query is None:
+        return LEXICAL
+    if not isinstance(query, str):
+        return DENSE if text is None else HYBRID
+    if not encodes and text is None:
+        return LEXICAL
+    return HYBRID if text is not None or has_words else DENSE

@@ -19,12 +19,13 @@ from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.lexical import query_language
+from mvdb.search import lexical_search
 from mvdb.search.allowed import allowed_by, without
 from mvdb.search.answers import Answers, Question
+from mvdb.search.found import Found
 from mvdb.search.options import Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
 from mvdb.search.representatives import representative
-from mvdb.search.search import Found
 from mvdb.state import encoder_identity
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
@@ -45,6 +46,8 @@ class Readable(DocumentReader):
         text: str | None = None,
         mode: str = "auto",
         strict: bool = False,
+        lexical_weight: float | None = None,
+        fusion: str = "relative",
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         nprobe: int | None = None,
@@ -57,20 +60,28 @@ class Readable(DocumentReader):
         diversity: float = 0.0,
         fields: str | Sequence[str] | None = None,
     ) -> list[Hit]:
-        """The k best documents: by MaxSim (ColBERT, arXiv 2004.12832), or by their words with BM25
-        (as in Lucene; docs/howto-words.md).
+        """The k best documents: by MaxSim (ColBERT, arXiv 2004.12832), by their words with BM25 (as
+        in Lucene), or by both (docs/howto-words.md).
 
         Args:
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are scaled to
-                unit length, zero rows dropped. Or a str: the encoder's vectors of it are taken;
-                without an encoder its words.
-            text: words to search for, without a query: plain words, "a phrase", +must, -not,
-                prefix*, field:value. Documents that have some of the words are hits, but all of
-                the phrases and words with a plus must be there, and none of those with a minus.
-            mode: "dense": MaxSim. "lexical": BM25 of the words of `text`, or of a query that is a
-                str; needs a lexical index (`mvdb.open(lexical=...)`). "auto": lexical for words
-                that are not encoded, dense for all else.
-            strict: raise QueryError for a malformed `text`, which else is searched as plain words.
+                unit length, zero rows dropped. Or a str, whose words and vectors by the encoder
+                are taken as the mode needs them.
+            text: words to search for, beside the vectors of a query or without a query: plain
+                words, "a phrase", +must, -not, prefix*, field:value. Documents that have some of
+                the words are hits, but all of the phrases and words with a plus must be there, and
+                none of those with a minus.
+            mode: "dense": MaxSim. "lexical": BM25. "hybrid": the best documents of both sides, at
+                least 100 of each, all scored by both; `score` is in 0..1 then. The last two need a
+                lexical index (`mvdb.open(lexical=...)`). "auto": dense for vectors alone; lexical
+                for text alone, and for a query that is a str without an encoder; hybrid for
+                vectors with text, and for a str with an encoder, where there is a lexical index.
+            strict: raise QueryError for malformed words, which else are searched as plain words.
+            lexical_weight: hybrid: weight of the lexical side, 0..1. None: chosen by the query's
+                terms, from .25 for prose to .7 for identifiers, numbers and phrases
+                (docs/engine.md, "Hybrid search").
+            fusion: hybrid: "relative": both sides scaled to 0..1 over the found documents and
+                added. "rrf": reciprocal ranks are added, with the constant 60.
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
@@ -82,10 +93,10 @@ class Readable(DocumentReader):
                 the first training. Scoring stops early when the rest cannot reach the best k.
             exact: dense: score every qualifying document by its stored vectors. Scores of words
                 are always exact.
-            min_score: drop hits below it.
+            min_score: drop hits whose `score` is below it.
             offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
-                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
-                the time of a search for k + offset hits.
+                on one state (`snapshot`), neither overlap nor leave a document out. A page
+                takes a few searches, for at most 16/3 (k + offset) hits in all.
             group_by: the path of a metadata field, nested ones with dots: k groups, of each value
                 there at most `group_size` hits, the best ones. A document without a value there, or
                 with null, is a group of its own; one of several values, as in a list, belongs to
@@ -117,6 +128,8 @@ class Readable(DocumentReader):
             text=text,
             mode=mode,
             strict=strict,
+            lexical_weight=lexical_weight,
+            fusion=fusion,
             filter=filter,
             ids=ids,
             nprobe=nprobe,
@@ -228,7 +241,11 @@ class Readable(DocumentReader):
     def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
         """Each query's vectors and parsed words, as its mode needs them."""
         encodes = self._engine.encoder.identity is not None
-        inputs = [QueryInput.of(query, options, encodes=encodes) for query in queries]
+        with self._reading() as (_, state):
+            has_words = lexical_search.fault(state) is None
+        inputs = [
+            QueryInput.of(query, options, encodes=encodes, has_words=has_words) for query in queries
+        ]
         dense = iter(self._query_vectors([one.query for one in inputs if one.query is not None]))
         return [
             Question(
@@ -274,7 +291,7 @@ class Readable(DocumentReader):
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
         return [
-            Hit(id_keys.decode(one.key), one.score, fetch)
+            Hit(id_keys.decode(one.key), one.score, fetch, one.dense_score, one.lexical_score)
             for one, fetch in zip(found, fetches, strict=True)
         ]
 

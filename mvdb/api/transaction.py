@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import compress
 from typing import Any, TypeVar
 
 from mvdb import arguments
@@ -37,6 +38,9 @@ from mvdb.write.changes import Changes
 from mvdb.write.metadata_updates import stored_metadata
 
 T = TypeVar("T")
+
+MERGED_AT_ONCE = 256
+"""Documents whose present metadata is held."""
 
 _UNFINISHED = Error("it was interrupted")
 
@@ -186,12 +190,15 @@ class Transaction(Readable):
             for name, key in zip(updates.names, updates.keys, strict=True):
                 if id_table.get(self._txn, key) is None:
                     raise NotFoundError(f"no document has the id {name!r}; upsert adds documents")
-            present: list[bytes | None] | None = None
-            if merge:
-                present = self._perform(partial(stored_metadata, keys=updates.keys))
-            wanted = updates.raw if present is None else updates.merged(present)
-            for position, (key, raw) in enumerate(zip(updates.keys, wanted, strict=True)):
-                if present is None or present[position] != raw:
+            for first in range(0, len(updates.keys), MERGED_AT_ONCE):
+                span = slice(first, first + MERGED_AT_ONCE)
+                keys, wanted = updates.keys[span], updates.raw[span]
+                if merge:
+                    present = self._perform(partial(stored_metadata, keys=keys))
+                    merged = updates.merged(present, first)
+                    changed = [old != new for old, new in zip(present, merged, strict=True)]
+                    keys, wanted = list(compress(keys, changed)), list(compress(merged, changed))
+                for key, raw in zip(keys, wanted, strict=True):
                     self._change(index_writer.update, key, raw)
 
     def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:

@@ -69,6 +69,11 @@ def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
+def raw_bytes(block: memoryview, where: str) -> int:
+    """Bytes that a block states to unpack to."""
+    return int(_SIZE.unpack_head(block, where)[0][0])
+
+
 def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> int:
     """Checks a block: sizes, that texts are UTF-8, and metadata; the number of texts. Memory does
     not grow with the texts; `spend` gets the cost of metadata before it is parsed."""

@@ -122,13 +122,14 @@ class MetadataUpdates:
             raw = [one for _, one in documents.stored()]
         return cls(documents.names, documents.keys, raw)
 
-    def merged(self, present: Sequence[bytes | None]) -> list[bytes | None]:
-        """The present metadata of each document, its keys replaced by the new ones. Raises
-        InvalidInputError when the result is too large."""
-        return [
-            old if new is None else _merged(old, new, position)
-            for position, (old, new) in enumerate(zip(present, self.raw, strict=True))
-        ]
+    def merged(self, present: Sequence[bytes | None], first: int) -> list[bytes | None]:
+        """The present metadata of the documents from position `first` on, their keys replaced by
+        the new ones. Raises InvalidInputError when a result is too large."""
+        result = []
+        for position, old in enumerate(present, first):
+            new = self.raw[position]
+            result.append(old if new is None else _merged(old, new, position))
+        return result
 
 
 def _merged(old: bytes | None, new: bytes, position: int) -> bytes | None:

@@ -28,13 +28,7 @@ def matching(
 
 def matching_rows(txn: ReadTransaction, state: State, node: Node | None) -> list[Live | None]:
     """Per segment the live documents that a filter matches, a mask by row; None: all."""
-    if node is None:
-        return state.live
-    masks = matching(txn, state, node).masks
-    return [
-        None if mask is None else segment.by_row(mask)
-        for segment, mask in zip(state.segments, masks, strict=True)
-    ]
+    return by_row(state, matching(txn, state, node))
 
 
 def matching_keys(txn: ReadTransaction, state: State, node: Node) -> list[bytes]:

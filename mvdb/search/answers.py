@@ -1,4 +1,4 @@
-"""Answers the queries of one call over one state: by meaning (MaxSim) or by words (BM25)."""
+"""Answers the queries of one call over one state: by meaning (MaxSim), by words (BM25), or both."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from mvdb.lexical.query_language import TextQuery
 from mvdb.limits import Limits
 from mvdb.search import lexical_search
 from mvdb.search.arrangement import Arrangement, Ranked, arrangement_of
+from mvdb.search.found import Found
+from mvdb.search.fusion import EXACT_FACTOR
+from mvdb.search.hybrid import HybridSearch
 from mvdb.search.lexical_search import LexicalSearch
-from mvdb.search.options import DENSE, LEXICAL, SearchOptions
+from mvdb.search.options import DENSE, HYBRID, LEXICAL, SearchOptions
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.profile_collector import Collector
 from mvdb.search.query_pool import QueryPool
-from mvdb.search.search import Found, Search
+from mvdb.search.search import Search
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
@@ -27,11 +30,18 @@ from mvdb.threads.workers import Workers, ordered_map
 
 @dataclass(frozen=True)
 class Question:
-    """One query. vectors: unit rows (m, dim), of a search by meaning. words: of a search by
-    words."""
+    """One query. vectors: unit rows (m, dim); None for a search by words alone. words: None for a
+    search by meaning alone."""
 
     vectors: core.Floats | None
     words: TextQuery | None
+
+    @property
+    def mode(self) -> str:
+        """DENSE, LEXICAL or HYBRID."""
+        if self.vectors is None:
+            return LEXICAL
+        return DENSE if self.words is None else HYBRID
 
 
 @dataclass(frozen=True)
@@ -70,22 +80,38 @@ class Answers:
         return shield.run(lambda: _in_threads(n_threads, run, questions, hooks))
 
     def _page(self, question: Question, allowed: Allowed, arrangement: Arrangement) -> list[Found]:
-        self.collector.begun(DENSE if question.words is None else LEXICAL)
+        self.collector.begun(question.mode)
         if not allowed.total:
             return []
-        with self._ranked(question, arrangement.options) as ranked:
+        with self._ranked(question, allowed, arrangement.options) as ranked:
             return arrangement.page(ranked, allowed)
 
     @contextmanager
-    def _ranked(self, question: Question, options: SearchOptions) -> Iterator[Ranked]:
+    def _ranked(
+        self, question: Question, allowed: Allowed, options: SearchOptions
+    ) -> Iterator[Ranked]:
         """The ranking of a question by its mode."""
         if question.vectors is None:
-            assert question.words is not None
-            lexical = LexicalSearch(self.state, self.txn, question.words, self.collector)
+            lexical = self._lexical(question, allowed)
             yield lambda n, among: lexical.best(among, replace(options, k=n))
-        else:
-            with self.searching(question.vectors) as search:
+            return
+        with self.searching(question.vectors) as search:
+            if question.words is None:
                 yield lambda n, among: search().best(among, replace(options, k=n))
+                return
+            lexical = self._lexical(question, allowed, EXACT_FACTOR)
+            plain = self._lexical(question, allowed)
+            yield HybridSearch(
+                self.state, self.txn, search, lexical, plain, options, self.collector
+            ).best
+
+    def _lexical(
+        self, question: Question, allowed: Allowed, emphasis: float = 1.0
+    ) -> LexicalSearch:
+        assert question.words is not None
+        return LexicalSearch(
+            self.state, self.txn, question.words, allowed, self.collector, emphasis=emphasis
+        )
 
     @contextmanager
     def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:

@@ -19,7 +19,7 @@ from itertools import islice
 import numpy as np
 
 from mvdb import core
-from mvdb.search.search import Found
+from mvdb.search.found import Found
 from mvdb.state.state import DocumentRow
 
 POOL_PER_HIT = 4

@@ -16,6 +16,8 @@ The rule and its measurements: docs/engine.md, "Hybrid search".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,9 @@ RANK_CONSTANT = 60
 """Of reciprocal rank fusion, as in Cormack, Clarke and Büttcher, SIGIR 2009."""
 
 
-def term_factors(exact: NDArray[np.bool_], implied: NDArray[np.bool_]) -> NDArray[np.float32]:
+def term_factors(
+    exact: NDArray[np.bool_], implied: NDArray[np.bool_], factor: float = EXACT_FACTOR
+) -> NDArray[np.float32]:
     """Factor of each term's contribution to BM25 in a hybrid search.
 
     Args:
@@ -42,11 +46,11 @@ def term_factors(exact: NDArray[np.bool_], implied: NDArray[np.bool_]) -> NDArra
             whole. Such a part says nothing that the whole does not say, and is dropped.
 
     Returns:
-        (terms,) float32: `EXACT_FACTOR` for exact terms, 0 for implied ones that are not exact
+        (terms,) float32: `factor` for exact terms, 0 for implied ones that are not exact
         themselves, 1 for the others.
     """
     ordinary = np.where(implied, 0.0, 1.0)
-    return np.where(exact, EXACT_FACTOR, ordinary).astype(np.float32)
+    return np.where(exact, factor, ordinary).astype(np.float32)
 
 
 def lexical_weight(exact: Scores, lexical: Scores) -> float:
@@ -67,13 +71,34 @@ def lexical_weight(exact: Scores, lexical: Scores) -> float:
     return ORDINARY_WEIGHT + (EXACT_WEIGHT - ORDINARY_WEIGHT) * share
 
 
-def relative(dense: Scores, lexical: Scores, weight: float) -> NDArray[np.float64]:
-    """(1 - weight) * dense + weight * lexical, each scaled to 0..1 over the union.
+@dataclass(frozen=True)
+class Scale:
+    """Least and greatest score of one side over a union: they become 0 and 1."""
 
-    The least score of a side becomes 0, the greatest 1. Where all scores of a side are equal they
-    become 1 if they are positive, else 0.
-    """
-    return (1.0 - weight) * _scaled(dense) + weight * _scaled(lexical)
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, scores: Scores) -> Scale:
+        """The scale of a union; of an empty one anything."""
+        if len(scores) == 0:
+            return cls(0.0, 0.0)
+        return cls(float(scores.min()), float(scores.max()))
+
+    def scaled(self, scores: Scores) -> NDArray[np.float64]:
+        """Scores on this scale. If all of the union are equal, positive ones become 1, others 0."""
+        values = scores.astype(np.float64)
+        if self.greatest == self.least:
+            return np.asarray(np.where(values > 0, 1.0, 0.0))
+        return np.asarray((values - self.least) / (self.greatest - self.least))
+
+
+def relative(
+    dense: Scores, lexical: Scores, weight: float, scales: tuple[Scale, Scale] | None = None
+) -> NDArray[np.float64]:
+    """(1 - weight) * dense + weight * lexical, each side on its scale; None: of these scores."""
+    of_dense, of_lexical = scales or (Scale.of(dense), Scale.of(lexical))
+    return (1.0 - weight) * of_dense.scaled(dense) + weight * of_lexical.scaled(lexical)
 
 
 def reciprocal(dense: Scores, lexical: Scores) -> NDArray[np.float64]:
@@ -84,16 +109,6 @@ def reciprocal(dense: Scores, lexical: Scores) -> NDArray[np.float64]:
     """
     by_words = np.where(lexical > 0, 1.0 / (RANK_CONSTANT + _ranks(lexical)), 0.0)
     return 1.0 / (RANK_CONSTANT + _ranks(dense)) + by_words
-
-
-def _scaled(scores: Scores) -> NDArray[np.float64]:
-    values = scores.astype(np.float64)
-    if len(values) == 0:
-        return values
-    least, greatest = values.min(), values.max()
-    if greatest == least:
-        return np.full(len(values), 1.0 if greatest > 0 else 0.0)
-    return np.asarray((values - least) / (greatest - least))
 
 
 def _ranks(scores: Scores) -> NDArray[np.int64]:

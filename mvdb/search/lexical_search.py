@@ -20,18 +20,15 @@ from numpy.typing import NDArray
 from mvdb import core
 from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.filters import language
-from mvdb.filters.evaluate import bitmap_of
 from mvdb.lexical import tokeniser
 from mvdb.lexical.query_language import TextQuery
 from mvdb.search.allowed import by_row, matching
+from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.profile_collector import Collector
-from mvdb.search.search import Found, kth_score
 from mvdb.search.word_plan import Places, WordPlan
-from mvdb.segment.layout import Row
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import DocumentRow, State
-from mvdb.state.tombstones import Live
+from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 
 SPARE = 16
@@ -49,19 +46,27 @@ ROUNDING = 1e-5
 
 def check(state: State) -> None:
     """InvalidInputError unless all texts of a state are indexed by their words."""
+    reason = fault(state)
+    if reason is not None:
+        raise InvalidInputError(reason)
+
+
+def fault(state: State) -> str | None:
+    """Why a state cannot be searched by words; None if it can."""
     lexical = state.lexical
     if not lexical.on:
-        raise InvalidInputError(
-            "a query in words needs an encoder: give one to mvdb.open(encoder=...), or a lexical "
-            "index: make one with optimize(lexical=True); or give vectors"
+        return (
+            "words cannot be searched: the file has no lexical index; make one with "
+            "optimize(lexical=True). Or give vectors, or an encoder to mvdb.open(encoder=...)"
         )
     if lexical.fault is not None:
-        raise InvalidInputError(f"words cannot be searched: {lexical.fault}")
+        return f"words cannot be searched: {lexical.fault}"
     if not all(map(lexical.is_current, state.manifest.segments)):
-        raise InvalidInputError(
+        return (
             "words cannot be searched: the lexical index is not complete; optimize() goes on with "
             "it"
         )
+    return None
 
 
 @dataclass(frozen=True)
@@ -85,60 +90,126 @@ class _Ranking:
         )
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Per document: whether it has all phrases and none of the excluded ones; its lexical score;
+    the part of it that comes from exact terms and phrases."""
+
+    qualifies: NDArray[np.bool_]
+    lexical: core.Floats
+    exact: core.Floats
+
+
 class LexicalSearch:
     """One query of words over one state. REQUIRES: `check`."""
 
     def __init__(
-        self, state: State, txn: ReadTransaction, query: TextQuery, collector: Collector
+        self,
+        state: State,
+        txn: ReadTransaction,
+        query: TextQuery,
+        visible: Allowed,
+        collector: Collector,
+        *,
+        emphasis: float = 1.0,
     ) -> None:
+        """visible: all documents that the call may find. emphasis: the factor of exact evidence,
+        see `WordPlan`."""
         self._state = state
         self._txn = txn
         self._collector = collector
         self._words = state.open_words(txn)
-        fields = [one for one in query.fields if self._has_field(one.path)]
+        fields = [one for one in query.fields if self._has_field(one.path, visible)]
         self._filter = replace(query, fields=tuple(fields)).filter
-        # A collection without such a field may have the words.
+        # Where no document has such a field, some may have the words.
         others = [word for one in query.fields if one not in fields for word in one.words]
         with collector.stage("terms"):
             clauses = (*query.clauses, *others)
-            self._plan = WordPlan(clauses, self._words.indexes, state.lexical)
+            self._plan = WordPlan(clauses, self._words.indexes, state.lexical, emphasis)
 
     def best(self, allowed: Allowed, options: SearchOptions) -> list[Found]:
         """The best k allowed documents, best first, ties by id."""
-        plan = self._plan
+        rows, scores = self.ranking(self.restricted(allowed), options.k)
+        found = Ranking(rows, scores, lexical=scores).best(self._state, self._txn, options.k)
+        return at_least(found, options.min_score)
+
+    def restricted(self, allowed: Allowed) -> Allowed:
+        """The allowed documents that have what must be there and nothing that must not, but for
+        phrases; fields included."""
         if self._filter is not None:
             allowed = matching(self._txn, self._state, language.parse(self._filter), allowed)
+        if not self._plan.restricts:
+            return allowed
+        masks = [np.full(len(one), self._plan.admits_wordless) for one in self._state.segments]
+        for i, index in zip(self._words.segments, self._words.indexes, strict=True):
+            segment = self._state.segments[i]
+            mask = self._plan.mask(index)
+            masks[i] = mask if segment.order is None else mask[segment.order]
+        return allowed.restricted(masks)
+
+    def ranking(
+        self, allowed: Allowed, k: int, *, with_ties: bool = True
+    ) -> tuple[Rows, core.Floats]:
+        """The best k documents that have words of the query, in no order. with_ties: and all whose
+        score is that of the k-th. REQUIRES: `restricted`."""
+        plan = self._plan
         if plan.bound is None or not allowed.total:
-            return []
+            return np.empty(0, core.PLACE), np.empty(0, np.float32)
         with self._collector.stage("words"):
             bitmaps = self._bitmaps(allowed)
-        if plan.phrases or plan.excluded_phrases:
-            ranking = self._verified(plan.bound, bitmaps, allowed.total, options.k)
+        if plan.verifies:
+            ranking = self._verified(plan.bound, bitmaps, allowed.total, k)
+        elif with_ties:
+            ranking = self._ranked(plan.bound, bitmaps, allowed.total, k)
         else:
-            ranking = self._ranked(plan.bound, bitmaps, allowed.total, options.k)
-        found = self._found(ranking, options.k)
-        least = options.min_score
-        return found if least is None else [one for one in found if one.score >= least]
+            ranking = self._top(plan.bound, bitmaps, min(k, allowed.total))
+        best = ranking.scores >= kth_score(ranking.scores, k)
+        return self._rows(ranking.places[best]), ranking.scores[best]
 
-    def _has_field(self, path: str) -> bool:
-        node, txn = language.Exists(path), self._txn
-        return any(
-            bitmap_of(node, segment.columns(txn), segment.order).any()
-            for segment in self._state.segments
-        )
+    def evidence(self, rows: Rows) -> Evidence:
+        """What some documents have of the query. REQUIRES: `restricted`."""
+        plan, terms = self._plan, self._words.terms
+        places, has_words = self._places(rows)
+        qualifies = np.ones(len(rows), np.bool_)
+        scores = {name: np.zeros(len(rows), np.float32) for name in ("lexical", "exact")}
+        with self._collector.stage("words"):
+            for name, query in (("lexical", plan.words), ("exact", plan.exact)):
+                if query is not None:
+                    scores[name][has_words] = query.score(terms, places)
+        if plan.verifies:
+            has, phrases = self._phrases(places)
+            qualifies[has_words] = has
+            qualifies[~has_words] = not plan.phrases
+            for own in scores.values():
+                own[has_words] += phrases
+        return Evidence(qualifies, scores["lexical"], scores["exact"])
+
+    def _has_field(self, path: str, visible: Allowed) -> bool:
+        return matching(self._txn, self._state, language.Exists(path), visible).total > 0
 
     def _bitmaps(self, allowed: Allowed) -> core.Bitmaps:
-        """The rows that qualify, as far as term indexes tell."""
-        plan, everything = self._plan, allowed is self._state.everything
-        if everything and not plan.restricts:
+        """The allowed rows of the segments that have words."""
+        if allowed is self._state.everything:
             return self._words.live
         masks = by_row(self._state, allowed)
-        return core.Bitmaps(
-            [
-                _both(masks[i], plan.mask(index))
-                for i, index in zip(self._words.segments, self._words.indexes, strict=True)
-            ]
-        )
+        return core.Bitmaps([masks[i] for i in self._words.segments])
+
+    def _rows(self, places: Places) -> Rows:
+        """Places by term index as documents of the state."""
+        rows: Rows = places.copy()
+        rows["segment"] = np.array(self._words.segments, np.uint32)[places["segment"]]
+        return rows
+
+    def _places(self, rows: Rows) -> tuple[Places, NDArray[np.bool_]]:
+        """The places by term index of those documents whose segment has one, and which these
+        are."""
+        index_of = np.full(len(self._state.segments), -1, np.int64)
+        index_of[list(self._words.segments)] = np.arange(len(self._words.segments))
+        indexes = index_of[rows["segment"]]
+        has_words = indexes >= 0
+        places = rows[has_words].copy()
+        places["segment"] = indexes[has_words]
+        return places, has_words
 
     # ---- ranking ----
 
@@ -156,21 +227,6 @@ class LexicalSearch:
         with self._collector.stage("words"):
             places, scores = query.best(self._words.terms, bitmaps, limit)
         return _Ranking(places, scores, len(places) < limit)
-
-    def _found(self, ranking: _Ranking, k: int) -> list[Found]:
-        """The best k, ties by id."""
-        best = ranking.scores >= kth_score(ranking.scores, k)
-        places, scores = ranking.places[best], ranking.scores[best]
-        found = []
-        for document, score in zip(self._documents(places), scores.tolist(), strict=True):
-            key = self._state.segments[document.segment].key(self._txn, document.row)
-            found.append(Found(document, key, score))
-        found.sort(key=lambda one: (-one.score, one.key))
-        return found[:k]
-
-    def _documents(self, places: Places) -> list[DocumentRow]:
-        segments = self._words.segments
-        return [DocumentRow(segments[i], Row(row)) for i, row in places.tolist()]
 
     # ---- phrases ----
 
@@ -216,24 +272,29 @@ class LexicalSearch:
 
     def _with_phrases(self, places: Places) -> tuple[Places, core.Floats]:
         """Those of the rows that qualify by their texts, and their scores."""
+        has, scores = self._phrases(places)
+        places, scores = places[has], scores[has]
+        if self._plan.words is not None:
+            scores = scores + self._plan.words.score(self._words.terms, places)
+        return places, scores.astype(np.float32)
+
+    def _phrases(self, places: Places) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether rows have all phrases and none of the excluded ones, and the scores of the
+        phrases."""
         plan = self._plan
         with self._collector.stage("phrases"):
             texts = self._texts(places)
-            counts = [phrase.counts(texts) for phrase in plan.phrases]
             has = np.ones(len(places), np.bool_)
-            for own in counts:
-                has &= own > 0
+            scores = np.zeros(len(places))
+            lengths = self._lengths(places)
+            for phrase in plan.phrases:
+                counts = phrase.counts(texts)
+                has &= counts > 0
+                scores += plan.phrase_scores(phrase, counts, lengths)
             for phrase in plan.excluded_phrases:
                 has &= phrase.counts(texts) == 0
             self._collector.read_texts(len(texts))
-            places = places[has]
-            scores = np.zeros(len(places))
-            if plan.words is not None:
-                scores += plan.words.score(self._words.terms, places)
-            lengths = self._lengths(places)
-            for phrase, own in zip(plan.phrases, counts, strict=True):
-                scores += plan.phrase_scores(phrase, own[has], lengths)
-        return places, scores.astype(np.float32)
+        return has, scores
 
     def _texts(self, places: Places) -> list[bytes]:
         """The folded texts of rows."""
@@ -259,9 +320,3 @@ class LexicalSearch:
             assert index.lengths is not None  # an index of words
             lengths[own] = index.lengths[places["document"][own]]
         return lengths
-
-
-def _both(mask: Live | None, other: Live | None) -> Live | None:
-    if mask is None or other is None:
-        return other if mask is None else mask
-    return mask & other

@@ -24,7 +24,10 @@ CANDIDATES_POWER = 0.75
 AUTO = "auto"
 DENSE = "dense"
 LEXICAL = "lexical"
-MODES = (AUTO, DENSE, LEXICAL)
+HYBRID = "hybrid"
+MODES = (AUTO, DENSE, LEXICAL, HYBRID)
+RELATIVE = "relative"
+FUSIONS = (RELATIVE, "rrf")
 
 Filter = Mapping[str, Any]
 
@@ -35,6 +38,8 @@ class SearchArguments(TypedDict, total=False):
     text: str | None
     mode: str
     strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: Filter | None
     ids: Id | Sequence[Id] | None
     nprobe: int | None
@@ -56,6 +61,8 @@ class SearchOptions:
     text: str | None
     mode: str
     strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
     nprobe: int | None
@@ -76,6 +83,8 @@ class SearchOptions:
         text: str | None = None,
         mode: str = AUTO,
         strict: bool = False,
+        lexical_weight: float | None = None,
+        fusion: str = RELATIVE,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         nprobe: int | None = None,
@@ -94,6 +103,8 @@ class SearchOptions:
             None if text is None else _text(text),
             one_of("mode", mode, MODES),
             flag("strict", strict),
+            None if lexical_weight is None else fraction("lexical_weight", lexical_weight),
+            one_of("fusion", fusion, FUSIONS),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
             None if nprobe is None else whole_number("nprobe", nprobe, 1),

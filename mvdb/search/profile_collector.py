@@ -31,6 +31,9 @@ class Collector:
     def read_texts(self, count: int) -> None:
         """Phrases were looked for in so many texts."""
 
+    def fused(self, found_by_words: int, weight: float | None) -> None:
+        """Both sides were joined: documents that the words alone have found."""
+
     def planned(self, plan: str, costs: Mapping[str, float]) -> None:
         """The plan that was chosen, and the estimated seconds of all."""
 
@@ -68,6 +71,10 @@ class ProfileCollector(Collector):
 
     def read_texts(self, count: int) -> None:
         self.profile.texts += count
+
+    def fused(self, found_by_words: int, weight: float | None) -> None:
+        self.profile.found_by_words += found_by_words
+        self.profile.lexical_weight = weight
 
     def planned(self, plan: str, costs: Mapping[str, float]) -> None:
         self.profile.plan = plan

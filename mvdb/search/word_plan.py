@@ -18,6 +18,7 @@ from mvdb import core
 from mvdb.lexical import bm25, phrases, tokeniser
 from mvdb.lexical.query_language import Clause
 from mvdb.lexical.term_index import TermIndex
+from mvdb.search.fusion import term_factors
 from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.tombstones import Live
 
@@ -50,12 +51,21 @@ class WordPlan:
     """Immutable, once made.
 
     bound: all terms, those of phrases included, so that scores are upper bounds; None without
-    terms. words: those of no phrase; None without any. phrases: they must all be there.
-    excluded_phrases: none of them may be."""
+    terms. words: those of no phrase; None without any. exact: those that are exact evidence, with
+    the same weights; None without any. phrases: they must all be there. excluded_phrases: none of
+    them may be."""
 
     def __init__(
-        self, clauses: Iterable[Clause], indexes: Sequence[TermIndex], lexical: LexicalIdentity
+        self,
+        clauses: Iterable[Clause],
+        indexes: Sequence[TermIndex],
+        lexical: LexicalIdentity,
+        emphasis: float = 1.0,
     ) -> None:
+        """emphasis: factor of exact evidence. Other than 1, parts of an identifier that some
+        document has whole do not count either (fusion.py has the rule)."""
+        self._emphasis = emphasis
+        self._exact: Weights = defaultdict(float)
         self._indexes = indexes
         self._lexical = lexical
         self._stem = None if lexical.stemmer is None else tokeniser.stemmer(lexical.stemmer)
@@ -68,9 +78,10 @@ class WordPlan:
         for clause in clauses:
             self._add(clause, weights)
         self.words = self._query(weights) if weights else None
+        self.exact = self._query(self._exact) if self._exact else None
         for phrase in self.phrases:
             for term, idf in zip(phrase.terms, self._idf(phrase.terms).tolist(), strict=True):
-                weights[term] += idf
+                weights[term] += emphasis * idf
         self.bound = self._query(weights) if weights else None
 
     @property
@@ -78,10 +89,18 @@ class WordPlan:
         """Whether there are conditions on rows."""
         return bool(self._required or self._excluded)
 
-    def mask(self, index: TermIndex) -> Live | None:
-        """The rows that meet the conditions; None without any."""
-        if not self.restricts:
-            return None
+    @property
+    def verifies(self) -> bool:
+        """Whether there are phrases, which texts are read for."""
+        return bool(self.phrases or self.excluded_phrases)
+
+    @property
+    def admits_wordless(self) -> bool:
+        """Whether a document without words meets the conditions."""
+        return not self._required
+
+    def mask(self, index: TermIndex) -> Live:
+        """The rows that meet the conditions."""
         mask = np.ones(index.n_rows, np.bool_)
         for condition in self._required:
             mask &= condition(index)
@@ -124,8 +143,22 @@ class WordPlan:
             return
         if clause.sign == "+":
             self._required.append(_has(terms[:1]))
-        for term, idf in zip(terms, self._idf(terms).tolist(), strict=True):
-            weights[term] += idf
+        exact = np.zeros(len(terms), np.bool_)
+        exact[0] = clause.is_exact
+        counts = self._frequencies(terms)
+        implied = ~exact & (clause.is_exact and counts[0] > 0)
+        if self._emphasis != 1.0:
+            factors = term_factors(exact, implied, self._emphasis)
+        else:
+            factors = np.ones(len(terms), np.float32)
+        idf = bm25.inverse_frequencies(self._statistics.n_rows, counts)
+        for term, is_exact, weight in zip(
+            terms, exact.tolist(), (factors * idf).tolist(), strict=True
+        ):
+            if weight > 0:
+                weights[term] += weight
+                if is_exact:
+                    self._exact[term] += weight
 
     def _add_prefix(self, clause: Clause, weights: Weights) -> None:
         counts: Counter[bytes] = Counter()
@@ -142,6 +175,9 @@ class WordPlan:
         idf = float(bm25.inverse_frequencies(n_rows, np.array([frequency]))[0])
         for term in terms:
             weights[term] += idf
+            if clause.is_exact:
+                weights[term] += (self._emphasis - 1) * idf
+                self._exact[term] += self._emphasis * idf
 
     def _add_phrase(self, clause: Clause, weights: Weights) -> None:
         """A phrase of one word is that word, unless words are filed by their stems."""
@@ -149,7 +185,7 @@ class WordPlan:
             self._add_word(replace(clause, sign=clause.sign or "+"), weights)
             return
         terms = self._filed(clause.terms)
-        phrase = Phrase(clause.terms, terms, float(self._idf(terms).sum()))
+        phrase = Phrase(clause.terms, terms, self._emphasis * float(self._idf(terms).sum()))
         if clause.sign == "-":
             self.excluded_phrases.append(phrase)
             return
@@ -163,11 +199,15 @@ class WordPlan:
         return tuple(terms) if self._stem is None else tuple(self._stem(list(terms)))
 
     def _idf(self, terms: Sequence[bytes]) -> NDArray[np.float64]:
+        return bm25.inverse_frequencies(self._statistics.n_rows, self._frequencies(terms))
+
+    def _frequencies(self, terms: Sequence[bytes]) -> NDArray[np.int64]:
+        """How many rows have each term."""
         names = core.TermNames(terms)
         counts = np.zeros(names.n, np.int64)
         for index in self._indexes:
             counts += index.frequencies(names)
-        return bm25.inverse_frequencies(self._statistics.n_rows, counts)
+        return counts
 
     def _query(self, weights: Mapping[bytes, float]) -> core.TermQuery:
         return core.TermQuery(

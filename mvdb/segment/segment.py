@@ -170,6 +170,7 @@ class Segment:
             words = TermIndex(
                 directory, lambda count: self.parts.extents(txn, Part.WORDS, count), where
             )
+            require(words.lengths is not None, where, "weights where words are expected")
             fits = words.n_rows == len(self)
             require(fits, where, f"{words.n_rows} rows for {len(self)} documents")
             self._words = words
@@ -244,6 +245,18 @@ class Segment:
         """All documents of a block."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         return texts.unpack(body, self._in_block(index), self.parts.where(Part.DOCUMENTS, index))
+
+    def block_of(self, row: int) -> int | None:
+        """The block of a document; None when the segment has none."""
+        blocks = self.directory.blocks
+        return None if len(blocks) == 1 else int(np.searchsorted(blocks, row, "right")) - 1
+
+    def mean_bytes(self, txn: Values, block: int) -> int:
+        """Bytes of text and metadata of a document of a block, on average. Large ones lie alone."""
+        body = self.parts.body(txn, Part.DOCUMENTS, block)
+        return texts.raw_bytes(body, self.parts.where(Part.DOCUMENTS, block)) // self._in_block(
+            block
+        )
 
     def _in_block(self, index: int) -> int:
         return int(self.directory.blocks[index + 1] - self.directory.blocks[index])

@@ -57,6 +57,8 @@ _SEARCH: dict[str, Any] = {
     "text": None,
     "mode": "auto",
     "strict": False,
+    "lexical_weight": 0.5,
+    "fusion": "relative",
     "min_score": -100.0,
     "offset": 1,
     "group_by": "even",

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count as count_up
 from itertools import islice
 from pathlib import Path
@@ -86,8 +87,11 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> None:
-    with mvdb.open(arguments.file, readonly=True) as db:
-        report = db.verify(deep=not arguments.shallow)
+    with (
+        mvdb.open(arguments.file, readonly=True) as db,
+        progress(console, "verifying") as update,
+    ):
+        report = db.verify(deep=not arguments.shallow, progress=partial(update, note="documents"))
     parts = count(sum(report.blocks.values()), "block"), count(report.documents, "document")
     text = f"{arguments.file}: ok: {', '.join(parts)}, {count(report.tokens, 'token')}"
     if not report.ok:
@@ -115,16 +119,18 @@ def compact(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.to or arguments.file, console),
         mvdb.open(arguments.file, create=False, readonly=arguments.to is not None) as db,
+        progress(console, "compacting") as update,
     ):
-        db.compact(arguments.to)
+        db.compact(arguments.to, progress=partial(update, note="bytes"))
 
 
 def backup(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.destination, console),
         mvdb.open(arguments.file, create=False) as db,
+        progress(console, "copying") as update,
     ):
-        db.backup(arguments.destination)
+        db.backup(arguments.destination, progress=partial(update, note="bytes"))
 
 
 @contextmanager
@@ -139,7 +145,10 @@ def _rewriting(source: Path, result: Path, console: Console) -> Iterator[None]:
 
 
 def repair(arguments: argparse.Namespace, console: Console) -> None:
-    outcome = mvdb.repair(arguments.source, arguments.destination)
+    with progress(console, "repairing") as update:
+        outcome = mvdb.repair(
+            arguments.source, arguments.destination, progress=partial(update, note="documents")
+        )
     text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
     text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
     text += f", {outcome.lost:,} lost"

@@ -84,4 +84,13 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """A whole number from 0, as the type of an argument."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+natural.__name__ = "whole number"
 positive.__name__ = "whole number"  # argparse's word for it in "invalid ... value"
