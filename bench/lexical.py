@@ -175,8 +175,8 @@ def quality(ask: Asked, collection: Collection, n: int) -> float:
     return ndcg_at(K, found, {query_id: collection.qrels[query_id] for query_id, _ in judged})
 
 
-def main() -> None:
-    """See the module."""
+def main(given: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
     arguments = parser(__doc__)
     arguments.add_argument("--collection", default="wiki-200k")
     arguments.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
@@ -184,7 +184,7 @@ def main() -> None:
     arguments.add_argument("--judged", type=int, default=400)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seed", type=int, default=1)
-    options = arguments.parse_args()
+    options = arguments.parse_args(given)
     collection = load_collection(options.collection)
     texts, n_bytes = collection.texts, sum(len(text.encode()) for text in collection.texts)
     queries = cut(collection.queries, options.seed, options.queries)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mvdb.api.levels import Levels
 from mvdb.api.open_options import Options
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
 from mvdb.limits import Limits
@@ -43,6 +44,7 @@ class Engine:
         budget = Budget(options.memory)
         self.queries = QueryPool(budget.queries)
         self.prefetcher = Prefetcher(options.prefetch)
+        self.levels = Levels()
         self.settings, self.encoder_problem = self._stored(options)
         self.cache = StateCache(self.settings)
         folder = str(self.path.absolute().parent)
