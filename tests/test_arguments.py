@@ -26,6 +26,7 @@ SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
+NAMES: list[Any] = ["", 5, None, b"mail", ["mail"], "a\nb", "a\x7f", "\x85", "\ud800", "é" * 101]
 
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
@@ -56,6 +57,13 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "profile": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
     "transaction": {"timeout": SECONDS},
+    "collection": {
+        "name": NAMES,
+        "dim": DIMS,
+        "bits": [*NUMBERS, None, 3],
+        "encoder": [5, "minilm"],
+    },
+    "drop_collection": {"name": NAMES},
     "insert_batches": {
         "batches": [5, None],
         "commit_every": [*NUMBERS, 0],
@@ -75,6 +83,7 @@ VALID: dict[str, dict[str, Any]] = {
     "profile": {"query": matrix(1)},
     "rerank": {"query": matrix(1), "ids": [1]},
     "insert_batches": {"batches": []},
+    "collection": {"name": "mail", "dim": DIM},
 }
 
 

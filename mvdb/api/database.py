@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mvdb import arguments
+from mvdb.api import collection_access
 from mvdb.api.engine import Engine
+from mvdb.api.joint_changes import JointChanges
 from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction, insert_documents
 from mvdb.codebook import codebook as codebooks
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, Texts
-from mvdb.repair import verify
-from mvdb.state import encoder_identity, manifest, statistics
+from mvdb.repair.verify import Checker
+from mvdb.repair.verify_collections import check_file
+from mvdb.state import encoder_identity, manifest, settings, statistics
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
@@ -39,9 +43,12 @@ class Database(Readable):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.bits = engine.settings.bits
+        self.name = engine.name
+        """Of the collection; None for the database that `mvdb.open` gives."""
 
     def __repr__(self) -> str:
-        return f"<mvdb.Database {str(self.path)!r} dim={self.dim} bits={self.bits}>"
+        name = "" if self.name is None else f" collection={self.name!r}"
+        return f"<mvdb.Database {str(self.path)!r}{name} dim={self.dim} bits={self.bits}>"
 
     @property
     def path(self) -> Path:
@@ -57,7 +64,8 @@ class Database(Readable):
         self.close()
 
     def close(self) -> None:
-        """Closes the file, after the end of calls under way in other threads.
+        """Closes the file with all of its collections, after the end of calls under way in other
+        threads. Of a collection: ends this handle alone, the file stays open.
 
         A second call has no effect. Every other method raises ClosedError afterwards."""
         self._engine.close()
@@ -79,7 +87,7 @@ class Database(Readable):
     def _begin(self, timeout: float | None) -> Transaction:
         txn = self._engine.write(timeout)
         try:
-            return Transaction(self._engine, txn)
+            return Transaction(self._engine, JointChanges(self._engine, txn))
         except BaseException:
             txn.abort()
             raise
@@ -176,6 +184,54 @@ class Database(Readable):
     def _keep_up(self) -> None:
         shield.run(self._engine.maintenance.keep_up)
 
+    # ---- collections ----
+
+    def collection(
+        self,
+        name: str,
+        *,
+        dim: int | None = None,
+        bits: int = settings.DEFAULT_BITS,
+        encoder: Any = None,
+    ) -> Database:
+        """A collection of the file: a database of its own, with own documents, ids, dimensions,
+        centroids and encoder, in the same file and under the same locks. It is made if it is not
+        there and the file is open for writing, in a transaction of its own.
+
+        Args:
+            name: 1 to 200 UTF-8 bytes, no control characters.
+            dim: dimensions of a token vector, 1..4096; needed to make it (or taken from the
+                encoder), later checked when given. Independent of the file's.
+            bits: as for `mvdb.open`; fixed when it is made.
+            encoder: as for `mvdb.open`. None: the one given last for this name on this handle of
+                the file, if any.
+
+        Closing the result ends that handle alone; closing this database ends all. The memory, the
+        background thread and the turns of writers are shared by all collections of the file.
+        `backup` copies the file, `compact` is refused; all other methods concern the collection
+        alone.
+
+        Raises:
+            NotFoundError: no such collection, and the file is open with readonly=True.
+            InvalidInputError: the name cannot be one; dim is missing to make the collection, or it
+                has other `bits`; this database is itself a collection.
+            DimensionMismatch: the collection has another `dim`.
+            BusyError: it is not there, and this thread has a transaction open.
+        """
+        engine = collection_access.opened(self._engine, name, dim, bits, encoder)
+        if engine.encoder_problem is not None:
+            warnings.warn(engine.encoder_problem, stacklevel=2)
+        return Database(engine)
+
+    def drop_collection(self, name: str) -> None:
+        """Removes a collection with all of its documents, in one transaction. Its handles raise
+        ClosedError afterwards; snapshots that were begun before still read it. Another collection
+        of that name may be made.
+
+        Raises NotFoundError for an unknown name, BusyError when this thread has a transaction
+        open."""
+        collection_access.drop(self._engine, name)
+
     # ---- snapshots and numbers ----
 
     def snapshot(self) -> Snapshot:
@@ -234,23 +290,29 @@ class Database(Readable):
             shield.run(work.close)
 
     def compact(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Rewrites the database to the smallest file: in place, atomically, or to `path`.
+        """Rewrites the file to the smallest one: in place, atomically, or to `path`.
 
-        Optimizes first, unless `readonly`. In place, the file must not be open in another process,
-        nor have open transactions or snapshots in this one; else BusyError."""
+        Optimizes all collections first, unless `readonly`. In place, the file must not be open in
+        another process, nor have open transactions or snapshots in this one; else BusyError. Raises
+        InvalidInputError for the handle of a collection."""
         self._engine.check_open()
         copy = None if path is None else arguments.file_path("path", path)
+        registry = self._engine.registry
         if not self.readonly:
             self.optimize()
+            for engine in collection_access.all_of(self._engine):
+                Database(engine).optimize()
         if copy is not None:
             self._engine.environment.copy(copy)
             return
         self._engine.check_writable()
         self._engine.cache.clear()
+        registry.clear_caches()
         self._engine.environment.compact()
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Writes a consistent copy of the present state, beside readers and a writer.
+        """Writes a consistent copy of the present state of the file, with all collections, beside
+        readers and a writer.
 
         `path` must not exist; the file appears when the copy is complete."""
         self._engine.check_open()
@@ -258,7 +320,8 @@ class Database(Readable):
 
     def verify(self, deep: bool = True) -> Report:
         """Checks the pages of the file, checksum and structure of every block, and the agreement of
-        the tables. Never writes. deep=False leaves out vectors, texts and metadata.
+        the tables; of all collections, or of a collection alone. Never writes. deep=False leaves
+        out vectors, texts and metadata.
 
         If a page is damaged, the check ends after the pages: reading a damaged page could end the
         process.
@@ -269,4 +332,6 @@ class Database(Readable):
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._engine.environment.read() as txn:
-            return verify.Checker(txn, self._engine.settings, deep=deep).run()
+            if self.name is not None:
+                return Checker(txn, self._engine.settings, deep=deep).run()
+            return check_file(txn, self._engine.settings, deep=deep)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mvdb.arguments import file_path
 from mvdb.errors import PathExistsError
-from mvdb.repair.salvage import SalvagedValues, Salvager, Tally, copy_meta
-from mvdb.state import encoder_identity, settings
+from mvdb.repair.salvage import SalvagedValues, Salvager
+from mvdb.repair.salvage_collections import copy_collections
 from mvdb.storage.environment import Environment, WriteTransaction
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 from mvdb.types import Value
@@ -21,15 +21,20 @@ class Repair(Value):
     Attributes:
         recovered: documents in the new file.
         lost: live documents of the damaged file that could not be proved intact.
-        texts_lost: recovered documents whose text and metadata were damaged (now None)."""
+        texts_lost: recovered documents whose text and metadata were damaged (now None).
+        collections_lost: names of collections whose settings or manifest are damaged, so that
+            nothing tells how many documents they had. The numbers above include the documents of
+            all other collections."""
 
     recovered: int
     lost: int
     texts_lost: int
+    collections_lost: tuple[str, ...] = ()
 
 
 def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
-    """Copies the documents of the database `src` that verify into the new file `dst`.
+    """Copies the documents of the database `src`, and of its collections, that verify into the new
+    file `dst`.
 
     Does not need the page structure of `src`, and never changes `src`, which must not be open for
     writing.
@@ -44,19 +49,17 @@ def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
     if os.path.exists(target):
         raise PathExistsError(f"{target}: exists already; repair writes a new file")
     with SalvagedFile(source) as file:
-        tally = _copy(file, target)
-    return Repair(tally.recovered, tally.lost, tally.texts_lost)
+        return _copy(file, target)
 
 
-def _copy(file: SalvagedFile, dst: str) -> Tally:
+def _copy(file: SalvagedFile, dst: str) -> Repair:
     """On return nothing refers to the file any more, so that it can be closed."""
-    stored = settings.load(SalvagedValues(file))
-    salvager = Salvager(file, stored)
+    salvager = Salvager(SalvagedValues(file, b""))
+    tally, lost = salvager.tally, []
 
     def initialise(txn: WriteTransaction) -> None:
-        settings.store(txn, stored)
-        copy_meta(file, txn, encoder_identity.KEY)
         salvager.copy_to(txn)
+        lost.extend(copy_collections(file, txn, tally))
 
     Environment.open(dst, initialise=initialise).close()
-    return salvager.tally
+    return Repair(tally.recovered, tally.lost, tally.texts_lost, tuple(lost))

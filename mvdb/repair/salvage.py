@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -30,10 +29,10 @@ from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
-from mvdb.state import manifest, settings, tombstones
+from mvdb.state import encoder_identity, manifest, settings, tombstones
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
-from mvdb.storage import envelope
+from mvdb.storage import envelope, key_space
 from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
@@ -42,15 +41,26 @@ _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
 class SalvagedValues:
-    """The intact values of a damaged file, in the place of a read transaction."""
+    """The intact values of one collection of a damaged file, in the place of a read transaction."""
 
-    def __init__(self, file: SalvagedFile) -> None:
+    def __init__(self, file: SalvagedFile, scope: bytes) -> None:
         self._file = file
+        self.scope = scope
 
     def get(self, table: str, key: bytes) -> memoryview | None:
         """As `ReadTransaction.get`."""
         kind = layout.KINDS[Part(key[8])] if table == layout.TABLE else _KINDS[table]
-        return self._file.get(table, key, kind)
+        return self._file.get(table, self.scope + key, kind)
+
+    def candidates(self, kind: Kind, key: bytes) -> Iterator[memoryview]:
+        """Every intact body of this kind under this key; newer and older ones in no order."""
+        return self._file.candidates(kind, self.scope + key)
+
+    def ids(self) -> Iterator[tuple[bytes, memoryview]]:
+        """Every intact body of the id table, with its key."""
+        for key, body in self._file.values(Kind.ID):
+            if key_space.is_in(self.scope, key):
+                yield key[len(self.scope) :], body
 
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """As `ReadTransaction.values`."""
@@ -65,14 +75,21 @@ class Tally:
     lost: int = 0
     texts_lost: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Adds the numbers of another collection."""
+        self.recovered += other.recovered
+        self.lost += other.lost
+        self.texts_lost += other.texts_lost
+
 
 class Salvager:
-    """Finds the newest state of a damaged file and copies its documents that verify."""
+    """Finds the newest state of a collection of a damaged file and copies its documents that
+    verify. Raises FormatError when no manifest is left, CorruptionError when the settings are
+    damaged."""
 
-    def __init__(self, file: SalvagedFile, stored: settings.Settings) -> None:
-        self._file = file
-        self._txn = SalvagedValues(file)
-        self._settings = stored
+    def __init__(self, found: SalvagedValues) -> None:
+        self._txn = found
+        self._settings = stored = settings.load(found)
         self._dim = stored.dim
         self.tally = Tally()
         self.manifest = self._newest_manifest()
@@ -81,7 +98,7 @@ class Salvager:
 
     def _newest_manifest(self) -> Manifest:
         found: list[Manifest] = []
-        for body in self._file.candidates(Kind.MANIFEST, manifest.KEY):
+        for body in self._txn.candidates(Kind.MANIFEST, manifest.KEY):
             try:
                 found.append(manifest.unpack(body))
             except CorruptionError:
@@ -93,7 +110,7 @@ class Salvager:
     def _keys_by_number(self) -> dict[int, bytes]:
         """Ids from the id table, for segments whose own list of ids is damaged."""
         keys: dict[int, bytes] = {}
-        for key, body in self._file.values(Kind.ID):
+        for key, body in self._txn.ids():
             if len(body) == 8:
                 keys[int.from_bytes(body, "little")] = key
         return keys
@@ -116,7 +133,9 @@ class Salvager:
         return newest
 
     def copy_to(self, txn: WriteTransaction) -> None:
-        """Writes everything that verifies into a new, empty database."""
+        """Writes everything that verifies into a new, empty collection."""
+        settings.store(txn, self._settings)
+        self._copy_meta(txn, encoder_identity.KEY)
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
         infos: list[SegmentInfo] = []
         open_codebooks: dict[int, codebooks.Codebook | None] = {}
@@ -144,6 +163,12 @@ class Salvager:
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
+
+    def _copy_meta(self, txn: WriteTransaction, key: bytes) -> None:
+        """Copies an intact value of the table `meta`, if there is one."""
+        value = self._txn.get(settings.TABLE, key)
+        if value is not None:
+            txn.put(settings.TABLE, key, bytes(value))
 
     def _codebook(
         self,
@@ -178,7 +203,7 @@ class Salvager:
         except CorruptionError:
             return
         live = tombstones.salvaged(
-            self._file.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
+            self._txn.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
         )
         starts, chunks = segment.directory.starts, segment.directory.chunks
         parts: tuple[memoryview, memoryview] | None = None
@@ -268,10 +293,3 @@ class Salvager:
 def _store(txn: WriteTransaction, parts: list[Sealed]) -> None:
     for key, value in parts:
         txn.put(layout.TABLE, key, value)
-
-
-def copy_meta(file: SalvagedFile, txn: WriteTransaction, key: bytes) -> None:
-    """Copies an intact value of the table `meta`, if there is one."""
-    value: Any = file.get(settings.TABLE, key, Kind.META)
-    if value is not None:
-        txn.put(settings.TABLE, key, bytes(value))

@@ -62,7 +62,7 @@ def load(txn: Values) -> Settings:
     value = txn.get(TABLE, KEY)
     if value is None:
         raise CorruptionError("settings: missing")
-    body = envelope.unseal(Kind.META, KEY, value, "settings")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "settings")
     dim, bits = _LAYOUT.unpack(body, "settings")
     if not 1 <= dim <= core.MAX_DIM or bits not in BITS:
         raise CorruptionError(f"settings: dim {dim} with {bits} bits is impossible")
