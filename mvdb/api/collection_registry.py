@@ -9,8 +9,7 @@ from mvdb.api.open_collection import FileParts, OpenCollection
 from mvdb.api.open_options import Options
 from mvdb.errors import NotFoundError
 from mvdb.ingest.text_encoder import TextEncoder
-from mvdb.storage import catalog
-from mvdb.storage.catalog import Catalog
+from mvdb.storage.catalog import Catalog, CatalogCache
 from mvdb.storage.environment import Environment, ReadTransaction, ReadView
 from mvdb.threads import shield
 
@@ -29,14 +28,11 @@ class CollectionRegistry:
         self._open: dict[int, OpenCollection] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()  # their numbers, the last used last
         self._encoders: dict[int, TextEncoder] = {}
-        self._newest: tuple[bytes, Catalog] = b"", Catalog()
+        self._catalogs = CatalogCache()
 
     def catalog(self, txn: ReadTransaction) -> Catalog:
         """The catalog that a transaction sees."""
-        header, newest = catalog.header_of(txn), self._newest
-        if header != newest[0]:
-            self._newest = newest = header, catalog.load(txn)
-        return newest[1]
+        return self._catalogs.of(txn)
 
     def find(self, txn: ReadTransaction, name: str) -> OpenCollection:
         """A collection that the transaction sees, opened. Raises NotFoundError."""
@@ -52,7 +48,7 @@ class CollectionRegistry:
         with self._lock:
             found = self._open.get(number)
             if found is None:
-                environment = self._environment.collection(name, number)
+                environment = self._environment.collection(name, number, self._catalogs)
                 try:
                     view = ReadView(txn, number)
                     found = OpenCollection(environment, self._file, view, name, number)

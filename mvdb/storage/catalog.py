@@ -74,17 +74,27 @@ def _fault(name: str) -> str | None:
         return "is not valid Unicode (lone surrogate)"
     if not 1 <= size <= MAX_NAME_BYTES:
         return f"has {size} UTF-8 bytes; 1 to {MAX_NAME_BYTES} are allowed"
-    if any(unicodedata.category(letter) == "Cc" for letter in name):
+    if not name.isprintable() and any(unicodedata.category(one) == "Cc" for one in name):
         return "has a control character; use letters, digits, spaces and punctuation"
     return None
 
 
-def header_of(txn: ReadTransaction) -> bytes:
-    """The envelope's header of the catalog, with its checksum: an equal header is an equal
-    catalog. Empty without a catalog. REQUIRES here and below: a transaction of the unnamed
-    collection."""
-    value = txn.get(TABLE, KEY)
-    return b"" if value is None else bytes(value[: envelope.HEADER_BYTES])
+class CatalogCache:
+    """The catalog that was read last, shared by the handles of a file. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._newest: tuple[bytes, Catalog] = b"", Catalog()  # one reference: readers take no lock
+
+    def of(self, txn: ReadTransaction) -> Catalog:
+        """The catalog that a transaction sees. REQUIRES here and below: a transaction of the
+        unnamed collection."""
+        value = txn.get(TABLE, KEY)
+        # The envelope's header holds the checksum: an equal header is an equal catalog.
+        header = b"" if value is None else bytes(value[: envelope.HEADER_BYTES])
+        newest = self._newest
+        if header != newest[0]:
+            self._newest = newest = header, load(txn)
+        return newest[1]
 
 
 def load(txn: ReadTransaction) -> Catalog:
@@ -118,7 +128,7 @@ def unpack(body: memoryview) -> Catalog:
         require(len(rest) >= size, _WHERE, "a name is cut")
         name, rest = _name(bytes(rest[:size])), rest[size:]
         require(previous < number < next_number, _WHERE, "numbers do not ascend")
-        require(name not in numbers, _WHERE, f"the name {shown(name)} is there twice")
+        require(name not in numbers, _WHERE, "a name is there twice")
         numbers[name] = previous = number
     require(len(rest) == 0, _WHERE, f"{len(rest)} bytes too many")
     return Catalog(sequence, next_number, numbers)
@@ -129,5 +139,5 @@ def _name(raw: bytes) -> str:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise CorruptionError(f"{_WHERE}: a name is not UTF-8") from None
-    require(_fault(name) is None, _WHERE, f"{shown(name)} is no name")
+    require(_fault(name) is None, _WHERE, "a name is not allowed")
     return name

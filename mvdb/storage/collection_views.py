@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from mvdb.errors import ClosedError
-from mvdb.storage import catalog, key_space
+from mvdb.storage import key_space
+from mvdb.storage.catalog import CatalogCache
 from mvdb.storage.read_transaction import ReadTransaction
 from mvdb.storage.write_transaction import WriteTransaction
 
@@ -91,11 +92,11 @@ class CollectionScope:
     """The place of one collection in a file: its number there, for transactions that are begun on
     behalf of it. Thread-safe."""
 
-    def __init__(self, path: str, name: str, number: int) -> None:
+    def __init__(self, path: str, name: str, number: int, catalogs: CatalogCache) -> None:
         self._path = path
         self._name = name
         self._number = number
-        self._seen = b""  # the header of a catalog that has the collection
+        self._catalogs = catalogs
 
     def read(self, txn: ReadTransaction) -> ReadView:
         """The transaction as the collection sees it. Raises `ClosedError` when the collection has
@@ -110,11 +111,7 @@ class CollectionScope:
 
     def _refuse_dropped(self, txn: ReadTransaction) -> None:
         try:
-            header = catalog.header_of(txn)
-            if header == self._seen:
-                return
-            if catalog.load(txn).numbers.get(self._name) == self._number:
-                self._seen = header
+            if self._catalogs.of(txn).numbers.get(self._name) == self._number:
                 return
         except BaseException:
             txn.close()

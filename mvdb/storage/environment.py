@@ -22,6 +22,7 @@ from mvdb.errors import (
 )
 from mvdb.limits import Limits
 from mvdb.storage import registry, replacement
+from mvdb.storage.catalog import CatalogCache
 from mvdb.storage.collection_views import CollectionScope, ReadView, WriteView
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
@@ -103,9 +104,9 @@ class Environment:
             _refuse_long_name(real)
             return shield.run(lambda: cls(acquire(), readonly=readonly, full=not mode.relaxed))
 
-    def collection(self, name: str, number: int) -> Environment:
+    def collection(self, name: str, number: int, catalogs: CatalogCache) -> Environment:
         """Another handle on the file, whose transactions see one collection of it."""
-        scope = CollectionScope(self.path, name, number)
+        scope = CollectionScope(self.path, name, number, catalogs)
         return shield.run(lambda: self._another(scope), Environment.close)
 
     def _another(self, scope: CollectionScope) -> Environment:
