@@ -293,4 +293,26 @@ mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segment
 mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                      float *matrix);
 
+/* ---- terms of texts ---- */
+
+enum {
+  MV_MAX_TERM = 64,        /* bytes of a term */
+  MV_TOKEN_WORD = 0,       /* letters, or such words joined as in prose: well-known, dog's */
+  MV_TOKEN_IDENTIFIER = 1, /* the whole of one: digits, underscores, inner capitals, C++, foo.bar */
+  MV_TOKEN_PART = 2,       /* a part of the word or identifier before it */
+  MV_TOKEN_BIGRAM = 3      /* two neighbours of a script without spaces, or one alone */
+};
+
+/* Where a term stands in its text; the term is its first `size` bytes, ASCII in lower case. */
+typedef struct mv_token_range {
+  uint32_t first, last;
+  uint8_t size; /* less than last - first where the term was cut */
+  uint8_t kind; /* MV_TOKEN_* */
+} mv_token_range;
+
+/* The tokens of a folded text in UTF-8, by the rules of lexical/tokenise.h: the first `room` of
+ * them; *count is the number of all. */
+mv_status mv_tokens(const uint8_t *text, size_t size, mv_token_range *tokens, size_t room,
+                    size_t *count);
+
 #endif

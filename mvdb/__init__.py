@@ -15,6 +15,7 @@ from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction
 from mvdb.errors import (
     BusyError,
+    CancelledError,
     ClosedError,
     CorruptionError,
     DimensionMismatch,
@@ -32,6 +33,7 @@ from mvdb.errors import (
     PathExistsError,
     PathIsFolderError,
     PathNotFoundError,
+    QueryError,
     ReadOnlyError,
     StorageFullError,
     WriteFailedError,
@@ -41,13 +43,14 @@ from mvdb.repair.repair import Repair, repair
 from mvdb.types import Document, Explanation, Hit, InsertProgress, Profile, Report, Stats
 
 if TYPE_CHECKING:
+    from mvdb import aio as aio
     from mvdb import encoders as encoders
 else:
 
     def __getattr__(name: str):
-        # `mvdb.encoders` needs no import of its own, and is imported at its first use.
-        if name == "encoders":
-            return importlib.import_module("mvdb.encoders")
+        # They need no import of their own, and are imported at their first use.
+        if name in ("aio", "encoders"):
+            return importlib.import_module(f"mvdb.{name}")
         raise AttributeError(f"module 'mvdb' has no attribute {name!r}")
 
 
@@ -55,6 +58,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BusyError",
+    "CancelledError",
     "ClosedError",
     "CorruptionError",
     "Database",
@@ -78,6 +82,7 @@ __all__ = [
     "PathIsFolderError",
     "PathNotFoundError",
     "Profile",
+    "QueryError",
     "ReadOnlyError",
     "Repair",
     "Report",

@@ -32,7 +32,7 @@ ffibuilder = FFI()
 ffibuilder.cdef((ROOT / "mvdb" / "core.cdef.h").read_text(encoding="utf-8"))
 ffibuilder.set_source(
     "mvdb._core",
-    '#include "mvdb.h"',
+    '#include "mvdb.h"\n#include "lexical/terms.h"',
     sources=SOURCES,
     include_dirs=["csrc"],
     extra_compile_args=FLAGS,

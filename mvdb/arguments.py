@@ -50,6 +50,17 @@ def number(name: str, value: Any) -> float:
     raise InvalidInputError(f"{name}: a number is needed, not {shown(value)}")
 
 
+def fraction(name: str, value: Any) -> float:
+    """A number from 0 to 1."""
+    try:
+        result = number(name, value)
+    except InvalidInputError:
+        result = -1.0
+    if 0 <= result <= 1:
+        return result
+    raise InvalidInputError(f"{name}: a number from 0 to 1 is needed, not {shown(value)}")
+
+
 def seconds(name: str, value: Any) -> float | None:
     """A time to wait, from 0 to the limit of the system's locks; None: for ever."""
     if value is None:
@@ -78,6 +89,25 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
         return str(value)
     words = ", ".join(f'"{word}"' for word in choices)
     raise InvalidInputError(f"{name}: one of {words} is needed, not {shown(value)}")
+
+
+def field_path(name: str, value: Any) -> str:
+    """The path of a metadata field, as in a filter."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name}: the path of a field is needed, not {shown(value)}")
+    path = str.__str__(value)  # not str(): an enumeration would give its name
+    if path.startswith("$"):
+        raise InvalidInputError(
+            f"{name}: {shown(path)}: fields whose path begins with $ are stored, but not indexed"
+        )
+    if not path.isascii():
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidInputError(
+                f"{name}: a path with a lone surrogate is not Unicode text"
+            ) from None
+    return path
 
 
 def function(name: str, value: Any) -> Callable[..., object] | None:

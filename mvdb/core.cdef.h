@@ -16,6 +16,11 @@
 #define MV_PROBE_TOKENS ...
 #define MV_FETCH_HINT 0
 #define MV_FETCH_TOUCH 1
+#define MV_MAX_TERM ...
+#define MV_TOKEN_WORD 0
+#define MV_TOKEN_IDENTIFIER 1
+#define MV_TOKEN_PART 2
+#define MV_TOKEN_BIGRAM 3
 
 typedef ... mv_codec;
 typedef ... mv_query;
@@ -74,6 +79,12 @@ typedef struct mv_place {
   uint32_t segment;
   uint32_t document;
 } mv_place;
+
+typedef struct mv_token_range {
+  uint32_t first, last;
+  uint8_t size;
+  uint8_t kind;
+} mv_token_range;
 
 size_t mv_padded_dim(size_t dim);
 size_t mv_token_bytes(size_t dim, unsigned bits);
@@ -149,3 +160,92 @@ int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                float *matrix);
+
+int mv_tokens(const uint8_t *text, size_t size, mv_token_range *tokens, size_t room,
+              size_t *count);
+/* csrc/lexical/terms.h */
+#define MV_TERMS_BLOCK ...
+#define MV_TERMS_SLACK ...
+
+typedef struct mv_terms {
+  uint32_t n_rows;
+  uint32_t n_blocks;
+  uint32_t n_extents;
+  const uint16_t *lengths;
+  const uint32_t *block_starts;
+  const uint32_t *extent_blocks;
+  const uint32_t *head_starts;
+  const uint8_t *heads;
+  const uint8_t *const *extents;
+} mv_terms;
+
+typedef struct mv_terms_sizes {
+  size_t lengths;
+  size_t block_starts;
+  size_t extent_blocks;
+  size_t head_starts;
+  size_t heads;
+  const size_t *extents;
+} mv_terms_sizes;
+
+typedef struct mv_term_names {
+  const uint8_t *bytes;
+  const uint32_t *starts;
+  size_t n;
+} mv_term_names;
+
+typedef struct mv_term_blocks {
+  const uint8_t *bytes;
+  size_t size;
+  const uint32_t *block_sizes;
+  const uint8_t *heads;
+  size_t heads_size;
+  const uint8_t *head_sizes;
+  size_t n;
+} mv_term_blocks;
+
+typedef struct mv_term_query {
+  mv_term_names terms;
+  const float *weights;
+  float k1, b, average;
+} mv_term_query;
+
+typedef ... mv_term_builder;
+typedef ... mv_term_merge;
+
+int mv_terms_check(const mv_terms *terms, const mv_terms_sizes *sizes);
+int mv_term_builder_new(int has_lengths, mv_term_builder **out);
+void mv_term_builder_free(mv_term_builder *builder);
+int mv_term_builder_texts(mv_term_builder *builder, const uint8_t *const *texts,
+                          const size_t *sizes, size_t n, size_t *count);
+int mv_term_builder_weights(mv_term_builder *builder, const mv_term_names *terms,
+                            const float *weights);
+uint32_t mv_term_builder_rows(const mv_term_builder *builder);
+uint32_t mv_term_builder_terms(const mv_term_builder *builder);
+size_t mv_term_builder_bytes(const mv_term_builder *builder);
+const uint8_t *mv_term_builder_term(const mv_term_builder *builder, uint32_t number,
+                                    size_t *size);
+int mv_term_builder_rename(mv_term_builder *builder, uint32_t first, const mv_term_names *names);
+void mv_term_builder_lengths(const mv_term_builder *builder, uint16_t *lengths);
+int mv_term_builder_run(mv_term_builder *builder, size_t least, mv_term_blocks *blocks);
+int mv_term_merge_new(const mv_terms *const *terms, const uint32_t *const *maps, size_t n,
+                      const uint16_t *lengths, uint32_t n_rows, mv_term_merge **out);
+void mv_term_merge_free(mv_term_merge *merge);
+int mv_term_merge_step(mv_term_merge *merge, size_t least, mv_term_blocks *blocks);
+void mv_terms_blocks(const mv_terms *terms, const mv_term_names *names, uint32_t *blocks);
+void mv_terms_range(const mv_terms *terms, const uint8_t *prefix, size_t size, uint32_t *first,
+                    uint32_t *last);
+int mv_terms_frequencies(const mv_terms *terms, const mv_term_names *names, uint32_t *counts);
+int mv_terms_list(const mv_terms *terms, uint32_t block, uint8_t *names, uint8_t *sizes,
+                  uint32_t *counts, size_t *n);
+int mv_terms_check_block(const mv_terms *terms, uint32_t block);
+float mv_terms_greatest_weight(void);
+float mv_terms_stored_weight(float weight);
+int mv_terms_best(const mv_terms *const *terms, size_t n, const mv_term_query *query,
+                  const uint8_t *const *allowed, size_t limit, mv_place *places, float *scores,
+                  size_t *count);
+int mv_terms_score(const mv_terms *const *terms, size_t n, const mv_term_query *query,
+                   const mv_place *places, size_t n_places, float *scores);
+int mv_terms_containing(const mv_terms *terms, const mv_term_names *names, uint8_t *has);
+int mv_phrase_counts(const mv_term_names *words, const uint8_t *const *texts, const size_t *sizes,
+                     size_t n, uint32_t *counts);

@@ -6,7 +6,7 @@ Arrays are C-contiguous; the comments in ``csrc/mvdb.h`` give the meaning of eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +35,30 @@ PROBE = np.dtype(
 )
 """A list to be read for a query token (``mv_probe``)."""
 
+TOKEN = np.dtype(
+    [("first", np.uint32), ("last", np.uint32), ("size", np.uint8), ("kind", np.uint8)],
+    align=True,
+)
+"""Where a term stands in its text (``mv_token_range``)."""
+
 LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
 LISTS_SLACK: int = lib.MV_LISTS_SLACK
 PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
 FETCH_HINT: int = lib.MV_FETCH_HINT
 FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
+TERMS_BLOCK: int = lib.MV_TERMS_BLOCK
+TERMS_SLACK: int = lib.MV_TERMS_SLACK
+GREATEST_WEIGHT: float = lib.mv_terms_greatest_weight()
+"""Greatest weight of a term in a row."""
+NO_ROW = 0xFFFF_FFFF
+"""In a map of rows: the row is dropped."""
+
+MAX_TERM: int = lib.MV_MAX_TERM
+"""Bytes of the longest term."""
+TOKEN_WORD: int = lib.MV_TOKEN_WORD
+TOKEN_IDENTIFIER: int = lib.MV_TOKEN_IDENTIFIER
+TOKEN_PART: int = lib.MV_TOKEN_PART
+TOKEN_BIGRAM: int = lib.MV_TOKEN_BIGRAM
 
 
 def _check(status: int, what: str) -> None:
@@ -585,3 +604,342 @@ class Query:
             "explaining",
         )
         return matrix
+
+
+def tokenise(text: bytes) -> list[tuple[bytes, int, int, int]]:
+    """The tokens of a folded text in UTF-8: term, kind (TOKEN_*), and the range of bytes that it
+    stands at, which is longer than a term that was cut to MAX_TERM bytes."""
+    ranges = np.empty(len(text) // 3 + 8, TOKEN)
+    count = ffi.new("size_t *")
+    while True:
+        _check(
+            lib.mv_tokens(
+                ffi.from_buffer("uint8_t[]", text), len(text),
+                ffi.from_buffer("mv_token_range[]", ranges), len(ranges), count,
+            ),
+            "tokenising",
+        )  # fmt: skip
+        if count[0] <= len(ranges):
+            break
+        ranges = np.empty(count[0], TOKEN)
+    lower = text.lower()  # of ASCII alone, bytes as they are
+    return [
+        (lower[first : first + size], kind, first, last)
+        for first, last, size, kind in ranges[: count[0]].tolist()
+    ]
+
+
+# ---- term indexes ----
+
+
+class TermNames:
+    """Terms laid out for the core, each of 1 to MAX_TERM bytes."""
+
+    def __init__(self, terms: Sequence[bytes]) -> None:
+        self.n = len(terms)
+        sizes = np.fromiter(map(len, terms), np.uint32, self.n)
+        if self.n and not 1 <= int(sizes.min()) <= int(sizes.max()) <= MAX_TERM:
+            raise ValueError(f"terms of {sizes.min()} to {sizes.max()} bytes")
+        self._bytes = b"".join(terms)
+        self._starts = np.zeros(self.n + 1, np.uint32)
+        np.cumsum(sizes, out=self._starts[1:])
+        self.struct = ffi.new("mv_term_names *")
+        self.struct.bytes = ffi.from_buffer("uint8_t[]", self._bytes)
+        self.struct.starts = _pointer("uint32_t[]", self._starts)
+        self.struct.n = self.n
+
+
+@dataclass(frozen=True)
+class TermBlocks:
+    """Blocks of a new term index: their bytes, one after the other, the bytes of each (uint32), and
+    their heads."""
+
+    body: bytes
+    sizes: Numbers
+    heads: list[bytes]
+
+
+def _copied(blocks: Any) -> TermBlocks:
+    """The blocks, copied out of the core."""
+    n = blocks.n
+    sizes = np.frombuffer(ffi.buffer(blocks.block_sizes, 4 * n), np.uint32).copy()
+    names = bytes(ffi.buffer(blocks.heads, blocks.heads_size))
+    heads, at = [], 0
+    for size in bytes(ffi.buffer(blocks.head_sizes, n)):
+        heads.append(names[at : at + size])
+        at += size
+    return TermBlocks(bytes(ffi.buffer(blocks.bytes, blocks.size)), sizes, heads)
+
+
+class TermBuilder:
+    """Rows of a new term index, in memory: texts, or weights of terms. Used by one thread: rows
+    first, then `run` once."""
+
+    def __init__(self, *, weights: bool = False) -> None:
+        out = ffi.new("mv_term_builder **")
+        _check(lib.mv_term_builder_new(not weights, out), "a term index")
+        self._handle = ffi.gc(out[0], lib.mv_term_builder_free)
+
+    def add_texts(self, texts: Sequence[bytes | None]) -> None:
+        """Appends texts as the next rows: folded UTF-8, None for a document without a text."""
+        keep = [ffi.NULL if text is None else ffi.from_buffer("uint8_t[]", text) for text in texts]
+        sizes = ffi.new("size_t[]", [len(text or b"") for text in texts])
+        pointers = ffi.new("uint8_t *[]", keep)
+        done = ffi.new("size_t *")
+        _check(
+            lib.mv_term_builder_texts(self._handle, pointers, sizes, len(texts), done),
+            "indexing texts",
+        )
+
+    def add_weights(self, terms: Sequence[bytes], weights: Floats) -> None:
+        """Appends a row: distinct terms, and the weight of each, above 0 and at most
+        GREATEST_WEIGHT."""
+        if len(terms) != len(weights):
+            raise ValueError(f"{len(weights)} weights for {len(terms)} terms")
+        names = TermNames(terms)
+        _check(
+            lib.mv_term_builder_weights(self._handle, names.struct, _pointer("float[]", weights)),
+            "indexing weights",
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows added."""
+        return int(lib.mv_term_builder_rows(self._handle))
+
+    @property
+    def n_terms(self) -> int:
+        """Distinct terms."""
+        return int(lib.mv_term_builder_terms(self._handle))
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held, and needed by `run` besides."""
+        return int(lib.mv_term_builder_bytes(self._handle))
+
+    def terms(self, first: int, last: int) -> list[bytes]:
+        """The terms with the numbers first .. last - 1, in order of arrival."""
+        size = ffi.new("size_t *")
+        result = []
+        for number in range(first, last):
+            name = lib.mv_term_builder_term(self._handle, number, size)
+            result.append(bytes(ffi.buffer(name, size[0])))
+        return result
+
+    def rename(self, first: int, terms: Sequence[bytes]) -> None:
+        """Files the postings of the terms from number `first` on under other terms."""
+        names = TermNames(terms)
+        _check(lib.mv_term_builder_rename(self._handle, first, names.struct), "renaming terms")
+
+    def lengths(self) -> NDArray[np.uint16]:
+        """Tokens of each row, at most 65535."""
+        lengths = np.empty(self.n_rows, np.uint16)
+        lib.mv_term_builder_lengths(self._handle, _pointer("uint16_t[]", lengths))
+        return lengths
+
+    def run(self, least: int) -> Iterator[TermBlocks]:
+        """The blocks of the index, about `least` bytes at a time."""
+        blocks = ffi.new("mv_term_blocks *")
+        while True:
+            _check(lib.mv_term_builder_run(self._handle, least, blocks), "a term index")
+            if blocks.n == 0:
+                return
+            yield _copied(blocks)
+
+
+class TermView:
+    """Addresses of a term index, as the core reads them. Kept alive as those of a `SegmentView`
+    are.
+
+    lengths: uint16 (n_rows,), None for an index of weights. block_starts: uint32 (blocks + 1,),
+    bytes. extent_blocks: uint32 (extents + 1,). head_starts: uint32 (blocks + 1,), bytes of
+    `heads`."""
+
+    def __init__(
+        self,
+        n_rows: int,
+        lengths: NDArray[np.uint16] | None,
+        block_starts: Numbers,
+        extent_blocks: Numbers,
+        head_starts: Numbers,
+        heads: bytes,
+        extents: Sequence[memoryview],
+    ) -> None:
+        self.n_rows = n_rows
+        self.n_blocks = len(block_starts) - 1
+        self._keep = (lengths, block_starts, extent_blocks, head_starts, heads, tuple(extents))
+        self._extents = ffi.new("uint8_t *[]", [_address(part) for part in extents] or 1)
+        self.struct = ffi.new("mv_terms *")
+        self.struct.n_rows = n_rows
+        self.struct.n_blocks = len(block_starts) - 1
+        self.struct.n_extents = len(extents)
+        self.struct.lengths = ffi.NULL if lengths is None else _pointer("uint16_t[]", lengths)
+        self.struct.block_starts = _pointer("uint32_t[]", block_starts)
+        self.struct.extent_blocks = _pointer("uint32_t[]", extent_blocks)
+        self.struct.head_starts = _pointer("uint32_t[]", head_starts)
+        self.struct.heads = ffi.from_buffer("uint8_t[]", heads)
+        self.struct.extents = self._extents
+        extent_sizes = ffi.new("size_t[]", [len(part) for part in extents] or 1)
+        sizes = ffi.new("mv_terms_sizes *")
+        sizes.lengths = 0 if lengths is None else len(lengths)
+        sizes.block_starts, sizes.extent_blocks = len(block_starts), len(extent_blocks)
+        sizes.head_starts, sizes.heads = len(head_starts), len(heads)
+        sizes.extents = extent_sizes
+        _check(lib.mv_terms_check(self.struct, sizes), "a term index")
+
+    def blocks(self, names: TermNames) -> Numbers:
+        """For each term the block in which it would be; the number of blocks where none can have
+        it."""
+        blocks = np.empty(names.n, np.uint32)
+        lib.mv_terms_blocks(self.struct, names.struct, _pointer("uint32_t[]", blocks))
+        return blocks
+
+    def prefix_blocks(self, prefix: bytes) -> range:
+        """The blocks that may have terms with a prefix."""
+        first, last = ffi.new("uint32_t *"), ffi.new("uint32_t *")
+        pointer = ffi.from_buffer("uint8_t[]", prefix)
+        lib.mv_terms_range(self.struct, pointer, len(prefix), first, last)
+        return range(first[0], last[0])
+
+    def frequencies(self, names: TermNames) -> Numbers:
+        """Number of rows that have each term."""
+        counts = np.empty(names.n, np.uint32)
+        _check(
+            lib.mv_terms_frequencies(self.struct, names.struct, _pointer("uint32_t[]", counts)),
+            "a term index",
+        )
+        return counts
+
+    def terms(self, block: int) -> list[tuple[bytes, int]]:
+        """The terms of a block, ascending, with the number of rows that have each."""
+        names = np.empty((TERMS_BLOCK, MAX_TERM), np.uint8)
+        sizes = np.empty(TERMS_BLOCK, np.uint8)
+        counts = np.empty(TERMS_BLOCK, np.uint32)
+        n = ffi.new("size_t *")
+        _check(
+            lib.mv_terms_list(
+                self.struct, block, _pointer("uint8_t[]", names.reshape(-1)),
+                _pointer("uint8_t[]", sizes), _pointer("uint32_t[]", counts), n,
+            ),
+            "a term index",
+        )  # fmt: skip
+        return [
+            (names[i, :size].tobytes(), int(counts[i]))
+            for i, size in enumerate(sizes[: n[0]].tolist())
+        ]
+
+    def check_block(self, block: int) -> None:
+        """Raises CorruptionError unless everything in a block fits together."""
+        _check(lib.mv_terms_check_block(self.struct, block), f"block {block} of a term index")
+
+    def containing(self, names: TermNames) -> NDArray[np.bool_]:
+        """Whether each row has all the terms."""
+        has = np.empty(self.n_rows, np.bool_)
+        _check(
+            lib.mv_terms_containing(
+                self.struct, names.struct, _pointer("uint8_t[]", has.view(np.uint8))
+            ),
+            "a term index",
+        )
+        return has
+
+
+def stored_weight(weight: float) -> float:
+    """The weight that stands for a weight in an index: within 1/256 of it."""
+    return float(lib.mv_terms_stored_weight(weight))
+
+
+def merge_terms(
+    views: Sequence[TermView],
+    maps: Sequence[Numbers],
+    n_rows: int,
+    lengths: NDArray[np.uint16] | None,
+    least: int,
+) -> Iterator[TermBlocks]:
+    """The blocks of one index made of several, about `least` bytes at a time.
+
+    maps: for each row of an index its row in the new one, or NO_ROW; rows ascend in a map and from
+    one map to the next. lengths: uint16 (n_rows,) of the new index."""
+    if any(len(map_) != view.n_rows for view, map_ in zip(views, maps, strict=True)):
+        raise ValueError("a map of other length than its index")
+    structs = ffi.new("mv_terms *[]", [view.struct for view in views])
+    rows = ffi.new("uint32_t *[]", [_pointer("uint32_t[]", map_) for map_ in maps])
+    pointer = ffi.NULL if lengths is None else _pointer("uint16_t[]", lengths)
+    out = ffi.new("mv_term_merge **")
+    what = "merging term indexes"
+    _check(lib.mv_term_merge_new(structs, rows, len(views), pointer, n_rows, out), what)
+    handle = ffi.gc(out[0], lib.mv_term_merge_free)
+    blocks = ffi.new("mv_term_blocks *")
+    while True:
+        _check(lib.mv_term_merge_step(handle, least, blocks), what)
+        if blocks.n == 0:
+            return
+        yield _copied(blocks)
+
+
+class TermList:
+    """The term indexes of one state, laid out for the core."""
+
+    def __init__(self, views: Sequence[TermView]) -> None:
+        self.n = len(views)
+        self.views = list(views)
+        self.array = ffi.new("mv_terms *[]", [view.struct for view in views] or 1)
+
+
+class TermQuery:
+    """Terms with weights, each term once, and the parameters of BM25. Shared by threads."""
+
+    def __init__(
+        self, names: TermNames, weights: Floats, *, k1: float, b: float, average: float
+    ) -> None:
+        """weights: float32 (names.n,), above 0. average: mean length of rows, above 0."""
+        if len(weights) != names.n:
+            raise ValueError(f"{len(weights)} weights for {names.n} terms")
+        self.names = names
+        self._weights = weights
+        self._struct = ffi.new("mv_term_query *")
+        self._struct.terms = names.struct[0]
+        self._struct.weights = _pointer("float[]", weights)
+        self._struct.k1, self._struct.b, self._struct.average = k1, b, average
+
+    def best(self, terms: TermList, allowed: Bitmaps, k: int) -> tuple[NDArray[Any], Floats]:
+        """The best k rows (dtype PLACE) that have a term, best first, and their scores. `allowed`:
+        masks by row."""
+        places = np.empty(k, PLACE)
+        scores = np.empty(k, np.float32)
+        count = ffi.new("size_t *")
+        _check(
+            lib.mv_terms_best(
+                terms.array, terms.n, self._struct, allowed.array, k,
+                ffi.from_buffer("mv_place[]", places), _pointer("float[]", scores), count,
+            ),
+            "a term index",
+        )  # fmt: skip
+        return places[: count[0]], scores[: count[0]]
+
+    def score(self, terms: TermList, places: NDArray[Any]) -> Floats:
+        """The scores of rows (dtype PLACE), in any order."""
+        scores = np.empty(len(places), np.float32)
+        _check(
+            lib.mv_terms_score(
+                terms.array, terms.n, self._struct, ffi.from_buffer("mv_place[]", places),
+                len(places), _pointer("float[]", scores),
+            ),
+            "a term index",
+        )  # fmt: skip
+        return scores
+
+
+def phrase_counts(words: TermNames, texts: Sequence[bytes]) -> Numbers:
+    """How often each folded text has the words, at least one, one behind the other."""
+    counts = np.empty(len(texts), np.uint32)
+    keep = [ffi.from_buffer("uint8_t[]", text) for text in texts]
+    pointers = ffi.new("uint8_t *[]", keep or 1)
+    sizes = ffi.new("size_t[]", [len(text) for text in texts] or 1)
+    _check(
+        lib.mv_phrase_counts(
+            words.struct, pointers, sizes, len(texts), _pointer("uint32_t[]", counts)
+        ),
+        "looking for a phrase",
+    )
+    return counts

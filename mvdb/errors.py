@@ -78,6 +78,14 @@ class InvalidInputError(Error, ValueError):
     """Ids, vectors, texts or metadata that cannot be stored; the message names which and why."""
 
 
+class CancelledError(Error, RuntimeError):
+    """``cancel`` of a long call ended it. Nothing half-done is left: what the call says is kept."""
+
+
+class QueryError(InvalidInputError):
+    """The text of a query is malformed, and ``strict=True``; the message names the position."""
+
+
 class WrongThreadError(Error, RuntimeError):
     """A write transaction can be ended by the thread alone that began it."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Id = str | int
 Metadata = Mapping[str, Any]
+FacetValue = bool | int | float | str | None
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
 
@@ -41,20 +42,29 @@ class Hit:
     Attributes:
         id: the document's id.
         score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
-            product with a token of the document).
+            product with a token of the document); of a search with `mode="lexical"`: BM25.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
     Text and metadata come from the state of the database at their first use, even after the end of
-    the hit's snapshot or transaction. Both are None when the document was deleted or replaced
-    between search and first use; inside a `snapshot()` this cannot happen. Pickling and copying
-    read both. Two hits are equal when they have the same id and score."""
+    the hit's snapshot or transaction. Both are None when the document was deleted, replaced or
+    updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
+    copying read both. Two hits are equal when they have the same id and score."""
 
-    __slots__ = ("_fetch", "_stored", "id", "score")
+    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "score")
 
-    def __init__(self, id: Id, score: float, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        id: Id,
+        score: float,
+        fetch: Fetch,
+        dense_score: float | None = None,
+        lexical_score: float | None = None,
+    ) -> None:
         self.id = id
         self.score = score
+        self.dense_score = dense_score
+        self.lexical_score = lexical_score
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
 
@@ -62,6 +72,10 @@ class Hit:
         if self._stored is None:
             self._stored = self._fetch()
         return self._stored
+
+    def load(self) -> None:
+        """Reads text and metadata now, if they were not read before."""
+        self._load()
 
     @property
     def text(self) -> str | None:
@@ -72,12 +86,20 @@ class Hit:
         return self._load()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """`id`, `score`, `text` and `metadata` as JSON values; reads text and metadata."""
+        """`id`, the scores, `text` and `metadata` as JSON values; reads text and metadata."""
         text, metadata = self._load()
-        return {"id": self.id, "score": self.score, "text": text, "metadata": _plain(metadata)}
+        return {
+            "id": self.id,
+            "score": self.score,
+            "dense_score": self.dense_score,
+            "lexical_score": self.lexical_score,
+            "text": text,
+            "metadata": _plain(metadata),
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read_hit, (self.id, self.score, self._load())
+        scores = (self.score, self.dense_score, self.lexical_score)
+        return _read_hit, (self.id, scores, self._load())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Hit):
@@ -91,9 +113,14 @@ class Hit:
         return f"Hit(id={self.id!r}, score={self.score:.4f})"
 
 
-def _read_hit(id: Id, score: float, stored: tuple[str | None, Metadata | None]) -> Hit:
+def _read_hit(
+    id: Id,
+    scores: tuple[float, float | None, float | None],
+    stored: tuple[str | None, Metadata | None],
+) -> Hit:
     """A hit that was pickled with its text and metadata."""
-    return Hit(id, score, lambda: stored)
+    score, dense, lexical = scores
+    return Hit(id, score, lambda: stored, dense, lexical)
 
 
 @dataclass(frozen=True)
@@ -168,8 +195,14 @@ class Profile(Value):
 
     Attributes:
         hits: the result.
-        stages: seconds by stage name.
-        plan: "lists", "interaction" (all codes are scanned) or "exact" (everything is scored).
+        mode: "dense" (MaxSim), "lexical" (BM25 of words) or "hybrid" (both).
+        found_by_words: of a hybrid search: documents that the words alone have found.
+        lexical_weight: of a hybrid search: the weight of the words, 0..1.
+        stages: seconds by stage name. Of a lexical search: "terms" (words looked up in the term
+            indexes), "words" (documents ranked by them), "phrases" (texts read to find phrases).
+        texts: texts in which phrases were looked for.
+        plan: of a dense search: "lists", "interaction" (all codes are scanned) or "exact"
+            (everything is scored).
         fallback: the plan that followed because a filter left fewer than k documents in the lists;
             "" without a fallback.
         costs: estimated seconds of the possible plans, by name.
@@ -183,6 +216,7 @@ class Profile(Value):
         wasted_bytes: bytes of records that were prefetched and not needed."""
 
     hits: list[Hit] = field(default_factory=list)
+    mode: str = ""
     stages: dict[str, float] = field(default_factory=dict)
     plan: str = ""
     fallback: str = ""
@@ -195,6 +229,9 @@ class Profile(Value):
     prefetched: int = 0
     prefetch_hit_rate: float = 0.0
     wasted_bytes: int = 0
+    texts: int = 0
+    found_by_words: int = 0
+    lexical_weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +250,8 @@ class Stats(Value):
         bytes: bytes in the file by part. Parts of segments, unpublished ones included: `directory`,
             `records` (residuals, and codes stored with them), `codes` (codes stored apart), `ids`,
             `documents` (texts and metadata, compressed), `fields` (columns for filters),
-            `list_directory` and `lists` (inverted lists), `order`. Tables: `table_ids` in whole
+            `list_directory` and `lists` (inverted lists), `order`, `word_directory` and `words`
+            (term indexes of the texts). Tables: `table_ids` in whole
             pages, `table_tombstones`, `table_centroids`. All but `table_ids` exclude the unused
             space of pages. The sizes come from LMDB's pages; a part whose entries fill more than
             16 pages of the tree in a segment (about 2,000 large values) is estimated from an even

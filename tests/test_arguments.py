@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.api.document_reader import DocumentReader
 from mvdb.api.readable import Readable
 from mvdb.search.options import SearchArguments, SearchOptions
 from tests.helpers import DIM, fill, matrix
@@ -24,9 +23,25 @@ WORDS: list[Any] = ["fast", True, 1, None, ["full"]]
 FUNCTIONS: list[Any] = [1, "print", [print]]
 SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
+FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 NAMES: list[Any] = ["", 5, None, b"mail", ["mail"], "a\nb", "a\x7f", "\x85", "\ud800", "é" * 101]
+
+LEXICAL: list[Any] = [
+    0,
+    1,
+    "klingon",
+    ["english"],
+    {"stemmer": 5},
+    {"stemmer": "klingon"},
+    {"k1": -1},
+    {"k1": "2"},
+    {"k1": float("inf")},
+    {"b": 1.5},
+    {"b": float("nan")},
+    {"c": 1},
+]
 
 OPEN: dict[str, list[Any]] = {
     "path": PATHS,
@@ -35,6 +50,7 @@ OPEN: dict[str, list[Any]] = {
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
+    "lexical": LEXICAL,
     "durability": WORDS,
     "map_size": [*NUMBERS, 0],
     "allow_encoder_mismatch": FLAGS,
@@ -47,15 +63,44 @@ SEARCH: dict[str, list[Any]] = {
     "nprobe": [*NUMBERS, 0],
     "candidates": [*NUMBERS, 0],
     "exact": FLAGS,
+    "text": [5, b"words", ["words"]],
+    "mode": WORDS,
+    "strict": FLAGS,
+    "lexical_weight": [*SCORES, -0.1, 1.1],
+    "fusion": WORDS,
     "min_score": SCORES,
+    "offset": [*NUMBERS, None],
+    "group_by": [5, True, ["path"], "$path", "\ud800"],
+    "group_size": [*NUMBERS, 0, None],
+    "diversity": [*SCORES, -0.1, 1.1, None, 10**400],
+    "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
-    "search_batch": {**SEARCH, "threads": [*NUMBERS, 0], "queries": [5, None, "x", {}]},
+    "search_batch": {
+        **SEARCH,
+        "threads": [*NUMBERS, 0],
+        "queries": [5, None, "x", {}],
+        "progress": FUNCTIONS,
+        "cancel": FUNCTIONS,
+    },
     "profile": SEARCH,
+    "more_like": SEARCH,
     "rerank": {"k": [*NUMBERS, 0]},
+    "ids": {"filter": []},
+    "count": {"filter": []},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "documents": {
+        "order_by": FIELDS,
+        "descending": FLAGS,
+        "after": [True, 2.5, "", [1], 2**80],
+        "limit": [*NUMBERS, 0],
+        "filter": [],
+    },
+    "update": {"merge": FLAGS},
+    "delete": {"filter": []},
     "transaction": {"timeout": SECONDS},
     "collection": {
         "name": NAMES,
@@ -69,11 +114,12 @@ CALLS: dict[str, dict[str, list[Any]]] = {
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
+        "cancel": FUNCTIONS,
     },
-    "optimize": {"progress": FUNCTIONS},
-    "compact": {"path": PATHS},
-    "backup": {"path": [*PATHS, None]},
-    "verify": {"deep": FLAGS},
+    "optimize": {"progress": FUNCTIONS, "lexical": LEXICAL, "cancel": FUNCTIONS},
+    "compact": {"path": PATHS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "backup": {"path": [*PATHS, None], "progress": FUNCTIONS, "cancel": FUNCTIONS},
+    "verify": {"deep": FLAGS, "progress": FUNCTIONS, "cancel": FUNCTIONS},
 }
 DOCUMENTS = {"query", "ids", "id", "embeddings", "texts", "metadata"}
 """Arguments whose refusals test_bad_input.py has."""
@@ -81,9 +127,14 @@ VALID: dict[str, dict[str, Any]] = {
     "search": {"query": matrix(1)},
     "search_batch": {"queries": [matrix(1)]},
     "profile": {"query": matrix(1)},
+    "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "facets": {"field": "n"},
+    "documents": {"order_by": "n"},
+    "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
     "collection": {"name": "mail", "dim": DIM},
+    "backup": {"path": "copy.mvdb"},
 }
 
 
@@ -119,7 +170,7 @@ def test_calls(tmp_path: Path, call: str, name: str, value: Any) -> None:
 
 def test_no_argument_is_left_out() -> None:
     assert inspect.signature(mvdb.open).parameters.keys() == OPEN.keys()
-    methods = {**vars(DocumentReader), **vars(Readable), **vars(mvdb.Database)}
+    methods = dict(inspect.getmembers(mvdb.Database))
     for name, method in methods.items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue

@@ -45,6 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 BENCHMARKS: dict[str, str] = {
+    "browsing": "--documents 1000 --tokens 2",
     "cold": "new.mvdb tiny --queries 2 --passes 1 --rounds 1 --seconds 0.05",
     "concurrency": "--collection tiny --seconds 0.1 --batch 10 --queries 4",
     "curves": "tiny --base tiny --queries 4 --rounds 1 --prefetch --fidelity tiny",

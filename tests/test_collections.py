@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import warnings
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 
 import mvdb
 from mvdb.limits import Limits
+from mvdb.storage.format import TABLES
 from tests.helpers import DIM, FakeEncoder, fill, matrix
 from tests.support.opening import opened
 
@@ -87,11 +89,27 @@ def test_a_file_without_collections_is_the_same_as_ever(path: Path) -> None:
         fill(db, 20)
         assert db.collections() == []
         with db._engine.environment.read() as txn:
-            assert sorted(bytes(key) for key, _ in txn.iterate("meta")) == [
-                b"format",
-                b"manifest",
-                b"settings",
-            ]
+            assert txn.get("meta", b"collections") is None
+            assert not any(map(txn.collection_numbers, TABLES))
+
+
+def test_words_are_indexed_as_in_the_file(path: Path) -> None:
+    for lexical in (True, False):
+        file = path.with_name(f"{lexical}.mvdb")
+        with mvdb.open(file, dim=DIM, lexical=lexical) as db:
+            mail = db.collection("mail", dim=DIM)
+            fill(db, 3)
+            fill(mail, 9)
+            mail.insert("x", matrix(50), texts="error E1234 again")
+            if lexical:
+                assert [hit.id for hit in mail.search("E1234", mode="lexical")] == ["x"]
+                assert db.search("E1234", mode="lexical") == []
+            else:
+                with pytest.raises(mvdb.InvalidInputError, match="lexical"):
+                    mail.search("E1234", mode="lexical")
+                mail.optimize(lexical=True)
+                assert [hit.id for hit in mail.search("E1234", mode="lexical")] == ["x"]
+            assert db.verify().ok
 
 
 def test_names_are_any_text(path: Path) -> None:
@@ -187,13 +205,13 @@ def test_an_encoder_belongs_to_its_collection(path: Path) -> None:
         with db.snapshot() as snap:
             assert snap.collection("mail").search("blue plums", 1)[0].id == 3
         with pytest.raises(mvdb.InvalidInputError, match="needs an encoder"):
-            db.search("red")
+            db.search("red", mode="dense")
         assert mail.stats().encoder == "one"
         assert db.stats().encoder is None
         with pytest.warns(UserWarning, match="encoder 'one'"):
             other = db.collection("mail", encoder=FakeEncoder("two"))
         with pytest.raises(mvdb.EncoderMismatchError):
-            other.search("red")
+            other.search("red", mode="dense")
 
 
 def test_two_processes_worth_of_handles_make_one_collection(path: Path) -> None:
@@ -490,3 +508,30 @@ def test_no_warning_for_the_same_encoder(path: Path) -> None:
         warnings.simplefilter("error")
         db.collection("mail", encoder=FakeEncoder()).insert(1, texts="a")
         db.collection("mail", encoder=FakeEncoder()).insert(2, texts="b")
+
+
+def test_asyncio_has_the_same_calls(path: Path) -> None:
+    async def main() -> None:
+        async with mvdb.aio.open(path, dim=DIM) as db:
+            async with db.collection("mail", dim=DIM) as mail:
+                await mail.insert(1, matrix(1))
+            other = await db.collection("mail")
+            async with db.transaction() as txn:
+                await txn.insert(2, matrix(2))
+                async with txn.collection("mail") as part:
+                    await part.insert(2, matrix(2))
+                with pytest.raises(mvdb.BusyError):
+                    await db.collection("new", dim=DIM)
+                with pytest.raises(mvdb.BusyError):
+                    await other.insert(3, matrix(3))
+            assert [hit.id for hit in await other.search(matrix(2), 1)] == [2]
+            async with db.snapshot() as snap, snap.collection("mail") as frozen:
+                await db.drop_collection("mail")
+                assert await frozen.count() == 2
+                assert await snap.collections() == ["mail"]
+            assert await db.collections() == []
+            with pytest.raises(mvdb.ClosedError):
+                await other.count()
+            await db.insert(9, matrix(9))  # the turn is free again
+
+    asyncio.run(main())

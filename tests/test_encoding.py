@@ -114,7 +114,7 @@ def test_an_encoder_of_another_dim_is_refused_at_open(db: mvdb.Database, path: P
 
 
 def test_without_an_encoder_words_are_refused(path: Path) -> None:
-    with mvdb.open(path, dim=DIM) as db:
+    with mvdb.open(path, dim=DIM, lexical=False) as db:
         db.insert("a", matrix(1))
         with refused(db, mvdb.InvalidInputError, "needs an encoder"):
             db.search("words")

@@ -25,28 +25,40 @@ MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 LONG_FILES = {"core.py"}
 
-GROUND = {"errors", "arguments", "threads", "core", "types", "limits"}
-STORED = {*GROUND, "storage", "documents", "filters", "codebook", "segment", "state"}
+GROUND = {"errors", "arguments", "hooks", "threads", "core", "types", "limits"}
+STORED = {
+    *GROUND,
+    "storage",
+    "documents",
+    "filters",
+    "lexical",
+    "codebook",
+    "segment",
+    "state",
+}
 
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
     "arguments": {"errors"},
+    "hooks": {"errors", "arguments"},
     "threads": {"errors"},
     "types": {"errors"},
     "core": {"errors", "threads", "_core"},
     "storage": GROUND - {"core"},
     "documents": {*GROUND, "storage"},
     "filters": {*GROUND, "storage", "documents"},
+    "lexical": {*GROUND, "storage", "documents"},
     "codebook": {*GROUND, "storage"},
-    "segment": {*GROUND, "storage", "documents", "filters", "codebook"},
-    "state": {*GROUND, "storage", "documents", "filters", "codebook", "segment"},
+    "segment": {*GROUND, "storage", "documents", "filters", "lexical", "codebook"},
+    "state": {*GROUND, "storage", "documents", "filters", "lexical", "codebook", "segment"},
     "search": STORED,
     "write": STORED,
     "repair": STORED,
     "ingest": STORED,
     "api": {*STORED, "search", "write", "repair", "ingest"},
-    "__init__": {"errors", "types", "api", "repair", "encoders"},
+    "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
+    "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
     "cli": {"__init__", "errors", "encoders"},
     "__main__": {"cli"},

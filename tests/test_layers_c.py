@@ -26,8 +26,19 @@ BELOW: dict[str, set[str]] = {
     "centroids": {"base", "kernels", "vectors"},
     "codec": {"base", "kernels", "vectors", "centroids"},
     "postings": {"base", "kernels"},
+    "ranking": {"base"},
+    "lexical": {"base", "ranking"},
     "segment": {"base", "kernels", "vectors", "centroids", "codec", "postings"},
-    "search": {"base", "kernels", "vectors", "centroids", "codec", "postings", "segment"},
+    "search": {
+        "base",
+        "kernels",
+        "vectors",
+        "centroids",
+        "codec",
+        "postings",
+        "segment",
+        "ranking",
+    },
 }
 """For each folder, the others whose headers it may include and whose functions it may call. All but
 base may also include ``mvdb.h``, the public API, which itself includes a header of base."""

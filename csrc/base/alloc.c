@@ -33,6 +33,19 @@ void *mv_buffer_reserve(mv_buffer *buffer, size_t count, size_t size) {
   return buffer->data;
 }
 
+void *mv_buffer_grow(mv_buffer *buffer, size_t count, size_t size) {
+  if (buffer->data != NULL && buffer->capacity / size >= count) return buffer->data;
+  size_t room = buffer->capacity / size;
+  room += room / 2;
+  if (room < count) room = count;
+  if (room > SIZE_MAX / size) return NULL;
+  void *data = current_hook(buffer->data, room != 0 ? room * size : 1);
+  if (data == NULL) return NULL;
+  buffer->data = data;
+  buffer->capacity = room * size;
+  return data;
+}
+
 void mv_buffer_free(mv_buffer *buffer) {
   mv_free(buffer->data);
   buffer->data = NULL;

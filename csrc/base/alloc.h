@@ -23,6 +23,9 @@ typedef struct mv_buffer {
 /* Makes room for count * size bytes, size > 0; the contents are lost. Returns NULL as mv_alloc
  * does, the buffer being empty then. */
 void *mv_buffer_reserve(mv_buffer *buffer, size_t count, size_t size);
+/* The same, but the contents are kept, and the room grows by half at least. Returns NULL when out
+ * of memory, the buffer being as it was. */
+void *mv_buffer_grow(mv_buffer *buffer, size_t count, size_t size);
 void mv_buffer_free(mv_buffer *buffer);
 
 #endif

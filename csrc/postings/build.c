@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../base/bits.h"
+#include "../base/varint.h"
 #include "../kernels/centroid_code.h"
 #include "lists.h"
 
@@ -80,27 +82,6 @@ mv_status mv_lists_collect(const uint8_t *codes, size_t codes_size, size_t code_
   return status;
 }
 
-static unsigned width_of(uint32_t value) {
-  unsigned width = 0;
-  for (; value != 0; value >>= 1) width++;
-  return width;
-}
-
-static uint8_t *write_varint(uint8_t *at, uint32_t value) {
-  for (; value >= 128; value >>= 7) *at++ = (uint8_t)(value | 128);
-  *at++ = (uint8_t)value;
-  return at;
-}
-
-/* Writes n gaps of `width` bits; the caller has room for the bytes and they are zero. */
-static void write_bits(uint8_t *out, const uint32_t *gaps, size_t n, unsigned width) {
-  for (size_t i = 0; i < n; i++) {
-    size_t bit = i * width;
-    uint64_t value = (uint64_t)gaps[i] << (bit & 7);
-    for (uint8_t *p = out + bit / 8; value != 0; value >>= 8) *p++ |= (uint8_t)value;
-  }
-}
-
 static size_t write_body(uint8_t *out, const uint32_t *documents, uint32_t n) {
   uint8_t *at = out;
   uint32_t next = 0; /* one behind the last document */
@@ -112,11 +93,11 @@ static size_t write_body(uint8_t *out, const uint32_t *documents, uint32_t n) {
       next = documents[first + i] + 1;
       all |= gaps[i];
     }
-    unsigned width = width_of(all);
-    size_t bytes = ((size_t)count * width + 7) / 8;
+    unsigned width = mv_bit_width(all);
+    size_t bytes = mv_bits_bytes(count, width);
     *at++ = (uint8_t)width;
     memset(at, 0, bytes);
-    write_bits(at, gaps, count, width);
+    mv_bits_write(at, gaps, count, width);
     at += bytes;
   }
   return (size_t)(at - out);
@@ -154,8 +135,8 @@ mv_status mv_lists_pack(const uint32_t *counts, const uint32_t *documents, uint3
     size_t bodies_size = 0;
     for (uint32_t c = first; c < first + n; c++) {
       size_t body = write_body(bodies + bodies_size, documents, counts[c]);
-      at = write_varint(at, counts[c]);
-      at = write_varint(at, (uint32_t)body);
+      at = mv_varint_write(at, counts[c]);
+      at = mv_varint_write(at, (uint32_t)body);
       documents += counts[c];
       bodies_size += body;
     }

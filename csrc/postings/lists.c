@@ -1,7 +1,9 @@
 /* Reading of inverted lists: untrusted bytes, every length checked before use. */
 #include "lists.h"
 
+#include "../base/bits.h"
 #include "../base/borders.h"
+#include "../base/varint.h"
 
 mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
                          const size_t *extent_sizes) {
@@ -28,20 +30,6 @@ const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *siz
          (lists->block_starts[block] - lists->block_starts[lists->extent_blocks[extent]]);
 }
 
-static int read_varint(const uint8_t **at, const uint8_t *end, uint32_t *value) {
-  uint32_t result = 0;
-  for (unsigned shift = 0;; shift += 7) {
-    if (*at == end) return 0;
-    uint8_t byte = *(*at)++;
-    if (shift == 28 && byte > 15) return 0; /* so that there is no sixth */
-    result |= (uint32_t)(byte & 127) << shift;
-    if (byte < 128) {
-      *value = result;
-      return 1;
-    }
-  }
-}
-
 mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {
   uint32_t block = centroid / MV_LISTS_BLOCK, wanted = centroid % MV_LISTS_BLOCK;
   uint32_t inside = lists->n_lists - block * MV_LISTS_BLOCK;
@@ -53,7 +41,8 @@ mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {
   uint32_t n = 0, bytes = 0;
   for (uint32_t i = 0; i < inside; i++) {
     uint32_t count, length;
-    if (!read_varint(&at, end, &count) || !read_varint(&at, end, &length)) return MV_ERROR_CORRUPT;
+    if (!mv_varint_read(&at, end, &count) || !mv_varint_read(&at, end, &length))
+      return MV_ERROR_CORRUPT;
     if (i < wanted) skipped += length;
     if (i == wanted) {
       n = count;
@@ -67,26 +56,15 @@ mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {
   return MV_OK;
 }
 
-static uint64_t read_u64(const uint8_t *p) {
-  uint64_t value = 0;
-  for (unsigned i = 0; i < 8; i++)
-    value |= (uint64_t)p[i] << (8 * i); /* one load where it can be */
-  return value;
-}
-
 mv_status mv_list_run(mv_list *list, uint32_t *last, uint32_t n_documents, uint32_t *documents,
                       size_t *count) {
   size_t n = list->n < MV_LISTS_RUN ? list->n : MV_LISTS_RUN;
   if (list->body == list->end) return MV_ERROR_CORRUPT;
   unsigned width = *list->body++;
   if (width > 32) return MV_ERROR_CORRUPT;
-  size_t bytes = (n * width + 7) / 8;
+  size_t bytes = mv_bits_bytes(n, width);
   if (bytes > (size_t)(list->end - list->body)) return MV_ERROR_CORRUPT;
-  uint64_t mask = ((uint64_t)1 << width) - 1;
-  for (size_t i = 0; i < n; i++) {
-    size_t bit = i * width;
-    documents[i] = (uint32_t)(read_u64(list->body + bit / 8) >> (bit & 7) & mask);
-  }
+  mv_bits_read(list->body, n, width, documents);
   /* 64 gaps below 2^32: the sum does not overflow, and as it only grows its end bounds it all. */
   uint64_t next = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
   for (size_t i = 0; i < n; i++) {

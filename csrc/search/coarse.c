@@ -7,9 +7,9 @@
 
 #include "../base/ahead.h"
 #include "../kernels/centroid_code.h"
+#include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
-#include "topk.h"
 
 enum {
   AHEAD = 12, /* documents between the one whose codes are prefetched and the one scored */

@@ -8,9 +8,9 @@
 
 #include "../base/ahead.h"
 #include "../postings/lists.h"
+#include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
-#include "topk.h"
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 

@@ -5,8 +5,8 @@
  *   3. write the probes by rank, then token, without lists that gain little */
 #include <string.h>
 
+#include "../ranking/topk.h"
 #include "query.h"
-#include "topk.h"
 
 /* Groups per query token whose rows a partial table has: 24 + 1.5 * nprobe. */
 enum { GROUPS_PROBED = 24 };

@@ -7,9 +7,9 @@
 #include <float.h>
 #include <string.h>
 
+#include "../ranking/topk.h"
 #include "../vectors/points.h"
 #include "query.h"
-#include "topk.h"
 
 /* Marks the `wanted` groups whose means score best with a token, and groups about as good. */
 static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n, size_t wanted,

@@ -7,6 +7,7 @@
 #include "../search/query.h"
 #include "check.h"
 #include "packing.h"
+#include "termed.h"
 
 /* ---- an allocator that fails on demand ---- */
 
@@ -143,6 +144,109 @@ static mv_status search(const mv_codec *codec, mv_query *query) {
   return gather(codec, query, &segments[0]);
 }
 
+/* ---- term indexes ---- */
+
+enum { TEXTS = 300 };
+
+static char **texts;
+
+/* Makes blocks until all are made, into an index. */
+static mv_status take_blocks(mv_term_builder *builder, mv_term_merge *merge, termed_parts *parts) {
+  mv_term_blocks blocks;
+  do {
+    TRY(builder != NULL ? mv_term_builder_run(builder, 500, &blocks)
+                        : mv_term_merge_step(merge, 500, &blocks));
+    if (blocks.n > 0) termed_append(parts, &blocks);
+  } while (blocks.n > 0);
+  return MV_OK;
+}
+
+static mv_status search_terms(const mv_terms *terms) {
+  static const uint32_t bounds[] = {0, 2, 4};
+  static const float weights[] = {1, 2};
+  static const uint8_t *const allowed[] = {NULL};
+  const mv_term_query query = {{(const uint8_t *)"wawb", bounds, 2}, weights, 1.2F, .75F, 8};
+  const mv_terms *const all[] = {terms};
+  uint8_t has[TEXTS];
+  mv_place best[4];
+  size_t count;
+  TRY(mv_terms_best(all, 1, &query, allowed, 4, best, scores, &count));
+  TRY(mv_terms_score(all, 1, &query, best, count, scores));
+  MUST(count == 4 && scores[0] >= scores[3]);
+  return mv_terms_containing(terms, &query.terms, has);
+}
+
+static mv_status copy_terms(const termed *index) {
+  const mv_terms *const all[] = {&index->view};
+  uint32_t map[TEXTS];
+  const uint32_t *const maps[] = {map};
+  for (uint32_t i = 0; i < TEXTS; i++) map[i] = i;
+  mv_term_merge *merge;
+  termed_parts parts;
+  termed copy;
+  TRY(mv_term_merge_new(all, maps, 1, index->lengths, TEXTS, &merge));
+  termed_begin(&parts);
+  mv_status status = take_blocks(NULL, merge, &parts);
+  mv_term_merge_free(merge);
+  termed_end(&copy, &parts, index->lengths, TEXTS);
+  if (status == MV_OK) status = search_terms(&copy.view);
+  termed_free(&copy);
+  return status;
+}
+
+static mv_status use_terms(void) {
+  static const uint32_t bounds[] = {0, 2, 4};
+  const mv_term_names names = {(const uint8_t *)"wawx", bounds, 2};
+  mv_term_builder *builder;
+  termed_parts parts;
+  termed index;
+  uint16_t row_lengths[TEXTS];
+  TRY(mv_term_builder_new(1, &builder));
+  mv_status status = texts_add(builder, texts, 0, TEXTS);
+  if (status == MV_OK) status = mv_term_builder_rename(builder, 3, &names);
+  termed_begin(&parts);
+  if (status == MV_OK) {
+    mv_term_builder_lengths(builder, row_lengths);
+    status = take_blocks(builder, NULL, &parts);
+  }
+  mv_term_builder_free(builder);
+  termed_end(&index, &parts, row_lengths, status == MV_OK ? TEXTS : 0);
+  if (status == MV_OK) status = copy_terms(&index);
+  termed_free(&index);
+  return status;
+}
+
+/* A text that could not be added can be added later, whichever allocation failed. */
+static void test_add_again(void) {
+  mv_term_builder *builder;
+  termed expected, index;
+  fail_on = 0;
+  fail_at = -1;
+  termed_of_texts(&expected, texts, TEXTS);
+  MUST(mv_term_builder_new(1, &builder) == MV_OK);
+  long failures = 0;
+  for (size_t i = 0; i < TEXTS; i++) {
+    for (long at = 0;; at++) {
+      fail_at = made + at;
+      const mv_status status = texts_add(builder, texts, i, i + 1);
+      if (status == MV_OK) break;
+      CHECK(status == MV_ERROR_MEMORY, "status %d", (int)status);
+      failures++;
+    }
+  }
+  fail_at = -1;
+  CHECK(failures > 10, "%ld failures", failures);
+  termed_build(&index, builder, 1);
+  mv_term_builder_free(builder);
+  CHECK(index.view.n_blocks == expected.view.n_blocks, "%u blocks", index.view.n_blocks);
+  for (uint32_t e = 0; e < index.view.n_extents; e++)
+    CHECK(memcmp(index.extents[e], expected.extents[e], expected.extent_sizes[e]) == 0, "%u", e);
+  termed_free(&index);
+  termed_free(&expected);
+}
+
+/* ---- the whole script ---- */
+
 static mv_status run_script(void) {
   mv_codec *codec = NULL;
   mv_query *query = NULL;
@@ -151,6 +255,7 @@ static mv_status run_script(void) {
   if (status == MV_OK) status = make_lists();
   if (status == MV_OK) status = mv_query_new(&query);
   if (status == MV_OK) status = search(codec, query);
+  if (status == MV_OK) status = use_terms();
   mv_query_free(query);
   mv_codec_free(codec);
   return status;
@@ -216,6 +321,7 @@ int main(void) {
   static float expected[TOKENS * QUERY];
   uint64_t seed = 101;
   vectors = draw_rows(&seed, TOKENS, DIM);
+  texts = texts_draw(&seed, TEXTS, 900, 12);
   test_sizes();
   MUST(run_script() == MV_OK);
   memcpy(expected, result, sizeof result);
@@ -223,10 +329,12 @@ int main(void) {
   test_each(0, expected);
   test_each(1, expected);
   test_load_again();
+  test_add_again();
   CHECK(live == 0, "%ld left", live);
   mv_alloc_set_hook(NULL);
   test_sizes();
   CHECK(run_script() == MV_OK, "the system's allocator again");
   free(vectors);
+  texts_free(texts, TEXTS);
   return checks_report();
 }

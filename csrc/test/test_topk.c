@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../base/random.h"
-#include "../search/topk.h"
+#include "../ranking/topk.h"
 #include "check.h"
 #include "model.h"
 

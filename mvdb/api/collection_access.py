@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from mvdb.api import open_options
 from mvdb.api.engine import Engine
 from mvdb.errors import NotFoundError, StorageFullError
-from mvdb.state import manifest, settings
+from mvdb.state import lexical_identity, manifest, settings
+from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.storage import catalog
@@ -18,9 +20,11 @@ from mvdb.storage.environment import WriteTransaction, WriteView
 from mvdb.threads import shield
 
 
-def write_new(txn: WriteTransaction, new: Settings) -> None:
+def write_new(txn: WriteTransaction, new: Settings, lexical: LexicalIdentity) -> None:
     """The content of a new file, or of a new collection."""
     settings.store(txn, new)
+    if lexical.on:
+        lexical_identity.store(txn, lexical)
     manifest.store(txn, Manifest())
 
 
@@ -44,7 +48,8 @@ def _make(name: str, new: Settings, txn: WriteTransaction) -> None:
     if name in present.numbers:
         return  # another writer was first
     changed = present.with_new(name)
-    write_new(WriteView(txn, changed.numbers[name]), new)
+    lexical = replace(lexical_identity.load(txn), since=0)  # as the file's own database
+    write_new(WriteView(txn, changed.numbers[name]), new, lexical)
     catalog.store(txn, changed)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,28 @@ from mvdb import arguments
 from mvdb.api import collection_access
 from mvdb.api.engine import Engine
 from mvdb.api.joint_changes import JointChanges
-from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction, insert_documents
+from mvdb.api.with_collections import WithCollections
 from mvdb.codebook import codebook as codebooks
+from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, Texts
 from mvdb.repair.verify import Checker
 from mvdb.repair.verify_collections import check_file
-from mvdb.state import encoder_identity, manifest, settings, statistics
+from mvdb.search.options import Filter
+from mvdb.state import encoder_identity, manifest, statistics
+from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.types import Id, InsertProgress, Report, Stats
 
-Progress = Callable[[str], None]
+StepProgress = Callable[[str], object]
+"""Called with the name of each piece of work."""
 
 
-class Database(Readable):
+class Database(WithCollections):
     """An open database; made by `mvdb.open`. A context manager.
 
     Thread-safe: any number of readers and one writer at a time; readers never wait for the writer.
@@ -132,12 +135,39 @@ class Database(Readable):
         with self.transaction() as txn:
             txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
 
-    def delete(self, ids: Id | Sequence[Id]) -> int:
-        """Deletes documents, in a transaction of its own; returns the number of deleted documents.
+    def update(
+        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+    ) -> None:
+        """Replaces the metadata of documents, in a transaction of its own. Vectors and text stay as
+        they are stored, bit for bit: nothing is encoded again.
 
-        Unknown ids are ignored."""
+        Args:
+            ids: one id or a sequence.
+            metadata: a JSON object for each document, or one for all of them. None, for a document
+                or for all: it has no metadata afterwards.
+            merge: keep the top-level keys of the present metadata that `metadata` does not name;
+                nested objects and lists are replaced whole. A value None is stored as null, and
+                None in place of an object changes nothing. To remove a key, update without `merge`:
+                with the metadata that `get` returns, less the key.
+
+        Raises:
+            NotFoundError: no document has one of the ids; no document is changed.
+            InvalidInputError: a malformed id or metadata, or an id given twice.
+            BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
+        """
         with self.transaction() as txn:
-            return txn.delete(ids)
+            txn.update(ids, metadata=metadata, merge=merge)
+
+    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+        """Deletes the documents with these ids, or those that a filter matches, in a transaction of
+        its own; returns the number of deleted documents.
+
+        Unknown ids are ignored. The filter `{}` matches every document.
+
+        Raises InvalidInputError unless either `ids` or `filter` is given, FilterError for a
+        malformed filter."""
+        with self.transaction() as txn:
+            return txn.delete(ids, filter=filter)
 
     def insert_batches(
         self,
@@ -146,6 +176,7 @@ class Database(Readable):
         commit_every: int | None = None,
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
+        cancel: Cancel | None = None,
     ) -> int:
         """Inserts a stream of documents in several transactions. Memory holds a batch and the
         buffers of a transaction.
@@ -166,6 +197,9 @@ class Database(Readable):
             progress: called after each commit, and after every `commit_every` skipped documents.
             total: documents expected, for the progress; default: the number that the file, the
                 Arrow data or the list of batches states.
+            cancel: a `threading.Event`, or a function; looked at before each batch. Once it is set,
+                or gives a true value, the open transaction is rolled back and CancelledError
+                raised.
 
         Returns the number of documents inserted. Committed transactions stay after an error. Raises
         as `insert` does, but not for ids that exist; InvalidInputError for a malformed batch,
@@ -178,59 +212,16 @@ class Database(Readable):
             self.transaction, insert_documents, self._keep_up, self.dim, encodes, limits
         )
         return streaming.insert_batches(
-            target, batches, commit_every=commit_every, progress=progress, total=total
+            target,
+            batches,
+            commit_every=commit_every,
+            progress=progress,
+            total=total,
+            cancel=cancel,
         )
 
     def _keep_up(self) -> None:
         shield.run(self._engine.maintenance.keep_up)
-
-    # ---- collections ----
-
-    def collection(
-        self,
-        name: str,
-        *,
-        dim: int | None = None,
-        bits: int = settings.DEFAULT_BITS,
-        encoder: Any = None,
-    ) -> Database:
-        """A collection of the file: a database of its own, with own documents, ids, dimensions,
-        centroids and encoder, in the same file and under the same locks. It is made if it is not
-        there and the file is open for writing, in a transaction of its own.
-
-        Args:
-            name: 1 to 200 UTF-8 bytes, no control characters.
-            dim: dimensions of a token vector, 1..4096; needed to make it (or taken from the
-                encoder), later checked when given. Independent of the file's.
-            bits: as for `mvdb.open`; fixed when it is made.
-            encoder: as for `mvdb.open`. None: the one given last for this name on this handle of
-                the file, if any.
-
-        Closing the result ends that handle alone; closing this database ends all. The memory, the
-        background thread and the turns of writers are shared by all collections of the file.
-        `backup` copies the file, `compact` is refused; all other methods concern the collection
-        alone.
-
-        Raises:
-            NotFoundError: no such collection, and the file is open with readonly=True.
-            InvalidInputError: the name cannot be one; dim is missing to make the collection, or it
-                has other `bits`; this database is itself a collection.
-            DimensionMismatch: the collection has another `dim`.
-            BusyError: it is not there, and this thread has a transaction open.
-        """
-        engine = collection_access.opened(self._engine, name, dim, bits, encoder)
-        if engine.encoder_problem is not None:
-            warnings.warn(engine.encoder_problem, stacklevel=2)
-        return Database(engine)
-
-    def drop_collection(self, name: str) -> None:
-        """Removes a collection with all of its documents, in one transaction. Its handles raise
-        ClosedError afterwards; snapshots that were begun before still read it. Another collection
-        of that name may be made.
-
-        Raises NotFoundError for an unknown name, BusyError when this thread has a transaction
-        open."""
-        collection_access.drop(self._engine, name)
 
     # ---- snapshots and numbers ----
 
@@ -274,14 +265,31 @@ class Database(Readable):
 
     # ---- maintenance ----
 
-    def optimize(self, progress: Progress | None = None) -> None:
+    def optimize(
+        self,
+        progress: StepProgress | None = None,
+        *,
+        lexical: bool | str | Mapping[str, Any] | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Trains centroids if due, merges segments and drops the data of deleted documents.
 
         Works in steps: other writers run between two steps, readers never wait. Correct results do
-        not depend on it. `progress` is called with the name of each piece of work."""
+        not depend on it.
+
+        Args:
+            progress: called with the name of each piece of work.
+            lexical: how the words of texts are indexed from now on, as for `mvdb.open`; None: as
+                before. The segments stored so far are written anew. Until then searches with
+                `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
+                interruption.
+            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
+                is then dropped, those before it stay, and CancelledError is raised.
+        """
         self._engine.check_writable()
         arguments.function("progress", progress)
-        work = self._engine.maintenance.work()
+        check = Hooks.checked(None, cancel).check
+        work = self._engine.maintenance.work(check_lexical(lexical), check)
         try:
             while (step := shield.run(lambda: next(work, None))) is not None:
                 if progress is not None:
@@ -289,49 +297,87 @@ class Database(Readable):
         finally:
             shield.run(work.close)
 
-    def compact(self, path: str | os.PathLike[str] | None = None) -> None:
+    def compact(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Rewrites the file to the smallest one: in place, atomically, or to `path`.
 
         Optimizes all collections first, unless `readonly`. In place, the file must not be open in
         another process, nor have open transactions or snapshots in this one; else BusyError. Raises
-        InvalidInputError for the handle of a collection."""
+        InvalidInputError for the handle of a collection.
+
+        Args:
+            path: the new file, which must not exist; None: in place.
+            progress: called while the file is written, several times a second, with the bytes
+                written and those of the whole file, free pages included; at the end both are the
+                size of the new file.
+            cancel: a `threading.Event`, or a function; looked at as often. Once it is set, or gives
+                a true value, the incomplete file is removed and CancelledError raised.
+        """
         self._engine.check_open()
+        hooks = Hooks.checked(progress, cancel)
         copy = None if path is None else arguments.file_path("path", path)
         registry = self._engine.registry
         if not self.readonly:
-            self.optimize()
+            self.optimize(cancel=cancel)
             for engine in collection_access.all_of(self._engine):
-                Database(engine).optimize()
+                Database(engine).optimize(cancel=cancel)
         if copy is not None:
-            self._engine.environment.copy(copy)
+            self._engine.environment.copy(copy, hooks=hooks)
             return
         self._engine.check_writable()
         self._engine.cache.clear()
         registry.clear_caches()
-        self._engine.environment.compact()
+        self._engine.environment.compact(hooks=hooks)
 
-    def backup(self, path: str | os.PathLike[str]) -> None:
+    def backup(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Writes a consistent copy of the present state of the file, with all collections, beside
         readers and a writer.
 
-        `path` must not exist; the file appears when the copy is complete."""
+        `path` must not exist; the file appears when the copy is complete. `progress` and `cancel`
+        as for `compact`."""
         self._engine.check_open()
-        self._engine.environment.copy(arguments.file_path("path", path))
+        hooks = Hooks.checked(progress, cancel)
+        self._engine.environment.copy(arguments.file_path("path", path), hooks=hooks)
 
-    def verify(self, deep: bool = True) -> Report:
+    def verify(
+        self,
+        deep: bool = True,
+        *,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Report:
         """Checks the pages of the file, checksum and structure of every block, and the agreement of
         the tables; of all collections, or of a collection alone. Never writes. deep=False leaves
         out vectors, texts and metadata.
 
         If a page is damaged, the check ends after the pages: reading a damaged page could end the
         process.
+
+        Args:
+            deep: whether vectors, texts and metadata are read.
+            progress: called after the pages, every 1,024 documents and at the end of each segment,
+                with the documents checked and stored, deleted ones included.
+            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
+                CancelledError is raised.
         """
         self._engine.check_open()
+        hooks = Hooks.checked(progress, cancel)
         deep = arguments.flag("deep", deep)
-        problems = self._engine.environment.page_problems()
+        problems = self._engine.environment.page_problems(hooks)
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._engine.environment.read() as txn:
             if self.name is not None:
-                return Checker(txn, self._engine.settings, deep=deep).run()
-            return check_file(txn, self._engine.settings, deep=deep)
+                return Checker(txn, self._engine.settings, hooks, deep=deep).run()
+            return check_file(txn, self._engine.settings, hooks, deep=deep)

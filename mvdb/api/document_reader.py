@@ -1,4 +1,4 @@
-"""Reading of documents by id: the part of the reading half that asks no query."""
+"""Reading without a query: documents by id, lists of them, counts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from itertools import islice
 from types import TracebackType
 from typing import NoReturn, TypeVar
 
-from mvdb import core
+from mvdb import arguments, core
 from mvdb.api import hit_contents
 from mvdb.api.engine import Engine
+from mvdb.api.listing import IDS_PER_PAGE, Listing, Pages
 from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError, NotFoundError
+from mvdb.filters import language
+from mvdb.search.allowed import matching, matching_rows
+from mvdb.search.facets import facets
+from mvdb.search.options import Filter
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
-from mvdb.types import Document, Id
+from mvdb.types import Document, FacetValue, Id
 
 Self = TypeVar("Self", bound="DocumentReader")
-IDS_PER_READ = 1024
 
 
 class DocumentReader(ABC):
@@ -105,18 +109,97 @@ class DocumentReader(ABC):
         with self._reading() as (txn, _):
             return sorted(registry.catalog(txn).numbers)
 
-    def ids(self) -> Iterator[Id]:
-        """All ids in order: integers, then strings. Commits during the iteration may or may not be
-        seen; iterate over a `snapshot()` for a fixed state."""
+    def ids(self, filter: Filter | None = None) -> Iterator[Id]:
+        """All ids in order, or those of the documents that a filter matches: integers, then
+        strings. Commits during the iteration may or may not be seen; iterate over a `snapshot()`
+        for a fixed state.
+
+        Raises FilterError for a malformed filter."""
+        if filter is None:
+            return self._all_ids()
+        return Pages(Listing.checked(filter), self._reading).ids()
+
+    def _all_ids(self) -> Iterator[Id]:
         after: bytes | None = None
         while True:
             with self._reading() as (txn, _):
-                entries = islice(id_table.entries(txn, after), IDS_PER_READ)
+                entries = islice(id_table.entries(txn, after), IDS_PER_PAGE)
                 chunk = [key for key, _number in entries]
             yield from map(id_keys.decode, chunk)
-            if len(chunk) < IDS_PER_READ:
+            if len(chunk) < IDS_PER_PAGE:
                 return
             after = chunk[-1]
+
+    def documents(
+        self,
+        filter: Filter | None = None,
+        *,
+        order_by: str | None = None,
+        descending: bool = False,
+        after: Id | Document | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Document]:
+        """The documents that a filter matches, all without one, as an iterator that reads them page
+        by page: texts and metadata of about 8 MiB are held, whatever the collection.
+
+        Args:
+            filter: condition on the metadata (docs/howto-filters.md).
+            order_by: the path of a metadata field. Values of all types have one order: null, false,
+                true, numbers, strings; documents of one value follow each other by id. A document
+                of several values stands at the least of them, or at the greatest if `descending`.
+                Documents without a value come last. A page then holds, in addition, a byte for
+                each document, some 20 for each value of the field, and the ids of up to 65,536
+                documents that share a value. None: by id, integers before strings.
+            descending: by falling values; only with `order_by`.
+            after: the last document of the page before, or its id: the iteration begins behind it.
+                In the order of ids it need not exist any more, nor if the `Document` is given; its
+                place follows from its id and metadata.
+            limit: documents at most; None: all.
+
+        Commits during the iteration may or may not be seen; iterate over a `snapshot()` for a fixed
+        state.
+
+        Raises:
+            InvalidInputError, FilterError: for a malformed argument, at the call.
+            NotFoundError: with `order_by`, no document has the id `after`; at the first step.
+            CorruptionError: when needed bytes are damaged.
+        """
+        listing = Listing.checked(
+            filter, order_by=order_by, descending=descending, after=after, limit=limit
+        )
+        return Pages(listing, self._reading).documents()
+
+    def count(self, filter: Filter | None = None) -> int:
+        """The number of documents that a filter matches; of all documents without one. Reads the
+        columns that the filter names, no documents.
+
+        Raises FilterError for a malformed filter."""
+        node = None if filter is None else language.parse(filter)
+        with self._reading() as (txn, state):
+            if node is None:
+                return state.manifest.live_documents
+            return matching(txn, state, node).total
+
+    def facets(
+        self, field: str, *, filter: Filter | None = None, limit: int | None = 100
+    ) -> list[tuple[FacetValue, int]]:
+        """The values of a metadata field, each with the number of documents that have it: the most
+        frequent first, ties in the order null, false, true, numbers, strings. Reads the columns of
+        the field, no documents; memory grows with the distinct values of the field.
+
+        Args:
+            field: the path of the field, as in filters: keys joined with dots. Each element of a
+                list is a value; a document counts once for each of its values. Objects are not
+                values. 1 and 1.0 are one value. A path that no document has gives an empty list.
+            filter: only documents that it matches.
+            limit: values at most; None: all.
+
+        Raises InvalidInputError or FilterError for a malformed argument."""
+        path = arguments.field_path("field", field)
+        most = None if limit is None else arguments.whole_number("limit", limit, 1)
+        node = None if filter is None else language.parse(filter)
+        with self._reading() as (txn, state):
+            return facets(txn, state, matching_rows(txn, state, node), path, most)
 
 
 def existing(txn: ReadTransaction, state: State, id: Id) -> DocumentRow:

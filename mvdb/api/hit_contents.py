@@ -10,6 +10,7 @@ from itertools import chain, groupby, islice
 import numpy as np
 
 from mvdb.documents import metadata
+from mvdb.documents.hit_fields import HitFields
 from mvdb.documents.texts import Stored
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import Row
@@ -44,6 +45,20 @@ def decoded(stored: Stored) -> tuple[str | None, Metadata | None]:
         )
     except UnicodeDecodeError as error:
         raise CorruptionError(f"a stored text is not UTF-8 ({error.reason})") from None
+
+
+def chosen(
+    txn: ReadTransaction, state: State, documents: Iterable[DocumentRow], fields: HitFields
+) -> dict[DocumentRow, tuple[str | None, Metadata | None]]:
+    """The chosen fields of these documents, read now."""
+    result: dict[DocumentRow, tuple[str | None, Metadata | None]] = {}
+    if fields.is_empty:
+        return dict.fromkeys(documents, (None, None))
+    for document, (text, raw) in in_blocks(txn, state, documents):
+        needed = text if fields.text else None, raw if fields.needs_metadata else None
+        read, metadata_read = decoded(needed)
+        result[document] = read, fields.part_of(metadata_read)
+    return result
 
 
 class HitContents:

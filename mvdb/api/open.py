@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from mvdb.api import open_options
@@ -15,7 +16,7 @@ from mvdb.api.open_collection import FileParts, OpenCollection
 from mvdb.api.open_options import Options
 from mvdb.limits import Limits
 from mvdb.repair.verify_collections import check_all_small_tables
-from mvdb.state import encoder_identity, settings
+from mvdb.state import encoder_identity, lexical_identity, settings
 from mvdb.storage.environment import Environment
 from mvdb.threads import shield
 
@@ -28,6 +29,7 @@ def open(
     readonly: bool = False,
     create: bool = True,
     encoder: Any = None,
+    lexical: bool | str | Mapping[str, Any] | None = None,
     durability: str = "full",
     map_size: int | None = None,
     allow_encoder_mismatch: bool = False,
@@ -47,6 +49,11 @@ def open(
         create: False: a missing file is an error.
         encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
             (`mvdb.encoders`); encodes documents and queries that are given as text.
+        lexical: whether texts are also indexed by their words, for searches with `mode="lexical"`;
+            None: yes in a new file, and as it is in an existing one. A language, such as
+            "english": yes, with words reduced to their stems (needs PyStemmer, `[stem]`). A
+            mapping of "stemmer", "k1" and "b": the same, with these parameters of BM25 (1.2 and
+            0.75). Later checked when given; `Database.optimize` changes it.
         durability: "full": a commit that has returned survives power loss. "relaxed": a crash of
             the system may lose the last commits, never the consistency.
         map_size: bytes of address space to reserve at least; the reservation grows on demand.
@@ -67,7 +74,8 @@ def open(
         FormatError: not an mvdb file, a directory, or made by a newer mvdb or on a machine of
             another word size or byte order.
         CorruptionError: the file is damaged.
-        InvalidInputError: the file has other `bits`, or an argument is invalid; the message names
+        InvalidInputError: the file has other `bits`, or its words are indexed otherwise than
+            `lexical` says, or an argument is invalid; the message names
             the argument. ":memory:" and "" are refused: a database is a file.
     """
     options = open_options.check(
@@ -77,6 +85,7 @@ def open(
         readonly=readonly,
         create=create,
         encoder=encoder,
+        lexical=lexical,
         durability=durability,
         map_size=map_size,
         allow_encoder_mismatch=allow_encoder_mismatch,
@@ -98,7 +107,9 @@ def open_engine(options: Options, limits: Limits) -> Engine:
         options.path,
         readonly=options.readonly,
         create=options.create and not options.readonly,
-        initialise=lambda txn: write_new(txn, options.for_new_file()),
+        initialise=lambda txn: write_new(
+            txn, options.for_new_file(), options.lexical_for_new_file()
+        ),
         check=check_all_small_tables,
         durability=options.durability,
         map_size=options.map_size,
@@ -108,8 +119,9 @@ def open_engine(options: Options, limits: Limits) -> Engine:
         file = FileParts.of(environment.path, options, limits)
         with environment.read() as txn:
             collection = OpenCollection(environment, file, txn)
-            stored = encoder_identity.load(txn)
+            stored, lexical = encoder_identity.load(txn), lexical_identity.load(txn)
         options.check_stored(collection.settings)
+        options.check_lexical(lexical)
         registry = CollectionRegistry(environment, file, options)
         engine = Engine(collection, options.encoder, stored, registry)
         collection.maintenance.opened()

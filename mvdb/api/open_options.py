@@ -10,6 +10,7 @@ from mvdb.arguments import file_path, flag, one_of, whole_number
 from mvdb.errors import DimensionMismatch, InvalidInputError
 from mvdb.ingest.text_encoder import TextEncoder
 from mvdb.search import prefetch as prefetching
+from mvdb.state.lexical_identity import OFF, Lexical, LexicalIdentity, check_lexical
 from mvdb.state.settings import DEFAULT_BITS, Settings, check_bits, check_dim
 from mvdb.write import memory_budget
 
@@ -18,7 +19,7 @@ DURABILITIES = ("full", "relaxed")
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `mvdb.open`; `dim` and `bits` are None where the file decides."""
+    """The arguments of `mvdb.open`; `dim`, `bits` and `lexical` are None where the file decides."""
 
     path: str
     dim: int | None
@@ -26,6 +27,7 @@ class Options:
     readonly: bool
     create: bool
     encoder: TextEncoder
+    lexical: Lexical | None
     durability: str
     map_size: int | None
     prefetch: str
@@ -47,6 +49,19 @@ class Options:
                 f"{where}: the {kind} has bits={stored.bits}, which is fixed, not bits="
                 f"{self.bits}; leave bits out, or create another {kind}"
             )
+
+    def check_lexical(self, stored: LexicalIdentity) -> None:
+        """Raises InvalidInputError when the file's lexical index is not as the options say."""
+        if self.lexical is not None and not stored.fits(self.lexical):
+            index = f"a lexical index: {stored.shown}" if stored.on else "no lexical index"
+            raise InvalidInputError(
+                f"lexical: {self.path} has {index}; leave lexical out, or change the file with "
+                "optimize(lexical=...)"
+            )
+
+    def lexical_for_new_file(self) -> LexicalIdentity:
+        """How a new file indexes words; by default it does."""
+        return OFF.with_(self.lexical or Lexical(True), 0)
 
     def for_new_file(self, name: str | None = None) -> Settings:
         """What a new file, or a new collection `name`, is made with; InvalidInputError when `dim`
@@ -76,6 +91,7 @@ def check(
     readonly: Any,
     create: Any,
     encoder: Any,
+    lexical: Any,
     durability: Any,
     map_size: Any,
     allow_encoder_mismatch: Any,
@@ -93,6 +109,7 @@ def check(
         readonly=flag("readonly", readonly),
         create=flag("create", create),
         encoder=TextEncoder(encoder, allow_mismatch=allow),
+        lexical=check_lexical(lexical),
         durability=one_of("durability", durability, DURABILITIES),
         map_size=None if map_size is None else _bytes("map_size", map_size, 1),
         prefetch=one_of("prefetch", prefetch, prefetching.MODES),

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
-from mvdb.api.hit_contents import HitContents
+from mvdb.api.hit_contents import HitContents, chosen
+from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
+from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
-from mvdb.search.allowed import allowed_by
+from mvdb.lexical import query_language
+from mvdb.search import lexical_search
+from mvdb.search.allowed import allowed_by, without
+from mvdb.search.answers import Answers, Question
+from mvdb.search.found import Found
 from mvdb.search.options import Filter, SearchArguments, SearchOptions
 from mvdb.search.profile_collector import Collector, ProfileCollector
-from mvdb.search.search import Found, Search
+from mvdb.search.representatives import representative
 from mvdb.state import encoder_identity
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
-from mvdb.threads import shield
-from mvdb.threads.workers import Workers, ordered_map
 from mvdb.types import Explanation, Hit, Id, Profile
 
 if TYPE_CHECKING:
@@ -35,51 +40,109 @@ class Readable(DocumentReader):
 
     def search(
         self,
-        query: Any,
+        query: Any = None,
         k: int = 10,
         *,
+        text: str | None = None,
+        mode: str = "auto",
+        strict: bool = False,
+        lexical_weight: float | None = None,
+        fusion: str = "relative",
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        offset: int = 0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        fields: str | Sequence[str] | None = None,
     ) -> list[Hit]:
-        """The k documents with the greatest MaxSim (ColBERT, arXiv 2004.12832).
+        """The k best documents: by MaxSim (ColBERT, arXiv 2004.12832), by their words with BM25 (as
+        in Lucene), or by both (docs/howto-words.md).
 
         Args:
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are scaled to
-                unit length, zero rows dropped. With an encoder also a str.
+                unit length, zero rows dropped. Or a str, whose words and vectors by the encoder
+                are taken as the mode needs them.
+            text: words to search for, beside the vectors of a query or without a query: plain
+                words, "a phrase", +must, -not, prefix*, field:value. Documents that have some of
+                the words are hits, but all of the phrases and words with a plus must be there, and
+                none of those with a minus.
+            mode: "dense": MaxSim. "lexical": BM25. "hybrid": the best documents of both sides, at
+                least 100 of each, all scored by both; `score` is in 0..1 then. The last two need a
+                lexical index (`mvdb.open(lexical=...)`). "auto": dense for vectors alone; lexical
+                for text alone, and for a query that is a str without an encoder; hybrid for
+                vectors with text, and for a str with an encoder, where there is a lexical index.
+            strict: raise QueryError for malformed words, which else are searched as plain words.
+            lexical_weight: hybrid: weight of the lexical side, 0..1. None: chosen by the query's
+                terms, from .25 for prose to .7 for identifiers, numbers and phrases
+                (docs/engine.md, "Hybrid search").
+            fusion: hybrid: "relative": both sides scaled to 0..1 over the found documents and
+                added. "rrf": reciprocal ranks are added, with the constant 60.
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
-            nprobe: posting lists probed per query token, if the collection has lists and the plan
-                takes them; default centroids / 1,280, at least 48.
-            candidates: documents from the lists that are ranked by their centroid codes, and at
-                most scored by their stored vectors; default max(512, 32 k, 0.12
+            nprobe: dense: posting lists probed per query token, if the collection has lists and the
+                plan takes them; default centroids / 1,280, at least 48.
+            candidates: dense: documents from the lists that are ranked by their centroid codes, and
+                at most scored by their stored vectors; default max(512, 32 k, 0.12
                 documents^(3/4)), with 1,024 instead of 512 once centroids were added to those of
                 the first training. Scoring stops early when the rest cannot reach the best k.
-            exact: score every qualifying document by its stored vectors.
-            min_score: drop hits below it.
+            exact: dense: score every qualifying document by its stored vectors. Scores of words
+                are always exact.
+            min_score: drop hits whose `score` is below it.
+            offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
+                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
+                the time of a search for k + offset hits.
+            group_by: the path of a metadata field, nested ones with dots: k groups, of each value
+                there at most `group_size` hits, the best ones. A document without a value there, or
+                with null, is a group of its own; one of several values, as in a list, belongs to
+                the least of them in the order of `documents`.
+            group_size: hits of a group, at most.
+            diversity: 0..1, the weight of being unlike the hits before: maximal marginal relevance
+                (Carbonell and Goldstein, SIGIR 1998). From the best max(50, 4 k) documents, then
+                from the next as many, the one follows with the greatest (1 - diversity) *
+                relevance - diversity * similarity. Relevance: the score, scaled to 0..1 over these
+                documents. Similarity: the greatest cosine with a hit selected from them before,
+                between the means of the stored vectors.
+            fields: names of what hits carry: "text", "metadata", or "metadata.PATH" for a part of
+                it, read at once; the rest is None. (): neither is read. None: both are read at
+                their first use.
 
         Returns:
-            Hits by score descending, then id ascending (integers before strings).
+            Hits by score descending, then id ascending (integers before strings). With `diversity`
+            in the order of their selection, the hits of a group together.
 
         Raises:
-            InvalidInputError, DimensionMismatch: for a malformed query.
+            InvalidInputError, DimensionMismatch: for a malformed query or option, or for words in a
+                database without a lexical index; for `group_by`, if no document has a value there.
+            QueryError: for a malformed text, with `strict`.
             FilterError: for a malformed filter.
             CorruptionError: when needed bytes are damaged.
         """
         options = SearchOptions.checked(
             k,
+            text=text,
+            mode=mode,
+            strict=strict,
+            lexical_weight=lexical_weight,
+            fusion=fusion,
             filter=filter,
             ids=ids,
             nprobe=nprobe,
             candidates=candidates,
             exact=exact,
             min_score=min_score,
+            offset=offset,
+            group_by=group_by,
+            group_size=group_size,
+            diversity=diversity,
+            fields=fields,
         )
-        return self._search([query], options, 1, Collector())[0]
+        return self._search([query], options, 1, Collector(), Hooks())[0]
 
     def search_batch(
         self,
@@ -87,11 +150,25 @@ class Readable(DocumentReader):
         k: int = 10,
         *,
         threads: int | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
         **options: Unpack[SearchArguments],
     ) -> list[list[Hit]]:
-        """`search` for many queries on one state, on `threads` threads (default: one per
-        processor). The same hits as single calls, in the order of the queries."""
+        """`search` for many queries on one state. The same hits as single calls, in the order of
+        the queries.
+
+        Args:
+            queries: a sequence of queries, each as for `search`.
+            k: number of hits of each.
+            threads: at most; None: one per processor.
+            progress: called with the queries answered and given.
+            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
+                CancelledError is raised.
+        """
         checked = SearchOptions.checked(k, **options)
+        if checked.text is not None:
+            raise InvalidInputError("text: search_batch takes words as queries, not as text")
+        hooks = Hooks.checked(progress, cancel)
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
                 "queries: a str or a 2-D array is one query; give a sequence of them"
@@ -99,14 +176,31 @@ class Readable(DocumentReader):
         if threads is not None:
             threads = whole_number("threads", threads, 1)
         queries = listed("queries", queries, "query")
-        return self._search(queries, checked, threads or os.cpu_count() or 1, Collector())
+        return self._search(queries, checked, threads or os.cpu_count() or 1, Collector(), hooks)
 
-    def profile(self, query: Any, k: int = 10, **options: Unpack[SearchArguments]) -> Profile:
+    def profile(
+        self, query: Any = None, k: int = 10, **options: Unpack[SearchArguments]
+    ) -> Profile:
         """`search`, with the plan, its fallback, the figures and the seconds of the stages."""
         checked = SearchOptions.checked(k, **options)
         collector = ProfileCollector()
-        collector.profile.hits = self._search([query], checked, 1, collector)[0]
+        collector.profile.hits = self._search([query], checked, 1, collector, Hooks())[0]
         return collector.profile
+
+    def more_like(self, id: Id, k: int = 10, **options: Unpack[SearchArguments]) -> list[Hit]:
+        """The documents most like a stored one, which is left out itself: `search` with its stored
+        vectors as the query. Of a document of more than 64 tokens 64 are taken, at equal distances.
+
+        Raises NotFoundError for an unknown id, and as `search` does."""
+        checked = SearchOptions.checked(k, **options)
+        with self._reading() as (txn, state):
+            document = existing(txn, state, id)
+            vectors = representative(state.segments[document.segment].vectors(txn, document.row))
+            allowed = without(state, allowed_by(txn, state, checked), document)
+            question = self._questions([as_query(vectors, self.dim)], checked)
+            answers = self._answers(txn, state, Collector())
+            found = answers.pages(question, allowed, checked, 1, Hooks())[0]
+            return self._hits(txn, state, found, checked.fields)
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
@@ -119,9 +213,9 @@ class Readable(DocumentReader):
             documents = [row for key in keys if (row := state.find(txn, key)) is not None]
             if not documents:
                 return []
-            with self._loaded(txn, state, vectors, Collector()) as search:
-                found = search.rerank(documents, limit)
-        return self._hits(state, found)
+            with self._answers(txn, state, Collector()).searching(vectors) as search:
+                found = search().rerank(documents, limit)
+            return self._hits(txn, state, found, None)
 
     def explain(self, query: Any, id: Id) -> Explanation:
         """The dot products behind the score of one document.
@@ -130,8 +224,8 @@ class Readable(DocumentReader):
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
             document = existing(txn, state, id)
-            with self._loaded(txn, state, vectors, Collector()) as search:
-                return search.explain(document)
+            with self._answers(txn, state, Collector()).searching(vectors) as search:
+                return search().explain(document)
 
     # ---- inside ----
 
@@ -144,50 +238,61 @@ class Readable(DocumentReader):
             queries = [next(encoded) if isinstance(query, str) else query for query in queries]
         return [as_query(query, self.dim) for query in queries]
 
+    def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
+        """Each query's vectors and parsed words, as its mode needs them."""
+        encodes = self._engine.encoder.identity is not None
+        with self._reading() as (_, state):
+            has_words = lexical_search.fault(state) is None
+        inputs = [
+            QueryInput.of(query, options, encodes=encodes, has_words=has_words) for query in queries
+        ]
+        dense = iter(self._query_vectors([one.query for one in inputs if one.query is not None]))
+        return [
+            Question(
+                None if one.query is None else next(dense),
+                None if one.text is None else query_language.parse(one.text, options.strict),
+            )
+            for one in inputs
+        ]
+
     def _search(
-        self, queries: list[Any], options: SearchOptions, n_threads: int, collector: Collector
+        self,
+        queries: list[Any],
+        options: SearchOptions,
+        n_threads: int,
+        collector: Collector,
+        hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
-        matrices = self._query_vectors(queries)
-        if not matrices:
+        questions = self._questions(queries, options)
+        if not questions:
             return []
         with self._reading() as (txn, state):
             allowed = allowed_by(txn, state, options)
-            if not allowed.total:
-                return [[] for _ in matrices]
+            answers = self._answers(txn, state, collector)
+            pages = answers.pages(questions, allowed, options, n_threads, hooks)
+            return [self._hits(txn, state, found, options.fields) for found in pages]
 
-            def run(vectors: core.Floats) -> list[Found]:
-                with self._loaded(txn, state, vectors, collector) as search:
-                    return search.best(allowed, options)
-
-            n_threads = min(n_threads, len(matrices))
-            if n_threads <= 1:
-                results = [run(vectors) for vectors in matrices]
-            else:
-                state.open_vectors(txn)
-                # In the shield: what waits for threads must not be interrupted midway.
-                results = shield.run(lambda: _in_threads(n_threads, run, matrices))
-        return [self._hits(state, found) for found in results]
-
-    @contextmanager
-    def _loaded(
-        self, txn: ReadTransaction, state: State, vectors: core.Floats, collector: Collector
-    ) -> Iterator[Search]:
-        """A search of one query, for the length of a block."""
+    def _answers(self, txn: ReadTransaction, state: State, collector: Collector) -> Answers:
         engine = self._engine
-        with engine.queries.use() as query:
-            query.load(vectors)
-            yield Search(state, txn, query, engine.prefetcher, engine.limits, collector)
+        return Answers(txn, state, engine.queries, engine.prefetcher, engine.limits, collector)
 
-    def _hits(self, state: State, found: list[Found]) -> list[Hit]:
+    def _hits(
+        self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
+    ) -> list[Hit]:
         documents = [one.document for one in found]
-        numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
-        stored = HitContents(
-            numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
-        )
+        if fields is None:
+            numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
+            stored = HitContents(
+                numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
+            )
+            fetches = [partial(stored.fetch, index) for index in range(len(found))]
+        else:
+            read = chosen(txn, state, documents, fields)
+            fetches = [partial(read.__getitem__, document) for document in documents]
         return [
-            Hit(id_keys.decode(one.key), one.score, partial(stored.fetch, index))
-            for index, one in enumerate(found)
+            Hit(id_keys.decode(one.key), one.score, fetch, one.dense_score, one.lexical_score)
+            for one, fetch in zip(found, fetches, strict=True)
         ]
 
     def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
@@ -197,10 +302,3 @@ class Readable(DocumentReader):
     def _is_undone(self, number: int) -> bool:
         """Whether a document belongs to a transaction that was rolled back."""
         return False
-
-
-def _in_threads(
-    n_threads: int, run: Callable[[core.Floats], list[Found]], matrices: list[core.Floats]
-) -> list[list[Found]]:
-    with Workers(n_threads, "mvdb-search") as executor:
-        return list(ordered_map(executor, run, matrices, 4 * n_threads))

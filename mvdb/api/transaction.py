@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import compress
 from typing import Any, TypeVar
 
+from mvdb import arguments
 from mvdb.api.engine import Engine
 from mvdb.api.joint_changes import JointChanges
 from mvdb.api.readable import Readable
 from mvdb.api.replay_log import Change
 from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
-from mvdb.errors import DuplicateIdError, InvalidInputError
-from mvdb.ingest.inputs import Documents, MetadataInput, Texts
+from mvdb.errors import DuplicateIdError, InvalidInputError, NotFoundError
+from mvdb.filters import language
+from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, Texts
 from mvdb.ingest.vectors import DocumentVectors
+from mvdb.search.allowed import matching_keys
+from mvdb.search.options import Filter
 from mvdb.state import encoder_identity
 from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
@@ -23,8 +29,12 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Id
 from mvdb.write import index_writer
 from mvdb.write.changes import Changes
+from mvdb.write.metadata_updates import stored_metadata
 
 T = TypeVar("T")
+
+MERGED_AT_ONCE = 256
+"""Documents whose present metadata is held."""
 
 
 class Transaction(Readable):
@@ -61,7 +71,7 @@ class Transaction(Readable):
                 yield pair
             return
         self._joint.check_open()
-        yield self._txn, self._joint.perform(self._part, index_writer.state)
+        yield self._txn, self._perform(index_writer.state)
 
     def __contains__(self, id: object) -> bool:
         # Unlike other reads this needs no segments, so nothing has to be flushed for it.
@@ -87,6 +97,10 @@ class Transaction(Readable):
         arguments."""
         result: T = self._joint.change(self._part, Change(function, arguments))
         return result
+
+    def _perform(self, function: Callable[[Changes], T]) -> T:
+        """What `function` returns for the changes so far."""
+        return self._joint.perform(self._part, function)
 
     def collection(self, name: str) -> Transaction:
         """The part of this transaction in a collection of the file: a transaction whose methods
@@ -125,11 +139,42 @@ class Transaction(Readable):
         """Adds documents or replaces them whole; see `Database.upsert`."""
         self._store(ids, embeddings, texts, metadata, replace=True)
 
-    def delete(self, ids: Id | Sequence[Id]) -> int:
+    def update(
+        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+    ) -> None:
+        """Replaces metadata alone; see `Database.update`."""
+        with self._write():
+            merge = arguments.flag("merge", merge)
+            updates = MetadataUpdates.of(ids, metadata)
+            for name, key in zip(updates.names, updates.keys, strict=True):
+                if id_table.get(self._txn, key) is None:
+                    raise NotFoundError(f"no document has the id {name!r}; upsert adds documents")
+            for first in range(0, len(updates.keys), MERGED_AT_ONCE):
+                span = slice(first, first + MERGED_AT_ONCE)
+                keys, wanted = updates.keys[span], updates.raw[span]
+                if merge:
+                    present = self._perform(partial(stored_metadata, keys=keys))
+                    merged = updates.merged(present, first)
+                    changed = [old != new for old, new in zip(present, merged, strict=True)]
+                    keys, wanted = list(compress(keys, changed)), list(compress(merged, changed))
+                for key, raw in zip(keys, wanted, strict=True):
+                    self._change(index_writer.update, key, raw)
+
+    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
         """Deletes documents; see `Database.delete`."""
         with self._write():
-            keys = [id_keys.encode(name) for name in id_keys.as_list(ids)]
+            keys = self._keys(ids, filter)
             return sum(self._change(index_writer.delete, key) for key in dict.fromkeys(keys))
+
+    def _keys(self, ids: Id | Sequence[Id] | None, filter: Filter | None) -> list[bytes]:
+        """The keys of these ids, or of the ids of the documents that a filter matches."""
+        if ids is not None and filter is None:
+            return [id_keys.encode(name) for name in id_keys.as_list(ids)]
+        if filter is not None and ids is None:
+            node = language.parse(filter)
+            return matching_keys(self._txn, self._perform(index_writer.state), node)
+        given = "both were given" if filter is not None else "neither was given"
+        raise InvalidInputError(f"delete: either ids or a filter is needed; {given}")
 
     def _store(
         self,

@@ -11,7 +11,13 @@ import warnings
 from collections.abc import Sequence
 
 import mvdb
-from mvdb.cli.commands import demo_command, file_commands, index_command, search_command
+from mvdb.cli.commands import (
+    browse_commands,
+    demo_command,
+    file_commands,
+    index_command,
+    search_command,
+)
 from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
 
@@ -27,7 +33,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (index_command, search_command, file_commands, demo_command):
+    for module in (index_command, search_command, browse_commands, file_commands, demo_command):
         module.add_parsers(commands.add_parser)
     return parser
 

@@ -32,12 +32,16 @@ class Result:
     matches: list[Match]
 
 
-def show(results: Sequence[Result], console: Console, file: Path) -> None:
+def show(
+    results: Sequence[Result], console: Console, file: Path, *, with_texts: bool = True
+) -> None:
     """Prints results; `file` is the database, from which relative places are meant."""
     for number, result in enumerate(results):
-        if number:
+        if number and with_texts:
             console.text("")
         console.text(_head(result, file))
+        if not with_texts:
+            continue
         text = result.text if result.text is not None else "(no text stored)"
         lines = lay_out(text, result.matches, console.width - len(_INDENT))
         hidden = len(lines) - _LINES_SHOWN

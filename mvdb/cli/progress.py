@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from mvdb.cli.console import Console
 
-Update = Callable[[int, int | None, str], None]
-"""Sets how much is done, of how much (None: the end is not known), and a few words beside it."""
+
+class Update(Protocol):
+    """Sets how much is done, of how much (None: unknown), and a few words beside it."""
+
+    def __call__(self, done: int, total: int | None, note: str) -> object: ...
+
+
 _START_OF_LINE = "\r\x1b[K"  # erases the line
 
 

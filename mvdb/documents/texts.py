@@ -69,9 +69,14 @@ def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> None:
-    """Checks a block: sizes, that texts are UTF-8, and metadata. Memory does not grow with the
-    texts; `spend` gets the cost of metadata before it is parsed."""
+def raw_bytes(block: memoryview, where: str) -> int:
+    """Bytes that a block states to unpack to."""
+    return int(_SIZE.unpack_head(block, where)[0][0])
+
+
+def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int], None]) -> int:
+    """Checks a block: sizes, that texts are UTF-8, and metadata; the number of texts. Memory does
+    not grow with the texts; `spend` gets the cost of metadata before it is parsed."""
     with _opened(block, n_documents, where) as raw:
         for at, size in enumerate(raw.lengths.tolist()):
             if size == _NONE:
@@ -82,6 +87,7 @@ def verify(block: memoryview, n_documents: int, where: str, spend: Callable[[int
                 stored = raw.take(size)
                 spend(metadata.cost(stored))
                 metadata.loads(stored)
+        return int(np.count_nonzero(raw.lengths[::2] != _NONE))
 
 
 def _check_text(raw: _Raw, size: int, where: str) -> None:

@@ -151,9 +151,13 @@ class Column:
         at = self.position(key)
         return at, at + (at < len(self.keys) and bool(self.keys[at] == key))
 
+    def rows_of(self, first: int, last: int) -> Rows:
+        """The rows of the keys ``first`` to ``last`` (exclusive)."""
+        return self.rows[self.starts[first] : self.starts[last]]
+
     def mark(self, mask: Mask, first: int, last: int) -> None:
         """Sets ``mask`` at the rows of the keys ``first`` to ``last`` (exclusive)."""
-        mask[self.rows[self.starts[first] : self.starts[last]]] = True
+        mask[self.rows_of(first, last)] = True
 
     def mark_each(self, mask: Mask, keys: NDArray[np.intp]) -> None:
         """Sets ``mask`` at the rows of several keys, given by their distinct indexes."""

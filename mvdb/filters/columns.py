@@ -21,14 +21,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
 from mvdb.filters import column_blobs as blobs
-from mvdb.filters.column_blobs import Column, Entry, Mask
+from mvdb.filters.column_blobs import Column, Entry
 from mvdb.filters.sorted_values import Buffer, Strings, encode_big_int, encode_strings
 from mvdb.storage.format import Record
 from mvdb.storage.invariants import ascends, require
@@ -41,9 +41,10 @@ _VERSION = 1
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 KEPT_BYTES = 1 << 16
 KEPT_BYTES_PER_DOCUMENT = 64
-"""An open segment keeps decoded columns, and bitmaps of filters, of at most KEPT_BYTES and so many
-more per document: three columns of distinct numbers (8 bytes for a key, 4 for its first posting, 2
-or 4 for its row) and 16 bitmaps. The least recently used are dropped first."""
+"""An open segment keeps decoded columns, bitmaps of filters, and groups, of at most KEPT_BYTES and
+so many more per document: three columns of distinct numbers (8 bytes for a key, 4 for its first
+posting, 2 or 4 for its row) and 16 bitmaps, or two groupings. The least recently used are dropped
+first."""
 
 _WHERE = "metadata directory"
 Read = Callable[[int], Buffer]
@@ -189,12 +190,21 @@ class Builder:
 
 ColumnKey = tuple[str, int, bool]
 """Path, kind, and whether the values are elements of lists."""
-Kept = TypeVar("Kept", Column, Mask)
+
+
+class Sized(Protocol):
+    """What an open segment can keep."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Kept = TypeVar("Kept", bound=Sized)
 
 
 class ColumnIndex:
-    """Entries of the columns of an open segment, and the decoded columns and bitmaps that were used
-    last. Thread-safe: at worst two threads make the same one."""
+    """Entries of the columns of an open segment, and the decoded columns, bitmaps and groups that
+    were used last. Thread-safe: at worst two threads make the same one."""
 
     def __init__(self, n_documents: int, directory: Buffer | None = None) -> None:
         """directory: blob 0; None: no document has metadata. Raises ``CorruptionError``."""
@@ -204,7 +214,7 @@ class ColumnIndex:
         self._limit = KEPT_BYTES + KEPT_BYTES_PER_DOCUMENT * n_documents
 
     def kept(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """The column or bitmap kept under a key; made now if none is."""
+        """The column, bitmap or groups kept under a key; made now if none are."""
         found: Kept | None = self._kept.pop(key, None)
         is_new = found is None
         result = make() if found is None else found

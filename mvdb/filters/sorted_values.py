@@ -83,6 +83,14 @@ class Strings:
             index = max(index + 1, int(np.searchsorted(self._offsets, limit, "right")) - 1)
             yield first, bytes(self._text[first : int(self._offsets[index])])
 
+    def tolist(self) -> list[bytes]:
+        """All strings."""
+        strings: list[bytes] = []
+        for _, block in self._blocks():
+            strings += block[: -len(_END)].split(_END)
+        require(len(strings) == len(self), _WHERE, "a string has an end within it")
+        return strings
+
     def verify(self) -> None:
         """Raises ``CorruptionError`` unless the strings are UTF-8 in ascending order."""
         for before, after in pairwise(self):

@@ -101,6 +101,42 @@ class Documents:
         return self.texts or []
 
 
+@dataclass(frozen=True)
+class MetadataUpdates:
+    """New metadata of some documents, ids and metadata checked. raw: as JSON; None: none."""
+
+    names: list[Id]
+    keys: list[bytes]
+    raw: list[bytes | None]
+
+    @classmethod
+    def of(cls, ids: Id | Sequence[Id], metadata: MetadataInput) -> MetadataUpdates:
+        """A mapping is for all ids. Raises InvalidInputError for a malformed id or entry, for one
+        given twice, and for another number of entries than of ids."""
+        for_all = isinstance(metadata, Mapping)
+        documents = Documents.of(ids, metadata=None if for_all else metadata, dim=0)
+        documents.check_distinct()
+        if for_all:
+            raw = [_json(metadata, 0)] * len(documents)
+        else:
+            raw = [one for _, one in documents.stored()]
+        return cls(documents.names, documents.keys, raw)
+
+    def merged(self, present: Sequence[bytes | None], first: int) -> list[bytes | None]:
+        """The present metadata of the documents from position `first` on, their keys replaced by
+        the new ones. Raises InvalidInputError when a result is too large."""
+        result = []
+        for position, old in enumerate(present, first):
+            new = self.raw[position]
+            result.append(old if new is None else _merged(old, new, position))
+        return result
+
+
+def _merged(old: bytes | None, new: bytes, position: int) -> bytes | None:
+    present = {} if old is None else metadata_json.loads(old)
+    return _json({**present, **metadata_json.loads(new)}, position)
+
+
 def _one_each(what: str, value: Any, count: int) -> list[Any] | None:
     if value is None:
         return None

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from mvdb.arguments import function, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.errors import InvalidInputError
+from mvdb.hooks import Cancel, Hooks
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
 from mvdb.ingest.arrow.library import is_arrow
@@ -76,6 +77,7 @@ def insert_batches(
     commit_every: int | None,
     progress: Report | None,
     total: int | None,
+    cancel: Cancel | None,
 ) -> int:
     """See `Database.insert_batches`."""
     if commit_every is not None:
@@ -83,6 +85,8 @@ def insert_batches(
     if total is not None:
         total = whole_number("total", total, 0, what="a number of documents")
     function("progress", progress)
+    hooks = Hooks.checked(None, cancel)
+    hooks.check()
     counted = progress is not None and total is None
     size = _Size(commit_every or COMMIT_EVERY, waits_for_training=commit_every is None)
     source, count = _open(target, batches, size.documents, counted=counted)
@@ -91,10 +95,11 @@ def insert_batches(
         batch = next(pieces, None)
         while batch is not None:
             with target.begin() as txn:
-                batch = _fill(txn, target.insert, batch, pieces, size, meter)
+                batch = _fill(txn, target.insert, batch, pieces, size, meter, hooks.check)
             meter.committed()
             if progress is not None:
                 progress(meter.progress())
+            hooks.check()
             target.between()
             if batch is None:
                 batch = next(pieces, None)  # after the commit: this may take long, or fail
@@ -108,12 +113,14 @@ def _fill(
     pieces: Iterator[Documents],
     size: _Size,
     meter: _Meter,
+    check: Callable[[], None],
 ) -> Documents | None:
     """Inserts `batch` and further ones until the transaction is full. Batches stay whole, so that a
     failing batch leaves no part of itself. Returns a batch that did not fit, or None."""
     inserted = skipped = 0
     pending: Documents | None = batch
     while pending is not None:
+        check()
         new = _new(txn, pending)
         if inserted and size.is_reached(txn, inserted + len(new) - 1):
             return pending

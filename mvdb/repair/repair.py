@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mvdb.arguments import file_path
 from mvdb.errors import PathExistsError
-from mvdb.repair.salvage import SalvagedValues, Salvager
-from mvdb.repair.salvage_collections import copy_collections
-from mvdb.storage.environment import Environment, WriteTransaction
+from mvdb.hooks import Cancel, Hooks, Progress
+from mvdb.repair.salvage_collections import FileSalvager
+from mvdb.storage.environment import Environment
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 from mvdb.types import Value
 
@@ -32,34 +32,39 @@ class Repair(Value):
     collections_lost: tuple[str, ...] = ()
 
 
-def repair(src: str | os.PathLike[str], dst: str | os.PathLike[str]) -> Repair:
+def repair(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Repair:
     """Copies the documents of the database `src`, and of its collections, that verify into the new
     file `dst`.
 
     Does not need the page structure of `src`, and never changes `src`, which must not be open for
-    writing.
+    writing. `progress` is called with documents recovered, and the live documents of `src`; for
+    `cancel` see `Database.verify`. A cancelled call leaves no file `dst`.
 
     Raises:
         PathNotFoundError, PathError: no file `src`, or one that the system refuses to read.
         PathExistsError: there is a file `dst`.
         FormatError: `src` is not an mvdb file, or no manifest of it is left.
         CorruptionError: the settings of `src` are damaged.
+        CancelledError: `cancel` ended the call.
     """
+    hooks = Hooks.checked(progress, cancel)
     source, target = file_path("src", src), file_path("dst", dst)
     if os.path.exists(target):
         raise PathExistsError(f"{target}: exists already; repair writes a new file")
     with SalvagedFile(source) as file:
-        return _copy(file, target)
+        return _copy(file, target, hooks)
 
 
-def _copy(file: SalvagedFile, dst: str) -> Repair:
+def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Repair:
     """On return nothing refers to the file any more, so that it can be closed."""
-    salvager = Salvager(SalvagedValues(file, b""))
-    tally, lost = salvager.tally, []
-
-    def initialise(txn: WriteTransaction) -> None:
-        salvager.copy_to(txn)
-        lost.extend(copy_collections(file, txn, tally))
-
-    Environment.open(dst, initialise=initialise).close()
-    return Repair(tally.recovered, tally.lost, tally.texts_lost, tuple(lost))
+    folder = os.path.dirname(os.path.abspath(dst))
+    salvager = FileSalvager(file, folder, hooks)
+    Environment.open(dst, initialise=salvager.copy_to).close()
+    tally = salvager.tally
+    return Repair(tally.recovered, tally.lost, tally.texts_lost, tuple(salvager.lost))

@@ -7,7 +7,8 @@
 3. Codebooks are copied once each. A segment is lost when its directory or its codebook is.
 4. Of each segment every live document is copied whose record has its checksum, whose codes are
    within the codebook, and whose key is known. Codes and residuals are copied as they are stored:
-   nothing is encoded again. A damaged block of texts costs texts and metadata only.
+   nothing is encoded again. A damaged block of texts costs texts and metadata only. The words of
+   the texts are indexed anew.
 5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
 6. The new manifest lists the segments written; without the newest codebook the new file begins
    untrained.
@@ -24,12 +25,14 @@ from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table, texts
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.hooks import Hooks
 from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
-from mvdb.state import encoder_identity, manifest, settings, tombstones
+from mvdb.state import encoder_identity, lexical_identity, manifest, settings, tombstones
+from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
 from mvdb.storage import envelope, key_space
@@ -37,6 +40,10 @@ from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
+REPORT_DOCUMENTS = 1024
+"""Documents between two reports of progress."""
+WORD_BYTES = 64 << 20
+"""Words of a segment that are collected before they are sorted and written."""
 _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
@@ -82,30 +89,43 @@ class Tally:
         self.texts_lost += other.texts_lost
 
 
+def newest_manifest(found: SalvagedValues) -> Manifest:
+    """The manifest with the greatest sequence number. Raises FormatError when none is left."""
+    manifests: list[Manifest] = []
+    for body in found.candidates(Kind.MANIFEST, manifest.KEY):
+        try:
+            manifests.append(manifest.unpack(body))
+        except CorruptionError:
+            continue
+    if not manifests:
+        raise FormatError("no intact manifest is left; nothing tells which documents are live")
+    return max(manifests, key=lambda one: one.sequence)
+
+
 class Salvager:
     """Finds the newest state of a collection of a damaged file and copies its documents that
     verify. Raises FormatError when no manifest is left, CorruptionError when the settings are
     damaged."""
 
-    def __init__(self, found: SalvagedValues) -> None:
+    def __init__(self, found: SalvagedValues, folder: str, hooks: Hooks) -> None:
+        """folder: for temporary files. hooks: are told of documents."""
+        self._hooks = hooks
+        self._folder = folder
         self._txn = found
         self._settings = stored = settings.load(found)
         self._dim = stored.dim
+        self._lexical = self._lexical_identity()
         self.tally = Tally()
-        self.manifest = self._newest_manifest()
+        self.manifest = newest_manifest(found)
         self._keys = self._keys_by_number()
         self._newest = self._newest_numbers()
 
-    def _newest_manifest(self) -> Manifest:
-        found: list[Manifest] = []
-        for body in self._txn.candidates(Kind.MANIFEST, manifest.KEY):
-            try:
-                found.append(manifest.unpack(body))
-            except CorruptionError:
-                continue
-        if not found:
-            raise FormatError("no intact manifest is left; nothing tells which documents are live")
-        return max(found, key=lambda one: one.sequence)
+    def _lexical_identity(self) -> LexicalIdentity:
+        """How words are indexed; without a lexical index when that is not known any more."""
+        try:
+            return lexical_identity.load(self._txn)
+        except CorruptionError:
+            return lexical_identity.OFF
 
     def _keys_by_number(self) -> dict[int, bytes]:
         """Ids from the id table, for segments whose own list of ids is damaged."""
@@ -122,6 +142,7 @@ class Salvager:
         for number, key in self._keys.items():
             newest[key] = max(number, newest.get(key, 0))
         for info in self.manifest.segments:
+            self._hooks.check()
             try:
                 segment = Segment(self._txn, info, None, 0, self._dim)
             except CorruptionError:
@@ -137,6 +158,8 @@ class Salvager:
         settings.store(txn, self._settings)
         self._copy_meta(txn, encoder_identity.KEY)
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
+        total = self.manifest.live_documents
+        self._hooks.report(0, total)
         infos: list[SegmentInfo] = []
         open_codebooks: dict[int, codebooks.Codebook | None] = {}
         newest = self._codebook(txn, result.generation, open_codebooks)
@@ -147,22 +170,40 @@ class Salvager:
             if codebook is not None or info.generation == FLOAT16:
                 for document in self._documents(info, codebook):
                     # Codes keep their width: the segment keeps its codebook.
-                    writer = writer or SegmentWriter(info.id, info.generation, Limits())
+                    writer = writer or self._writer(info)
                     writer.add(document)
                     _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
                     self.tally.recovered += 1
+                    if self.tally.recovered % REPORT_DOCUMENTS == 0:
+                        self._hooks.report(self.tally.recovered, total)
             recovered = self.tally.recovered - before
             self.tally.lost += max(0, info.live_documents - recovered)
             if writer is not None:
                 for parts in writer.finish():
                     _store(txn, parts)
+                writer.close()
                 infos.append(writer.info(info.residual_sum * recovered / info.n_documents))
         if newest is None:
             # Without its centroids the file is untrained, like a new one.
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
+        self._store_lexical(txn)
+        self._hooks.report(self.tally.recovered, total)
+
+    def _writer(self, info: SegmentInfo) -> SegmentWriter:
+        words = None
+        if self._lexical.fault is None:
+            words = lexical_identity.new_words(self._lexical, self._folder, WORD_BYTES)
+        return SegmentWriter(info.id, info.generation, Limits(), words=words)
+
+    def _store_lexical(self, txn: WriteTransaction) -> None:
+        """All segments are current, or none if this process cannot index their texts."""
+        lexical = self._lexical
+        if lexical.on:
+            since = 0 if lexical.fault is None else self.manifest.next_segment
+            lexical_identity.store(txn, replace(lexical, since=since))
 
     def _copy_meta(self, txn: WriteTransaction, key: bytes) -> None:
         """Copies an intact value of the table `meta`, if there is one."""

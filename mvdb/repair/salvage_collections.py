@@ -8,9 +8,11 @@ collection, with a made name; dropped ones may then come back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mvdb.errors import CorruptionError, FormatError
-from mvdb.repair.salvage import SalvagedValues, Salvager, Tally
+from mvdb.hooks import Hooks
+from mvdb.repair.salvage import SalvagedValues, Salvager, Tally, newest_manifest
 from mvdb.state import manifest
 from mvdb.storage import catalog, key_space
 from mvdb.storage.catalog import Catalog
@@ -19,24 +21,55 @@ from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
 
-def copy_collections(file: SalvagedFile, txn: WriteTransaction, tally: Tally) -> list[str]:
-    """Copies all collections that have settings and a manifest left, adding to the tally; the names
-    of the others."""
-    found = _catalog(file)
-    if not found.sequence:
-        return []
-    recovered, lost = {}, []
-    for name, number in found.numbers.items():
-        try:
-            salvager = Salvager(SalvagedValues(file, key_space.scope_of(number)))
-        except (CorruptionError, FormatError):
-            lost.append(name)
-            continue
-        salvager.copy_to(WriteView(txn, number))
-        tally.add(salvager.tally)
-        recovered[name] = number
-    catalog.store(txn, Catalog(found.sequence, found.next_number, recovered))
-    return lost
+class FileSalvager:
+    """Copies the unnamed collection, which must have settings and a manifest left, and all others
+    that have. `tally`: of all; `lost`: the names of the others. Raises as `Salvager` does."""
+
+    def __init__(self, file: SalvagedFile, folder: str, hooks: Hooks) -> None:
+        """folder: for temporary files. hooks: are told of documents."""
+        self._file = file
+        self._folder = folder
+        self._hooks = hooks
+        self._catalog = _catalog(file)
+        numbers = self._catalog.numbers.values()
+        self._total = sum(_live_documents(self._values(number)) for number in (0, *numbers))
+        self.tally = Tally()
+        self.lost: list[str] = []
+        self._unnamed = self._salvager(0)
+
+    def copy_to(self, txn: WriteTransaction) -> None:
+        """Writes everything that verifies into a new, empty file."""
+        self._copy(self._unnamed, txn)
+        if not self._catalog.sequence:
+            return
+        recovered = {}
+        for name, number in self._catalog.numbers.items():
+            try:
+                salvager = self._salvager(number)
+            except (CorruptionError, FormatError):
+                self.lost.append(name)
+                continue
+            self._copy(salvager, WriteView(txn, number))
+            recovered[name] = number
+        catalog.store(txn, replace(self._catalog, numbers=recovered))
+
+    def _values(self, number: int) -> SalvagedValues:
+        return SalvagedValues(self._file, key_space.scope_of(number) if number else b"")
+
+    def _salvager(self, number: int) -> Salvager:
+        hooks = self._hooks.of_part(self.tally.recovered, self._total)
+        return Salvager(self._values(number), self._folder, hooks)
+
+    def _copy(self, salvager: Salvager, txn: WriteTransaction) -> None:
+        salvager.copy_to(txn)
+        self.tally.add(salvager.tally)
+
+
+def _live_documents(found: SalvagedValues) -> int:
+    try:
+        return newest_manifest(found).live_documents
+    except FormatError:
+        return 0
 
 
 def _catalog(file: SalvagedFile) -> Catalog:

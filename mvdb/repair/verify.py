@@ -13,10 +13,11 @@ from mvdb.documents import id_table
 from mvdb.documents import ids as id_keys
 from mvdb.documents.value_allowance import Allowance
 from mvdb.errors import CorruptionError, FormatError
+from mvdb.hooks import Hooks
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.state import manifest, tombstones, unpublished
+from mvdb.state import lexical_identity, manifest, tombstones, unpublished
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.state import open_segment
@@ -25,6 +26,8 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Report
 
 MAX_PROBLEMS = 1000
+REPORT_DOCUMENTS = 1024
+"""Documents between two reports of progress."""
 
 
 def check_small_tables(txn: ReadTransaction) -> None:
@@ -42,7 +45,11 @@ def check_small_tables(txn: ReadTransaction) -> None:
 class Checker:
     """One run of `verify`."""
 
-    def __init__(self, txn: ReadTransaction, stored: Settings, *, deep: bool) -> None:
+    def __init__(self, txn: ReadTransaction, stored: Settings, hooks: Hooks, *, deep: bool) -> None:
+        """hooks: are told of documents."""
+        self._hooks = hooks
+        self._visited = 0  # documents
+        self._total = 0
         self._txn = txn
         self._stored = stored
         self._deep = deep
@@ -53,6 +60,7 @@ class Checker:
         self._documents = 0
         self._tokens = 0
         self._current_sizes: codebooks.Extended = {}
+        self._lexical = lexical_identity.OFF
         self._codebooks: dict[int, codebooks.Codebook] = {}
 
     def run(self) -> Report:
@@ -60,6 +68,7 @@ class Checker:
         with self._noting("manifest"):
             current = manifest.load(self._txn)
             manifest.check_generation(current, self._stored)
+            self._lexical = lexical_identity.load_for(self._txn, current)
             self._check(current)
         problems = tuple(self._problems[:MAX_PROBLEMS])
         return Report(problems, dict(self._blocks), self._documents, self._tokens)
@@ -74,16 +83,23 @@ class Checker:
 
     def _check(self, current: Manifest) -> None:
         known: dict[bytes, int] = {}
+        self._total = sum(info.n_documents for info in current.segments)
         if current.generation != FLOAT16:
             with self._noting("generation"):
                 self._current_sizes = self._load(current.generation).sizes
         for info in current.segments:
+            before = self._visited
             with self._noting("segments"):
                 self._check_segment(info, known)
+            self._visit(before + info.n_documents)
         with self._noting("ids"):
             self._check_ids(current, known)
         with self._noting("tables"):
             self._check_orphans(current)
+
+    def _visit(self, documents: int) -> None:
+        self._visited = documents
+        self._hooks.report(documents, self._total)
 
     def _codebook(self, generation: int) -> codebooks.Codebook:
         """The codebook that encoded a segment: the present one, or another."""
@@ -115,6 +131,7 @@ class Checker:
         codes = chunks if codebook and not segment.has_inline_codes(self._txn) else 0
         self._blocks["codes"] += codes
         extents = 0 if lists is None else lists.n_extents
+        words = segment.words(self._txn)
         self._parts += Counter(
             {
                 (info.id, Part.DIRECTORY): 1,
@@ -126,10 +143,14 @@ class Checker:
                 (info.id, Part.LIST_DIRECTORY): 0 if lists is None else 1,
                 (info.id, Part.LISTS): extents,
                 (info.id, Part.ORDER): 0 if segment.order is None else 1,
+                (info.id, Part.WORD_DIRECTORY): 0 if words is None else 1,
+                (info.id, Part.WORDS): 0 if words is None else words.n_extents,
             }
         )
         if self._deep:
-            self._check_contents(segment)
+            n_texts = self._check_contents(segment)
+            with self._noting("words"):
+                self._check_words(segment, info, n_texts)
 
     def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
         lengths = segment.lengths()
@@ -140,20 +161,33 @@ class Checker:
             )
         return tokens
 
-    def _check_contents(self, segment: Segment) -> None:
+    def _check_contents(self, segment: Segment) -> int:
+        """Checks vectors, texts and metadata; the number of texts."""
         self._allowance.earn(segment.stored_bytes)
         vectors = segment.open_vectors(self._txn)
         for slot in range(len(segment)):
             with self._noting("records"):
                 vectors.check(np.array([slot], np.uint32))
+            if slot % REPORT_DOCUMENTS == REPORT_DOCUMENTS - 1:
+                self._visit(self._visited + REPORT_DOCUMENTS)
         with self._noting("lists"):
             if vectors.lists is not None:
                 vectors.lists.check_all()
+        n_texts = 0
         for index in range(len(segment.directory.blocks) - 1):
+            self._hooks.check()
             with self._noting("documents"):
-                segment.verify_block(self._txn, index, self._allowance)
+                n_texts += segment.verify_block(self._txn, index, self._allowance)
         with self._noting("fields"):
             segment.columns(self._txn).verify()
+        return n_texts
+
+    def _check_words(self, segment: Segment, info: SegmentInfo, n_texts: int) -> None:
+        words = segment.words(self._txn)
+        if words is not None:
+            words.check_all()
+        elif self._lexical.on and self._lexical.is_current(info) and n_texts:
+            raise CorruptionError(f"segment {info.id}: {n_texts} texts without a term index")
 
     def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
         count = 0

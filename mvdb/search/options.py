@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from mvdb.arguments import flag, number, whole_number
+from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents.hit_fields import HitFields
+from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
 from mvdb.limits import Limits
 from mvdb.state.state import State
@@ -19,18 +21,36 @@ CENTROIDS_PER_PROBE = 1280
 centroids, lists are shorter and similar documents spread over more of them."""
 CANDIDATES_POWER = 0.75
 
+AUTO = "auto"
+DENSE = "dense"
+LEXICAL = "lexical"
+HYBRID = "hybrid"
+MODES = (AUTO, DENSE, LEXICAL, HYBRID)
+RELATIVE = "relative"
+FUSIONS = (RELATIVE, "rrf")
+
 Filter = Mapping[str, Any]
 
 
 class SearchArguments(TypedDict, total=False):
     """The options of a search as users give them; see `Database.search`."""
 
+    text: str | None
+    mode: str
+    strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: Filter | None
     ids: Id | Sequence[Id] | None
     nprobe: int | None
     candidates: int | None
     exact: bool
     min_score: float | None
+    offset: int
+    group_by: str | None
+    group_size: int
+    diversity: float
+    fields: str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -38,34 +58,64 @@ class SearchOptions:
     """How to search; see `Database.search`. ids: their keys."""
 
     k: int
+    text: str | None
+    mode: str
+    strict: bool
+    lexical_weight: float | None
+    fusion: str
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
     nprobe: int | None
     candidates: int | None
     exact: bool
     min_score: float | None
+    offset: int
+    group_by: str | None
+    group_size: int
+    diversity: float
+    fields: HitFields | None
 
     @classmethod
     def checked(
         cls,
         k: int,
         *,
+        text: str | None = None,
+        mode: str = AUTO,
+        strict: bool = False,
+        lexical_weight: float | None = None,
+        fusion: str = RELATIVE,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        offset: int = 0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        fields: str | Sequence[str] | None = None,
     ) -> SearchOptions:
         """The options of a call; InvalidInputError or FilterError for a malformed one."""
         return cls(
             whole_number("k", k, 1),
+            None if text is None else _text(text),
+            one_of("mode", mode, MODES),
+            flag("strict", strict),
+            None if lexical_weight is None else fraction("lexical_weight", lexical_weight),
+            one_of("fusion", fusion, FUSIONS),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
             None if nprobe is None else whole_number("nprobe", nprobe, 1),
             None if candidates is None else whole_number("candidates", candidates, 1),
             flag("exact", exact),
             None if min_score is None else number("min_score", min_score),
+            whole_number("offset", offset, 0),
+            None if group_by is None else field_path("group_by", group_by),
+            whole_number("group_size", group_size, 1),
+            fraction("diversity", diversity),
+            None if fields is None else HitFields.checked(fields),
         )
 
     def lists_per_token(self, state: State) -> int:
@@ -84,3 +134,9 @@ class SearchOptions:
             limits.candidates_per_hit * self.k,
             int(limits.candidates_factor * documents**CANDIDATES_POWER),
         )
+
+
+def _text(text: Any) -> str:
+    if isinstance(text, str):
+        return str(text)
+    raise InvalidInputError(f"text: a str is needed, not {shown(text)}")

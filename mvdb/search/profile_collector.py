@@ -25,6 +25,15 @@ class Collector:
         """A stage, for the length of the block; the times of a repeated stage add up."""
         return _NOTHING
 
+    def begun(self, mode: str) -> None:
+        """A search begins."""
+
+    def read_texts(self, count: int) -> None:
+        """Phrases were looked for in so many texts."""
+
+    def fused(self, found_by_words: int, weight: float | None) -> None:
+        """Both sides were joined: documents that the words alone have found."""
+
     def planned(self, plan: str, costs: Mapping[str, float]) -> None:
         """The plan that was chosen, and the estimated seconds of all."""
 
@@ -57,6 +66,16 @@ class ProfileCollector(Collector):
         stages = self.profile.stages
         stages[name] = stages.get(name, 0.0) + time.perf_counter() - begin
 
+    def begun(self, mode: str) -> None:
+        self.profile.mode = mode
+
+    def read_texts(self, count: int) -> None:
+        self.profile.texts += count
+
+    def fused(self, found_by_words: int, weight: float | None) -> None:
+        self.profile.found_by_words += found_by_words
+        self.profile.lexical_weight = weight
+
     def planned(self, plan: str, costs: Mapping[str, float]) -> None:
         self.profile.plan = plan
         self.profile.costs = dict(costs)
@@ -82,8 +101,8 @@ class ProfileCollector(Collector):
         self.profile.candidates += documents
 
     def ended(self, fetches: Fetches) -> None:
-        self.profile.reads = fetches.reads
-        self.profile.bytes_read = fetches.bytes
-        self.profile.prefetched = fetches.prefetched
+        self.profile.reads += fetches.reads
+        self.profile.bytes_read += fetches.bytes
+        self.profile.prefetched += fetches.prefetched
         if fetches.needed:
             self.profile.prefetch_hit_rate = fetches.hits / fetches.needed

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NewType
 
 import numpy as np
@@ -25,6 +24,7 @@ from mvdb import core
 from mvdb.limits import Limits
 from mvdb.search import plan as planning
 from mvdb.search.candidates import CandidateGenerator
+from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.prefetch import Prefetcher, Slots
 from mvdb.search.profile_collector import Collector
@@ -43,17 +43,8 @@ CHUNK_RECORDS = 128
 
 CheckedSlots = NewType("CheckedSlots", np.ndarray[tuple[int, ...], np.dtype[np.void]])
 """Slots whose records are verified: the core reads no others."""
-Ranking = tuple[Slots, core.Floats]
-"""Slots, best first, and their scores."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A found document: segment and row, the key of its id, its score."""
-
-    document: DocumentRow
-    key: bytes
-    score: float
+Coarse = tuple[Slots, core.Floats]
+"""Slots, best first, and their coarse scores."""
 
 
 class Search:
@@ -79,6 +70,12 @@ class Search:
 
     def best(self, allowed: Allowed, options: SearchOptions) -> list[Found]:
         """The best k allowed documents, best first, ties by id."""
+        found = self._found(*self.ranking(allowed, options), options.k)
+        self.end()
+        return at_least(found, options.min_score)
+
+    def ranking(self, allowed: Allowed, options: SearchOptions) -> tuple[CheckedSlots, core.Floats]:
+        """The best k allowed documents, in no order, and all whose score is that of the k-th."""
         n_candidates = options.n_candidates(self._state, self._limits)
         nprobe = options.lists_per_token(self._state)
         plan = self._plan(allowed, options, nprobe, n_candidates)
@@ -95,31 +92,50 @@ class Search:
                 self._collector.fell_back(plan)
                 ranking = self._coarse(allowed, plan, nprobe, n_candidates)
             slots = self._refined(allowed, *ranking, options.k)
-        found = self._rank(slots, options.k)
-        self._end()
-        least = options.min_score
-        return found if least is None else [one for one in found if one.score >= least]
+        scores = self._score(slots, precise=True)
+        best = scores >= kth_score(scores, options.k)
+        return CheckedSlots(slots[best]), scores[best]
+
+    def candidates(self, options: SearchOptions) -> int:
+        """The number of candidates of a search with these options."""
+        return options.n_candidates(self._state, self._limits)
+
+    def scores(self, rows: Rows) -> core.Floats:
+        """The precise scores of some documents."""
+        slots = self._slots_of(rows)
+        self._fetch(slots)
+        return self._score(slots, precise=True)
+
+    def rows(self, slots: Slots) -> Rows:
+        """Documents by segment and row."""
+        rows: Rows = slots.copy()
+        for i in np.unique(slots["segment"]).tolist():
+            order, own = self._state.segments[i].order, slots["segment"] == i
+            if order is not None:
+                rows["document"][own] = order[slots["document"][own]]
+        return rows
 
     def rerank(self, documents: Sequence[DocumentRow], k: int) -> list[Found]:
         """The best k of some documents, best first, ties by id."""
-        slots = self._slots_of(documents)
+        slots = self._slots_of(np.array(documents, core.PLACE))
         self._fetch(slots)
-        found = self._rank(slots, k)
-        self._end()
+        found = self._found(slots, self._score(slots, precise=True), k)
+        self.end()
         return found
 
     def explain(self, document: DocumentRow) -> Explanation:
         """The scores of one document's tokens."""
-        slots = self._slots_of([document])
+        slots = self._slots_of(np.array([document], core.PLACE))
         self._fetch(slots)
         # The score comes from the core: a sum in another order would differ in rounding.
         score = self._score(slots, precise=True)[0]
         segment, slot = self._vectors.segments[document.segment], slots["document"].item()
         scores = self._query.explain(segment.view, slot, segment.directory.n_tokens(slot))
-        self._end()
+        self.end()
         return Explanation(scores, scores.argmax(axis=1), float(score))
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Ends the prefetching of the query. REQUIRED after `ranking` and `scores`."""
         self._fetches.end()
         self._collector.ended(self._fetches)
 
@@ -136,7 +152,7 @@ class Search:
 
     # ---- coarse ranking ----
 
-    def _coarse(self, allowed: Allowed, plan: str, nprobe: int, n_candidates: int) -> Ranking:
+    def _coarse(self, allowed: Allowed, plan: str, nprobe: int, n_candidates: int) -> Coarse:
         """The best documents of quantised segments by their codes."""
         segments = self._vectors.segments
         by_lists = [plan == planning.LISTS and segment.lists is not None for segment in segments]
@@ -170,7 +186,7 @@ class Search:
         chosen: core.Bytes,
         nprobe: int,
         n_candidates: int,
-    ) -> Ranking:
+    ) -> Coarse:
         """Candidates from posting lists, ranked by their codes."""
         generator = CandidateGenerator(self._vectors, self._query, allowed, self._fetches)
         with self._collector.stage("gather"):
@@ -203,7 +219,7 @@ class Search:
         other_scores = self._score(others)
         first = max(FIRST_CANDIDATES, 2 * k)
         scores = self._score(ranked[:first])
-        kth = _kth(np.concatenate([scores, other_scores]), k)
+        kth = kth_score(np.concatenate([scores, other_scores]), k)
         stop = self._stop(coarse, scores, kth)
         if stop > first:
             scores = np.concatenate([scores, self._score(ranked[first:stop])])
@@ -221,20 +237,11 @@ class Search:
 
     def _contenders(self, slots: Slots, scores: core.Floats, k: int) -> Slots:
         """The slots whose precise score may be among the best k."""
-        bound = _kth(scores, k) - FAST_ERROR * math.sqrt(self._query.m)
+        bound = kth_score(scores, k) - FAST_ERROR * math.sqrt(self._query.m)
         return slots[scores >= bound]
 
-    def _rank(self, slots: Slots, k: int) -> list[Found]:
-        """The best k by their precise scores."""
-        scores = self._score(slots, precise=True)
-        best = scores >= _kth(scores, k)
-        found = []
-        for (index, slot), score in zip(slots[best].tolist(), scores[best].tolist(), strict=True):
-            segment = self._state.segments[index]
-            row = segment.row(slot)
-            found.append(Found(DocumentRow(index, row), segment.key(self._txn, row), score))
-        found.sort(key=lambda one: (-one.score, one.key))
-        return found[:k]
+    def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
+        return Ranking(self.rows(slots), scores, dense=scores).best(self._state, self._txn, k)
 
     def _score(self, slots: Slots, *, precise: bool = False) -> core.Floats:
         """MaxSim of the stored vectors, with the query in int16 or int8."""
@@ -256,9 +263,12 @@ class Search:
                 parts.append(_slots(i, allowed.slots(i)))
         return np.concatenate(parts)
 
-    def _slots_of(self, documents: Sequence[DocumentRow]) -> Slots:
-        segments = self._state.segments
-        return np.array([(i, segments[i].slot(row)) for i, row in documents], core.PLACE)
+    def _slots_of(self, rows: Rows) -> Slots:
+        slots: Slots = rows.copy()
+        for i in np.unique(rows["segment"]).tolist():
+            own = rows["segment"] == i
+            slots["document"][own] = self._state.segments[i].slots(rows["document"][own])
+        return slots
 
     def _fetch(self, slots: Slots) -> bool:
         """Prefetches records that are needed now; whether some may not be in memory."""
@@ -280,7 +290,7 @@ def _slots(segment: int, slots: core.Numbers) -> Slots:
     return result
 
 
-def _merged(rankings: Sequence[Ranking], limit: int) -> Ranking:
+def _merged(rankings: Sequence[Coarse], limit: int) -> Coarse:
     """The best `limit` of several rankings, ties by segment and slot."""
     if len(rankings) == 1:
         return rankings[0]
@@ -288,9 +298,3 @@ def _merged(rankings: Sequence[Ranking], limit: int) -> Ranking:
     scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in rankings)])
     order = np.lexsort((slots["document"], slots["segment"], -scores))[:limit]
     return slots[order], scores[order]
-
-
-def _kth(scores: core.Floats, k: int) -> float:
-    """The k-th greatest score; the least one when there are fewer."""
-    at = max(0, len(scores) - k)
-    return float(np.partition(scores, at)[at]) if len(scores) else -math.inf

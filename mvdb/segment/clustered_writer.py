@@ -20,14 +20,22 @@ from mvdb.segment.segment_writer import (
     Sealed,
     SegmentWriter,
 )
+from mvdb.segment.word_writer import WordWriter
 from mvdb.storage.spool import Spool
 
 
 class ClusteredWriter(SegmentWriter):
     """A `SegmentWriter` that chooses the order of the slots. Used by one thread, until `close`."""
 
-    def __init__(self, segment: int, generation: int, limits: Limits, listing: Listing) -> None:
-        super().__init__(segment, generation, limits, listing)
+    def __init__(
+        self,
+        segment: int,
+        generation: int,
+        limits: Limits,
+        listing: Listing,
+        words: WordWriter | None,
+    ) -> None:
+        super().__init__(segment, generation, limits, listing, words)
         self._codec = listing.codec
         self._vectors = Spool(listing.folder, limits.spool_bytes)
         self._row_starts = [0]
@@ -44,7 +52,7 @@ class ClusteredWriter(SegmentWriter):
 
     def add(self, document: EncodedDocument) -> None:
         """Appends a document."""
-        self.add_row(document.number, document.key, document.text, document.metadata)
+        self.add_document(document)
         self._vectors.write(document.codes)
         self._vectors.write(document.record)
         self._row_starts.append(self._row_starts[-1] + document.n_tokens)

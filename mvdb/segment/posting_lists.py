@@ -15,16 +15,13 @@ b = ceil(l / 16) blocks, the blocks in e extents:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mvdb import core
-from mvdb.errors import CorruptionError
-from mvdb.storage import envelope
+from mvdb.storage.checked_blocks import BlockCutter, CheckedBlocks, Extents
 from mvdb.storage.format import Record, pack_arrays, unpack_arrays
-from mvdb.storage.invariants import is_cut, require
+from mvdb.storage.invariants import require
 
 _POSTING_BYTES = 10
 """Peak bytes per posting of a pass: 4 collected (uint32), 4 packed at most, and 2 for headers of
@@ -51,24 +48,11 @@ class Builder:
         self._tokens = (codes, code_bytes, starts)
         self._n_lists = n_lists
         self._memory = memory
-        self._extent_bytes = extent_bytes
-        self._sizes: list[int] = []
-        self._checksums: list[int] = []
-        self._extent_blocks = [0]
+        self._cutter = BlockCutter(extent_bytes, core.LISTS_SLACK)
 
     def extents(self) -> Iterator[bytes]:
         """The extents, one after the other."""
-        extent: list[memoryview] = []
-        size = 0
-        for block in self._blocks():
-            if extent and size + len(block) > self._extent_bytes:
-                yield self._join(extent)
-                extent, size = [], 0
-            self._sizes.append(len(block))
-            self._checksums.append(envelope.checksum(block))
-            extent.append(block)
-            size += len(block)
-        yield self._join(extent)
+        return self._cutter.extents(self._blocks())
 
     def _blocks(self) -> Iterator[memoryview]:
         counts = core.count_lists(*self._tokens, self._n_lists)
@@ -79,18 +63,12 @@ class Builder:
                 yield packed.data[at : at + size]
                 at += size
 
-    def _join(self, blocks: list[memoryview]) -> bytes:
-        self._extent_blocks.append(self._extent_blocks[-1] + len(blocks))
-        return b"".join([*blocks, bytes(core.LISTS_SLACK)])
-
     def directory(self) -> bytes:
         """The list directory. REQUIRES: all extents have been made."""
-        block_starts = np.concatenate([[0], np.cumsum(self._sizes, dtype=np.int64)])
-        counts = _COUNTS.pack(self._n_lists, len(self._sizes), len(self._extent_blocks) - 1)
-        return counts + pack_arrays(
-            ("<u8", np.array(self._checksums, np.uint64)),
-            ("<u4", block_starts),
-            ("<u4", np.array(self._extent_blocks)),
+        cutter = self._cutter
+        n_blocks, n_extents = len(cutter.checksums), len(cutter.extent_blocks) - 1
+        return _COUNTS.pack(self._n_lists, n_blocks, n_extents) + pack_arrays(
+            ("<u8", cutter.checksums), ("<u4", cutter.starts), ("<u4", cutter.extent_blocks)
         )
 
 
@@ -106,15 +84,6 @@ def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:
     yield first, len(counts)
 
 
-class Extents(Protocol):
-    """The extents of a part whose blocks have checksums of their own."""
-
-    bodies: list[memoryview]
-
-    def open(self, indexes: NDArray[np.integer]) -> None:
-        """Verifies the envelopes of these extents; REQUIRED before their bodies are read."""
-
-
 class Lists:
     """The posting lists of one segment, open for reading. Lives as long as its segment.
     Thread-safe: at worst two threads verify the same block."""
@@ -122,20 +91,16 @@ class Lists:
     def __init__(
         self, directory: memoryview, find_extents: Callable[[int], Extents], where: str
     ) -> None:
-        self._where = where
         (n_lists, n_blocks, n_extents), rest = _COUNTS.unpack_head(directory, where)
         types = (("<u8", n_blocks), ("<u4", n_blocks + 1), ("<u4", n_extents + 1))
         arrays = unpack_arrays(rest, where, *types)
         fits = n_lists > 0 and n_blocks == -(-n_lists // core.LISTS_BLOCK)
         require(fits, where, f"{n_blocks} blocks for {n_lists} lists")
-        self._checksums, self._starts, self._extent_blocks = arrays
-        in_order = is_cut(self._starts, int(self._starts[-1]))
-        require(in_order, where, "blocks of lists are not in order")
-        in_order = n_extents > 0 and is_cut(self._extent_blocks, n_blocks)
-        require(in_order, where, "extents of lists are not in order")
+        checksums, starts, extent_blocks = arrays
+        require(n_extents > 0, where, "no extents")
         self._extents = find_extents(n_extents)
-        self.view = core.ListsView(n_lists, self._starts, self._extent_blocks, self._extents.bodies)
-        self._checked = np.zeros(n_blocks, bool)
+        self._blocks = CheckedBlocks(checksums, starts, extent_blocks, self._extents, where)
+        self.view = core.ListsView(n_lists, starts, extent_blocks, self._extents.bodies)
 
     @property
     def n_extents(self) -> int:
@@ -149,31 +114,12 @@ class Lists:
 
     def unread(self, blocks: core.Numbers) -> core.Numbers:
         """Those of the blocks that have not been verified since opening."""
-        return blocks[~self._checked[blocks]]
+        return self._blocks.unread(blocks)
 
     def check(self, blocks: core.Numbers) -> None:
         """Verifies the unread ones of these blocks; CorruptionError when one is damaged."""
-        unread = self.unread(blocks)
-        if len(unread) == 0:
-            return
-        extents = np.searchsorted(self._extent_blocks, unread, side="right") - 1
-        self._extents.open(extents)
-        origins = self._starts[self._extent_blocks[extents]].astype(np.int64)
-        places = zip(
-            extents.tolist(),
-            (self._starts[unread] - origins).tolist(),
-            (self._starts[unread + 1] - origins).tolist(),
-            self._checksums[unread].tolist(),
-            strict=True,
-        )
-        bodies, checksum = self._extents.bodies, envelope.checksum
-        for at, (extent, first, last, expected) in enumerate(places):
-            if checksum(bodies[extent][first:last]) != expected:
-                raise CorruptionError(
-                    f"{self._where}: block {int(unread[at])} is damaged (checksum mismatch)"
-                )
-        self._checked[unread] = True
+        self._blocks.check(blocks)
 
     def check_all(self) -> None:
         """Verifies every block."""
-        self.check(np.arange(len(self._checked), dtype=np.uint32))
+        self._blocks.check_all()

@@ -1,4 +1,5 @@
-"""One segment, opened for reading: directory, ids, texts and metadata by row; vectors on request.
+"""One segment, opened for reading: directory, ids, texts, words and metadata by row; vectors on
+request.
 
 A `Segment` is opened once per environment and shared by the states and threads that contain it: its
 contents are immutable. Each part is read and verified at its first use. REQUIRES of transactions
@@ -18,8 +19,10 @@ from mvdb import core
 from mvdb.documents import metadata, texts
 from mvdb.documents.value_allowance import Allowance
 from mvdb.filters.columns import ColumnIndex, Columns
+from mvdb.lexical.term_index import TermIndex
 from mvdb.segment.layout import Part, Row, SegmentInfo, Slot, unpack_directory
 from mvdb.segment.segment_parts import SegmentParts
+from mvdb.segment.segment_writer import EncodedDocument
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.storage.invariants import is_cut, require
 from mvdb.storage.values import Values
@@ -61,6 +64,7 @@ class Segment:
         self._ids: tuple[NDArray[np.uint32], memoryview] | None = None
         self._columns: ColumnIndex | None = None
         self._vectors: StoredVectors | None = None
+        self._words: TermIndex | None = None
         self._checked = np.zeros(len(self), bool)  # by slot; shared with segments it is `extended`
 
     def __len__(self) -> int:
@@ -107,6 +111,14 @@ class Segment:
         """The row of the document in a slot."""
         return Row(slot if self.order is None else int(self.order[slot]))
 
+    def by_row(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask by slot as one by row."""
+        if self.order is None:
+            return mask
+        result = np.empty_like(mask)
+        result[self.order] = mask
+        return result
+
     def lengths(self) -> core.Numbers:
         """Tokens of each document, by row."""
         lengths = np.diff(self.directory.starts)
@@ -115,6 +127,11 @@ class Segment:
     def n_tokens(self, row: int) -> int:
         """Tokens of a document."""
         return self.directory.n_tokens(self.slot(row))
+
+    def total_tokens(self, rows: NDArray[np.integer]) -> int:
+        """Tokens of these documents."""
+        starts, slots = self.directory.starts, self.slots(rows)
+        return int((starts[slots + 1] - starts[slots]).sum(dtype=np.int64))
 
     # ---- vectors ----
 
@@ -143,10 +160,31 @@ class Segment:
         """Reconstructed vectors (n_tokens, dim) of a document."""
         return self.open_vectors(txn).decoded(self.slot(row))
 
+    # ---- words ----
+
+    def words(self, txn: Values) -> TermIndex | None:
+        """The term index of its texts, opened once; None when it has none."""
+        if self._words is None and self.parts.has(txn, Part.WORD_DIRECTORY):
+            where = self.parts.where(Part.WORDS)
+            directory = self.parts.body(txn, Part.WORD_DIRECTORY)
+            words = TermIndex(
+                directory, lambda count: self.parts.extents(txn, Part.WORDS, count), where
+            )
+            require(words.lengths is not None, where, "weights where words are expected")
+            fits = words.n_rows == len(self)
+            require(fits, where, f"{words.n_rows} rows for {len(self)} documents")
+            self._words = words
+        return self._words
+
     # ---- ids, texts, metadata ----
 
     def key(self, txn: Values, row: int) -> bytes:
         """The key of a document's external id."""
+        offsets, keys = self._opened_ids(txn)
+        return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
+
+    def _opened_ids(self, txn: Values) -> tuple[NDArray[np.uint32], memoryview]:
+        """Offsets of the keys, and the keys."""
         if self._ids is None:
             body, where = self.parts.body(txn, Part.IDS), self.parts.where(Part.IDS)
             table = 4 * (len(self) + 1)
@@ -154,8 +192,13 @@ class Segment:
             offsets = np.frombuffer(body[:table], "<u4").astype(np.uint32)
             require(is_cut(offsets, len(body) - table), where, "offsets out of order")
             self._ids = offsets, body[table:]
-        offsets, keys = self._ids
-        return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
+        return self._ids
+
+    def keys(self, txn: Values, rows: NDArray[np.integer]) -> list[bytes]:
+        """The keys of these documents' external ids."""
+        offsets, keys = self._opened_ids(txn)
+        spans = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+        return [bytes(keys[first:end]) for first, end in spans]
 
     def stored(self, txn: Values, row: int) -> texts.Stored:
         """A document's text and metadata, as stored."""
@@ -182,20 +225,48 @@ class Segment:
                     allowance.spend(values, self.parts.where(Part.DOCUMENTS, block))
             yield row, stored[row - int(blocks[block])]
 
+    def documents(self, txn: Values, rows: core.Numbers) -> Iterator[EncodedDocument]:
+        """These rows (ascending), each with everything that a document consists of, as stored. A
+        document that moves to another segment is taken from here."""
+        vectors, numbers = self.open_vectors(txn), self.directory.numbers
+        for row, (text, raw) in self.rows_stored(txn, rows):
+            codes, record, n_tokens = vectors.stored(self.slot(row))
+            yield EncodedDocument(
+                number=int(numbers[row]),
+                key=self.key(txn, row),
+                n_tokens=n_tokens,
+                text=text,
+                metadata=raw,
+                codes=codes,
+                record=record,
+            )
+
     def _block(self, txn: Values, index: int) -> list[texts.Stored]:
         """All documents of a block."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         return texts.unpack(body, self._in_block(index), self.parts.where(Part.DOCUMENTS, index))
 
+    def block_of(self, row: int) -> int | None:
+        """The block of a document; None when the segment has none."""
+        blocks = self.directory.blocks
+        return None if len(blocks) == 1 else int(np.searchsorted(blocks, row, "right")) - 1
+
+    def mean_bytes(self, txn: Values, block: int) -> int:
+        """Bytes of text and metadata of a document of a block, on average. Large ones lie alone."""
+        body = self.parts.body(txn, Part.DOCUMENTS, block)
+        return texts.raw_bytes(body, self.parts.where(Part.DOCUMENTS, block)) // self._in_block(
+            block
+        )
+
     def _in_block(self, index: int) -> int:
         return int(self.directory.blocks[index + 1] - self.directory.blocks[index])
 
-    def verify_block(self, txn: Values, index: int, allowance: Allowance) -> None:
-        """Checks a block, however much it unpacks to."""
+    def verify_block(self, txn: Values, index: int, allowance: Allowance) -> int:
+        """Checks a block, however much it unpacks to; the number of its texts."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         where, n_documents = self.parts.where(Part.DOCUMENTS, index), self._in_block(index)
         allowance.earn(len(body))
-        texts.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
+        return texts.verify(body, n_documents, where, lambda values: allowance.spend(values, where))
 
     def columns(self, txn: Values) -> Columns:
         """The columns of the metadata, to be read within the transaction; decoded ones are kept

@@ -5,7 +5,7 @@
 2. Slots are added (codes, record), in the order in which they are to be stored. A full chunk of
    records becomes a part; codes become a part beside it or, in a segment with posting lists, the
    beginning of each record.
-3. `finish` makes the other parts: ids, order, columns, directory, posting lists.
+3. `finish` makes the other parts: ids, order, columns, directory, words, posting lists.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mvdb.filters import columns
 from mvdb.limits import Limits
 from mvdb.segment import posting_lists
 from mvdb.segment.layout import KINDS, Directory, Part, SegmentInfo, pack_directory, part_key
+from mvdb.segment.word_writer import WordWriter
 from mvdb.storage import envelope
 from mvdb.storage.spool import Spool
 
@@ -71,11 +72,17 @@ class SegmentWriter:
     taken. Codes for posting lists are kept in a temporary file when they are many."""
 
     def __init__(
-        self, segment: int, generation: int, limits: Limits, listing: Listing | None = None
+        self,
+        segment: int,
+        generation: int,
+        limits: Limits,
+        listing: Listing | None = None,
+        words: WordWriter | None = None,
     ) -> None:
         """`generation`: the number of the codebook. `listing`: None for a segment without posting
-        lists."""
+        lists. `words`: None for one without a term index; closed with the segment."""
         self.segment = segment
+        self.words = words
         self._generation = generation
         self._limits = limits
         self._listing = listing
@@ -115,6 +122,8 @@ class SegmentWriter:
         """Closes temporary files."""
         if self._all_codes is not None:
             self._all_codes.close()
+        if self.words is not None:
+            self.words.close()
 
     def take(self) -> list[Sealed]:
         """Parts that are ready to be stored, each once."""
@@ -122,14 +131,20 @@ class SegmentWriter:
         return ready
 
     def add(self, document: EncodedDocument) -> None:
-        """Appends a document, as a row and as a slot."""
-        self.add_row(document.number, document.key, document.text, document.metadata)
+        """Appends a document, as a row with its words and as a slot."""
+        self.add_document(document)
         self.add_slot(document.codes, document.record, document.n_tokens)
+
+    def add_document(self, document: Document) -> None:
+        """Appends a document as a row, and indexes its text."""
+        self.add_row(document.number, document.key, document.text, document.metadata)
+        if self.words is not None:
+            self.words.add_text(document.text)
 
     def add_row(
         self, number: int, key: bytes, text: bytes | None, raw_metadata: bytes | None
     ) -> None:
-        """Appends a document's id, text and metadata."""
+        """Appends a document's id, text and metadata. The caller adds its row to `words`."""
         self._numbers.append(number)
         self._keys += key
         self._key_ends.append(len(self._keys))
@@ -181,6 +196,10 @@ class SegmentWriter:
         )
         self._put(Part.DIRECTORY, 0, pack_directory(directory))
         yield self.take()
+        if self.words is not None:
+            for part, index, body in self.words.parts():
+                self._put(part, index, body)
+                yield self.take()
         if self._listing is not None and self._all_codes is not None:
             yield from self._make_lists(self._listing, self._all_codes)
 

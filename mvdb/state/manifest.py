@@ -12,7 +12,8 @@ same state. The codebook's number is called `generation` in the code.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
@@ -28,6 +29,7 @@ KEY = b"manifest"
 # On disk: frozen.
 _HEADER = Record("QQQQQIdI")
 _SEGMENT = Record("QIIIQQdQQ")
+_FIELDS = attrgetter(*(one.name for one in fields(SegmentInfo)))
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ MAX_COUNTER = 1 << 63
 def pack(manifest: Manifest) -> bytes:
     """The manifest's bytes."""
     *counters, segments = (getattr(manifest, one.name) for one in fields(manifest))
-    return _HEADER.pack(*counters, len(segments)) + _SEGMENT.pack_all(map(astuple, segments))
+    return _HEADER.pack(*counters, len(segments)) + _SEGMENT.pack_all(map(_FIELDS, segments))
 
 
 def unpack(body: memoryview) -> Manifest:

@@ -14,11 +14,13 @@ import numpy as np
 from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table
+from mvdb.lexical.term_index import TermIndex
 from mvdb.segment.layout import FLOAT16, Row, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.stored_vectors import StoredVectors
-from mvdb.state import manifest, tombstones
+from mvdb.state import lexical_identity, manifest, tombstones
 from mvdb.state.allowed_documents import Allowed
+from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.tombstones import Live
@@ -42,6 +44,17 @@ class StateVectors:
     views: core.SegmentList
 
 
+@dataclass(frozen=True)
+class StateWords:
+    """The term indexes of a state's texts, opened. segments: the indexes of the segments that have
+    one. terms: as the core reads them. live: per term index a mask by row, or None for all."""
+
+    segments: tuple[int, ...]
+    indexes: tuple[TermIndex, ...]
+    terms: core.TermList
+    live: core.Bitmaps
+
+
 class State:
     """The segments of one manifest, opened. Immutable, shared by threads."""
 
@@ -51,16 +64,19 @@ class State:
         segments: list[Segment],
         live: list[Live | None],
         open_codebooks: list[codebooks.Codebook],
+        lexical: LexicalIdentity,
     ) -> None:
         """live: per segment a mask by row, or None for all. open_codebooks: those of all segments;
-        the present one first."""
+        the present one first. lexical: how words are indexed."""
         self.manifest = manifest
+        self.lexical = lexical
         self.codebooks = open_codebooks
         self.segments = segments
         self.live = live
         self._firsts = [info.first for info in manifest.segments]
         self._lock = threading.Lock()
         self._vectors: StateVectors | None = None
+        self._words: StateWords | None = None
 
     @cached_property
     def everything(self) -> Allowed:
@@ -83,6 +99,23 @@ class State:
                 self._vectors = StateVectors(segments, views)
             return self._vectors
 
+    def open_words(self, txn: ReadTransaction) -> StateWords:
+        """The term indexes of all segments, opened once."""
+        return self._words or shield.run(lambda: self._opened_words(txn))
+
+    def _opened_words(self, txn: ReadTransaction) -> StateWords:
+        with self._lock:
+            if self._words is None:
+                opened = [(i, one.words(txn)) for i, one in enumerate(self.segments)]
+                pairs = [(i, words) for i, words in opened if words is not None]
+                self._words = StateWords(
+                    tuple(i for i, _ in pairs),
+                    tuple(words for _, words in pairs),
+                    core.TermList([words.view for _, words in pairs]),
+                    core.Bitmaps([self.live[i] for i, _ in pairs]),
+                )
+            return self._words
+
     @property
     def codebook(self) -> codebooks.Codebook | None:
         """The present codebook; None before training, and if no segment needs its centroids."""
@@ -104,6 +137,22 @@ class State:
             return None
         live = self.live[at]
         return DocumentRow(at, Row(row)) if live is None or live[row] else None
+
+    def locate_all(self, numbers: Sequence[int]) -> list[DocumentRow | None]:
+        """`locate` for many numbers."""
+        wanted = np.array(numbers, np.uint64)
+        found: list[DocumentRow | None] = [None] * len(numbers)
+        segments = np.searchsorted(np.array(self._firsts, np.uint64), wanted, "right") - 1
+        for index in np.unique(segments[segments >= 0]).tolist():
+            stored, live = self.segments[index].directory.numbers, self.live[index]
+            at = np.flatnonzero(segments == index)
+            rows = np.minimum(np.searchsorted(stored, wanted[at]), len(stored) - 1)
+            is_there = stored[rows] == wanted[at]
+            if live is not None:
+                is_there &= live[rows]
+            for i, row in zip(at[is_there].tolist(), rows[is_there].tolist(), strict=True):
+                found[i] = DocumentRow(index, Row(row))
+        return found
 
 
 def open_state(
@@ -140,7 +189,9 @@ def open_state(
         segments.append(segment)
         # Deletions only ever grow, so the same number of them is the same set.
         lives.append(live if n_deleted == info.n_deleted else tombstones.load(txn, info))
-    return State(current, segments, lives, open_codebooks.found)
+    return State(
+        current, segments, lives, open_codebooks.found, lexical_identity.load_for(txn, current)
+    )
 
 
 def open_segment(

@@ -73,6 +73,12 @@ def finish(txn: WriteTransaction, segment: int) -> None:
     _store(txn, entries)
 
 
+def remove(txn: WriteTransaction, segment: int) -> None:
+    """Removes the entry and the parts of a segment."""
+    txn.delete_prefix(layout.TABLE, layout.segment_prefix(segment))
+    finish(txn, segment)
+
+
 def _old(entries: dict[int, float], age: float) -> list[int]:
     """Segments whose heartbeat is older than `age` seconds, or in the future: a wrong clock."""
     now = time.time()
@@ -87,10 +93,5 @@ def is_at_work(txn: ReadTransaction, age: float) -> bool:
 
 def remove_all(txn: WriteTransaction, age: float) -> None:
     """Removes the entries and parts of segments whose heartbeat is older than `age` seconds."""
-    entries = load(txn)
-    old = _old(entries, age)
-    for segment in old:
-        txn.delete_prefix(layout.TABLE, layout.segment_prefix(segment))
-        del entries[segment]
-    if old:
-        _store(txn, entries)
+    for segment in _old(load(txn), age):
+        remove(txn, segment)

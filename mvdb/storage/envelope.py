@@ -3,9 +3,9 @@
 Layout (16 bytes, little-endian, frozen in `format`): version u8, kind u8, flags u16 (0), body
 length u32, XXH3-64 u64. The hash covers the key, the first 8 header bytes and the body, so a value
 that was flipped, cut, or stored under another key is found before any result is computed from it.
-The exceptions are ``Kind.RECORDS`` and ``Kind.LISTS``: an extent holds many documents or lists, and
-a query reads few of them. Its hash covers key and header only; the segment's directories have the
-checksums of its documents or lists.
+The exceptions are ``Kind.RECORDS``, ``Kind.LISTS`` and ``Kind.WORDS``: an extent holds many
+documents, lists or terms, and a query reads few of them. Its hash covers key and header only; the
+segment's directories have the checksums of its documents or blocks.
 
 Functions are pure and thread-safe. Sizes are bytes.
 """
@@ -25,7 +25,7 @@ from mvdb.storage.format import (
     Kind,
 )
 
-_CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS)
+_CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS, Kind.WORDS)
 HEADER_BYTES = ENVELOPE_HEADER.size
 
 
@@ -84,8 +84,9 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
 def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value`` after checking the header but not the body's hash.
 
-    For ``Kind.RECORDS`` and ``Kind.LISTS`` this is all the envelope can prove (the hash of key and
-    header is checked); for other kinds use it only on a body that `unseal` has accepted before.
+    For ``Kind.RECORDS``, ``Kind.LISTS`` and ``Kind.WORDS`` this is all the envelope can prove (the
+    hash of key and header is checked); for other kinds use it only on a body that `unseal` has
+    accepted before.
     Same errors as `unseal`.
     """
     if kind not in _CHECKED_INSIDE:

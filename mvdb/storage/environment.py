@@ -20,6 +20,7 @@ from mvdb.errors import (
     PathNotFoundError,
     ReadOnlyError,
 )
+from mvdb.hooks import Hooks
 from mvdb.limits import Limits
 from mvdb.storage import registry, replacement
 from mvdb.storage.catalog import CatalogCache
@@ -202,9 +203,9 @@ class Environment:
         blocks: int | None = getattr(status, "st_blocks", None)
         return status.st_size if blocks is None else min(status.st_size, blocks * 512)
 
-    def page_problems(self) -> list[str]:
+    def page_problems(self, hooks: Hooks) -> list[str]:
         """What is wrong with the page structure of the latest state, one sentence each. Readers and
-        a writer may go on; nothing is written."""
+        a writer may go on; nothing is written. ``hooks`` may end it."""
         shared = self._open()
         with translating("verifying", shared.path):
             while True:
@@ -216,7 +217,9 @@ class Environment:
                         continue  # two commits have come between
                     size = os.fstat(descriptor).st_size
                     try:
-                        return check_pages.walk(descriptor, shared.path, size, head).problems
+                        return check_pages.walk(
+                            descriptor, shared.path, size, head, hooks.check
+                        ).problems
                     except CorruptionError as error:
                         return [str(error)]
 
@@ -228,28 +231,36 @@ class Environment:
             shield.run(shared.sync)
 
     def copy(
-        self, path: str | os.PathLike[str], *, compact: bool = True, replace: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compact: bool = True,
+        replace: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         """Write a consistent copy of the latest commit to ``path``, beside readers and a writer.
 
         The copy appears complete or not at all, and is durable on return. ``compact`` leaves free
-        pages out. Raises `PathExistsError` unless ``replace``, `StorageFullError`, `PathError`.
+        pages out. ``hooks`` are told of bytes. Raises `PathExistsError` unless ``replace``,
+        `StorageFullError`, `PathError`.
         """
         shared, real = self._open(), _real(path)
         with translating("copying to", real):
             _refuse_long_name(real)
-            shield.run(lambda: replacement.copy(shared, real, compact, replace))
+            watched = hooks or Hooks()
+            shield.run(lambda: replacement.copy(shared, real, compact, replace, watched))
 
-    def compact(self, timeout: float | None = None) -> None:
+    def compact(self, timeout: float | None = None, hooks: Hooks | None = None) -> None:
         """Rewrite the file without free pages, in place and atomically, beside readers.
 
-        Waits up to ``timeout`` seconds for another writer. Raises `BusyError`, and changes nothing,
-        while another process has the database open, or transactions of this one stay open;
-        `StorageFullError` if there is no room for the second file.
+        Waits up to ``timeout`` seconds for another writer. ``hooks`` are told of bytes. Raises
+        `BusyError`, and changes nothing, while another process has the database open, or
+        transactions of this one stay open; `StorageFullError` if there is no room for the second
+        file.
         """
         shared = self._writable()
         with translating("compacting", shared.path):
-            shield.run(lambda: replacement.compact(shared, timeout))
+            shield.run(lambda: replacement.compact(shared, timeout, hooks or Hooks()))
 
     def _writable(self) -> SharedEnvironment:
         shared = self._open()

@@ -59,6 +59,8 @@ class Kind(IntEnum):
     LIST_DIRECTORY = 12
     LISTS = 13
     ORDER = 14
+    WORD_DIRECTORY = 15
+    WORDS = 16
 
 
 class Record:

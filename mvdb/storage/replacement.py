@@ -10,15 +10,17 @@ from collections.abc import Iterator
 import lmdb
 
 from mvdb.errors import BusyError, PathExistsError
+from mvdb.hooks import Hooks
 from mvdb.limits import Limits
 from mvdb.storage.atomic_file import publish_new, publish_over, remove_stale, temporary_beside
 from mvdb.storage.failures import translate
 from mvdb.storage.lmdb.preflight import preflight
 from mvdb.storage.opening import Mode, open_lmdb, open_tables
 from mvdb.storage.shared_environment import SharedEnvironment
+from mvdb.storage.watched_copy import copy_watched
 
 
-def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> None:
+def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool, hooks: Hooks) -> None:
     """See `Environment.copy`."""
     if not compact and shared.writer.held_by_this_thread:
         raise BusyError(
@@ -31,29 +33,35 @@ def copy(shared: SharedEnvironment, path: str, compact: bool, replace: bool) -> 
     remove_stale(path)
     with temporary_beside(path) as (temporary, descriptor):
         with shared.begin_read():
-            _copy_to(shared, temporary, descriptor, compact=compact)
+            _copy_to(shared, temporary, descriptor, hooks, compact=compact)
         if replace:
             publish_over(temporary, path)
         elif not publish_new(temporary, path):
             raise PathExistsError(f"{path}: there is a file of that name already")
 
 
-def _copy_to(shared: SharedEnvironment, temporary: str, descriptor: int, *, compact: bool) -> None:
+def _copy_to(
+    shared: SharedEnvironment, temporary: str, descriptor: int, hooks: Hooks, *, compact: bool
+) -> None:
     """Write and sync a copy, within a transaction that keeps the map where it is."""
     try:
-        shared.lifecycle.file.environment.copyfd(descriptor, compact=compact)
+        environment = shared.lifecycle.file.environment
+        if hooks.is_idle:
+            environment.copyfd(descriptor, compact=compact)
+        else:
+            copy_watched(environment, descriptor, compact, hooks)
         os.fsync(descriptor)
     except (lmdb.Error, OSError) as error:
         raise translate(error, "copying", shared.path, written=temporary) from error
 
 
-def compact(shared: SharedEnvironment, timeout: float | None) -> None:
+def compact(shared: SharedEnvironment, timeout: float | None, hooks: Hooks) -> None:
     """See `Environment.compact`."""
     remove_stale(shared.path)
     # The writer's lock is held from before the copy's read transaction: no commit can be lost.
     with _sole_user(shared, timeout), temporary_beside(shared.path) as (temporary, descriptor):
         with shared.begin_read():
-            _copy_to(shared, temporary, descriptor, compact=True)
+            _copy_to(shared, temporary, descriptor, hooks, compact=True)
         _keep_permissions(shared, descriptor)
         _prove(temporary, descriptor, shared.lifecycle.limits)
         shared.lifecycle.exchange(temporary, os.dup(descriptor))

@@ -12,13 +12,16 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from mvdb import core
+import numpy as np
+
 from mvdb.codebook import codebook as codebooks
+from mvdb.errors import InvalidInputError
 from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, SegmentInfo
 from mvdb.segment.segment_writer import Listing, Sealed
-from mvdb.state import manifest, tombstones
+from mvdb.segment.word_writer import WordWriter
+from mvdb.state import lexical_identity, manifest, tombstones
 from mvdb.state.settings import Settings
 from mvdb.state.state import State, open_state
 from mvdb.state.tombstones import Live
@@ -45,8 +48,9 @@ class Resources:
 class Changes:
     """The changes of one write transaction. Used by one thread; lives as long as the transaction.
 
-    `buffer` and `deleted` (rows by segment) have not been flushed; `manifest` names the segments
-    that have. `state` is the state with all changes, None once it is out of date."""
+    `buffer`, `deleted` (rows by segment) and `updated` (new metadata by document number) have not
+    been flushed; `manifest` names the segments that have. `state` is the state with all changes,
+    None once it is out of date. `updated_bytes`: memory of `updated`."""
 
     def __init__(self, txn: WriteTransaction, base: State, resources: Resources) -> None:
         """base: the state before the transaction."""
@@ -55,8 +59,11 @@ class Changes:
         self.resources = resources
         self.limits = resources.limits
         self.manifest = base.manifest
+        self.lexical = base.lexical
         self.buffer: WriteBuffer | None = None
         self.deleted: dict[int, list[int]] = {}
+        self.updated: dict[int, bytes | None] = {}
+        self.updated_bytes = 0
         self.state: State | None = base
         self._lookup = base
         self._codebook = base.codebook
@@ -104,16 +111,26 @@ class Changes:
             return number, None
         return number, Listing(codebook.codec, resources.folder, resources.memory.postings)
 
+    def new_words(self) -> WordWriter | None:
+        """The writer of a new segment's term index; None for a file without a lexical index."""
+        resources = self.resources
+        return lexical_identity.new_words(self.lexical, resources.folder, resources.memory.words)
+
+    def check_words(self) -> None:
+        """InvalidInputError when texts cannot be indexed by this process."""
+        fault = self.lexical.fault
+        if fault is not None:
+            raise InvalidInputError(f"texts cannot be indexed: {fault}")
+
     def store(self, parts: Iterable[Sealed]) -> None:
         """Stores parts of a segment."""
         for key, value in parts:
             self.txn.put(layout.TABLE, key, value)
 
-    def with_tombstones(self, info: SegmentInfo, live: Live, lengths: core.Numbers) -> SegmentInfo:
-        """Stores which rows of a segment are live; its entry with these deletions. lengths: tokens
-        of each row."""
+    def with_tombstones(self, info: SegmentInfo, live: Live, deleted_tokens: int) -> SegmentInfo:
+        """Stores which rows of a segment are live; its entry with these deletions."""
         tombstones.store(self.txn, info.id, live)
-        n_deleted, deleted_tokens = int((~live).sum()), int(lengths[~live].sum())
+        n_deleted = len(live) - int(np.count_nonzero(live))
         return replace(info, n_deleted=n_deleted, deleted_tokens=deleted_tokens)
 
     def replace_segments(self, old: Collection[int], new: Iterable[SegmentInfo]) -> None:

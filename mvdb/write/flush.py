@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,6 +23,9 @@ from mvdb.storage.environment import ReadTransaction
 from mvdb.threads.workers import ordered_map
 from mvdb.write.changes import Changes
 from mvdb.write.write_buffer import BATCH_TOKENS, Batch
+
+EncodedBatch = tuple[Sequence[EncodedDocument], float]
+"""Encoded documents, and the sum of their residuals' norms."""
 
 BATCH_STORED_BYTES = 1 << 24
 """Texts and metadata of a batch of stored documents (one document may have more)."""
@@ -40,7 +43,8 @@ def write_tombstones(changes: Changes) -> None:
         if rows := changes.deleted.get(info.id):
             live = np.ones(info.n_documents, bool) if before is None else before.copy()
             live[rows] = False
-            infos[i] = changes.with_tombstones(info, live, segment.lengths())
+            tokens = info.deleted_tokens + segment.total_tokens(np.array(rows, np.uint32))
+            infos[i] = changes.with_tombstones(info, live, tokens)
     changes.deleted = {}
     changes.manifest = changes.manifest.with_segments(infos)
     changes.replace_segments((), ())
@@ -49,18 +53,26 @@ def write_tombstones(changes: Changes) -> None:
 def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) -> list[SegmentInfo]:
     """Encodes batches of about `n_tokens` in all and writes them as segments; the caller puts these
     into the manifest."""
+    codebook = changes.codebook()
+    encode = partial(_encode, None if codebook is None else codebook.codec)
+    encoded = ordered_map(changes.resources.executor, encode, batches)
+    return write_encoded(changes, encoded, n_tokens, changes.manifest.generation)
+
+
+def write_encoded(
+    changes: Changes, batches: Iterable[EncodedBatch], n_tokens: int, generation: int
+) -> list[SegmentInfo]:
+    """Writes documents that a codebook has encoded, of about `n_tokens` in all, as segments; the
+    caller puts these into the manifest."""
     infos: list[SegmentInfo] = []
     writer: SegmentWriter | None = None
     residual_sum = 0.0
-    codebook = changes.codebook()
-    codec = None if codebook is None else codebook.codec
-    encode = partial(_encode, codec)
-    for documents, batch_sum in ordered_map(changes.resources.executor, encode, batches):
+    for documents, batch_sum in batches:
         for document in documents:
             if writer and writer.n_tokens + document.n_tokens > changes.limits.max_tokens:
                 infos.append(_finish(changes, writer, residual_sum))
                 writer, residual_sum = None, 0.0
-            writer = writer or _new_writer(changes, n_tokens)
+            writer = writer or _new_writer(changes, n_tokens, generation)
             writer.add(document)
         if writer is not None:
             changes.store(writer.take())
@@ -70,12 +82,13 @@ def write_segments(changes: Changes, batches: Iterable[Batch], n_tokens: int) ->
     return infos
 
 
-def _new_writer(changes: Changes, n_tokens: int) -> SegmentWriter:
+def _new_writer(changes: Changes, n_tokens: int, generation: int) -> SegmentWriter:
     number, listing = changes.new_segment(n_tokens)
-    generation, limits = changes.manifest.generation, changes.limits
-    if listing is None:
-        return SegmentWriter(number, generation, limits)
-    return ClusteredWriter(number, generation, limits, listing)
+    limits, words = changes.limits, changes.new_words()
+    # Posting lists are those of the present codebook.
+    if listing is None or generation != changes.manifest.generation:
+        return SegmentWriter(number, generation, limits, words=words)
+    return ClusteredWriter(number, generation, limits, listing, words)
 
 
 def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> SegmentInfo:
@@ -85,9 +98,8 @@ def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> Seg
     return writer.info(residual_sum)
 
 
-def _encode(codec: core.Codec | None, batch: Batch) -> tuple[list[EncodedDocument], float]:
-    """The documents of a batch and the sum of their residuals' norms. codec None: float16 vectors
-    are kept."""
+def _encode(codec: core.Codec | None, batch: Batch) -> EncodedBatch:
+    """The documents of a batch. codec None: float16 vectors are kept."""
     if codec is None:
         records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
         return _cut(batch, np.empty(0, np.uint8), records), 0.0

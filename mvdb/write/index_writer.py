@@ -1,4 +1,4 @@
-"""Writes of a transaction: append, delete, flush, and preparation of the commit.
+"""Writes of a transaction: append, update, delete, flush, and preparation of the commit.
 
 The functions change tables of an open transaction; the caller commits. Each call can be replayed
 after the transaction has begun again (api/replay_log.py).
@@ -17,12 +17,15 @@ from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document
 from mvdb.state.state import State
 from mvdb.threads import shield
-from mvdb.write import extend_codebook, merge_policy, train_codebook
+from mvdb.write import extend_codebook, merge_policy, metadata_updates, train_codebook
 from mvdb.write import flush as flushing
 from mvdb.write.changes import Changes
 from mvdb.write.merge import merge_at_once
 from mvdb.write.write_buffer import WriteBuffer
 
+UPDATE_BYTES = 128
+"""Memory of an update that waits for the flush, beside its metadata: an entry of a dict, a number
+and the head of a bytes object."""
 UNTRAINED_TEXT_BYTES = 32
 """Texts and metadata before the first training: bytes for each of `untrained_flush_tokens`."""
 
@@ -34,7 +37,10 @@ def append(
     vectors: core.Floats,
     stored: Sequence[tuple[bytes | None, bytes | None]],
 ) -> None:
-    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata."""
+    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata.
+    InvalidInputError for texts whose words this process cannot index."""
+    if any(text is not None for text, _ in stored):
+        changes.check_words()
     first = changes.manifest.next_document
     documents = []
     for i, key in enumerate(keys):
@@ -72,6 +78,18 @@ def collects_for_training(changes: Changes) -> bool:
     return changes.buffer is not None and changes.is_untrained
 
 
+def update(changes: Changes, key: bytes, metadata: bytes | None) -> None:
+    """Replaces the metadata of the document with this id. REQUIRES: the id is known."""
+    number = id_table.get(changes.txn, key)
+    assert number is not None
+    if changes.buffer is None or not changes.buffer.update(number, metadata):
+        changes.updated[number] = metadata
+        changes.updated_bytes += UPDATE_BYTES + len(metadata or b"")
+    changes.state = None
+    if changes.updated_bytes > _flush_bytes(changes):
+        shield.run(lambda: flush(changes))
+
+
 def delete(changes: Changes, key: bytes) -> bool:
     """Deletes the document with this id; False for an unknown id."""
     number = id_table.get(changes.txn, key)
@@ -84,6 +102,7 @@ def delete(changes: Changes, key: bytes) -> bool:
         if place is None:
             raise CorruptionError(f"document number {number} has an id but is in no segment")
         changes.deleted.setdefault(place[0], []).append(place[1])
+        changes.updated.pop(number, None)
     changes.state = None
     return True
 
@@ -100,11 +119,14 @@ def _flushed_state(changes: Changes) -> State:
 
 
 def flush(changes: Changes) -> None:
-    """Writes write buffer and deletions to the tables; trains or adds centroids if due."""
+    """Writes write buffer, deletions and updates to the tables; trains or adds centroids if due."""
     flushing.write_tombstones(changes)
-    buffer = changes.buffer
-    if buffer is None:
-        return
+    if changes.buffer is not None:
+        _flush_buffer(changes, changes.buffer)
+    metadata_updates.move(changes)
+
+
+def _flush_buffer(changes: Changes, buffer: WriteBuffer) -> None:
     if len(buffer) > 0:
         if train_codebook.is_due(changes):
             train_codebook.train(changes)

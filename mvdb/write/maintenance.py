@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 
 from mvdb.errors import ClosedError
 from mvdb.limits import Limits
 from mvdb.state import manifest, unpublished
+from mvdb.state.lexical_identity import Lexical
 from mvdb.threads import workers
 from mvdb.threads.scheduler import LATER, Appointment
 from mvdb.write import extend_codebook, maintenance_steps, merge_policy
@@ -79,13 +80,15 @@ class Maintenance:
         with suppress(ClosedError):
             maintenance_steps.extend(self._steps, self._steps.resources.executor)
 
-    def work(self) -> Generator[str, None, None]:
+    def work(
+        self, lexical: Lexical | None, check: Callable[[], None]
+    ) -> Generator[str, None, None]:
         """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when
         this thread has a write transaction open, ClosedError when the database is closed
-        meanwhile."""
+        meanwhile, and what `check` raises."""
         self._steps.environment.refuse_if_writing()
         with self._steps.turns.working(self._steps.check):
-            yield from maintenance_steps.optimise(self._steps)
+            yield from maintenance_steps.optimise(self._steps, lexical, check)
         self._succeeded()
 
     def stop(self) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 from mvdb.errors import BusyError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Sealed
-from mvdb.state import unpublished
+from mvdb.state import lexical_identity, unpublished
+from mvdb.state.lexical_identity import Lexical
 from mvdb.write import extend_codebook, merge_policy, train_codebook
 from mvdb.write.changes import Changes
 from mvdb.write.merge import Merge, SegmentGone, publish
@@ -39,28 +40,50 @@ class Inline(Executor):
         return future
 
 
+class Checked(Executor):
+    """Another executor's threads, with a check before each task that is submitted."""
+
+    def __init__(self, executor: Executor, check: Callable[[], None]) -> None:
+        """check: may raise to end the work."""
+        self._executor = executor
+        self._check = check
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Passes the task on."""
+        self._check()
+        return self._executor.submit(fn, *args, **kwargs)
+
+
 # ---- all of it ----
 
 
-def optimise(steps: StepTransactions) -> Iterator[str]:
+def optimise(
+    steps: StepTransactions, lexical: Lexical | None, check: Callable[[], None]
+) -> Iterator[str]:
     """All due work for the documents stored now, down to the fewest segments. Yields the name of
-    each piece of work and does it before the next name.
+    each piece of work and does it before the next name. lexical: how words are to be indexed from
+    now on; None: as they are. check: called within each piece; what it raises ends the work, and of
+    the piece under way nothing stays.
 
     Raises BusyError when other processes keep ending its merges."""
+    check()
+    executor = Checked(steps.resources.executor, check)
+    if lexical is not None:
+        steps.run(partial(_change_lexical, lexical))
     if steps.run(_begin_to_optimise):
         yield "training"
-        steps.run(_train_if_due)
+        steps.run(partial(_train_if_due, executor))
     with steps.reading() as (_, state):
-        current = state.manifest
+        current, identity = state.manifest, state.lexical
     if extend_codebook.is_due(current, steps.limits):
         yield "training"
-        extend(steps, steps.resources.executor)
-    policy = merge_policy.fewest_of(current)
+        extend(steps, executor)
+    policy = merge_policy.fewest_of(current, identity)
     given_up: Sequence[SegmentInfo] = ()
     attempts, most = 0, steps.limits.merge_attempts
     while infos := next_merge(steps, policy):
         yield "merging"
-        if merge(steps, infos):
+        if merge(steps, infos, check):
             continue
         # Another process was first, so less work is left.
         attempts = attempts + 1 if infos == given_up else 1
@@ -72,13 +95,24 @@ def optimise(steps: StepTransactions) -> Iterator[str]:
             )
 
 
+def _change_lexical(asked: Lexical, changes: Changes) -> None:
+    """Stores how words are to be indexed; earlier segments are out of date from then on."""
+    number = changes.manifest.next_segment
+    identity = changes.lexical.with_(asked, number)
+    if identity != changes.lexical:
+        lexical_identity.store(changes.txn, identity)
+        # Another manifest: readers notice a commit by it.
+        changes.manifest = replace(changes.manifest, next_segment=number + 1)
+
+
 def _begin_to_optimise(changes: Changes) -> bool:
     """Removes unpublished segments; whether training is due."""
     unpublished.remove_all(changes.txn, 0.0)
     return train_codebook.is_due(changes)
 
 
-def _train_if_due(changes: Changes) -> None:
+def _train_if_due(executor: Executor, changes: Changes) -> None:
+    changes.resources = replace(changes.resources, executor=executor)
     if train_codebook.is_due(changes):
         train_codebook.train(changes)
 
@@ -107,9 +141,19 @@ def next_merge(steps: StepTransactions, policy: Policy) -> Sequence[SegmentInfo]
         return merge_policy.next_merge(txn, state.manifest, steps.limits, policy)
 
 
-def merge(steps: StepTransactions, infos: Sequence[SegmentInfo]) -> bool:
-    """Merges segments; False when another process was first."""
-    work = steps.run(lambda changes: begin_merge(changes, infos, steps))
+def merge(
+    steps: StepTransactions,
+    infos: Sequence[SegmentInfo],
+    check: Callable[[], None] = lambda: None,
+) -> bool:
+    """Merges segments; False when another process was first. What `check` raises ends the merge and
+    removes its segment."""
+
+    def yield_gil() -> None:
+        _checking(check)
+        steps.yield_gil()
+
+    work = steps.run(lambda changes: begin_merge(changes, infos, steps, yield_gil))
     try:
         for parts in work.steps():
             if parts:
@@ -118,14 +162,38 @@ def merge(steps: StepTransactions, infos: Sequence[SegmentInfo]) -> bool:
         return True
     except SegmentGone:
         return False
+    except _Stopped as stopped:
+        steps.run(lambda changes: unpublished.remove(changes.txn, work.writer.segment))
+        raise stopped.error from None
     finally:
         work.writer.close()
 
 
-def begin_merge(changes: Changes, infos: Sequence[SegmentInfo], steps: StepTransactions) -> Merge:
-    """The first step: the new segment gets a number and its entry as unpublished."""
+class _Stopped(Exception):
+    """The check of the caller has raised `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _checking(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except Exception as error:
+        raise _Stopped(error) from error
+
+
+def begin_merge(
+    changes: Changes,
+    infos: Sequence[SegmentInfo],
+    steps: StepTransactions,
+    yield_gil: Callable[[], None] | None = None,
+) -> Merge:
+    """The first step: the new segment gets a number and its entry as unpublished. yield_gil: that
+    of `steps`, or one that calls it."""
     unpublished.remove_all(changes.txn, changes.limits.heartbeat_seconds)
-    work = Merge(changes, infos, steps.reading, steps.yield_gil)
+    work = Merge(changes, infos, steps.reading, yield_gil or steps.yield_gil)
     unpublished.add(changes.txn, work.writer.segment)
     return work
 

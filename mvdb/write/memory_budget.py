@@ -29,6 +29,11 @@ class Budget:
         return self.total // 12
 
     @property
+    def words(self) -> int:
+        """Words of a new segment that are collected before they are sorted and written."""
+        return self.total // 12
+
+    @property
     def sample(self) -> int:
         """Points that centroids are trained on; drawing and sorting them takes as much again."""
         return self.total // 4

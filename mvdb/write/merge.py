@@ -1,6 +1,7 @@
 """One merge: neighbouring segments become one, without their deleted documents, in steps.
 
-1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time.
+1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time. Term indexes are merged; the texts
+   of segments whose words are out of date are indexed anew.
 2. If the new segment gets posting lists, its documents are clustered by the old segments' codes.
 3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time, without
    decoding. Only codes change, if the present codebook has codes of more bytes: they are widened.
@@ -59,7 +60,10 @@ class Merge:
         codebook = changes.codebook()
         self._code_bytes = 0 if codebook is None else codebook.codec.code_bytes
         self._limits = changes.limits
-        self.writer = SegmentWriter(number, changes.manifest.generation, self._limits, listing)
+        self._lexical = changes.lexical
+        self.writer = SegmentWriter(
+            number, changes.manifest.generation, self._limits, listing, changes.new_words()
+        )
         self._reading = reading
         self._yield_gil = yield_gil
         self._rows: list[core.Numbers] = []  # of each old segment, to be copied
@@ -106,7 +110,9 @@ class Merge:
 
     def _copy_rows(self) -> Iterator[list[Sealed]]:
         allowance = Allowance()
+        words = self.writer.words
         for info, rows in zip(self.infos, self._rows, strict=True):
+            has_words = self._lexical.is_current(info)
             for first in range(0, len(rows), STEP_ROWS):
                 with self._reading() as (txn, state):
                     segment = _find(state, info)[0]
@@ -117,9 +123,14 @@ class Merge:
                     for i, (row, stored) in enumerate(step):
                         key = segment.key(txn, row)
                         self.writer.add_row(int(numbers[row]), key, *stored)
+                        if words is not None and not has_words:
+                            words.add_text(stored[0])
                         if i % YIELD_DOCUMENTS == 0:
                             self._yield_gil()
                 yield self.writer.take()
+            if words is not None and has_words:
+                with self._reading() as (txn, state):
+                    words.add_rows(_find(state, info)[0].words(txn), rows)
 
     def _choose_order(self) -> core.Numbers:
         points = []
@@ -168,7 +179,7 @@ class Merge:
             for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
                 codes, record, n_tokens = vectors[i].stored(slot)
                 if segments[i].code_bytes < self._code_bytes:
-                    codes = _widened(codes, n_tokens, self._code_bytes)
+                    codes = widened(codes, n_tokens, self._code_bytes)
                 # Copied: the chunk may be written after the end of this transaction.
                 self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
                 size += len(record)
@@ -177,7 +188,7 @@ class Merge:
         return copied
 
 
-def _widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
+def widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
     """n codes, little-endian, in more bytes each."""
     wide = np.zeros((n, code_bytes), np.uint8)
     narrow = np.frombuffer(codes, np.uint8).reshape(n, -1)
@@ -198,7 +209,8 @@ def publish(changes: Changes, merge: Merge) -> None:
     """Replaces the old segments by the merged one. Raises SegmentGone when one of them is gone."""
     info, live = merge.info(), merge.live(changes.open_state())
     if not live.all():
-        info = changes.with_tombstones(info, live, merge.lengths())
+        deleted_tokens = int(merge.lengths()[~live].sum())
+        info = changes.with_tombstones(info, live, deleted_tokens)
     changes.replace_segments([old.id for old in merge.infos], [info])
 
 

@@ -7,52 +7,61 @@
    document is copied once per level: O(log collection) times, not once per commit.
 
 Only neighbours are merged: segments stay in the order of document numbers. Only segments whose
-codes are valid in the present codebook are merged.
+codes are valid in the present codebook are merged, and only those whose words this process can
+merge or index anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
 from mvdb.codebook.codebook import valid_generations
 from mvdb.limits import Limits
 from mvdb.segment.layout import SegmentInfo
+from mvdb.state import lexical_identity
+from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.storage.environment import ReadTransaction
 
 DELETED_SHARE = 0.5
 
-Policy = Callable[[Manifest, Container[int], Limits], Sequence[SegmentInfo]]
-"""The segments to merge now; empty if no merge is due. The container has the numbers of the
-codebooks whose segments may be merged."""
+May = Callable[[SegmentInfo], bool]
+"""Whether a segment may be merged."""
+Policy = Callable[[Manifest, May, Limits], Sequence[SegmentInfo]]
+"""The segments to merge now; empty if no merge is due."""
 
 
 def next_merge(
     txn: ReadTransaction, manifest: Manifest, limits: Limits, policy: Policy
 ) -> Sequence[SegmentInfo]:
     """The choice of a policy for a manifest."""
-    return policy(manifest, valid_generations(txn, manifest.generation), limits)
+    valid, lexical = valid_generations(txn, manifest.generation), lexical_identity.load(txn)
+    can_index = lexical.fault is None
+
+    def may(info: SegmentInfo) -> bool:
+        return info.generation in valid and (can_index or lexical.is_current(info))
+
+    return policy(manifest, may, limits)
 
 
 def due(
-    manifest: Manifest, valid: Container[int], limits: Limits, budget: int | None = None
+    manifest: Manifest, may: May, limits: Limits, budget: int | None = None
 ) -> Sequence[SegmentInfo]:
     """The policy of commits and of the background. `budget`: most live tokens of the merge; None:
     `max_tokens`."""
     budget = limits.max_tokens if budget is None else budget
     for info in manifest.segments:
         is_sparse = info.deleted_tokens > DELETED_SHARE * info.n_tokens
-        if info.generation in valid and is_sparse and info.live_tokens <= budget:
+        if may(info) and is_sparse and info.live_tokens <= budget:
             return [info]
     levels = [_level(info, limits) for info in manifest.segments]
     for level in sorted(set(levels)):
-        may = [
-            info.generation in valid and own <= level
-            for info, own in zip(manifest.segments, levels, strict=True)
+        fits = [
+            may(info) and own <= level for info, own in zip(manifest.segments, levels, strict=True)
         ]
-        for is_run, group in groupby(zip(may, manifest.segments, strict=True), itemgetter(0)):
+        for is_run, group in groupby(zip(fits, manifest.segments, strict=True), itemgetter(0)):
             run = [info for _, info in group]
             n_tokens = sum(info.live_tokens for info in run)
             if is_run and len(run) >= limits.fanout and n_tokens <= budget:
@@ -68,26 +77,26 @@ def _level(info: SegmentInfo, limits: Limits) -> int:
     return level
 
 
-def fewest_of(then: Manifest) -> Policy:
-    """The policy for the fewest segments: neighbours that fit into one, and segments with deleted
-    documents. Only documents of the earlier manifest `then` count: with later ones, a steady writer
-    would keep `optimize` from ending."""
+def fewest_of(then: Manifest, lexical: LexicalIdentity) -> Policy:
+    """The policy for the fewest segments: neighbours that fit into one, segments with deleted
+    documents, and segments whose words are out of date. Only documents of the earlier manifest
+    `then` count: with later ones, a steady writer would keep `optimize` from ending."""
 
     def is_due(run: list[SegmentInfo]) -> bool:
         has_deleted = any(info.n_deleted and info.id < then.next_segment for info in run)
-        return len(run) > 1 or has_deleted
+        return len(run) > 1 or has_deleted or not all(map(lexical.is_current, run))
 
-    def policy(now: Manifest, valid: Container[int], limits: Limits) -> Sequence[SegmentInfo]:
+    def policy(now: Manifest, may: May, limits: Limits) -> Sequence[SegmentInfo]:
         run: list[SegmentInfo] = []
         n_tokens = 0
         for info in now.segments:
             # Segments are in the order of document numbers, so the earlier ones come first.
-            may = info.last < then.next_document and info.generation in valid
-            if not may or n_tokens + info.live_tokens > limits.max_tokens:
+            fits = info.last < then.next_document and may(info)
+            if not fits or n_tokens + info.live_tokens > limits.max_tokens:
                 if is_due(run):
                     return run
                 run, n_tokens = [], 0
-            if may:
+            if fits:
                 run.append(info)
                 n_tokens += info.live_tokens
         return run if is_due(run) else []

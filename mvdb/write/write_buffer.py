@@ -7,7 +7,7 @@ that a transaction may be larger than memory, and the first one is trained on al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +59,30 @@ class WriteBuffer:
 
     def drop(self, number: int) -> bool:
         """Deletes a document; False when it is not in the buffer."""
-        if not self._documents or number < self._documents[0].number or number in self._dropped:
+        if self._position(number) is None:
             return False
         self._dropped.add(number)
         return True
+
+    def find(self, number: int) -> Document | None:
+        """The document with a number; None when it is not in the buffer."""
+        at = self._position(number)
+        return None if at is None else self._documents[at]
+
+    def update(self, number: int, metadata: bytes | None) -> bool:
+        """Replaces the metadata of a document; False when it is not in the buffer."""
+        at = self._position(number)
+        if at is None:
+            return False
+        before = self._documents[at]
+        self._documents[at] = after = replace(before, metadata=metadata)
+        self.stored_bytes += after.stored_bytes - before.stored_bytes
+        return True
+
+    def _position(self, number: int) -> int | None:
+        # The numbers of a buffer's documents follow each other.
+        at = number - self._documents[0].number if self._documents else -1
+        return at if 0 <= at < len(self._documents) and number not in self._dropped else None
 
     def batches(self) -> Iterator[Batch]:
         """The documents in order, without the dropped ones. One iteration at a time."""

@@ -96,3 +96,52 @@ def test_stored_escape_sequences_are_not_printed(mvdb_cli: CommandLine) -> None:
     line = '{"id": "a\\u001b[2J", "text": "red \\u001b[31m alert"}'
     mvdb_cli.index("-", "n.mvdb", stdin=line)
     assert "\x1b" not in mvdb_cli.ok("search", "n.mvdb", "alert", *ENCODER).out
+
+
+def test_pages_follow_each_other(notes: CommandLine) -> None:
+    everything = notes.search("n.mvdb", "sky", "-k", "9")
+    pages = [notes.search("n.mvdb", "sky", "-k", "1", "--offset", str(n)) for n in range(4)]
+    assert [hit for page in pages for hit in page] == everything
+    assert [hit["rank"] for page in pages for hit in page] == [1, 2, 3]
+
+
+def test_one_passage_of_each_file(mvdb_cli: CommandLine) -> None:
+    lines = [
+        f'{{"id": {n}, "text": "sky {n}", "metadata": {{"path": "{n % 2}.md", "n": {n}}}}}'
+        for n in range(6)
+    ]
+    mvdb_cli.index("-", "n.mvdb", stdin="\n".join(lines))
+    hits = mvdb_cli.search("n.mvdb", "sky", "--group-by", "path")
+    assert sorted(hit["metadata"]["path"] for hit in hits) == ["0.md", "1.md"]
+    wrong = mvdb_cli("search", "n.mvdb", "sky", *ENCODER, "--group-by", "pathh")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "group_by" in wrong.err
+    assert "pathh" in wrong.err
+    diverse = mvdb_cli.search("n.mvdb", "sky", "--diversity", "1")
+    assert {hit["id"] for hit in diverse} <= set(range(6))
+
+
+def test_chosen_fields(notes: CommandLine) -> None:
+    (hit,) = notes.search("n.mvdb", "sky", "-k", "1", "--fields", "metadata.path")
+    assert (hit["text"], hit["metadata"]) == (None, {"path": "notes/sky/sky.txt"})
+    shown = notes.ok("search", "n.mvdb", "sky", *ENCODER, "--fields", "metadata").out
+    assert len(shown.splitlines()) == 3  # a line for each result
+    wrong = notes("search", "n.mvdb", "sky", *ENCODER, "--fields", "path")
+    assert wrong.code == 1
+    assert "metadata.PATH" in wrong.err
+
+
+def test_similar_passages(notes: CommandLine) -> None:
+    first = notes.search("n.mvdb", "blue sky", "-k", "1")[0]["id"]
+    answer = notes.ok("similar", "n.mvdb", first, "--json").json
+    assert answer["id"] == first
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2]
+    assert first not in [hit["id"] for hit in answer["hits"]]
+    second = notes.ok("similar", "n.mvdb", first, "--offset", "1", "--json").json["hits"]
+    assert second == answer["hits"][1:]
+    missing = notes("similar", "n.mvdb", "no such id")
+    assert (missing.code, missing.out) == (1, "")
+    assert "no such id" in missing.err
+    assert notes("similar", "n.mvdb", "x", "--offset", "-1").code == 2
+    number = notes("similar", "n.mvdb", "five", "--integer")
+    assert number.code == 1

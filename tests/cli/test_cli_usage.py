@@ -9,8 +9,8 @@ import mvdb
 from mvdb.cli import describe, main
 
 COMMANDS = (
-    "index", "search", "info", "verify", "optimize", "compact", "backup", "repair", "delete",
-    "export", "demo",
+    "index", "search", "count", "facets", "list", "info", "verify", "optimize", "compact",
+    "backup", "repair", "delete", "export", "demo",
 )  # fmt: skip
 
 
@@ -18,6 +18,7 @@ COMMANDS = (
     "arguments",
     [
         (), ("nothing",), ("index", "only-one"), ("search", "n.mvdb"), ("info",), ("delete", "f"),
+        ("delete", "f", "id", "--filter", "{}"), ("facets", "f"), ("list", "f", "--limit", "0"),
         ("index", "a", "b", "--bits", "3"), ("search", "f", "q", "-k", "0"),
         ("search", "f", "q", "-k", "many"), ("index", "a", "b", "--no-such-option"),
     ],
@@ -33,7 +34,9 @@ def test_wrong_usage_is_2_in_one_line(mvdb_cli: CommandLine, arguments: tuple[st
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("search", "no.mvdb", "query"), ("info", "no.mvdb"), ("verify", "no.mvdb"),
+        ("search", "no.mvdb", "query"), ("count", "no.mvdb"), ("facets", "no.mvdb", "lang"),
+        ("list", "no.mvdb"), ("delete", "no.mvdb", "--filter", "{}"),
+        ("info", "no.mvdb"), ("verify", "no.mvdb"),
         ("optimize", "no.mvdb"), ("compact", "no.mvdb"), ("backup", "no.mvdb", "x"),
         ("repair", "no.mvdb", "x"), ("delete", "no.mvdb", "id"), ("export", "no.mvdb"),
     ],

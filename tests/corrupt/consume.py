@@ -34,6 +34,11 @@ def everything(path: str) -> Iterator[Callable[[], object]]:
         yield lambda: db.explain(query, names[0])
         yield lambda: db.vectors(names[:100])
         yield lambda: db.get(names[0])
+        yield lambda: [None for _ in db.documents(limit=3)]
+        yield lambda: [None for _ in db.documents(order_by="a", limit=3)]
+        yield lambda: db.facets("a", limit=3)
+        yield lambda: sum(1 for _ in db.ids({"a": 1}))
+        yield lambda: db.update(names[:100], metadata={"b": 1})
         yield lambda: db.stats()
         yield lambda: db.verify()
         yield lambda: db.insert("one more", query)

@@ -77,6 +77,11 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
         "batch": lambda: [_hits(hits) for hits in db.search_batch([query, other], 3, threads=2)],
         "rerank": lambda: _hits(db.rerank(other, ids[::5])),
         "get": lambda: db.get(ids),
+        "count": lambda: db.count({"group": {"$lte": 1}}),
+        "facets": lambda: [db.facets(name) for name in ("group", "lang", "nested.tags")],
+        "filtered ids": lambda: list(db.ids({"nested.score": {"$gt": 0.5}})),
+        "documents": lambda: list(db.documents()),
+        "ordered": lambda: list(db.documents({"lang": "de"}, order_by="nested.score")),
         "dim": lambda: (db.dim, db.bits),
         "stats": lambda: _counts(db.stats()),
     }

@@ -21,7 +21,7 @@ import pytest
 import mvdb
 from mvdb.limits import Limits
 from mvdb.segment.layout import Part
-from mvdb.state import encoder_identity, unpublished
+from mvdb.state import encoder_identity, lexical_identity, unpublished
 from mvdb.storage import envelope
 from mvdb.storage.format import Kind
 from tests.corrupt import specimens
@@ -128,6 +128,25 @@ def encoder(record: object) -> Bodies:
     return lambda _: body
 
 
+def lexical(**change: object) -> Bodies:
+    """Changes fields of the record of the lexical index."""
+    return lambda body: json.dumps({**json.loads(body), **change}).encode()
+
+
+def a_row_less(body: bytes) -> bytes:
+    """A word directory without its last row's length."""
+    n, b, e, _ = struct.unpack_from("<IIII", body)
+    end = 17 + 8 * b + 4 * (b + 1) + 4 * (e + 1) + 2 * n
+    return struct.pack("<I", n - 1) + body[4 : end - 2] + body[end:]
+
+
+def without_lengths(body: bytes) -> bytes:
+    """A word directory that says that it is one of weights."""
+    n, b, e, _ = struct.unpack_from("<IIII", body)
+    begin = 17 + 8 * b + 4 * (b + 1) + 4 * (e + 1)
+    return body[:16] + b"\0" + body[17:begin] + body[begin + 2 * n :]
+
+
 def float16(value: float) -> Change:
     """Sets the first number of each chunk of records."""
     return part(Part.RECORDS, lambda body: np.float16(value).tobytes() + body[2:])
@@ -155,6 +174,18 @@ INVARIANTS: dict[str, Broken] = {
         named(b"encoder", encoder({"name": "a", "dim": 16, "more": 1})), "more than name"
     ),
     "encoder: depth": Broken(named(b"encoder", encoder(b"[" * 100_000)), "not readable"),
+    **{
+        f"lexical: {name}": Broken(named(b"lexical", lexical(**change)), says)
+        for name, change, says in (
+            ("types", {"version": "1"}, "is not a number"),
+            ("stemmer", {"stemmer": "../english"}, "not a language"),
+            ("k1", {"k1": -1.0}, "k1 is not"),
+            ("b", {"b": 1.01}, "b is not"),
+            ("fields", {"more": 1}, "its fields are not"),
+        )
+    },
+    "lexical: depth": Broken(named(b"lexical", encoder(b"[" * 100_000)), "not readable"),
+    "lexical and manifest": Broken(named(b"lexical", lexical(since=10**6)), "beyond the manifest"),
     "manifest: segments": Broken(manifest(many), "segments"),
     "manifest: distinct segments": Broken(manifest(twice), "there twice"),
     "manifest: ids and documents": Broken(
@@ -225,6 +256,14 @@ INVARIANTS: dict[str, Broken] = {
     "lists: extents": Broken(
         part(Part.LIST_DIRECTORY, lambda body: body[:-4] + b"\xff\xff\0\0"), "not in order"
     ),
+    "words and directory": Broken(part(Part.WORD_DIRECTORY, a_row_less), "rows for"),
+    "words: kind": Broken(
+        part(Part.WORD_DIRECTORY, without_lengths), "weights where words are expected"
+    ),
+    "words: blocks": Broken(
+        part(Part.WORD_DIRECTORY, lambda body: body[:17] + b"\xff" + body[18:]), "is damaged"
+    ),
+    "words: extents": Broken(part(Part.WORDS, lambda body: body[:-1]), "term index|not"),
     "ids and directory": Broken(part(Part.IDS, lambda body: body[4:]), "offsets|too short"),
     "ids: keys": Broken(part(Part.IDS, a_text), "not the key|leads to no"),
     "float16 rows: finite": Broken(float16(float("inf")), "unit length", "float16"),
@@ -264,6 +303,7 @@ def use(db: mvdb.Database) -> None:
     for seed in range(3):
         db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
     db.search(make_query(1, db.dim), 5, filter={"group": 1})
+    db.search(text='version token "mvdb list" inter*', k=len(names))
     db.search(make_query(1, db.dim), len(names), exact=True)
     db.vectors(names)
     db.get(names)
@@ -296,11 +336,25 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
     with pytest.raises(mvdb.CorruptionError, match=broken.says):  # noqa: PT012
         with mvdb.open(path, readonly=True) as db:
             report = db.verify()
-            if "encoder" not in name:
+            if "encoder" not in name and "lexical:" not in name:
                 assert not report.ok
                 assert any(re.search(broken.says, one) for one in report.problems), report.problems
         with opened(path, by_lists(), background=False) as db:
             use(db)
+
+
+def test_texts_without_a_term_index(tmp_path: Path) -> None:
+    """A file says that its texts are indexed, and a segment of them is not: searches by words would
+    not find its documents."""
+    path = tmp_path / "a.mvdb"
+    with mvdb.open(path, dim=8, lexical=False, background=False) as db:
+        db.insert(["a", "b"], [np.ones((1, 8), np.float32)] * 2, texts=["words", None])
+        with db._engine.environment.write() as txn:
+            asked = lexical_identity.Lexical(True)
+            lexical_identity.store(txn, lexical_identity.OFF.with_(asked, 0))
+        (problem,) = db.verify().problems
+        assert "1 texts without a term index" in problem
+        assert db.verify(deep=False).ok
 
 
 @pytest.mark.parametrize("dim", [24, 4096])

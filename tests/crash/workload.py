@@ -8,7 +8,7 @@ same ones without talking. Every step that changes content also sets the text of
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,9 @@ import mvdb
 from tests.support.model import Entry, Id, Model, make_entry
 
 CLOCK = "clock"
+METADATA = 1 << 32
+"""A version is that of vectors, text and metadata; when the metadata was updated later, the version
+of that update times METADATA is added."""
 
 State = dict[Id, int]
 
@@ -47,7 +50,7 @@ class Step:
 
     kind: str
     writes: list[tuple[str, list[Id], int]] = field(default_factory=list)
-    """("upsert" | "insert" | "delete" | "search", ids, version)"""
+    """("upsert" | "insert" | "update" | "delete" | "search", ids, version)"""
 
 
 def make_config(seed: int) -> Config:
@@ -105,7 +108,7 @@ def _random_writes(
     writes: list[tuple[str, list[Id], int]] = []
     for i in range(count):
         names = [name for name in state if name != CLOCK]
-        kind = rng.choice(["insert", "insert", "upsert", "delete", "search"])
+        kind = rng.choice(["insert", "insert", "upsert", "update", "delete", "search"])
         version = sequence * 16 + i % 16
         some = [names[j] for j in {int(j) for j in rng.integers(0, len(names), 4)}] if names else []
         if kind == "insert" and len(state) < config.limit:
@@ -119,6 +122,9 @@ def _random_writes(
         elif kind == "upsert" and some:
             writes.append(("upsert", some, version))
             state.update(dict.fromkeys(some, version))
+        elif kind == "update" and some:
+            writes.append(("update", some, version))
+            state.update((name, state[name] % METADATA + METADATA * version) for name in some)
         elif kind == "delete" and some:
             writes.append(("delete", [*some, "never there"], version))
             for name in some:
@@ -145,8 +151,12 @@ def _bulk(
 @lru_cache(maxsize=20_000)
 def entry_of(name: Id, version: int, dim: int, max_tokens: int) -> Entry:
     """The document of an id and a version."""
-    entry = make_entry(name, version, dim, max_tokens)
-    return Entry(entry.vectors, str(version), None) if name == CLOCK else entry
+    entry = make_entry(name, version % METADATA, dim, max_tokens)
+    if name == CLOCK:
+        return Entry(entry.vectors, str(version), None)
+    if version < METADATA:
+        return entry
+    return replace(entry, metadata=make_entry(name, version // METADATA, dim, max_tokens).metadata)
 
 
 def model_of(config: Config, state: State) -> Model:
@@ -191,6 +201,9 @@ def _write_all(
             txn.search(np.ones((1, config.dim), np.float32), 3)
             continue
         entries = [entry_of(name, version, config.dim, config.max_tokens) for name in names]
+        if kind == "update":
+            txn.update(names, metadata=[entry.metadata for entry in entries])
+            continue
         write: Any = txn.insert if kind == "insert" else txn.upsert
         write(
             names,

@@ -65,7 +65,17 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["tutorial.md", "howto-updates.md", "howto-streaming.md", "howto-filters.md"]
+    "page",
+    [
+        "tutorial.md",
+        "howto-browsing.md",
+        "howto-updates.md",
+        "howto-streaming.md",
+        "howto-filters.md",
+        "howto-words.md",
+        "howto-search.md",
+        "howto-async.md",
+    ],
 )
 def test_blocks_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:
     if page == "howto-streaming.md":

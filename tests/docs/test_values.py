@@ -25,7 +25,7 @@ from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.limits import Limits
-from mvdb.search import options, plan, prefetch, search
+from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
 from mvdb.storage import envelope
@@ -134,6 +134,41 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "candidates of a million",
         lambda: int(LIMITS.candidates_factor * 1e6**options.CANDIDATES_POWER),
         [r", {n} of a million\)"],
+    ),
+    (
+        "weight of ordinary words",
+        lambda: fusion.ORDINARY_WEIGHT,
+        [r"w = {n} \+ \.45 s\."],
+    ),
+    (
+        "weight of exact evidence",
+        lambda: round(fusion.EXACT_WEIGHT - fusion.ORDINARY_WEIGHT, 9),
+        [r"w = \.25 \+ {n} s\."],
+    ),
+    (
+        "factor of exact terms",
+        lambda: fusion.EXACT_FACTOR,
+        [r"exact evidence\* counts {n} times"],
+    ),
+    (
+        "pseudo-queries",
+        lambda: relevance.PSEUDO_QUERIES,
+        [r"{n} \*pseudo-queries\* measure it"],
+    ),
+    (
+        "tokens of a pseudo-query",
+        lambda: relevance.PSEUDO_TOKENS,
+        [r"runs of {n}\s+stored tokens"],
+    ),
+    (
+        "greatest level of relevance",
+        lambda: relevance.GREATEST_LEVEL,
+        [r"of other documents, at most\s+{n}\."],
+    ),
+    (
+        "boundary of relevance",
+        lambda: relevance.BOUNDARY,
+        [r"\.5 at {n} of the level"],
     ),
     (
         "readers that prefetch",

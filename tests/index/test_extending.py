@@ -194,8 +194,9 @@ def extended_to(spec: core.CodecSpec, count: int) -> core.CodecSpec:
 
 @pytest.mark.parametrize("small", [False, True], ids=["listed", "small"])
 def test_codes_grow_from_two_bytes_to_three(tmp_path: Path, small: bool) -> None:
-    """Beyond 65,536 centroids. Segments with codes of both widths are searched together; a merge
-    makes all of them wide; the vectors do not change by a bit."""
+    """Beyond 65,536 centroids. Segments with codes of both widths are searched together; an update
+    of metadata moves documents to a segment of wide ones; a merge makes all of them wide; the
+    vectors do not change by a bit."""
     assert (core.code_bytes(65_536), core.code_bytes(65_537)) == (2, 3)
     with searchable(tmp_path / "a.mvdb", 8, small=small, growth=1e9) as db:
         store_codebook(db, many_centroids(65_500), 1)
@@ -214,6 +215,12 @@ def test_codes_grow_from_two_bytes_to_three(tmp_path: Path, small: bool) -> None
             check(db, dict.fromkeys(range(first + 100), 0), count)
             assert db.verify().ok
         before = stored(db, range(450))
+        db.update(list(range(0, 450, 7)), metadata={"updated": True}, merge=True)
+        txn, state = open_state(db)
+        with txn:
+            assert [one.code_bytes for one in state.segments][-1] == 3
+        assert stored(db, range(450)) == before
+        check(db, dict.fromkeys(range(450), 0))
         db.delete(range(0, 450, 9))
         kept = [name for name in range(450) if name % 9]
         db.optimize()

@@ -22,7 +22,8 @@ DIM = 4
 BASE = 12
 FEWEST, MOST = 3, 80
 Content = dict[int, int]
-"""Version of each document, by id."""
+"""Version of each document, by id: of its vectors, and UPDATED times that of its metadata."""
+UPDATED = 100
 
 
 class Interruption(KeyboardInterrupt):
@@ -66,6 +67,9 @@ class Subject:
             del after[min(before)]
         elif operation == "upsert":
             after |= dict.fromkeys([min(before), first], 1)
+        elif operation == "update":
+            for name in (min(before), max(before)):
+                after[name] = before[name] % UPDATED + UPDATED * (before[name] // UPDATED + 1)
         elif operation == "delete":
             del after[min(before)]
         elif operation == "stream":
@@ -88,6 +92,10 @@ class Subject:
                     txn.insert(*documents([name], 1))
         elif operation == "upsert":
             self.db.upsert(*documents([oldest, first], 1))
+        elif operation == "update":
+            names = [oldest, max(self.content)]
+            metadata = [{"v": self.content[name] // UPDATED + 1} for name in names]
+            self.db.update(names, metadata=metadata)
         elif operation == "delete":
             self.db.delete(oldest)
         elif operation == "stream":
@@ -135,10 +143,11 @@ READS: dict[str, Callable[[mvdb.Database], object]] = {
     "search": lambda db: [hit.text for hit in db.search(np.ones((2, DIM), np.float32), 3)],
     "search_batch": lambda db: db.search_batch([np.ones((1, DIM), np.float32)] * 4, threads=2),
     "get": lambda db: db.get(list(db.ids())),
+    "browse": lambda db: (db.count({}), db.facets("v"), list(db.documents(order_by="v"))),
     "snapshot": _snapshot,
     "stats": lambda db: db.stats(),
 }
-WRITES = ("insert", "upsert", "delete", "transaction", "stream")
+WRITES = ("insert", "upsert", "update", "delete", "transaction", "stream")
 MAINTAINS = ("optimize", "compact", "close", "reopen")
 OPERATIONS = (*WRITES, *MAINTAINS, *READS)
 
@@ -164,7 +173,10 @@ def documents(
 
 def read(db: mvdb.Database) -> Content:
     """The content of a database."""
-    return {int(document.id): document.n_tokens - 1 for document in _all(db)}
+    return {
+        int(document.id): document.n_tokens - 1 + UPDATED * (document.metadata or {}).get("v", 0)
+        for document in _all(db)
+    }
 
 
 def _all(db: mvdb.Database) -> Iterator[mvdb.Document]:

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 import mvdb
 from mvdb.api.readable import Readable
 from mvdb.limits import Limits
 from mvdb.state import unpublished
+from tests.property import browsing_rules
+from tests.property.drawn import IDS, id_lists, ids, seeds, versions
 from tests.support import opening
 from tests.support.model import (
     Entry,
@@ -36,26 +38,20 @@ from tests.support.model import (
     make_query,
 )
 
-IDS: list[Id] = [*range(-6, 14), *"abcdefgh", "1", "ä", "𝄞", "x" * 500]
-ids = st.sampled_from(IDS)
-id_lists = st.lists(ids, min_size=1, max_size=8, unique_by=lambda name: (type(name), name))
-versions = st.integers(0, 5)
-seeds = st.integers(0, 2**31)
-
 
 class OnPurpose(Exception):
     """Rolls a transaction back."""
 
 
-class DatabaseMachine(RuleBasedStateMachine):
+class DatabaseMachine(browsing_rules.BrowsingRules):
     """One database, the model of what it should contain, and at most one open snapshot."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="mvdb-machine-"))
         self.path = self.folder / "machine.mvdb"
-        self.db: mvdb.Database | None = None
-        self.model: Model = {}
+        self.db = None
+        self.model = {}
         self.snapshot: mvdb.Snapshot | None = None
         self.frozen: Model = {}
         self.copies = 0
@@ -177,7 +173,11 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(
         steps=st.lists(
-            st.tuples(st.sampled_from(["upsert", "delete", "read"]), id_lists, versions),
+            st.tuples(
+                st.sampled_from(["upsert", "delete", "update", "merge", "matching", "read"]),
+                id_lists,
+                versions,
+            ),
             min_size=1,
             max_size=6,
         ),
@@ -199,6 +199,15 @@ class DatabaseMachine(RuleBasedStateMachine):
                         assert txn.delete(names) == expected
                         for name in names:
                             inside.pop(name, None)
+                    elif kind in ("update", "merge"):
+                        known, merge = [name for name in names if name in inside], kind == "merge"
+                        browsing_rules.update(txn, known, version, merge)
+                        inside = browsing_rules.updated(inside, known, version, self.dim, merge)
+                    elif kind == "matching":
+                        rest = browsing_rules.without_group(inside, version)
+                        found = txn.delete(filter={"group": version})
+                        assert found == len(inside) - len(rest)
+                        inside = rest
                     else:
                         check_content(txn, inside, self.bits, seed)
                 if fail:
@@ -249,6 +258,15 @@ class DatabaseMachine(RuleBasedStateMachine):
         with self.db._engine.environment.read() as txn:
             assert unpublished.load(txn) == {}
 
+    @rule(away=st.booleans())
+    def index_words_anew(self, away: bool) -> None:
+        """The lexical index is dropped and made again, or its parameters change."""
+        assert self.db is not None
+        if away:
+            self.db.optimize(lexical=False)
+            assert self.db.stats().bytes["words"] == 0
+        self.db.optimize(lexical={"k1": 0.9 if away else 1.2})
+
     @precondition(lambda self: self.snapshot is None)
     @rule()
     def compact(self) -> None:
@@ -292,6 +310,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         """It shows what was, whatever was written since."""
         assert self.snapshot is not None
         check_content(self.snapshot, self.frozen, self.bits, seed)
+        browsing_rules.check_browsing(self.snapshot, self.frozen, "group", None, False, 5)
 
     @precondition(lambda self: self.snapshot is not None)
     @rule()

@@ -149,6 +149,7 @@ def check_content(db: Readable, model: Model, bits: int, seed: int = 0) -> dict[
     for name in names:
         check_vectors(name, stored[name], model[name], bits)
     check_search(db, model, stored, seed)
+    check_words(db, model, seed)
     return stored
 
 
@@ -177,3 +178,24 @@ def check_search(db: Readable, model: Model, stored: Mapping[Id, Floats], seed: 
     restricted = db.search(query, k, ids=[*some, "no such id"], candidates=len(stored) + 1)
     check_hits(restricted, chosen, k, len(query))
     check_hits(db.rerank(query, [*some, -12345]), chosen, len(chosen), len(query))
+
+
+def check_words(db: Readable, model: Model, seed: int) -> None:
+    """Searches by words find exactly the documents that have them, best first."""
+    rng = np.random.default_rng([seed, 6])
+    own = {name: set((entry.text or "").split()) for name, entry in model.items()}
+    one, other = (str(word) for word in rng.choice([word for word in WORDS if word], 2))
+    group, phrase = int(rng.integers(0, 4)), f"version {seed % 6}"
+    in_group = {n for n, entry in model.items() if (entry.metadata or {}).get("group") == group}
+    for text, expected in (
+        (f"{one} {other}", {name for name, has in own.items() if has & {one, other}}),
+        (f"+{one} +{other}", {name for name, has in own.items() if has >= {one, other}}),
+        (f"{one} -{other}", {n for n, has in own.items() if one in has and other not in has}),
+        (f'"{phrase}"', {n for n, entry in model.items() if f" {phrase} " in (entry.text or "")}),
+        (f"{one} group:{group}", {n for n, has in own.items() if one in has and n in in_group}),
+    ):
+        hits = db.search(text=text, k=len(model) + 1, mode="lexical")
+        names = [hit.id for hit in hits]
+        assert set(names) == expected, (text, names, expected)
+        order = [(-hit.score, id_order(hit.id)) for hit in hits]
+        assert order == sorted(order), (text, order)

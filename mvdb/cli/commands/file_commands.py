@@ -6,12 +6,21 @@ import argparse
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count as count_up
 from itertools import islice
 from pathlib import Path
 
 import mvdb
-from mvdb.cli.commands.grammar import Commands, Parser, Run, add_command, add_file
+from mvdb.cli.commands.grammar import (
+    Commands,
+    Parser,
+    Run,
+    add_command,
+    add_file,
+    add_filter,
+    parsed_filter,
+)
 from mvdb.cli.console import Console, count, one_line, size
 from mvdb.cli.progress import progress
 
@@ -37,8 +46,13 @@ def add_parsers(commands: Commands) -> None:
     parser = add("repair", repair, "salvage what is sound in a damaged database into a new file")
     parser.add_argument("source", metavar="SRC", type=Path, help="the damaged file; not changed")
     parser.add_argument("destination", metavar="DST", type=Path, help="the new file")
-    parser = add("delete", delete, "delete documents by their ids")
-    parser.add_argument("ids", metavar="ID", nargs="+", help="ids that are not there are ignored")
+    parser = add("delete", delete, "delete documents by their ids, or those that a filter matches")
+    which = parser.add_mutually_exclusive_group(required=True)
+    help = "ids that are not there are ignored"
+    ids = which.add_argument("ids", metavar="ID", nargs="*", default=[], help=help)
+    # A group wants it optional, but "*" would take no ids at all in front of an option.
+    ids.nargs = "+"
+    add_filter(which.add_argument, "delete the documents that match")
     parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
     # Every command takes --json; the output of this one, input of ``mvdb index -``, is JSON anyway.
     about = "print every document as a line of JSON: id, text, metadata"
@@ -73,8 +87,11 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> None:
-    with mvdb.open(arguments.file, readonly=True) as db:
-        report = db.verify(deep=not arguments.shallow)
+    with (
+        mvdb.open(arguments.file, readonly=True) as db,
+        progress(console, "verifying") as update,
+    ):
+        report = db.verify(deep=not arguments.shallow, progress=partial(update, note="documents"))
     parts = count(sum(report.blocks.values()), "block"), count(report.documents, "document")
     text = f"{arguments.file}: ok: {', '.join(parts)}, {count(report.tokens, 'token')}"
     if not report.ok:
@@ -102,16 +119,18 @@ def compact(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.to or arguments.file, console),
         mvdb.open(arguments.file, create=False, readonly=arguments.to is not None) as db,
+        progress(console, "compacting") as update,
     ):
-        db.compact(arguments.to)
+        db.compact(arguments.to, progress=partial(update, note="bytes"))
 
 
 def backup(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.destination, console),
         mvdb.open(arguments.file, create=False) as db,
+        progress(console, "copying") as update,
     ):
-        db.backup(arguments.destination)
+        db.backup(arguments.destination, progress=partial(update, note="bytes"))
 
 
 @contextmanager
@@ -126,7 +145,10 @@ def _rewriting(source: Path, result: Path, console: Console) -> Iterator[None]:
 
 
 def repair(arguments: argparse.Namespace, console: Console) -> None:
-    outcome = mvdb.repair(arguments.source, arguments.destination)
+    with progress(console, "repairing") as update:
+        outcome = mvdb.repair(
+            arguments.source, arguments.destination, progress=partial(update, note="documents")
+        )
     text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
     text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
     text += f", {outcome.lost:,} lost"
@@ -134,11 +156,12 @@ def repair(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def delete(arguments: argparse.Namespace, console: Console) -> None:
+    filter = parsed_filter(arguments.filter)
     given: list[str | int] = arguments.ids
     ids = list(dict.fromkeys(map(int, given) if arguments.integers else given))
     with mvdb.open(arguments.file, create=False) as db:
-        deleted = db.delete(ids)
-    missing = len(ids) - deleted
+        deleted = db.delete(ids) if filter is None else db.delete(filter=filter)
+    missing = len(ids) - deleted if filter is None else 0
     text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
     value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
     console.summary(text, value)

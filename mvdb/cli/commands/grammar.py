@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mvdb.cli.console import Console
 
@@ -48,6 +49,25 @@ def add_file(parser: Parser, help: str = "the database") -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help=help)
 
 
+def add_filter(add: Callable[..., object], help: str = "condition on the metadata") -> None:
+    """add: `add_argument` of a parser, or of a group of arguments."""
+    example = '\'{"path": "a.md"}\''
+    add("--filter", metavar="JSON", help=f"{help}: {example}")
+
+
+def parsed_filter(text: str | None) -> dict[str, Any] | None:
+    """The filter of an argument."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--filter: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
+    return value
+
+
 def add_encoder(parser: Parser) -> None:
     help = (
         "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
@@ -64,4 +84,13 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """A whole number from 0, as the type of an argument."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+natural.__name__ = "whole number"
 positive.__name__ = "whole number"  # argparse's word for it in "invalid ... value"

@@ -1,36 +1,81 @@
-"""``mvdb search``: the passages that answer a query best, with the words that matched."""
+"""``mvdb search``: the passages that answer a query best. ``mvdb similar``: those most like one."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import mvdb
-from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, add_file, positive
+from mvdb.cli.commands.grammar import (
+    Commands,
+    Parser,
+    add_command,
+    add_encoder,
+    add_file,
+    add_filter,
+    natural,
+    parsed_filter,
+    positive,
+)
 from mvdb.cli.console import Console
 from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
-from mvdb.cli.matching import matched_words
+from mvdb.cli.matching import Match, matched_words
 from mvdb.encoders import Encoder
+
+Matches = Callable[[mvdb.Hit], list[Match]]
+"""The words of a hit's text that matched."""
 
 
 def add_parsers(commands: Commands) -> None:
-    parser = add_command(commands, "search", run, "search a database", __doc__)
+    about = "The passages that answer a query best, with the words that matched."
+    parser = add_command(commands, "search", run, "search a database", about)
     add_file(parser)
     parser.add_argument("query", metavar="QUERY", help="words, or a question")
+    _add_options(parser)
+    add_encoder(parser)
+    about = "The passages most like a stored one, which is left out. Needs no encoder."
+    parser = add_command(commands, "similar", run_similar, "passages like a stored one", about)
+    add_file(parser)
+    parser.add_argument("id", metavar="ID", help="the id of the stored passage")
+    parser.add_argument("--integer", action="store_true", help="the id is an integer, not a string")
+    _add_options(parser)
+
+
+def _add_options(parser: Parser) -> None:
     help = "number of results (default 5)"
     parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
-    help = 'condition on the metadata: \'{"path": "a.md"}\''
-    parser.add_argument("--filter", metavar="JSON", help=help)
+    help = "results to leave out before the first one: the next page"
+    parser.add_argument("--offset", type=natural, default=0, metavar="N", help=help)
+    add_filter(parser.add_argument)
+    help = "one result for each value of a field of the metadata, such as path"
+    parser.add_argument("--group-by", metavar="FIELD", help=help)
+    help = "0..1: the weight of being unlike the results before (default 0)"
+    parser.add_argument("--diversity", type=float, default=0.0, metavar="X", help=help)
+    help = (
+        "what results have of text, metadata and metadata.FIELD, with commas between (default all)"
+    )
+    parser.add_argument("--fields", metavar="NAMES", help=help)
     parser.add_argument("--exact", action="store_true", help="score every document")
-    add_encoder(parser)
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    fields = arguments.fields
+    return {
+        "filter": parsed_filter(arguments.filter),
+        "exact": arguments.exact,
+        "offset": arguments.offset,
+        "group_by": arguments.group_by,
+        "diversity": arguments.diversity,
+        "fields": None if fields is None else [name for name in fields.split(",") if name],
+    }
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    options = {"filter": _filter(arguments.filter), "exact": arguments.exact}
+    options = _options(arguments)
     if not arguments.query.strip():
         raise ValueError("the query is empty")
     with mvdb.open(arguments.file, readonly=True) as db:
@@ -38,24 +83,33 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         encoder = load_encoder(arguments.encoder)
         check_encoder(encoder, db.stats().encoder, arguments.file)
         answer = search(db, encoder, arguments.query, arguments.k, **options)
+    _print(answer, {"query": arguments.query}, arguments, console)
+
+
+def run_similar(arguments: argparse.Namespace, console: Console) -> None:
+    options = _options(arguments)
+    name = int(arguments.id) if arguments.integer else arguments.id
+    started = time.monotonic()
+    with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
+        hits = snapshot.more_like(name, arguments.k, **options)
+        results = _results(hits, arguments.offset, lambda hit: [])
+    _print((results, time.monotonic() - started), {"id": name}, arguments, console)
+
+
+def _print(
+    answer: tuple[list[Result], float],
+    asked: dict[str, Any],
+    arguments: argparse.Namespace,
+    console: Console,
+) -> None:
     if console.as_json:
-        console.json({"file": str(arguments.file), "query": arguments.query, **as_json(*answer)})
+        console.json({"file": str(arguments.file), **asked, **as_json(*answer)})
     elif answer[0]:
-        show(answer[0], console, arguments.file)
+        fields = arguments.fields
+        with_texts = fields is None or "text" in fields.split(",")
+        show(answer[0], console, arguments.file, with_texts=with_texts)
     elif not console.quiet:
         console.note("nothing found")
-
-
-def _filter(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--filter: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
-    return value
 
 
 def search(
@@ -65,15 +119,25 @@ def search(
     started = time.monotonic()
     vectors = encoder.encode_queries([query])[0]
     with db.snapshot() as snapshot:
-        results = []
-        for rank, hit in enumerate(snapshot.search(vectors, k, **options), start=1):
-            text, metadata, matches = hit.text, dict(hit.metadata or {}), []
+
+        def matches(hit: mvdb.Hit) -> list[Match]:
             # Optional for encoders: the span of characters for each of a document's rows.
-            if text is not None and (document_tokens := getattr(encoder, "document_tokens", None)):
-                scores = snapshot.explain(vectors, hit.id).scores
-                matches = matched_words(text, document_tokens(text), scores)
-            results.append(Result(rank, hit.id, round(hit.score, 4), text, metadata, matches))
+            document_tokens = getattr(encoder, "document_tokens", None)
+            if hit.text is None or document_tokens is None:
+                return []
+            scores = snapshot.explain(vectors, hit.id).scores
+            return matched_words(hit.text, document_tokens(hit.text), scores)
+
+        hits = snapshot.search(vectors, k, **options)
+        results = _results(hits, options.get("offset", 0), matches)
     return results, time.monotonic() - started
+
+
+def _results(hits: list[mvdb.Hit], offset: int, matches: Matches) -> list[Result]:
+    return [
+        Result(rank, hit.id, round(hit.score, 4), hit.text, dict(hit.metadata or {}), matches(hit))
+        for rank, hit in enumerate(hits, start=offset + 1)
+    ]
 
 
 def as_json(results: list[Result], seconds: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,13 +106,23 @@ class _Verifier(_Base):  # type: ignore[misc]
             super()._check_cover()
 
 
+class _Stopped(BaseException):
+    """`check` has raised ``error``. No handler for damage catches it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class _Pages(io.RawIOBase):
     """A file as the verifier reads it, without moving the position that others share.
 
-    ``head``: bytes to be read at its beginning instead of those that are there."""
+    ``head``: bytes to be read at its beginning instead of those that are there. ``check``: called
+    at each read; may raise."""
 
-    def __init__(self, descriptor: int, head: bytes) -> None:
+    def __init__(self, descriptor: int, head: bytes, check: Callable[[], None]) -> None:
         super().__init__()
+        self._check = check
         self._descriptor = descriptor
         self._head = head
         self._position = 0
@@ -122,6 +133,10 @@ class _Pages(io.RawIOBase):
         return offset
 
     def read(self, size: int = -1, /) -> bytes:
+        try:
+            self._check()
+        except Exception as error:
+            raise _Stopped(error) from None
         at, head = self._position, self._head
         data = head[at : at + size]
         if len(data) < size:
@@ -130,9 +145,16 @@ class _Pages(io.RawIOBase):
         return data
 
 
-def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
+def walk(
+    descriptor: int,
+    path: str,
+    size: int,
+    head: bytes = b"",
+    check: Callable[[], None] = lambda: None,
+) -> Findings:
     """Verify the open file of ``size`` bytes, which nobody writes meanwhile; or, with the ``head``
-    of a state that a read transaction keeps (see `pages.state_head`), that state of it.
+    of a state that a read transaction keeps (see `pages.state_head`), that state of it. ``check``
+    is called at each read of pages; what it raises ends the walk.
 
     Raises `CorruptionError` if it cannot be walked at all; what was found otherwise is returned.
     Memory: about two bytes per page, bounded by the file's size.
@@ -141,10 +163,12 @@ def walk(descriptor: int, path: str, size: int, head: bytes = b"") -> Findings:
         if not is_as_known():
             public: Any = lmdb.verify.verify
             return Findings([] if head else list(public(path, subdir=False)), None)
-        verifier = _Verifier(_Pages(descriptor, head), size)
+        verifier = _Verifier(_Pages(descriptor, head, check), size)
         verifier.verify()
         verifier.check_roots()
         return Findings(list(verifier.errors), verifier.live.rfind(1))
+    except _Stopped as stopped:
+        raise stopped.error from None
     except lmdb.verify.VerifyError as error:
         raise CorruptionError(f"{path}: damaged ({error})") from None
     except (*_SLIPS, struct.error) as error:

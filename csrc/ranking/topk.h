@@ -1,6 +1,6 @@
 /* The best `limit` of a stream of scored places: a heap whose root is the worst kept. */
-#ifndef MV_SEARCH_TOPK_H
-#define MV_SEARCH_TOPK_H
+#ifndef MV_RANKING_TOPK_H
+#define MV_RANKING_TOPK_H
 
 #include "../mvdb.h"
 

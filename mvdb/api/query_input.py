@@ -1,0 +1,63 @@
+"""What a search is asked for: token vectors, words, or a text that serves as both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mvdb.errors import InvalidInputError
+from mvdb.search.options import AUTO, DENSE, HYBRID, LEXICAL, SearchOptions
+
+
+@dataclass(frozen=True)
+class QueryInput:
+    """One query of a search. query: token vectors, or a text to be encoded; None for a search by
+    words alone. text: the words; None for a search by vectors alone."""
+
+    query: Any = None
+    text: str | None = None
+
+    @classmethod
+    def of(
+        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: bool
+    ) -> QueryInput:
+        """The input of a call. encodes: whether the database has an encoder. has_words: whether it
+        can be searched by words. InvalidInputError when the mode lacks its input, or leaves some of
+        it unused."""
+        text, mode = options.text, options.mode
+        if query is None and text is None:
+            raise InvalidInputError("query: token vectors or a text are needed, or text=")
+        words = query if isinstance(query, str) else None
+        if mode == AUTO:
+            mode = _mode(query, text, encodes=encodes, has_words=has_words)
+        if mode == LEXICAL:
+            if query is not None and (words is None or text is not None):
+                raise InvalidInputError(
+                    'query: mode="lexical" takes words alone: give them as query or as text, '
+                    "without vectors"
+                )
+            return cls(text=str(words if text is None else text))
+        if mode == DENSE and text is not None:
+            raise InvalidInputError(
+                'text: mode="dense" compares the query\'s vectors alone; leave text out'
+            )
+        if query is None:
+            raise InvalidInputError(
+                f'query: mode="{mode}" needs token vectors, or a text and an encoder'
+            )
+        if mode == DENSE:
+            return cls(query)
+        if text is None and words is None:
+            raise InvalidInputError('text: mode="hybrid" needs words beside the vectors')
+        return cls(query, str(words) if text is None else text)
+
+
+def _mode(query: Any, text: str | None, *, encodes: bool, has_words: bool) -> str:
+    """The mode that "auto" stands for."""
+    if query is None:
+        return LEXICAL
+    if not isinstance(query, str):
+        return DENSE if text is None else HYBRID
+    if not encodes and text is None:
+        return LEXICAL
+    return HYBRID if text is not None or has_words else DENSE

@@ -1,0 +1,139 @@
+"""Answers the queries of one call over one state: by meaning (MaxSim), by words (BM25), or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from mvdb import core
+from mvdb.hooks import Hooks
+from mvdb.lexical.query_language import TextQuery
+from mvdb.limits import Limits
+from mvdb.search import lexical_search
+from mvdb.search.arrangement import Arrangement, Ranked, arrangement_of
+from mvdb.search.found import Found
+from mvdb.search.fusion import EXACT_FACTOR
+from mvdb.search.hybrid import HybridSearch
+from mvdb.search.lexical_search import LexicalSearch
+from mvdb.search.options import DENSE, HYBRID, LEXICAL, SearchOptions
+from mvdb.search.prefetch import Prefetcher
+from mvdb.search.profile_collector import Collector
+from mvdb.search.query_pool import QueryPool
+from mvdb.search.search import Search
+from mvdb.state.allowed_documents import Allowed
+from mvdb.state.state import State
+from mvdb.storage.environment import ReadTransaction
+from mvdb.threads import shield
+from mvdb.threads.workers import Workers, ordered_map
+
+
+@dataclass(frozen=True)
+class Question:
+    """One query. vectors: unit rows (m, dim); None for a search by words alone. words: None for a
+    search by meaning alone."""
+
+    vectors: core.Floats | None
+    words: TextQuery | None
+
+    @property
+    def mode(self) -> str:
+        """DENSE, LEXICAL or HYBRID."""
+        if self.vectors is None:
+            return LEXICAL
+        return DENSE if self.words is None else HYBRID
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The searches of one call. Lives as long as its transaction; shared by threads."""
+
+    txn: ReadTransaction
+    state: State
+    queries: QueryPool
+    prefetcher: Prefetcher
+    limits: Limits
+    collector: Collector
+
+    def pages(
+        self,
+        questions: list[Question],
+        allowed: Allowed,
+        options: SearchOptions,
+        n_threads: int,
+        hooks: Hooks,
+    ) -> list[list[Found]]:
+        """The documents that each question finds among the allowed ones."""
+        if any(one.words is not None for one in questions):
+            lexical_search.check(self.state)
+        arrangement = arrangement_of(self.txn, self.state, options)
+
+        def run(question: Question) -> list[Found]:
+            return self._page(question, allowed, arrangement)
+
+        n_threads = min(n_threads, len(questions))
+        if n_threads <= 1:
+            return _reported(map(run, questions), len(questions), hooks)
+        if any(one.vectors is not None for one in questions):
+            self.state.open_vectors(self.txn)
+        # In the shield: what waits for threads must not be interrupted midway.
+        return shield.run(lambda: _in_threads(n_threads, run, questions, hooks))
+
+    def _page(self, question: Question, allowed: Allowed, arrangement: Arrangement) -> list[Found]:
+        self.collector.begun(question.mode)
+        if not allowed.total:
+            return []
+        with self._ranked(question, arrangement.options) as ranked:
+            return arrangement.page(ranked, allowed)
+
+    @contextmanager
+    def _ranked(self, question: Question, options: SearchOptions) -> Iterator[Ranked]:
+        """The ranking of a question by its mode."""
+        if question.vectors is None:
+            lexical = self._lexical(question)
+            yield lambda n, among: lexical.best(among, replace(options, k=n))
+            return
+        with self.searching(question.vectors) as search:
+            if question.words is None:
+                yield lambda n, among: search().best(among, replace(options, k=n))
+                return
+            lexical, plain = self._lexical(question, EXACT_FACTOR), self._lexical(question)
+            yield HybridSearch(
+                self.state, self.txn, search, lexical, plain, options, self.collector
+            ).best
+
+    def _lexical(self, question: Question, emphasis: float = 1.0) -> LexicalSearch:
+        assert question.words is not None
+        return LexicalSearch(
+            self.state, self.txn, question.words, self.collector, emphasis=emphasis
+        )
+
+    @contextmanager
+    def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:
+        """Searches with the vectors of one query, for the length of a block."""
+        with self.queries.use() as query:
+            query.load(vectors)
+            yield lambda: Search(
+                self.state, self.txn, query, self.prefetcher, self.limits, self.collector
+            )
+
+
+def _in_threads(
+    n_threads: int,
+    run: Callable[[Question], list[Found]],
+    questions: list[Question],
+    hooks: Hooks,
+) -> list[list[Found]]:
+    with Workers(n_threads, "mvdb-search") as executor:
+        results = ordered_map(executor, run, questions, 4 * n_threads)
+        return _reported(results, len(questions), hooks)
+
+
+def _reported(results: Iterator[list[Found]], total: int, hooks: Hooks) -> list[list[Found]]:
+    """The results, each reported."""
+    kept: list[list[Found]] = []
+    hooks.check()
+    for one in results:
+        kept.append(one)
+        hooks.report(len(kept), total)
+    return kept

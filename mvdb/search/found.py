@@ -1,0 +1,84 @@
+"""Found documents: from the rows and scores of a ranking to a list in its final order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb import core
+from mvdb.segment.layout import Row
+from mvdb.state.state import DocumentRow, State
+from mvdb.storage.environment import ReadTransaction
+
+Rows = NDArray[np.void]
+"""Documents of a state by segment and row, dtype `core.PLACE`."""
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A found document: segment and row, the key of its id, its score. The scores of both sides,
+    None for a side that the mode of the search has not."""
+
+    document: DocumentRow
+    key: bytes
+    score: float
+    dense_score: float | None = None
+    lexical_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Rows with their scores, in any order, and the scores of the sides that the mode has."""
+
+    rows: Rows
+    scores: Scores
+    dense: Scores | None = None
+    lexical: Scores | None = None
+
+    def best(self, state: State, txn: ReadTransaction, k: int) -> list[Found]:
+        """The best k, best first, ties by id."""
+        chosen = np.flatnonzero(self.scores >= kth_score(self.scores, k))
+        found = []
+        for at, (index, row) in zip(chosen.tolist(), self.rows[chosen].tolist(), strict=True):
+            key = state.segments[index].key(txn, row)
+            document = DocumentRow(index, Row(row))
+            dense, lexical = _at(self.dense, at), _at(self.lexical, at)
+            found.append(Found(document, key, float(self.scores[at]), dense, lexical))
+        found.sort(key=lambda one: (-one.score, one.key))
+        return found[:k]
+
+
+def at_least(found: list[Found], least: float | None) -> list[Found]:
+    """Those of at least a score; None: all."""
+    return found if least is None else [one for one in found if one.score >= least]
+
+
+def kth_score(scores: Scores, k: int) -> float:
+    """The k-th greatest score; the least one when there are fewer."""
+    at = max(0, len(scores) - k)
+    return float(np.partition(scores, at)[at]) if len(scores) else -np.inf
+
+
+def greatest(rows: Rows, scores: Scores, n: int) -> NDArray[np.intp]:
+    """Positions of the n greatest scores, ties by segment and row."""
+    return np.lexsort((rows["document"], rows["segment"], -scores))[:n]
+
+
+def joined(rows: Rows, others: Rows) -> tuple[Rows, NDArray[np.intp]]:
+    """The union of distinct rows and distinct others: `rows`, then those of `others` that are not
+    among them, whose positions in `others` are given too."""
+    new = np.flatnonzero(~np.isin(_numbers(others), _numbers(rows)))
+    return np.concatenate([rows, others[new]]).astype(core.PLACE, copy=False), new
+
+
+def _numbers(rows: Rows) -> NDArray[np.uint64]:
+    """One integer for each row."""
+    segments, documents = rows["segment"].astype(np.uint64), rows["document"]
+    return np.asarray(segments << np.uint64(32) | documents)
+
+
+def _at(scores: Scores | None, at: int) -> float | None:
+    return None if scores is None else float(scores[at])

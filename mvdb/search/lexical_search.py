@@ -1,0 +1,325 @@
+"""Answers a query of words over a state: the documents with the greatest BM25, exactly.
+
+1. The clauses become terms with weights, phrases, and terms that must or must not be there
+   (word_plan.py).
+2. Per segment a mask by row: what is allowed, has all that must be there and nothing that must not.
+3. The core ranks the rows of all segments by their terms (csrc/lexical/term_best.c).
+4. Phrases are verified in the stored texts. A phrase counts like a word: its idf is the sum of
+   those of its words, its occurrences those of the phrase, so the score of its words is an upper
+   bound. Rows are ranked by that bound; among some of them the least of the phrase's words gives a
+   lower one. Texts are read, best bounds first, until the k-th score is above all other bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvdb import core
+from mvdb.errors import CorruptionError, InvalidInputError
+from mvdb.filters import language
+from mvdb.filters.evaluate import bitmap_of
+from mvdb.lexical import tokeniser
+from mvdb.lexical.query_language import TextQuery
+from mvdb.search.allowed import by_row, matching
+from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
+from mvdb.search.options import SearchOptions
+from mvdb.search.profile_collector import Collector
+from mvdb.search.word_plan import Places, WordPlan
+from mvdb.state.allowed_documents import Allowed
+from mvdb.state.state import State
+from mvdb.storage.environment import ReadTransaction
+
+SPARE = 16
+"""Rows asked for beyond k, so that most ties with the k-th are among them."""
+GROWTH = 8
+"""Ratio of the rows asked for, and of texts read, to those of the time before. A block of texts is
+unpacked once for all rows of it that are read together."""
+FIRST_RANKED = 1 << 14
+"""Rows that are ranked by the scores of their words before texts are read."""
+FIRST_TEXTS = 16
+"""Texts that are read before their scores are compared with the bounds of the others, or k."""
+ROUNDING = 1e-5
+"""Relative difference of a bound and a score that come from different sums."""
+
+
+def check(state: State) -> None:
+    """InvalidInputError unless all texts of a state are indexed by their words."""
+    reason = fault(state)
+    if reason is not None:
+        raise InvalidInputError(reason)
+
+
+def fault(state: State) -> str | None:
+    """Why a state cannot be searched by words; None if it can."""
+    lexical = state.lexical
+    if not lexical.on:
+        return (
+            "words cannot be searched: the file has no lexical index; make one with "
+            "optimize(lexical=True). Or give vectors, or an encoder to mvdb.open(encoder=...)"
+        )
+    if lexical.fault is not None:
+        return f"words cannot be searched: {lexical.fault}"
+    if not all(map(lexical.is_current, state.manifest.segments)):
+        return (
+            "words cannot be searched: the lexical index is not complete; optimize() goes on with "
+            "it"
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Rows with their scores or upper bounds. is_all: no other row qualifies."""
+
+    places: Places
+    scores: core.Floats
+    is_all: bool
+
+    def may_enter(self, bounds: core.Floats, k: int) -> NDArray[np.bool_]:
+        """Whether rows of these upper bounds may be among the best k, or tie with the k-th."""
+        if len(self.scores) < k:
+            return np.ones(len(bounds), np.bool_)
+        return bounds >= kth_score(self.scores, k) * (1 - ROUNDING)
+
+    def joined(self, places: Places, scores: core.Floats) -> _Ranking:
+        """Both, in no order."""
+        return _Ranking(
+            np.concatenate([self.places, places]), np.concatenate([self.scores, scores]), False
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Per document: whether it has all phrases and none of the excluded ones; its lexical score;
+    the part of it that comes from exact terms and phrases."""
+
+    qualifies: NDArray[np.bool_]
+    lexical: core.Floats
+    exact: core.Floats
+
+
+class LexicalSearch:
+    """One query of words over one state. REQUIRES: `check`."""
+
+    def __init__(
+        self,
+        state: State,
+        txn: ReadTransaction,
+        query: TextQuery,
+        collector: Collector,
+        *,
+        emphasis: float = 1.0,
+    ) -> None:
+        """emphasis: the factor of exact evidence, see `WordPlan`."""
+        self._state = state
+        self._txn = txn
+        self._collector = collector
+        self._words = state.open_words(txn)
+        fields = [one for one in query.fields if self._has_field(one.path)]
+        self._filter = replace(query, fields=tuple(fields)).filter
+        # A collection without such a field may have the words.
+        others = [word for one in query.fields if one not in fields for word in one.words]
+        with collector.stage("terms"):
+            clauses = (*query.clauses, *others)
+            self._plan = WordPlan(clauses, self._words.indexes, state.lexical, emphasis)
+
+    def best(self, allowed: Allowed, options: SearchOptions) -> list[Found]:
+        """The best k allowed documents, best first, ties by id."""
+        rows, scores = self.ranking(self.restricted(allowed), options.k)
+        found = Ranking(rows, scores, lexical=scores).best(self._state, self._txn, options.k)
+        return at_least(found, options.min_score)
+
+    def restricted(self, allowed: Allowed) -> Allowed:
+        """The allowed documents that have what must be there and nothing that must not, but for
+        phrases; fields included."""
+        if self._filter is not None:
+            allowed = matching(self._txn, self._state, language.parse(self._filter), allowed)
+        if not self._plan.restricts:
+            return allowed
+        masks = [np.full(len(one), self._plan.admits_wordless) for one in self._state.segments]
+        for i, index in zip(self._words.segments, self._words.indexes, strict=True):
+            segment = self._state.segments[i]
+            mask = self._plan.mask(index)
+            masks[i] = mask if segment.order is None else mask[segment.order]
+        return allowed.restricted(masks)
+
+    def ranking(
+        self, allowed: Allowed, k: int, *, with_ties: bool = True
+    ) -> tuple[Rows, core.Floats]:
+        """The best k documents that have words of the query, in no order. with_ties: and all whose
+        score is that of the k-th. REQUIRES: `restricted`."""
+        plan = self._plan
+        if plan.bound is None or not allowed.total:
+            return np.empty(0, core.PLACE), np.empty(0, np.float32)
+        with self._collector.stage("words"):
+            bitmaps = self._bitmaps(allowed)
+        if plan.verifies:
+            ranking = self._verified(plan.bound, bitmaps, allowed.total, k)
+        elif with_ties:
+            ranking = self._ranked(plan.bound, bitmaps, allowed.total, k)
+        else:
+            ranking = self._top(plan.bound, bitmaps, min(k, allowed.total))
+        best = ranking.scores >= kth_score(ranking.scores, k)
+        return self._rows(ranking.places[best]), ranking.scores[best]
+
+    def evidence(self, rows: Rows) -> Evidence:
+        """What some documents have of the query. REQUIRES: `restricted`."""
+        plan, terms = self._plan, self._words.terms
+        places, has_words = self._places(rows)
+        qualifies = np.ones(len(rows), np.bool_)
+        scores = {name: np.zeros(len(rows), np.float32) for name in ("lexical", "exact")}
+        with self._collector.stage("words"):
+            for name, query in (("lexical", plan.words), ("exact", plan.exact)):
+                if query is not None:
+                    scores[name][has_words] = query.score(terms, places)
+        if plan.verifies:
+            has, phrases = self._phrases(places)
+            qualifies[has_words] = has
+            qualifies[~has_words] = not plan.phrases
+            for own in scores.values():
+                own[has_words] += phrases
+        return Evidence(qualifies, scores["lexical"], scores["exact"])
+
+    def _has_field(self, path: str) -> bool:
+        node, txn = language.Exists(path), self._txn
+        return any(
+            bitmap_of(node, segment.columns(txn), segment.order).any()
+            for segment in self._state.segments
+        )
+
+    def _bitmaps(self, allowed: Allowed) -> core.Bitmaps:
+        """The allowed rows of the segments that have words."""
+        if allowed is self._state.everything:
+            return self._words.live
+        masks = by_row(self._state, allowed)
+        return core.Bitmaps([masks[i] for i in self._words.segments])
+
+    def _rows(self, places: Places) -> Rows:
+        """Places by term index as documents of the state."""
+        rows: Rows = places.copy()
+        rows["segment"] = np.array(self._words.segments, np.uint32)[places["segment"]]
+        return rows
+
+    def _places(self, rows: Rows) -> tuple[Places, NDArray[np.bool_]]:
+        """The places by term index of those documents whose segment has one, and which these
+        are."""
+        index_of = np.full(len(self._state.segments), -1, np.int64)
+        index_of[list(self._words.segments)] = np.arange(len(self._words.segments))
+        indexes = index_of[rows["segment"]]
+        has_words = indexes >= 0
+        places = rows[has_words].copy()
+        places["segment"] = indexes[has_words]
+        return places, has_words
+
+    # ---- ranking ----
+
+    def _ranked(self, query: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int) -> _Ranking:
+        """The best k of `total` rows, with all whose score is that of the k-th."""
+        wanted = k + SPARE
+        while True:
+            ranking = self._top(query, bitmaps, min(wanted, total))
+            scores = ranking.scores
+            if ranking.is_all or len(scores) == total or scores[-1] < scores[k - 1]:
+                return ranking
+            wanted *= GROWTH
+
+    def _top(self, query: core.TermQuery, bitmaps: core.Bitmaps, limit: int) -> _Ranking:
+        with self._collector.stage("words"):
+            places, scores = query.best(self._words.terms, bitmaps, limit)
+        return _Ranking(places, scores, len(places) < limit)
+
+    # ---- phrases ----
+
+    def _verified(
+        self, bound: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int
+    ) -> _Ranking:
+        """The best k of `total` rows that have all phrases and none of the excluded ones, with all
+        of the same score as the k-th, and others."""
+        best = _Ranking(np.empty(0, core.PLACE), np.empty(0, np.float32), True)
+        seen, wanted = 0, max(FIRST_RANKED, k + SPARE)
+        while True:
+            ranking = self._top(bound, bitmaps, min(wanted, total))
+            best = self._read(ranking.places[seen:], best, k)
+            seen = len(ranking.places)
+            if ranking.is_all or seen == total or not best.may_enter(ranking.scores[-1:], k).any():
+                return best
+            wanted *= GROWTH
+
+    def _read(self, places: Places, best: _Ranking, k: int) -> _Ranking:
+        """The best rows so far with those of `places` that may be among the best k."""
+        bounds = self._bounds(places)
+        order = np.argsort(-bounds, kind="stable")
+        at, step = 0, max(k, FIRST_TEXTS)
+        while at < len(order):
+            chunk = order[at : at + step]
+            chunk = chunk[best.may_enter(bounds[chunk], k)]
+            if len(chunk) == 0:
+                break
+            best = best.joined(*self._with_phrases(places[chunk]))
+            at, step = at + step, GROWTH * step
+        return best
+
+    def _bounds(self, places: Places) -> core.Floats:
+        """Upper bounds of the scores of rows."""
+        plan, terms = self._plan, self._words.terms
+        with self._collector.stage("phrases"):
+            bounds = np.zeros(len(places), np.float32)
+            if plan.words is not None:
+                bounds += plan.words.score(terms, places)
+            for phrase in plan.phrases:
+                bounds += plan.phrase_bounds(phrase, terms, places)
+            return bounds
+
+    def _with_phrases(self, places: Places) -> tuple[Places, core.Floats]:
+        """Those of the rows that qualify by their texts, and their scores."""
+        has, scores = self._phrases(places)
+        places, scores = places[has], scores[has]
+        if self._plan.words is not None:
+            scores = scores + self._plan.words.score(self._words.terms, places)
+        return places, scores.astype(np.float32)
+
+    def _phrases(self, places: Places) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Whether rows have all phrases and none of the excluded ones, and the scores of the
+        phrases."""
+        plan = self._plan
+        with self._collector.stage("phrases"):
+            texts = self._texts(places)
+            has = np.ones(len(places), np.bool_)
+            scores = np.zeros(len(places))
+            lengths = self._lengths(places)
+            for phrase in plan.phrases:
+                counts = phrase.counts(texts)
+                has &= counts > 0
+                scores += plan.phrase_scores(phrase, counts, lengths)
+            for phrase in plan.excluded_phrases:
+                has &= phrase.counts(texts) == 0
+            self._collector.read_texts(len(texts))
+        return has, scores
+
+    def _texts(self, places: Places) -> list[bytes]:
+        """The folded texts of rows."""
+        texts = [b""] * len(places)
+        for i in np.unique(places["segment"]).tolist():
+            own = np.flatnonzero(places["segment"] == i)
+            own = own[np.argsort(places["document"][own])]
+            segment = self._state.segments[self._words.segments[i]]
+            stored = segment.rows_stored(self._txn, places["document"][own])
+            for at, (row, (text, _)) in zip(own.tolist(), stored, strict=True):
+                if text is None:
+                    raise CorruptionError(
+                        f"segment {segment.id}: row {row} has words but no text; run verify()"
+                    )
+                texts[at] = tokeniser.fold_stored(text)
+        return texts
+
+    def _lengths(self, places: Places) -> NDArray[np.float64]:
+        """Tokens of rows."""
+        lengths = np.zeros(len(places))
+        for i, index in enumerate(self._words.indexes):
+            own = places["segment"] == i
+            assert index.lengths is not None  # an index of words
+            lengths[own] = index.lengths[places["document"][own]]
+        return lengths
