@@ -129,10 +129,10 @@ class Upkeep(WithCollections):
         hooks = Hooks.checked(progress, cancel)
         copy = None if path is None else arguments.file_path("path", path)
         registry = self._engine.registry
-        if not self.readonly:
+        if not self._engine.readonly:
             self.optimize(cancel=cancel)
             for engine in collection_access.all_of(self._engine):
-                Database(engine).optimize(cancel=cancel)
+                type(self)(engine).optimize(cancel=cancel)
         if copy is not None:
             self._engine.environment.copy(copy, hooks=hooks)
             return
@@ -185,6 +185,6 @@ class Upkeep(WithCollections):
         if problems:
             return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
         with self._engine.environment.read() as txn:
-            if self.name is not None:
+            if self._engine.name is not None:
                 return Checker(txn, self._engine.settings, hooks, deep=deep).run()
             return check_file(txn, self._engine.settings, hooks, deep=deep)
