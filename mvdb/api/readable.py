@@ -101,8 +101,8 @@ class Readable(DocumentReader):
                 `Database.optimize` did; with fewer than two documents there is no level, and all
                 hits stay.
             offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
-                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
-                the time of a search for k + offset hits.
+                on one state (`snapshot`), neither overlap nor leave a document out. A page
+                takes a few searches, for at most 16/3 (k + offset) hits in all.
             group_by: the path of a metadata field, nested ones with dots: k groups, of each value
                 there at most `group_size` hits, the best ones. A document without a value there, or
                 with null, is a group of its own; one of several values, as in a list, belongs to

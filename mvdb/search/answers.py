@@ -96,14 +96,16 @@ class Answers:
         self.collector.begun(question.mode)
         if not allowed.total:
             return []
-        with self._ranked(question, arrangement.options) as ranked:
+        with self._ranked(question, allowed, arrangement.options) as ranked:
             return arrangement.page(ranked, allowed)
 
     @contextmanager
-    def _ranked(self, question: Question, options: SearchOptions) -> Iterator[Ranked]:
+    def _ranked(
+        self, question: Question, allowed: Allowed, options: SearchOptions
+    ) -> Iterator[Ranked]:
         """The ranking of a question by its mode."""
         if question.vectors is None:
-            lexical = self._lexical(question)
+            lexical = self._lexical(question, allowed)
             yield lambda n, among: lexical.best(among, replace(options, k=n))
             return
         with self.searching(question.vectors) as search:
@@ -114,16 +116,19 @@ class Answers:
                     search().best(among, replace(bounded, k=n)), n_tokens
                 )
                 return
-            lexical, plain = self._lexical(question, EXACT_FACTOR), self._lexical(question)
+            lexical = self._lexical(question, allowed, EXACT_FACTOR)
+            plain = self._lexical(question, allowed)
             relevances = partial(self._relevances, n_tokens=n_tokens)
             yield HybridSearch(
                 self.state, self.txn, search, lexical, plain, options, self.collector, relevances
             ).best
 
-    def _lexical(self, question: Question, emphasis: float = 1.0) -> LexicalSearch:
+    def _lexical(
+        self, question: Question, allowed: Allowed, emphasis: float = 1.0
+    ) -> LexicalSearch:
         assert question.words is not None
         return LexicalSearch(
-            self.state, self.txn, question.words, self.collector, emphasis=emphasis
+            self.state, self.txn, question.words, allowed, self.collector, emphasis=emphasis
         )
 
     def reranked(

@@ -176,6 +176,16 @@ def test_fields_filters_and_ids(db: mvdb.Database) -> None:
     assert len(found(db, "fig", min_score=least)) == sum(score >= least for score in scores) == 3
 
 
+def test_a_field_that_no_document_has_is_read_as_words(db: mvdb.Database) -> None:
+    insert(db, "ab", ["see note: fig", "pear"])
+    assert found(db, "note:fig") == ["a"]
+    db.upsert("c", matrix(1), texts="plum", metadata={"note": "fig"})
+    assert found(db, "plum note:fig") == ["c"]
+    assert found(db, "fig note:fig", ids=["a", "b"]) == ["a"]  # none of these has it
+    db.delete("c")
+    assert found(db, "note:fig") == ["a"]
+
+
 def test_transactions_and_snapshots(db: mvdb.Database) -> None:
     insert(db, "ab", ["fig", "pear"])
     with db.snapshot() as snapshot, db.transaction() as txn:
