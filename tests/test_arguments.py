@@ -26,6 +26,8 @@ SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
 FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
+TENANTS: list[Any] = [5, True, "", "x" * 501, "x" * 10_000, "\ud800", b"a", ["a", "b"], "a"]
+"""The last one is refused because the database does not separate tenants."""
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 
 LEXICAL: list[Any] = [
@@ -47,6 +49,7 @@ OPEN: dict[str, list[Any]] = {
     "path": PATHS,
     "dim": DIMS,
     "bits": [*NUMBERS, None, 3],
+    "tenants": ["yes", 1, 0, [True]],
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
@@ -77,6 +80,7 @@ SEARCH: dict[str, list[Any]] = {
     "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
+    "tenant": TENANTS,
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
@@ -89,22 +93,30 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     },
     "profile": SEARCH,
     "more_like": SEARCH,
-    "rerank": {"k": [*NUMBERS, 0]},
-    "ids": {"filter": []},
-    "count": {"filter": []},
-    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "rerank": {"k": [*NUMBERS, 0], "tenant": TENANTS},
+    "explain": {"tenant": TENANTS},
+    "get": {"tenant": TENANTS},
+    "vectors": {"tenant": TENANTS},
+    "ids": {"filter": [], "tenant": TENANTS},
+    "count": {"filter": [], "tenant": TENANTS},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": [], "tenant": TENANTS},
     "documents": {
         "order_by": FIELDS,
         "descending": FLAGS,
         "after": [True, 2.5, "", [1], 2**80],
         "limit": [*NUMBERS, 0],
         "filter": [],
+        "tenant": TENANTS,
     },
-    "update": {"merge": FLAGS},
-    "delete": {"filter": []},
+    "insert": {"tenant": TENANTS},
+    "upsert": {"tenant": TENANTS},
+    "update": {"merge": FLAGS, "tenant": TENANTS},
+    "delete": {"filter": [], "tenant": TENANTS},
+    "delete_tenant": {"name": TENANTS[:-1]},
     "transaction": {"timeout": SECONDS},
     "insert_batches": {
         "batches": [5, None],
+        "tenant": TENANTS,
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
@@ -123,6 +135,12 @@ VALID: dict[str, dict[str, Any]] = {
     "profile": {"query": matrix(1)},
     "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "explain": {"query": matrix(1), "id": 1},
+    "get": {"ids": [1]},
+    "vectors": {"ids": [1]},
+    "insert": {"ids": "new", "embeddings": matrix(1)},
+    "upsert": {"ids": 1, "embeddings": matrix(1)},
+    "delete": {"ids": [1]},
     "facets": {"field": "n"},
     "documents": {"order_by": "n"},
     "update": {"ids": [1], "metadata": {}},

@@ -60,6 +60,7 @@ BENCHMARKS: dict[str, str] = {
     "search": "tiny --bits 2 --passes 1",
     "stats": "--gb 0.001 --commit-every 100 --rounds 1",
     "synthetic": "650 --base tiny --queries 4",
+    "tenants": "--documents 2000 --files 2 --rounds 1",
     "updates": "--collection tiny --gigabytes 0.001 --rounds 1 --commits 3",
     "vectors": "tiny",
     "words": "tiny --rounds 1",

@@ -12,11 +12,11 @@ from mvdb import arguments
 from mvdb.api.engine import Engine
 from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
-from mvdb.api.transaction import Transaction, insert_documents
+from mvdb.api.transaction import Transaction, stream_target
 from mvdb.codebook import codebook as codebooks
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest import streaming
-from mvdb.ingest.inputs import MetadataInput, Texts
+from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
 from mvdb.repair import verify
 from mvdb.search.options import Filter
 from mvdb.search.profile_collector import Collector
@@ -97,6 +97,7 @@ class Database(Readable):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents, in a transaction of its own.
 
@@ -108,6 +109,9 @@ class Database(Readable):
                 unit length; zero rows are dropped as padding. None: the texts are encoded.
             texts: stored, and returned with hits.
             metadata: a JSON object per document, for filters; numpy scalars are accepted.
+            tenant: to whom the documents belong, where tenants are separated
+                (docs/howto-tenants.md): one name for all, or one for each. A str of 1..500 UTF-8
+                bytes. Ids are distinct within a tenant.
 
         Raises:
             DuplicateIdError: the database has a document of an id.
@@ -115,7 +119,7 @@ class Database(Readable):
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
-            txn.insert(ids, embeddings, texts=texts, metadata=metadata)
+            txn.insert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
 
     def upsert(
         self,
@@ -124,14 +128,20 @@ class Database(Readable):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents or replaces them whole (vectors, text and metadata), in a transaction of
         its own. Arguments and errors as for `insert`."""
         with self.transaction() as txn:
-            txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
+            txn.upsert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
 
     def update(
-        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+        self,
+        ids: Id | Sequence[Id],
+        *,
+        metadata: MetadataInput,
+        merge: bool = False,
+        tenant: str | None = None,
     ) -> None:
         """Replaces the metadata of documents, in a transaction of its own. Vectors and text stay as
         they are stored, bit for bit: nothing is encoded again.
@@ -144,6 +154,7 @@ class Database(Readable):
                 nested objects and lists are replaced whole. A value None is stored as null, and
                 None in place of an object changes nothing. To remove a key, update without `merge`:
                 with the metadata that `get` returns, less the key.
+            tenant: whose documents, where tenants are separated.
 
         Raises:
             NotFoundError: no document has one of the ids; no document is changed.
@@ -151,23 +162,40 @@ class Database(Readable):
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
-            txn.update(ids, metadata=metadata, merge=merge)
+            txn.update(ids, metadata=metadata, merge=merge, tenant=tenant)
 
-    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+    def delete(
+        self,
+        ids: Id | Sequence[Id] | None = None,
+        *,
+        filter: Filter | None = None,
+        tenant: str | None = None,
+    ) -> int:
         """Deletes the documents with these ids, or those that a filter matches, in a transaction of
-        its own; returns the number of deleted documents.
+        its own; returns the number of deleted documents. tenant: whose documents, where tenants are
+        separated.
 
         Unknown ids are ignored. The filter `{}` matches every document.
 
         Raises InvalidInputError unless either `ids` or `filter` is given, FilterError for a
         malformed filter."""
         with self.transaction() as txn:
-            return txn.delete(ids, filter=filter)
+            return txn.delete(ids, filter=filter, tenant=tenant)
+
+    def delete_tenant(self, name: str) -> int:
+        """Deletes a tenant with all its documents, in a transaction of its own; returns the number
+        of documents. An unknown name is ignored.
+
+        Raises InvalidInputError for a malformed name, and in a database that does not separate
+        tenants."""
+        with self.transaction() as txn:
+            return txn.delete_tenant(name)
 
     def insert_batches(
         self,
         batches: Any,
         *,
+        tenant: str | None = None,
         commit_every: int | None = None,
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
@@ -182,10 +210,12 @@ class Database(Readable):
 
         Args:
             batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
-                `embeddings`, `texts`, `metadata`), tuples of them in this order, or Arrow data. Or
-                Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, or
-                anything with `__arrow_c_stream__`, such as a data frame. Or the path of a
-                .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
+                `embeddings`, `texts`, `metadata`, `tenant`), tuples of them in this order, or
+                Arrow data. Or Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or
+                Dataset, or anything with `__arrow_c_stream__`, such as a data frame. Or the path of
+                a .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
+            tenant: to whom documents belong that come without a tenant of their own; where tenants
+                are separated.
             commit_every: documents per transaction, at most; a larger batch is divided. Default
                 10,000, but the first transaction of an empty database collects 4 million tokens,
                 if the stream has so many, to train better centroids.
@@ -201,14 +231,10 @@ class Database(Readable):
         column or file; ImportError for Arrow data without pyarrow.
         """
         self._engine.check_writable()
-        encodes = self._engine.encoder.identity is not None
-        limits = self._engine.limits
-        target = streaming.Target(
-            self.transaction, insert_documents, self._keep_up, self.dim, encodes, limits
-        )
         return streaming.insert_batches(
-            target,
+            stream_target(self._engine, self.transaction, self._keep_up),
             batches,
+            tenant=None if tenant is None else self._named(tenant),
             commit_every=commit_every,
             progress=progress,
             total=total,

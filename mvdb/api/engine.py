@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mvdb.api.levels import Levels
 from mvdb.api.open_options import Options
+from mvdb.documents import tenants
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
 from mvdb.limits import Limits
 from mvdb.search.prefetch import Prefetcher
@@ -34,7 +35,7 @@ class Engine:
     """Environment, state cache, query pool, prefetcher, encoder and maintenance of one file."""
 
     def __init__(self, environment: Environment, options: Options, limits: Limits) -> None:
-        """Raises CorruptionError when settings and encoder in the file disagree, and what
+        """Raises CorruptionError when settings disagree with encoder or ids in the file, and what
         `Options.check_stored` raises."""
         self.environment = environment
         self.limits = limits
@@ -64,6 +65,7 @@ class Engine:
         with self.environment.read() as txn:
             stored = settings.load(txn)
             identity = encoder_identity.load(txn)
+            tenants.check(txn, separates=stored.tenants)
             lexical = lexical_identity.load(txn)
         if identity is not None and identity.dim != stored.dim:
             raise CorruptionError(

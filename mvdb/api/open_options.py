@@ -19,11 +19,13 @@ DURABILITIES = ("full", "relaxed")
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `mvdb.open`; `dim`, `bits` and `lexical` are None where the file decides."""
+    """The arguments of `mvdb.open`; `dim`, `bits`, `tenants` and `lexical` are None where the file
+    decides."""
 
     path: str
     dim: int | None
     bits: int | None
+    tenants: bool | None
     readonly: bool
     create: bool
     encoder: TextEncoder
@@ -47,6 +49,11 @@ class Options:
                 f"{self.path}: the file has bits={stored.bits}, which is fixed, not bits="
                 f"{self.bits}; leave bits out, or create another file"
             )
+        if self.tenants not in (None, stored.tenants):
+            raise InvalidInputError(
+                f"tenants: {self.path} has tenants={stored.tenants}, which is fixed; leave tenants "
+                "out, or create another file"
+            )
 
     def check_lexical(self, stored: LexicalIdentity) -> None:
         """Raises InvalidInputError when the file's lexical index is not as the options say."""
@@ -65,7 +72,8 @@ class Options:
         """What a new file is made with; InvalidInputError when `dim` was not given."""
         if self.dim is None:
             raise InvalidInputError("dim is needed to create a database, for example dim=128")
-        return Settings(self.dim, int(DEFAULT_BITS) if self.bits is None else self.bits)
+        bits = int(DEFAULT_BITS) if self.bits is None else self.bits
+        return Settings(self.dim, bits, bool(self.tenants))
 
 
 def check(
@@ -73,6 +81,7 @@ def check(
     *,
     dim: Any,
     bits: Any,
+    tenants: Any,
     readonly: Any,
     create: Any,
     encoder: Any,
@@ -91,6 +100,7 @@ def check(
         path=file_path("path", path),
         dim=None if dim is None else check_dim(dim),
         bits=None if bits is DEFAULT_BITS else check_bits(bits),
+        tenants=None if tenants is None else flag("tenants", tenants),
         readonly=flag("readonly", readonly),
         create=flag("create", create),
         encoder=TextEncoder(encoder, allow_mismatch=allow),

@@ -14,6 +14,7 @@ from mvdb.api.hit_contents import HitContents, chosen
 from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents import tenants
 from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
@@ -50,6 +51,7 @@ class Readable(DocumentReader):
         fusion: str = "relative",
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
@@ -86,6 +88,8 @@ class Readable(DocumentReader):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
+            tenant: whose documents: needed where tenants are separated, and refused elsewhere
+                (docs/howto-tenants.md).
             nprobe: dense: posting lists probed per query token, if the collection has lists and the
                 plan takes them; default centroids / 1,280, at least 48.
             candidates: dense: documents from the lists that are ranked by their centroid codes, and
@@ -138,6 +142,7 @@ class Readable(DocumentReader):
             fusion=fusion,
             filter=filter,
             ids=ids,
+            tenant=tenant,
             nprobe=nprobe,
             candidates=candidates,
             exact=exact,
@@ -200,36 +205,48 @@ class Readable(DocumentReader):
 
         Raises NotFoundError for an unknown id, and as `search` does."""
         checked = SearchOptions.checked(k, **options)
+        owner = self._named(checked.tenant)
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            owned = tenants.find(txn, owner)
+            document = existing(txn, state, id, owned)
             vectors = representative(state.segments[document.segment].vectors(txn, document.row))
-            allowed = without(state, allowed_by(txn, state, checked), document)
+            allowed = without(state, allowed_by(txn, state, checked, owned), document)
             question = self._questions([as_query(vectors, self.dim)], checked)
             answers = self._answers(txn, state, Collector(), checked)
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
             return self._hits(txn, state, found, checked.fields)
 
-    def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
+    def rerank(
+        self,
+        query: Any,
+        ids: Id | Sequence[Id],
+        k: int | None = None,
+        *,
+        tenant: str | None = None,
+    ) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
 
         Raises as `search` does."""
+        owner = self._named(tenant)
         keys = dict.fromkeys(map(id_keys.encode, id_keys.as_list(ids)))
         limit = len(keys) if k is None else whole_number("k", k, 1)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            documents = [row for key in keys if (row := state.find(txn, key)) is not None]
+            prefix = tenants.find(txn, owner).prefix
+            found_rows = (state.find(txn, prefix + key) for key in keys)
+            documents = [row for row in found_rows if row is not None]
             if not documents:
                 return []
             found = self._answers(txn, state, Collector()).reranked(vectors, documents, limit)
             return self._hits(txn, state, found, None)
 
-    def explain(self, query: Any, id: Id) -> Explanation:
+    def explain(self, query: Any, id: Id, *, tenant: str | None = None) -> Explanation:
         """The dot products behind the score of one document.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
-        vectors = self._query_vectors([query])[0]
+        owner, vectors = self._named(tenant), self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            document = existing(txn, state, id, tenants.find(txn, owner))
             with self._answers(txn, state, Collector()).searching(vectors) as search:
                 return search().explain(document)
 
@@ -270,11 +287,12 @@ class Readable(DocumentReader):
         hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
+        owner = self._named(options.tenant)
         questions = self._questions(queries, options)
         if not questions:
             return []
         with self._reading() as (txn, state):
-            allowed = allowed_by(txn, state, options)
+            allowed = allowed_by(txn, state, options, tenants.find(txn, owner))
             answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
             return [self._hits(txn, state, found, options.fields) for found in pages]

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents.hit_fields import HitFields
+from mvdb.documents.tenants import check_name
 from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
 from mvdb.limits import Limits
@@ -43,6 +44,7 @@ class SearchArguments(TypedDict, total=False):
     fusion: str
     filter: Filter | None
     ids: Id | Sequence[Id] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
@@ -57,7 +59,7 @@ class SearchArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search; see `Database.search`. ids: their keys."""
+    """How to search; see `Database.search`. ids: their keys, without a tenant."""
 
     k: int
     text: str | None
@@ -67,6 +69,7 @@ class SearchOptions:
     fusion: str
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
@@ -90,6 +93,7 @@ class SearchOptions:
         fusion: str = RELATIVE,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
@@ -111,6 +115,7 @@ class SearchOptions:
             one_of("fusion", fusion, FUSIONS),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
+            None if tenant is None else check_name(tenant),
             None if nprobe is None else whole_number("nprobe", nprobe, 1),
             None if candidates is None else whole_number("candidates", candidates, 1),
             flag("exact", exact),

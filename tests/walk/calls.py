@@ -51,6 +51,7 @@ _SEARCH: dict[str, Any] = {
     "k": 2,
     "filter": {"n": {"$lt": 9}},
     "ids": [0, 1, 2],
+    "tenant": None,
     "nprobe": 4,
     "candidates": 100,
     "exact": False,
@@ -73,8 +74,14 @@ _WRITE: dict[str, Any] = {
     "embeddings": [matrix(7)],
     "texts": ["a text"],
     "metadata": [{"n": 1}],
+    "tenant": None,
 }
-_UPDATE: dict[str, Any] = {"ids": [2], "metadata": [{"n": 2, "new": True}], "merge": True}
+_UPDATE: dict[str, Any] = {
+    "ids": [2],
+    "metadata": [{"n": 2, "new": True}],
+    "merge": True,
+    "tenant": None,
+}
 _READING: dict[str, dict[str, Any]] = {
     "__bool__": {},
     "__contains__": {"id": 1},
@@ -82,24 +89,25 @@ _READING: dict[str, dict[str, Any]] = {
     "__exit__": _LEAVING,
     "__len__": {},
     "__reduce__": {},
-    "explain": {"query": _QUERY, "id": 1},
-    "count": {"filter": {"n": {"$lt": 9}}},
+    "explain": {"query": _QUERY, "id": 1, "tenant": None},
+    "count": {"filter": {"n": {"$lt": 9}}, "tenant": None},
     "documents": {
         "filter": {"n": {"$lt": 9}},
+        "tenant": None,
         "order_by": "n",
         "descending": True,
         "after": 3,
         "limit": 2,
     },
-    "facets": {"field": "n", "filter": {"n": {"$lt": 9}}, "limit": 3},
-    "get": {"ids": [1, 2, "none"]},
-    "ids": {"filter": {"n": {"$lt": 9}}},
+    "facets": {"field": "n", "filter": {"n": {"$lt": 9}}, "tenant": None, "limit": 3},
+    "get": {"ids": [1, 2, "none"], "tenant": None},
+    "ids": {"filter": {"n": {"$lt": 9}}, "tenant": None},
     "more_like": {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "id": 1,
     },
     "profile": _SEARCH,
-    "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1},
+    "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1, "tenant": None},
     "search": _SEARCH,
     "search_batch": {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
@@ -107,7 +115,8 @@ _READING: dict[str, dict[str, Any]] = {
         "threads": 2,
         **_HOOKS,
     },
-    "vectors": {"ids": [1, 2]},
+    "tenants": {},
+    "vectors": {"ids": [1, 2], "tenant": None},
 }
 HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
     mvdb.Database: {
@@ -116,10 +125,12 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
         "compact": {"path": "compacted.mvdb", **_HOOKS},
-        "delete": {"ids": [4], "filter": None},
+        "delete": {"ids": [4], "filter": None, "tenant": None},
+        "delete_tenant": {"name": "a tenant"},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],
+            "tenant": None,
             "commit_every": 1,
             "progress": lambda progress: None,
             "total": 2,
@@ -140,7 +151,8 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         **_READING,
         "collects_for_training": {},
         "commit": {},
-        "delete": {"ids": [4], "filter": None},
+        "delete": {"ids": [4], "filter": None, "tenant": None},
+        "delete_tenant": {"name": "a tenant"},
         "insert": _WRITE,
         "rollback": {},
         "update": _UPDATE,
@@ -152,6 +164,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "path": "opened.mvdb",
         "dim": DIM,
         "bits": 4,
+        "tenants": False,
         "readonly": False,
         "create": True,
         "encoder": None,
