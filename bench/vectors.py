@@ -80,16 +80,18 @@ def cache_folder(collection: str) -> Path:
     return root / f"{collection}-minilm128"
 
 
-def load_vectors(collection: str) -> Vectors:
-    """The vectors of a collection; encoded first, which takes minutes, when the cache lacks them.
+def load_vectors(collection: str | Collection) -> Vectors:
+    """The vectors of a collection of the folder (its name), or of a made one; encoded first, which
+    takes minutes, when the cache lacks them.
 
     Raises:
         FileNotFoundError: neither the cache nor the folder of collections has this one.
         ImportError: it must be encoded and the extra ``text`` is not installed.
     """
-    folder = cache_folder(collection)
+    name = collection if isinstance(collection, str) else collection.name
+    folder = cache_folder(name)
     if not folder.is_dir():
-        encode(load_collection(collection), folder)
+        encode(load_collection(name) if isinstance(collection, str) else collection, folder)
     return Vectors(
         doc_flat=np.load(folder / "doc_flat.npy", mmap_mode="r"),
         doc_lengths=np.load(folder / "doc_lengths.npy"),

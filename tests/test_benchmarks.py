@@ -52,6 +52,7 @@ BENCHMARKS: dict[str, str] = {
     "fidelity": "tiny --bits 2 --centroids 16",
     "filters": "--documents 500",
     "growth": "--collection tiny --bits 2 --queries 4 --passes 1 --commit 60 --commit-size 20",
+    "hybrid": "tiny --queries 6",
     "kernels": "--repeats 1 --ghz 3",
     "lexical": "--collection tiny --peers fts5 --queries 4 --judged 4 --rounds 1",
     "peers.run": "tiny --only mvdb-2 --queries 4 --passes 1",
@@ -69,7 +70,7 @@ LIBRARIES = {
     *("cgroups", "colbertv2_codec", "corpora", "device", "drawing", "memory", "metrics"),
     *("pagecache", "peers.common", "peers.environments", "points", "processes", "timing", "truth"),
 }
-NEED_MORE = {"encoders", "make_projection", "plots"}
+NEED_MORE = {"encoders", "known_items", "make_projection", "plots"}
 """They need torch or matplotlib."""
 
 
@@ -91,7 +92,7 @@ def test_a_benchmark_runs(
     assert "nan" not in said
 
 
-@pytest.mark.parametrize("name", ["encoders", "make_projection"])
+@pytest.mark.parametrize("name", ["encoders", "known_items", "make_projection"])
 def test_a_benchmark_of_encoders_has_a_command_line(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
