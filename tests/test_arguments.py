@@ -72,6 +72,7 @@ SEARCH: dict[str, list[Any]] = {
     "lexical_weight": [*SCORES, -0.1, 1.1],
     "fusion": WORDS,
     "min_score": SCORES,
+    "min_relevance": [*SCORES, -0.1, 1.1, 10**400],
     "offset": [*NUMBERS, None],
     "group_by": [5, True, ["path"], "$path", "\ud800"],
     "group_size": [*NUMBERS, 0, None],

@@ -19,8 +19,10 @@ from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
 from mvdb.repair import verify
 from mvdb.search.options import Filter
-from mvdb.state import encoder_identity, manifest, statistics
+from mvdb.search.profile_collector import Collector
+from mvdb.state import encoder_identity, manifest, relevance_level, statistics
 from mvdb.state.lexical_identity import check_lexical
+from mvdb.state.relevance_level import RelevanceLevel
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
@@ -291,7 +293,8 @@ class Database(Readable):
         lexical: bool | str | Mapping[str, Any] | None = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Trains centroids if due, merges segments and drops the data of deleted documents.
+        """Trains centroids if due, merges segments and drops the data of deleted documents; then
+        measures the level of `Hit.relevance` if it is missing, or the documents doubled or halved.
 
         Works in steps: other writers run between two steps, readers never wait. Correct results do
         not depend on it.
@@ -315,6 +318,23 @@ class Database(Readable):
                     progress(step)
         finally:
             shield.run(work.close)
+        self._calibrate(progress)
+
+    def _calibrate(self, progress: StepProgress | None) -> None:
+        """Measures and stores the level of relevance, if it is due."""
+        with self._reading() as (txn, state):
+            documents = state.manifest.live_documents
+            stored = relevance_level.load(txn)
+            if documents == 0 or (stored is not None and stored.fits(documents)):
+                return
+            level = self._answers(txn, state, Collector()).measured_level()
+        if level is None:
+            return
+        with self._engine.write(None) as writing:
+            relevance_level.store(writing, RelevanceLevel(level, documents))
+            writing.commit()
+        if progress is not None:
+            progress("relevance")
 
     def compact(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mvdb.api.levels import Levels
 from mvdb.api.open_options import Options
 from mvdb.documents import tenants
 from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
@@ -44,6 +45,7 @@ class Engine:
         budget = Budget(options.memory)
         self.queries = QueryPool(budget.queries)
         self.prefetcher = Prefetcher(options.prefetch)
+        self.levels = Levels()
         self.settings, self.encoder_problem = self._stored(options)
         self.cache = StateCache(self.settings)
         folder = str(self.path.absolute().parent)

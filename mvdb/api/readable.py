@@ -56,6 +56,7 @@ class Readable(DocumentReader):
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         offset: int = 0,
         group_by: str | None = None,
         group_size: int = 1,
@@ -98,9 +99,14 @@ class Readable(DocumentReader):
             exact: dense: score every qualifying document by its stored vectors. Scores of words
                 are always exact.
             min_score: drop hits whose `score` is below it.
+            min_relevance: 0..1, not with mode "lexical": drop hits of less `Hit.relevance`; .5
+                parts answers from the best hits of questions that the collection does not answer.
+                The first such search measures the collection's level with 64 searches, unless
+                `Database.optimize` did; with fewer than two documents there is no level, and all
+                hits stay.
             offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
-                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
-                the time of a search for k + offset hits.
+                on one state (`snapshot`), neither overlap nor leave a document out. A page
+                takes a few searches, for at most 16/3 (k + offset) hits in all.
             group_by: the path of a metadata field, nested ones with dots: k groups, of each value
                 there at most `group_size` hits, the best ones. A document without a value there, or
                 with null, is a group of its own; one of several values, as in a list, belongs to
@@ -141,6 +147,7 @@ class Readable(DocumentReader):
             candidates=candidates,
             exact=exact,
             min_score=min_score,
+            min_relevance=min_relevance,
             offset=offset,
             group_by=group_by,
             group_size=group_size,
@@ -205,7 +212,7 @@ class Readable(DocumentReader):
             vectors = representative(state.segments[document.segment].vectors(txn, document.row))
             allowed = without(state, allowed_by(txn, state, checked, owned), document)
             question = self._questions([as_query(vectors, self.dim)], checked)
-            answers = self._answers(txn, state, Collector())
+            answers = self._answers(txn, state, Collector(), checked)
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
             return self._hits(txn, state, found, checked.fields)
 
@@ -230,8 +237,7 @@ class Readable(DocumentReader):
             documents = [row for row in found_rows if row is not None]
             if not documents:
                 return []
-            with self._answers(txn, state, Collector()).searching(vectors) as search:
-                found = search().rerank(documents, limit)
+            found = self._answers(txn, state, Collector()).reranked(vectors, documents, limit)
             return self._hits(txn, state, found, None)
 
     def explain(self, query: Any, id: Id, *, tenant: str | None = None) -> Explanation:
@@ -287,13 +293,25 @@ class Readable(DocumentReader):
             return []
         with self._reading() as (txn, state):
             allowed = allowed_by(txn, state, options, tenants.find(txn, owner))
-            answers = self._answers(txn, state, collector)
+            answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
             return [self._hits(txn, state, found, options.fields) for found in pages]
 
-    def _answers(self, txn: ReadTransaction, state: State, collector: Collector) -> Answers:
+    def _answers(
+        self,
+        txn: ReadTransaction,
+        state: State,
+        collector: Collector,
+        options: SearchOptions | None = None,
+    ) -> Answers:
+        """Searches over a state. The level of relevance is measured if the options need it."""
         engine = self._engine
-        return Answers(txn, state, engine.queries, engine.prefetcher, engine.limits, collector)
+        tools = engine.queries, engine.prefetcher, engine.limits
+        if options is None or options.min_relevance is None:
+            return Answers(txn, state, *tools, collector, engine.levels.known(txn))
+        measure = Answers(txn, state, *tools, Collector()).measured_level
+        level = engine.levels.fitting(txn, state.manifest.live_documents, measure)
+        return Answers(txn, state, *tools, collector, level)
 
     def _hits(
         self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
@@ -309,7 +327,14 @@ class Readable(DocumentReader):
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
         return [
-            Hit(id_keys.decode(one.key), one.score, fetch, one.dense_score, one.lexical_score)
+            Hit(
+                id_keys.decode(one.key),
+                one.score,
+                fetch,
+                one.dense_score,
+                one.lexical_score,
+                one.relevance,
+            )
             for one, fetch in zip(found, fetches, strict=True)
         ]
 

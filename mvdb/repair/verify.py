@@ -17,7 +17,7 @@ from mvdb.hooks import Hooks
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.state import lexical_identity, manifest, tombstones, unpublished
+from mvdb.state import lexical_identity, manifest, relevance_level, tombstones, unpublished
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.state import open_segment
@@ -96,6 +96,7 @@ class Checker:
             self._check_ids(current, known)
         with self._noting("tables"):
             self._check_orphans(current)
+            relevance_level.load(self._txn)
 
     def _visit(self, documents: int) -> None:
         self._visited = documents

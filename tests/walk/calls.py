@@ -61,6 +61,7 @@ _SEARCH: dict[str, Any] = {
     "lexical_weight": 0.5,
     "fusion": "relative",
     "min_score": -100.0,
+    "min_relevance": 0.0,
     "offset": 1,
     "group_by": "even",
     "group_size": 2,
