@@ -21,7 +21,7 @@ from mvdb import cli, core
 from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
-from mvdb.documents import ids, metadata, texts
+from mvdb.documents import ids, metadata, tenants, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
@@ -38,7 +38,7 @@ from tests.docs.test_readme import PAGES, ROOT, commands
 _NUMBER = (
     r"(0x[0-9A-F]+|1/\d+|2\^\d+|(?:\d[\d,]*(?:\.\d+)?|\.\d+|[a-z]+)(?: (?:million|[KMG]i?B))?)"
 )
-_WORDS = {"three": 3, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
+_WORDS = {"three": 3, "four": 4, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
 _UNITS = {"million": 10**6, "MB": 10**6, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 LIMITS = Limits()
 SHARES = memory_budget.Budget()
@@ -236,6 +236,16 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "bytes of an id",
         lambda: ids.MAX_STRING_BYTES,
         [r"\b1\.\.{n} bytes of UTF-8", r"str of 1\.\.{n} UTF-8 bytes"],
+    ),
+    (
+        "bytes of a tenant's name",
+        lambda: tenants.MAX_NAME_BYTES,
+        [r"name of a tenant \| {n} bytes of UTF-8", r"name of the tenant, 1\.\.{n} bytes"],
+    ),
+    (
+        "rows per token",
+        lambda: plan.ROWS_PER_TOKEN,
+        [r"if {n} times the tokens of the allowed documents"],
     ),
     ("depth of a filter", lambda: language.MAX_DEPTH, [r"a filter is at most {n} deep"]),
     ("nodes of a filter", lambda: language.MAX_NODES, [r"has at most {n} objects and conditions"]),

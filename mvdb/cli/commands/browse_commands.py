@@ -1,8 +1,9 @@
-"""Commands that ask no query: count, facets, list."""
+"""Commands that ask no query: count, facets, list, tenants."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import mvdb
@@ -11,6 +12,7 @@ from mvdb.cli.commands.grammar import (
     add_command,
     add_file,
     add_filter,
+    add_tenant,
     parsed_filter,
     positive,
 )
@@ -23,16 +25,19 @@ def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "count", count_documents, "print how many documents there are")
     add_file(parser)
     add_filter(parser.add_argument)
+    add_tenant(parser)
     parser = add_command(
         commands, "facets", facets, "print the values of a metadata field, the most frequent first"
     )
     add_file(parser)
     parser.add_argument("field", metavar="FIELD", help="path of the field: lang, or author.name")
     add_filter(parser.add_argument)
+    add_tenant(parser)
     _add_limit(parser, 20, "values")
     parser = add_command(commands, "list", list_documents, "list documents, page by page")
     add_file(parser)
     add_filter(parser.add_argument)
+    add_tenant(parser)
     help = "order by the values of a metadata field (default: by id)"
     parser.add_argument("--order-by", metavar="FIELD", help=help)
     parser.add_argument("--descending", action="store_true", help="greatest values first")
@@ -41,6 +46,8 @@ def add_parsers(commands: Commands) -> None:
     help = "the id of --after is an integer, not a string"
     parser.add_argument("--integers", action="store_true", help=help)
     _add_limit(parser, 20, "documents")
+    about = "print the tenants of a database, each with the number of its documents"
+    add_file(add_command(commands, "tenants", list_tenants, about))
 
 
 def _add_limit(parser: argparse.ArgumentParser, default: int, what: str) -> None:
@@ -51,23 +58,40 @@ def _add_limit(parser: argparse.ArgumentParser, default: int, what: str) -> None
 def count_documents(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
     with mvdb.open(arguments.file, readonly=True) as db:
-        number = db.count(filter)
+        number = db.count(filter, tenant=arguments.tenant)
     console.result(f"{number}", {"file": str(arguments.file), "count": number})
 
 
 def facets(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
     with mvdb.open(arguments.file, readonly=True) as db:
-        found = db.facets(arguments.field, filter=filter, limit=arguments.limit)
-    rows = [(f"{number:,}", _shown(value)) for value, number in found]
-    width = max((len(number) for number, _ in rows), default=0)
-    if rows:
-        console.result("\n".join(f"{number:>{width}}  {value}" for number, value in rows))
+        found = db.facets(
+            arguments.field, filter=filter, tenant=arguments.tenant, limit=arguments.limit
+        )
+    if found:
+        console.result(_counted([(_shown(value), number) for value, number in found]))
     elif not console.as_json and not console.quiet:
         console.note(f"no document has a value of {one_line(arguments.field)}")
     values = [{"value": value, "count": number} for value, number in found]
     if console.as_json:
         console.json({"file": str(arguments.file), "field": arguments.field, "values": values})
+
+
+def _counted(rows: Sequence[tuple[str, int]]) -> str:
+    """A line for each name, its number in front."""
+    width = max(len(f"{number:,}") for _, number in rows)
+    return "\n".join(f"{number:>{width},}  {name}" for name, number in rows)
+
+
+def list_tenants(arguments: argparse.Namespace, console: Console) -> None:
+    with mvdb.open(arguments.file, readonly=True) as db:
+        tenants = db.tenants()
+    if console.as_json:
+        console.json({"file": str(arguments.file), "tenants": tenants})
+    elif tenants:
+        console.result(_counted([(one_line(name), number) for name, number in tenants.items()]))
+    elif not console.quiet:
+        console.note("no tenants")
 
 
 def _shown(value: Any) -> str:
@@ -85,6 +109,7 @@ def list_documents(arguments: argparse.Namespace, console: Console) -> None:
         found = list(
             db.documents(
                 filter,
+                tenant=arguments.tenant,
                 order_by=arguments.order_by,
                 descending=arguments.descending,
                 after=after,

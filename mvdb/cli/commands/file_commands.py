@@ -19,6 +19,7 @@ from mvdb.cli.commands.grammar import (
     add_command,
     add_file,
     add_filter,
+    add_tenant,
     parsed_filter,
 )
 from mvdb.cli.console import Console, count, one_line, size
@@ -53,12 +54,14 @@ def add_parsers(commands: Commands) -> None:
     # A group wants it optional, but "*" would take no ids at all in front of an option.
     ids.nargs = "+"
     add_filter(which.add_argument, "delete the documents that match")
+    add_tenant(parser)
     parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
     # Every command takes --json; the output of this one, input of ``mvdb index -``, is JSON anyway.
     about = "print every document as a line of JSON: id, text, metadata"
     parser = add_command(commands, "export", export, about, json_help=argparse.SUPPRESS)
     parser.set_defaults(json=True)
     add_file(parser)
+    add_tenant(parser)
     parser.add_argument("--vectors", action="store_true", help="with the stored token vectors")
 
 
@@ -160,7 +163,11 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
     given: list[str | int] = arguments.ids
     ids = list(dict.fromkeys(map(int, given) if arguments.integers else given))
     with mvdb.open(arguments.file, create=False) as db:
-        deleted = db.delete(ids) if filter is None else db.delete(filter=filter)
+        whose = arguments.tenant
+        if filter is None:
+            deleted = db.delete(ids, tenant=whose)
+        else:
+            deleted = db.delete(filter=filter, tenant=whose)
     missing = len(ids) - deleted if filter is None else 0
     text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
     value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
@@ -168,11 +175,12 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def export(arguments: argparse.Namespace, console: Console) -> None:
+    whose = arguments.tenant
     with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
-        ids = iter(snapshot.ids())
+        ids = iter(snapshot.ids(tenant=whose))
         while batch := list(islice(ids, _EXPORTED)):
-            rows = snapshot.vectors(batch) if arguments.vectors else None
-            for number, document in enumerate(snapshot.get(batch)):
+            rows = snapshot.vectors(batch, tenant=whose) if arguments.vectors else None
+            for number, document in enumerate(snapshot.get(batch, tenant=whose)):
                 if document is not None:
                     line = document.to_dict()
                     del line["n_tokens"]

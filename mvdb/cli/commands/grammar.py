@@ -68,6 +68,11 @@ def parsed_filter(text: str | None) -> dict[str, Any] | None:
     return value
 
 
+def add_tenant(parser: Parser) -> None:
+    help = "whose documents; needed where the database separates tenants"
+    parser.add_argument("--tenant", metavar="NAME", help=help)
+
+
 def add_encoder(parser: Parser) -> None:
     help = (
         "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "

@@ -16,6 +16,7 @@ from mvdb.cli.commands.grammar import (
     add_encoder,
     add_file,
     add_filter,
+    add_tenant,
     natural,
     parsed_filter,
     positive,
@@ -51,6 +52,7 @@ def _add_options(parser: Parser) -> None:
     help = "results to leave out before the first one: the next page"
     parser.add_argument("--offset", type=natural, default=0, metavar="N", help=help)
     add_filter(parser.add_argument)
+    add_tenant(parser)
     help = "one result for each value of a field of the metadata, such as path"
     parser.add_argument("--group-by", metavar="FIELD", help=help)
     help = "0..1: the weight of being unlike the results before (default 0)"
@@ -66,6 +68,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     fields = arguments.fields
     return {
         "filter": parsed_filter(arguments.filter),
+        "tenant": arguments.tenant,
         "exact": arguments.exact,
         "offset": arguments.offset,
         "group_by": arguments.group_by,
