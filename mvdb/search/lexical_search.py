@@ -147,6 +147,12 @@ class LexicalSearch:
             masks[i] = mask if segment.order is None else mask[segment.order]
         return allowed.restricted(masks)
 
+    @property
+    def drops(self) -> bool:
+        """Whether documents outside `ranking` may fail to qualify although they are `restricted`,
+        and others qualify: phrases must not be there, and none must."""
+        return bool(self._plan.excluded_phrases) and not self._plan.phrases
+
     def ranking(
         self, allowed: Allowed, k: int, *, with_ties: bool = True
     ) -> tuple[Rows, core.Floats]:
@@ -304,7 +310,10 @@ class LexicalSearch:
             own = own[np.argsort(places["document"][own])]
             segment = self._state.segments[self._words.segments[i]]
             stored = segment.rows_stored(self._txn, places["document"][own])
-            for at, (row, (text, _)) in zip(own.tolist(), stored, strict=True):
+            lengths = self._lengths(places[own]).tolist()
+            for at, length, (row, (text, _)) in zip(own.tolist(), lengths, stored, strict=True):
+                if text is None and length == 0:
+                    continue
                 if text is None:
                     raise CorruptionError(
                         f"segment {segment.id}: row {row} has words but no text; run verify()"
