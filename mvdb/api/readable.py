@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents, chosen
+from mvdb.api.hit_words import HitWords, words_of
 from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
@@ -19,6 +20,7 @@ from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.lexical import query_language
+from mvdb.lexical.query_language import TextQuery
 from mvdb.search import lexical_search
 from mvdb.search.allowed import allowed_by, without
 from mvdb.search.answers import Answers, Question
@@ -200,7 +202,7 @@ class Readable(DocumentReader):
             question = self._questions([as_query(vectors, self.dim)], checked)
             answers = self._answers(txn, state, Collector())
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
-            return self._hits(txn, state, found, checked.fields)
+            return self._hits(txn, state, found, checked.fields, None)
 
     def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
@@ -215,7 +217,7 @@ class Readable(DocumentReader):
                 return []
             with self._answers(txn, state, Collector()).searching(vectors) as search:
                 found = search().rerank(documents, limit)
-            return self._hits(txn, state, found, None)
+            return self._hits(txn, state, found, None, words_of(query, None))
 
     def explain(self, query: Any, id: Id) -> Explanation:
         """The dot products behind the score of one document.
@@ -271,14 +273,22 @@ class Readable(DocumentReader):
             allowed = allowed_by(txn, state, options)
             answers = self._answers(txn, state, collector)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
-            return [self._hits(txn, state, found, options.fields) for found in pages]
+            return [
+                self._hits(txn, state, found, options.fields, words_of(query, options.text))
+                for query, found in zip(queries, pages, strict=True)
+            ]
 
     def _answers(self, txn: ReadTransaction, state: State, collector: Collector) -> Answers:
         engine = self._engine
         return Answers(txn, state, engine.queries, engine.prefetcher, engine.limits, collector)
 
     def _hits(
-        self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
+        self,
+        txn: ReadTransaction,
+        state: State,
+        found: list[Found],
+        fields: HitFields | None,
+        words: TextQuery | None,
     ) -> list[Hit]:
         documents = [one.document for one in found]
         if fields is None:
@@ -290,8 +300,16 @@ class Readable(DocumentReader):
         else:
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
+        marker = None if words is None else HitWords(words, self._reading_later).marks
         return [
-            Hit(id_keys.decode(one.key), one.score, fetch, one.dense_score, one.lexical_score)
+            Hit(
+                id_keys.decode(one.key),
+                one.score,
+                fetch,
+                one.dense_score,
+                one.lexical_score,
+                marker,
+            )
             for one, fetch in zip(found, fetches, strict=True)
         ]
 
