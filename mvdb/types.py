@@ -176,11 +176,15 @@ class Explanation(Value):
     Attributes:
         scores: float32 (n_query_tokens, n_doc_tokens), dot products with the stored vectors.
         best: int64 (n_query_tokens,), the document token that each query token matched best.
-        score: MaxSim, the sum of the best scores."""
+        score: MaxSim, the sum of the best scores.
+        words: of a query with words: what each of them that the document has adds to its BM25, by
+            the word as it is filed, and by the phrase in quotation marks; they add up to
+            `Hit.lexical_score`. None for a query without words."""
 
     scores: NDArray[np.float32]
     best: NDArray[np.int64]
     score: float
+    words: Mapping[str, float] | None = None
 
 
 class InsertProgress(int):

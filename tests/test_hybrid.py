@@ -343,3 +343,32 @@ def test_odd_texts_are_answered(db: mvdb.Database) -> None:
     assert len(db.search(matrix(3), text="x" * (1 << 20))) == 5
     with pytest.raises(mvdb.QueryError):
         db.search(matrix(3), text='"pump', strict=True)
+
+
+def test_what_each_word_adds(db: mvdb.Database, tmp_path: Path) -> None:
+    notes = {name: text and text.lower().replace("e12", "12") for name, text in NOTES.items()}
+    notes["d"] = "see the manual"  # an identifier's parts would count in its length
+    insert(db, notes)
+    db.optimize()
+    model = WordModel(notes)
+    query, text = matrix(3), 'pump 1279 zzz "the valve is"'
+    explanation = db.explain(query, "a", text=text)
+    expected = {
+        "pump": model.scores(Words(plain=("pump",)))["a"],
+        "1279": model.scores(Words(plain=("1279",)))["a"],
+        '"the valve is"': model.scores(Words(phrases=(("the", "valve", "is"),)))["a"],
+    }
+    assert explanation.words is not None
+    assert explanation.words == pytest.approx(expected, rel=1e-4)
+    (hit,) = db.search(query, text=text, ids="a")
+    assert sum(explanation.words.values()) == pytest.approx(hit.lexical_score, rel=1e-5)
+    assert explanation.score == hit.dense_score
+    assert db.explain(query, "e", text=text).words == {}
+    assert db.explain(query, "a").words is None
+    with pytest.raises(mvdb.InvalidInputError, match=r"^text: "):
+        db.explain(query, "a", text=5)  # type: ignore[arg-type]
+    with mvdb.open(tmp_path / "b.mvdb", encoder=FakeEncoder(), lexical=False) as plain:
+        plain.insert(["a"], texts=["pump"])
+        assert plain.explain("pump", "a").words is None
+        with pytest.raises(mvdb.InvalidInputError, match="lexical index"):
+            plain.explain("pump", "a", text="pump")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -219,15 +220,27 @@ class Readable(DocumentReader):
                 found = search().rerank(documents, limit)
             return self._hits(txn, state, found, None, words_of(query, None))
 
-    def explain(self, query: Any, id: Id) -> Explanation:
-        """The dot products behind the score of one document.
+    def explain(self, query: Any, id: Id, *, text: str | None = None) -> Explanation:
+        """The dot products behind the MaxSim of one document, and what the words add to its BM25.
+
+        Args:
+            query: as for `search`, needed for its vectors. The words of a str count where the file
+                has a lexical index.
+            id: of the document.
+            text: words as for `search`.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
+        checked = SearchOptions.checked(1, text=text)
         vectors = self._query_vectors([query])[0]
+        words = words_of(query, checked.text)
         with self._reading() as (txn, state):
             document = existing(txn, state, id)
-            with self._answers(txn, state, Collector()).searching(vectors) as search:
-                return search().explain(document)
+            answers = self._answers(txn, state, Collector())
+            with answers.searching(vectors) as search:
+                explanation = search().explain(document)
+            if words is None or (text is None and lexical_search.fault(state) is not None):
+                return explanation
+            return replace(explanation, words=answers.word_scores(words, document))
 
     # ---- inside ----
 

@@ -22,7 +22,7 @@ from mvdb.search.profile_collector import Collector
 from mvdb.search.query_pool import QueryPool
 from mvdb.search.search import Search
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
+from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
@@ -112,6 +112,12 @@ class Answers:
         return LexicalSearch(
             self.state, self.txn, question.words, allowed, self.collector, emphasis=emphasis
         )
+
+    def word_scores(self, words: TextQuery, document: DocumentRow) -> dict[str, float]:
+        """What each word of a query adds to the BM25 of a document."""
+        lexical_search.check(self.state)
+        question = Question(None, words)
+        return self._lexical(question, self.state.everything).contributions(document)
 
     @contextmanager
     def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:

@@ -81,7 +81,7 @@ _READING: dict[str, dict[str, Any]] = {
     "__exit__": _LEAVING,
     "__len__": {},
     "__reduce__": {},
-    "explain": {"query": _QUERY, "id": 1},
+    "explain": {"query": _QUERY, "id": 1, "text": "text"},
     "count": {"filter": {"n": {"$lt": 9}}},
     "documents": {
         "filter": {"n": {"$lt": 9}},
