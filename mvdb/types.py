@@ -14,6 +14,10 @@ Metadata = Mapping[str, Any]
 FacetValue = bool | int | float | str | None
 Fetch = Callable[[], tuple[str | None, Metadata | None]]
 """Reads a hit's text and metadata."""
+Mark = tuple[int, int, float]
+"""First character, the one behind the last, weight."""
+Marker = Callable[[str], list[Mark]]
+"""Finds the words of a query in a text."""
 
 
 class Value:
@@ -41,21 +45,38 @@ class Hit:
 
     Attributes:
         id: the document's id.
-        score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
-            product with a token of the document); of a search with `mode="lexical"`: BM25.
+        score: by the `mode` of the search: MaxSim of the query and the stored vectors (sum over
+            query tokens of the greatest dot product with a token of the document), BM25 of the
+            words, or both joined, in 0..1.
+        dense_score, lexical_score: MaxSim and BM25; None if the mode does not have that side.
         relevance: 0..1, .5 and above for most documents that answer the query, less for those that
             are merely the least bad; see "Relevance" in docs/engine.md. None in a search by words
             alone, and until the collection is calibrated, by `Database.optimize` or by the first
             search with `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
+        highlights: where the words of the query stand in `text`: (first, last, weight), characters
+            first..last-1, in order and apart from each other. weight: the idf of the word, the sum
+            of those of a phrase. Empty for a query without words, a hit without text and a file
+            without a lexical index. Worked out at first use.
 
-    Text and metadata come from the state of the database at their first use, even after the end of
-    the hit's snapshot or transaction. Both are None when the document was deleted, replaced or
-    updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
-    copying read both. Two hits are equal when they have the same id and score."""
+    Text, metadata and highlights come from the state of the database at their first use, even after
+    the end of the hit's snapshot or transaction. They are None, None and [] when the document was
+    deleted, replaced or updated between search and first use; inside a `snapshot()` this cannot
+    happen. Pickling and copying read them. Two hits are equal when they have the same id and
+    score."""
 
-    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "relevance", "score")
+    __slots__ = (
+        "_fetch",
+        "_marker",
+        "_marks",
+        "_stored",
+        "dense_score",
+        "id",
+        "lexical_score",
+        "relevance",
+        "score",
+    )
 
     def __init__(
         self,
@@ -65,6 +86,7 @@ class Hit:
         dense_score: float | None = None,
         lexical_score: float | None = None,
         relevance: float | None = None,
+        marker: Marker | None = None,
     ) -> None:
         self.id = id
         self.score = score
@@ -73,6 +95,8 @@ class Hit:
         self.relevance = relevance
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
+        self._marker = marker
+        self._marks: list[Mark] | None = None
 
     def _load(self) -> tuple[str | None, Metadata | None]:
         if self._stored is None:
@@ -80,8 +104,15 @@ class Hit:
         return self._stored
 
     def load(self) -> None:
-        """Reads text and metadata now, if they were not read before."""
+        """Reads text, metadata and highlights now, if they were not read before."""
         self._load()
+        self._mark()
+
+    def _mark(self) -> list[Mark]:
+        if self._marks is None:
+            text = self.text
+            self._marks = [] if text is None or self._marker is None else self._marker(text)
+        return self._marks
 
     @property
     def text(self) -> str | None:
@@ -91,8 +122,13 @@ class Hit:
     def metadata(self) -> Metadata | None:
         return self._load()[1]
 
+    @property
+    def highlights(self) -> list[Mark]:
+        return list(self._mark())
+
     def to_dict(self) -> dict[str, Any]:
-        """`id`, the scores, `relevance`, `text` and `metadata` as JSON; reads the last two."""
+        """`id`, the scores, `relevance`, `text`, `metadata` and `highlights` as JSON values; reads
+        the last three."""
         text, metadata = self._load()
         return {
             "id": self.id,
@@ -102,11 +138,12 @@ class Hit:
             "relevance": self.relevance,
             "text": text,
             "metadata": _plain(metadata),
+            "highlights": _plain(self._mark()),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         scores = (self.score, self.dense_score, self.lexical_score, self.relevance)
-        return _read_hit, (self.id, scores, self._load())
+        return _read_hit, (self.id, scores, self._load(), self._mark())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Hit):
@@ -124,10 +161,11 @@ def _read_hit(
     id: Id,
     scores: tuple[float, float | None, float | None, float | None],
     stored: tuple[str | None, Metadata | None],
+    marks: list[Mark],
 ) -> Hit:
-    """A hit that was pickled with its text and metadata."""
+    """A hit that was pickled with its text, metadata and highlights."""
     score, dense, lexical, relevance = scores
-    return Hit(id, score, lambda: stored, dense, lexical, relevance)
+    return Hit(id, score, lambda: stored, dense, lexical, relevance, lambda _: marks)
 
 
 @dataclass(frozen=True)
@@ -147,11 +185,15 @@ class Explanation(Value):
     Attributes:
         scores: float32 (n_query_tokens, n_doc_tokens), dot products with the stored vectors.
         best: int64 (n_query_tokens,), the document token that each query token matched best.
-        score: MaxSim, the sum of the best scores."""
+        score: MaxSim, the sum of the best scores.
+        words: of a query with words: what each of them that the document has adds to its BM25, by
+            the word as it is filed, and by the phrase in quotation marks; they add up to
+            `Hit.lexical_score`. None for a query without words."""
 
     scores: NDArray[np.float32]
     best: NDArray[np.int64]
     score: float
+    words: Mapping[str, float] | None = None
 
 
 class InsertProgress(int):

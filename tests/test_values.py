@@ -63,8 +63,11 @@ def test_a_hit_as_a_dict(db: mvdb.Database) -> None:
     assert value == {
         "id": 1,
         "score": hit.score,
+        "dense_score": hit.score,
+        "lexical_score": None,
         "text": "text 1",
         "metadata": {"n": 1, "even": False},
+        "highlights": [],
     }
     assert hit != db.search(matrix(2), 4)[0]
     assert hit != "hit"

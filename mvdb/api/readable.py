@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
 from mvdb.api.document_reader import DocumentReader, existing
 from mvdb.api.hit_contents import HitContents, chosen
+from mvdb.api.hit_words import HitWords, words_of
 from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
@@ -20,6 +22,7 @@ from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
 from mvdb.lexical import query_language
+from mvdb.lexical.query_language import TextQuery
 from mvdb.search import lexical_search
 from mvdb.search.allowed import allowed_by, without
 from mvdb.search.answers import Answers, Question
@@ -214,7 +217,7 @@ class Readable(DocumentReader):
             question = self._questions([as_query(vectors, self.dim)], checked)
             answers = self._answers(txn, state, Collector(), checked)
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
-            return self._hits(txn, state, found, checked.fields)
+            return self._hits(txn, state, found, checked.fields, None)
 
     def rerank(
         self,
@@ -238,17 +241,32 @@ class Readable(DocumentReader):
             if not documents:
                 return []
             found = self._answers(txn, state, Collector()).reranked(vectors, documents, limit)
-            return self._hits(txn, state, found, None)
+            return self._hits(txn, state, found, None, words_of(query, None))
 
-    def explain(self, query: Any, id: Id, *, tenant: str | None = None) -> Explanation:
-        """The dot products behind the score of one document.
+    def explain(
+        self, query: Any, id: Id, *, text: str | None = None, tenant: str | None = None
+    ) -> Explanation:
+        """The dot products behind the MaxSim of one document, and what the words add to its BM25.
+
+        Args:
+            query: as for `search`, needed for its vectors. The words of a str count where the file
+                has a lexical index.
+            id: of the document.
+            text: words as for `search`.
+            tenant: to whom the document belongs, where tenants are separated.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
+        checked = SearchOptions.checked(1, text=text)
         owner, vectors = self._named(tenant), self._query_vectors([query])[0]
+        words = words_of(query, checked.text)
         with self._reading() as (txn, state):
             document = existing(txn, state, id, tenants.find(txn, owner))
-            with self._answers(txn, state, Collector()).searching(vectors) as search:
-                return search().explain(document)
+            answers = self._answers(txn, state, Collector())
+            with answers.searching(vectors) as search:
+                explanation = search().explain(document)
+            if words is None or (text is None and lexical_search.fault(state) is not None):
+                return explanation
+            return replace(explanation, words=answers.word_scores(words, document))
 
     # ---- inside ----
 
@@ -295,7 +313,10 @@ class Readable(DocumentReader):
             allowed = allowed_by(txn, state, options, tenants.find(txn, owner))
             answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
-            return [self._hits(txn, state, found, options.fields) for found in pages]
+            return [
+                self._hits(txn, state, found, options.fields, words_of(query, options.text))
+                for query, found in zip(queries, pages, strict=True)
+            ]
 
     def _answers(
         self,
@@ -314,7 +335,12 @@ class Readable(DocumentReader):
         return Answers(txn, state, *tools, collector, level)
 
     def _hits(
-        self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
+        self,
+        txn: ReadTransaction,
+        state: State,
+        found: list[Found],
+        fields: HitFields | None,
+        words: TextQuery | None,
     ) -> list[Hit]:
         documents = [one.document for one in found]
         if fields is None:
@@ -326,6 +352,7 @@ class Readable(DocumentReader):
         else:
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
+        marker = None if words is None else HitWords(words, self._reading_later).marks
         return [
             Hit(
                 id_keys.decode(one.key),
@@ -334,6 +361,7 @@ class Readable(DocumentReader):
                 one.dense_score,
                 one.lexical_score,
                 one.relevance,
+                marker,
             )
             for one, fetch in zip(found, fetches, strict=True)
         ]

@@ -26,15 +26,25 @@ _EMPTY = frozenset(_EMPTY_WORDS.split())
 
 @dataclass(frozen=True)
 class Match:
-    """A word that a query token matched best.
+    """A word of the query, a phrase, or a word that a query token matched best.
 
     Attributes:
         start, end: its characters in the text.
-        score: the dot product, 1 at most, with four decimals."""
+        score: four decimals; of a word of the query its idf, of a phrase the sum of those of its
+            words, else the dot product, 1 at most."""
 
     start: int
     end: int
     score: float
+
+
+def words_found(text: str, highlights: Sequence[tuple[int, int, float]]) -> list[Match]:
+    """The words and phrases of a query in a text, from `Hit.highlights`."""
+    return [
+        Match(first, last, round(weight, 4))
+        for first, last, weight in highlights
+        if text[first:last].lower() not in _EMPTY
+    ]
 
 
 def matched_words(

@@ -163,6 +163,12 @@ class Answers:
 
         return measured_level(self.txn, self.state, best_two)
 
+    def word_scores(self, words: TextQuery, document: DocumentRow) -> dict[str, float]:
+        """What each word of a query adds to the BM25 of a document."""
+        lexical_search.check(self.state)
+        question = Question(None, words)
+        return self._lexical(question, self.state.everything).contributions(document)
+
     @contextmanager
     def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:
         """Searches with the vectors of one query, for the length of a block."""

@@ -32,6 +32,9 @@ from mvdb.storage.environment import ReadTransaction
 SIDE = 100
 """Least number of documents that each side gives: with fewer the best ones of one side lack
 competitors of the other, and the scales depend on chance."""
+GROWTH = 4
+"""Ratio of the documents of each side to those of the time before, while phrases that must not be
+there leave too few."""
 
 
 class HybridSearch:
@@ -67,11 +70,13 @@ class HybridSearch:
         if not among.total:
             return []
         size = max(SIDE, 2 * n)
-        search = self._search()
-        rows, dense, n_dense = self._union(search, among, n, size)
-        search.end()
-        evidence = self._lexical.evidence(rows)
-        kept = evidence.qualifies
+        while True:
+            rows, dense, n_dense = self._union(among, n, size)
+            evidence = self._lexical.evidence(rows)
+            kept = evidence.qualifies
+            if not self._lexical.drops or kept.sum() >= n or size >= among.total:
+                break
+            size *= GROWTH
         rows, dense = rows[kept], dense[kept]
         lexical, exact = evidence.lexical[kept], evidence.exact[kept]
         scores = self._fused(dense, lexical, exact)
@@ -80,11 +85,10 @@ class HybridSearch:
         found = ranking.best(self._state, self._txn, n)
         return at_least(self._with_lexical(found), self._options.min_score)
 
-    def _union(
-        self, search: Search, among: Allowed, n: int, size: int
-    ) -> tuple[Rows, core.Floats, int]:
+    def _union(self, among: Allowed, n: int, size: int) -> tuple[Rows, core.Floats, int]:
         """The documents of both sides with their dense scores, those of the dense side first; how
         many these are."""
+        search = self._search()
         # A larger k would ask for more candidates, which the best n do not need.
         candidates = search.candidates(replace(self._options, k=n))
         options = replace(self._options, k=size, candidates=candidates)
@@ -95,7 +99,9 @@ class HybridSearch:
         by_words, scores = self._lexical.ranking(among, size, with_ties=False)
         by_words = by_words[greatest(by_words, scores, size)]
         union, new = joined(rows, by_words)
-        return union, np.concatenate([dense, search.scores(by_words[new])]), len(rows)
+        dense = np.concatenate([dense, search.scores(by_words[new])])
+        search.end()
+        return union, dense, len(rows)
 
     def _fused(
         self, dense: core.Floats, lexical: core.Floats, exact: core.Floats

@@ -28,7 +28,7 @@ from mvdb.search.options import SearchOptions
 from mvdb.search.profile_collector import Collector
 from mvdb.search.word_plan import Places, WordPlan
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
+from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 
 SPARE = 16
@@ -147,6 +147,12 @@ class LexicalSearch:
             masks[i] = mask if segment.order is None else mask[segment.order]
         return allowed.restricted(masks)
 
+    @property
+    def drops(self) -> bool:
+        """Whether documents outside `ranking` may fail to qualify although they are `restricted`,
+        and others qualify: phrases must not be there, and none must."""
+        return bool(self._plan.excluded_phrases) and not self._plan.phrases
+
     def ranking(
         self, allowed: Allowed, k: int, *, with_ties: bool = True
     ) -> tuple[Rows, core.Floats]:
@@ -183,6 +189,21 @@ class LexicalSearch:
             for own in scores.values():
                 own[has_words] += phrases
         return Evidence(qualifies, scores["lexical"], scores["exact"])
+
+    def contributions(self, document: DocumentRow) -> dict[str, float]:
+        """What each word and phrase that a document has adds to its score."""
+        places, has_words = self._places(np.array([document], core.PLACE))
+        if not has_words[0]:
+            return {}
+        scores = self._plan.each(self._words.terms, places)
+        if self._plan.phrases:
+            texts, lengths = self._texts(places), self._lengths(places)
+            for phrase in self._plan.phrases:
+                score = float(self._plan.phrase_scores(phrase, phrase.counts(texts), lengths)[0])
+                if score > 0:
+                    name = b" ".join(phrase.words).decode("utf-8", "replace")
+                    scores[f'"{name}"'] = score
+        return scores
 
     def _has_field(self, path: str, visible: Allowed) -> bool:
         return matching(self._txn, self._state, language.Exists(path), visible).total > 0
@@ -304,7 +325,10 @@ class LexicalSearch:
             own = own[np.argsort(places["document"][own])]
             segment = self._state.segments[self._words.segments[i]]
             stored = segment.rows_stored(self._txn, places["document"][own])
-            for at, (row, (text, _)) in zip(own.tolist(), stored, strict=True):
+            lengths = self._lengths(places[own]).tolist()
+            for at, length, (row, (text, _)) in zip(own.tolist(), lengths, stored, strict=True):
+                if text is None and length == 0:
+                    continue
                 if text is None:
                     raise CorruptionError(
                         f"segment {segment.id}: row {row} has words but no text; run verify()"

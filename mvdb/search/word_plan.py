@@ -78,6 +78,7 @@ class WordPlan:
         for clause in clauses:
             self._add(clause, weights)
         self.words = self._query(weights) if weights else None
+        self._scoring = dict(weights)
         self.exact = self._query(self._exact) if self._exact else None
         for phrase in self.phrases:
             for term, idf in zip(phrase.terms, self._idf(phrase.terms).tolist(), strict=True):
@@ -124,6 +125,16 @@ class WordPlan:
         ]
         bounds: core.Floats = np.float32(phrase.weight) * np.min(each, axis=0)
         return bounds
+
+    def each(self, terms: core.TermList, places: Places) -> dict[str, float]:
+        """The score of each word that the row has, words as they are filed. places: of one row."""
+        scores = {
+            term.decode("utf-8", "replace"): float(
+                self._query({term: weight}).score(terms, places)[0]
+            )
+            for term, weight in self._scoring.items()
+        }
+        return {term: score for term, score in scores.items() if score > 0}
 
     # ---- clauses ----
 

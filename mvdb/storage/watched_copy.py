@@ -41,7 +41,13 @@ def copy_watched(
 
     hooks.report(0, total)
     thread = threading.Thread(target=copy, name="mvdb-copy", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # the system has no more threads: without a watch
+        hooks.check()
+        environment.copyfd(descriptor, compact=compact)
+        hooks.report(total, total)
+        return
     try:
         while not ended.wait(INTERVAL_SECONDS):
             shield.check()

@@ -8,6 +8,7 @@ from pathlib import Path
 from conftest import ENCODER, CommandLine
 
 import mvdb.cli
+from mvdb.cli.commands import demo_command
 from mvdb.cli.reading.cutting import MOST, SHORT
 from mvdb.cli.stdlib import stdlib_records
 
@@ -28,11 +29,19 @@ def test_the_demo_answers_and_is_used_again(mvdb_cli: CommandLine) -> None:
     first = mvdb_cli.ok(*command).json
     assert first["file"] == ".demo/stdlib.mvdb"
     assert first["documents"] == first["passages"]["written"] == 200
-    assert len(first["questions"]) == 6
-    assert all(len(question["hits"]) == 3 for question in first["questions"])
+    assert len(first["questions"]) == 8
+    assert all(len(question["hits"]) == 3 for question in first["questions"][:7])
     second = mvdb_cli.ok(*command).json
     assert second["passages"] == {"written": 0, "kept": 200, "deleted": 0}
     assert [q["hits"] for q in second["questions"]] == [q["hits"] for q in first["questions"]]
+
+
+def test_a_name_and_a_phrase_are_among_the_demos_questions() -> None:
+    name, phrase = demo_command.QUESTIONS[-2:]
+    texts = {record.id: record.text.lower() for record in stdlib_records()}
+    assert any(f"def {name}(" in text for text in texts.values())
+    assert phrase.strip('"') != phrase
+    assert any(phrase.strip('"') in text for text in texts.values())
 
 
 def test_what_the_demo_says(mvdb_cli: CommandLine) -> None:

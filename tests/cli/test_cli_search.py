@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 from conftest import ENCODER, CommandLine
+
+import mvdb.cli
+from mvdb import encoders
 
 
 def test_the_best_comes_first(notes: CommandLine) -> None:
@@ -13,11 +18,56 @@ def test_the_best_comes_first(notes: CommandLine) -> None:
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
     first = hits[0]
     assert first["id"] == "notes/sky/sky.txt#1"
-    assert first["score"] == pytest.approx(2, abs=0.1)
+    assert first["score"] == pytest.approx(1)
+    assert first["dense_score"] == pytest.approx(2, abs=0.1)
+    assert first["lexical_score"] > 0
     assert first["metadata"]["path"] == "notes/sky/sky.txt"
     assert first["text"] == "The sky is blue."
     words = [first["text"][match["start"] : match["end"]] for match in first["matches"]]
     assert words == ["sky", "blue"]
+
+
+def test_modes(notes: CommandLine) -> None:
+    def sides(hits: list[Any]) -> list[tuple[bool, bool]]:
+        return [(hit["dense_score"] is None, hit["lexical_score"] is None) for hit in hits]
+
+    query = "the banana's skin"
+    assert sides(notes.search("n.mvdb", query)) == [(False, False)] * 3
+    assert sides(notes.search("n.mvdb", query, "--mode", "dense")) == [(False, True)] * 3
+    (hit, *_) = notes.search("n.mvdb", query, "--lexical-weight", "1", "-k", "1")
+    assert hit["id"] == "notes/code.py#1"
+    words = notes.ok("search", "n.mvdb", "skin -sky", "--mode", "lexical", "--json").json["hits"]
+    assert sides(words) == [(True, False)]
+    (match,) = words[0]["matches"]
+    assert words[0]["text"][match["start"] : match["end"]] == "skin"
+    wrong = notes("search", "n.mvdb", query, *ENCODER, "--lexical-weight", "2")
+    assert wrong.code == 1
+    assert "lexical_weight" in wrong.err
+    assert notes("search", "n.mvdb", query, "--mode", "both").code == 2
+
+
+def test_without_an_encoder_words_are_searched(
+    notes: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def default() -> None:
+        raise ImportError("text encoding needs torch")
+
+    monkeypatch.setattr(encoders, "default", default)
+    file = str(notes.folder / "n.mvdb")
+    assert mvdb.cli.main(["search", file, "bananas", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert [hit["id"] for hit in json.loads(shown.out)["hits"]] == ["notes/fruit.md#1"]
+    assert "by words alone" in shown.err
+    assert "torch" in shown.err
+    assert mvdb.cli.main(["search", file, "bananas", "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    for mode in ("dense", "hybrid"):
+        assert mvdb.cli.main(["search", file, "bananas", "--mode", mode]) == 1
+        assert "torch" in capsys.readouterr().err
+    with mvdb.open(file) as db:
+        db.optimize(lexical=False)
+    assert mvdb.cli.main(["search", file, "bananas"]) == 1
+    assert "torch" in capsys.readouterr().err
 
 
 def test_how_a_hit_is_shown(notes: CommandLine) -> None:

@@ -89,7 +89,7 @@ _READING: dict[str, dict[str, Any]] = {
     "__exit__": _LEAVING,
     "__len__": {},
     "__reduce__": {},
-    "explain": {"query": _QUERY, "id": 1, "tenant": None},
+    "explain": {"query": _QUERY, "id": 1, "text": "text", "tenant": None},
     "count": {"filter": {"n": {"$lt": 9}}, "tenant": None},
     "documents": {
         "filter": {"n": {"$lt": 9}},

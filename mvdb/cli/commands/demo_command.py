@@ -23,13 +23,15 @@ from mvdb.encoders import Encoder
 
 _DEFAULT_FILE = Path(".demo", "stdlib.mvdb")
 _RESULTS = 3
-_QUESTIONS = (
+QUESTIONS = (
     "How do I measure how long a small piece of code takes?",
     "open a web page in the browser",
     "cache the results of a function",
     "find the longest common part of two strings",
     "ask for a password without showing it on the screen",
     "the middle value of a list of numbers",
+    "copyfileobj",
+    '"leap year"',
 )
 
 
@@ -50,10 +52,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     _index(arguments, console, counts)
     encoder = load_encoder(arguments.encoder)
-    with mvdb.open(file, readonly=True) as db:
+    with mvdb.open(file, readonly=True, encoder=encoder) as db:
         # The first call of a model prepares itself; that is not the time a question takes.
         encoder.encode_queries(["warm up"])
-        questions = arguments.questions or _QUESTIONS
+        questions = arguments.questions or QUESTIONS
         answers = [_answer(db, encoder, question, console) for question in questions]
         stats = db.stats()
     if console.as_json:

@@ -24,18 +24,27 @@ from mvdb.cli.commands.grammar import (
 from mvdb.cli.console import Console
 from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
-from mvdb.cli.matching import Match, matched_words
+from mvdb.cli.matching import Match, matched_words, words_found
 from mvdb.encoders import Encoder
 
 Matches = Callable[[mvdb.Hit], list[Match]]
 """The words of a hit's text that matched."""
+_MODES = ("auto", "dense", "lexical", "hybrid")
 
 
 def add_parsers(commands: Commands) -> None:
     about = "The passages that answer a query best, with the words that matched."
     parser = add_command(commands, "search", run, "search a database", about)
     add_file(parser)
-    parser.add_argument("query", metavar="QUERY", help="words, or a question")
+    help = 'words, or a question; "a phrase", +must, -not, prefix*, field:value'
+    parser.add_argument("query", metavar="QUERY", help=help)
+    help = (
+        "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
+        "(default): hybrid, or what the file and the encoder allow of it"
+    )
+    parser.add_argument("--mode", choices=_MODES, default="auto", help=help)
+    help = "0..1: the weight of the words in a hybrid search (default: chosen by the query)"
+    parser.add_argument("--lexical-weight", type=float, metavar="X", help=help)
     _add_options(parser)
     add_encoder(parser)
     about = "The passages most like a stored one, which is left out. Needs no encoder."
@@ -81,12 +90,30 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
     if not arguments.query.strip():
         raise ValueError("the query is empty")
-    with mvdb.open(arguments.file, readonly=True) as db:
-        # The file first: a wrong name shows at once, not after seconds of loading a model.
-        encoder = load_encoder(arguments.encoder)
-        check_encoder(encoder, db.stats().encoder, arguments.file)
+    options |= {"mode": arguments.mode, "lexical_weight": arguments.lexical_weight}
+    encoder = _encoder(arguments, console)
+    with mvdb.open(arguments.file, readonly=True, encoder=encoder) as db:
         answer = search(db, encoder, arguments.query, arguments.k, **options)
     _print(answer, {"query": arguments.query}, arguments, console)
+
+
+def _encoder(arguments: argparse.Namespace, console: Console) -> Encoder | None:
+    """The encoder of a search; None for one by words, which is also what is left without one."""
+    # The file first: a wrong name shows at once, not after seconds of loading a model.
+    with mvdb.open(arguments.file, readonly=True) as db:
+        stats = db.stats()
+    if arguments.mode == "lexical":
+        return None
+    try:
+        encoder = load_encoder(arguments.encoder)
+    except ValueError as error:
+        if arguments.encoder or arguments.mode != "auto" or not stats.bytes["words"]:
+            raise
+        if not console.quiet:
+            console.note(f"searching by words alone: {error}")
+        return None
+    check_encoder(encoder, stats.encoder, arguments.file)
+    return encoder
 
 
 def run_similar(arguments: argparse.Namespace, console: Console) -> None:
@@ -116,31 +143,47 @@ def _print(
 
 
 def search(
-    db: mvdb.Database, encoder: Encoder, query: str, k: int, **options: Any
+    db: mvdb.Database, encoder: Encoder | None, query: str, k: int, **options: Any
 ) -> tuple[list[Result], float]:
-    """The hits for a query in words, with the words that matched in each; seconds it took."""
+    """The hits for a query, with the words that matched in each; seconds it took. encoder: that of
+    the database; None without one."""
     started = time.monotonic()
-    vectors = encoder.encode_queries([query])[0]
+    # Optional for encoders: the span of characters for each of a document's rows.
+    document_tokens = getattr(encoder, "document_tokens", None)
     with db.snapshot() as snapshot:
 
         def matches(hit: mvdb.Hit) -> list[Match]:
-            # Optional for encoders: the span of characters for each of a document's rows.
-            document_tokens = getattr(encoder, "document_tokens", None)
-            if hit.text is None or document_tokens is None:
+            if hit.text is None:
                 return []
-            scores = snapshot.explain(vectors, hit.id).scores
+            found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
+            if found or hit.dense_score is None or document_tokens is None:
+                return found
+            scores = snapshot.explain(query, hit.id).scores
             return matched_words(hit.text, document_tokens(hit.text), scores)
 
-        hits = snapshot.search(vectors, k, **options)
+        hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)
     return results, time.monotonic() - started
 
 
 def _results(hits: list[mvdb.Hit], offset: int, matches: Matches) -> list[Result]:
     return [
-        Result(rank, hit.id, round(hit.score, 4), hit.text, dict(hit.metadata or {}), matches(hit))
+        Result(
+            rank,
+            hit.id,
+            round(hit.score, 4),
+            _rounded(hit.dense_score),
+            _rounded(hit.lexical_score),
+            hit.text,
+            dict(hit.metadata or {}),
+            matches(hit),
+        )
         for rank, hit in enumerate(hits, start=offset + 1)
     ]
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
 
 
 def as_json(results: list[Result], seconds: float) -> dict[str, Any]:
