@@ -9,9 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 import mvdb
+from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
     Commands,
     Parser,
+    add_collection,
     add_command,
     add_encoder,
     add_file,
@@ -46,6 +48,7 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _add_options(parser: Parser) -> None:
+    add_collection(parser)
     help = "number of results (default 5)"
     parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
     help = "results to leave out before the first one: the next page"
@@ -78,7 +81,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
     if not arguments.query.strip():
         raise ValueError("the query is empty")
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         # The file first: a wrong name shows at once, not after seconds of loading a model.
         encoder = load_encoder(arguments.encoder)
         check_encoder(encoder, db.stats().encoder, arguments.file)
@@ -90,7 +93,7 @@ def run_similar(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
     name = int(arguments.id) if arguments.integer else arguments.id
     started = time.monotonic()
-    with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
+    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
         hits = snapshot.more_like(name, arguments.k, **options)
         results = _results(hits, arguments.offset, lambda hit: [])
     _print((results, time.monotonic() - started), {"id": name}, arguments, console)
