@@ -10,10 +10,9 @@ queries, each with its least time. *% of texts* is the index's size over the byt
 *overlap@10* is the share of the ten best by exhaustive BM25 (the scores of all rows); *ndcg@10* is
 of the whole queries, ``--judged`` of them.
 
-Engines beside it: ``fts5`` (SQLite's, ``order by rank``), ``tantivy``
-(pip install tantivy) and ``bm25s`` (pip install bm25s; ``method="lucene"`` with mvdb's own tokens:
-the reference for nDCG@10). The first two have tokenisers of their own. Engines that are not
-installed are left out."""
+Engines beside it: ``fts5`` (SQLite's, ``order by rank``), ``tantivy`` and ``bm25s``
+(``method="lucene"`` with mvdb's own tokens: the reference for nDCG@10). The first two have
+tokenisers of their own. Packages that are not installed are left out."""
 
 from __future__ import annotations
 
@@ -176,8 +175,8 @@ def quality(ask: Asked, collection: Collection, n: int) -> float:
     return ndcg_at(K, found, {query_id: collection.qrels[query_id] for query_id, _ in judged})
 
 
-def main() -> None:
-    """See the module."""
+def main(given: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
     arguments = parser(__doc__)
     arguments.add_argument("--collection", default="wiki-200k")
     arguments.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
@@ -185,7 +184,7 @@ def main() -> None:
     arguments.add_argument("--judged", type=int, default=400)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seed", type=int, default=1)
-    options = arguments.parse_args()
+    options = arguments.parse_args(given)
     collection = load_collection(options.collection)
     texts, n_bytes = collection.texts, sum(len(text.encode()) for text in collection.texts)
     queries = cut(collection.queries, options.seed, options.queries)

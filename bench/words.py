@@ -93,11 +93,12 @@ def _queries(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     words: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for text in texts:
-        own = [word for word in text.lower().split() if word.isalpha() and word.isascii()]
+        own = [word for word in text.lower().split() if word.isalnum() and word.isascii()]
         words.update(own)
         pairs.update(pairwise(own))
     common = [word for word, _ in words.most_common(60)]
-    first, second = next(pair for pair, _ in pairs.most_common() if pair[0] not in common[:10])
+    natural = (pair for pair, _ in pairs.most_common() if pair[0] not in common[:10])
+    first, second = next(natural, pairs.most_common(1)[0][0])
     yield "words", f"{first} {second}"
     yield "natural phrase", f'"{first} {second}"'
     apart = [(a, b) for a in common for b in common if a != b and pairs[a, b] == 0]

@@ -42,9 +42,10 @@ scored with their stored vectors. More words: [Glossary](engine.md#glossary).
 
 In signatures `Id` is `str | int`, `Filter` a mapping (see [Filters](howto-filters.md)), `Texts` a
 `str` or a sequence of `str | None`, `Metadata` a mapping, `MetadataInput` one mapping or a sequence
-of `Mapping | None`. `Progress` is a function of the units done and their total (`int | None`),
-`StepProgress` a function of a `str`; `Cancel` is an object with `is_set`, such as a
-`threading.Event`, or a function whose true value cancels. `Floats` is a float32 array.
+of `Mapping | None`, `TenantInput` a `str` or a sequence of them. `Progress` is a function of the
+units done and their total (`int | None`), `StepProgress` a function of a `str`; `Cancel` is an
+object with `is_set`, such as a `threading.Event`, or a function whose true value cancels. `Floats`
+is a float32 array.
 """
 
 AFTER_DATABASE = """\
@@ -106,8 +107,9 @@ def class_page(name: str, cls: type, *, shared: bool = True) -> str:
     if not shared:
         names = ", ".join(f"`{member}`" for member, _ in reading)
         lines.append(f"It has the reading methods of [Database](#database): {names}.\n")
-    for member, value in members(cls):
-        lines.append(entry(member, value))
+    for part in cls.__mro__:
+        if part not in Readable.__mro__:
+            lines += [entry(member, value) for member, value in members(part)]
     if shared:
         for member, value in reading:
             lines.append(entry(member, value))

@@ -43,6 +43,10 @@ class Hit:
         id: the document's id.
         score: MaxSim of the query and the stored vectors (sum over query tokens of the greatest dot
             product with a token of the document); of a search with `mode="lexical"`: BM25.
+        relevance: 0..1, .5 and above for most documents that answer the query, less for those that
+            are merely the least bad; see "Relevance" in docs/engine.md. None in a search by words
+            alone, and until the collection is calibrated, by `Database.optimize` or by the first
+            search with `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
 
@@ -51,7 +55,7 @@ class Hit:
     updated between search and first use; inside a `snapshot()` this cannot happen. Pickling and
     copying read both. Two hits are equal when they have the same id and score."""
 
-    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "score")
+    __slots__ = ("_fetch", "_stored", "dense_score", "id", "lexical_score", "relevance", "score")
 
     def __init__(
         self,
@@ -60,11 +64,13 @@ class Hit:
         fetch: Fetch,
         dense_score: float | None = None,
         lexical_score: float | None = None,
+        relevance: float | None = None,
     ) -> None:
         self.id = id
         self.score = score
         self.dense_score = dense_score
         self.lexical_score = lexical_score
+        self.relevance = relevance
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
 
@@ -86,19 +92,20 @@ class Hit:
         return self._load()[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """`id`, the scores, `text` and `metadata` as JSON values; reads text and metadata."""
+        """`id`, the scores, `relevance`, `text` and `metadata` as JSON; reads the last two."""
         text, metadata = self._load()
         return {
             "id": self.id,
             "score": self.score,
             "dense_score": self.dense_score,
             "lexical_score": self.lexical_score,
+            "relevance": self.relevance,
             "text": text,
             "metadata": _plain(metadata),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        scores = (self.score, self.dense_score, self.lexical_score)
+        scores = (self.score, self.dense_score, self.lexical_score, self.relevance)
         return _read_hit, (self.id, scores, self._load())
 
     def __eq__(self, other: object) -> bool:
@@ -115,12 +122,12 @@ class Hit:
 
 def _read_hit(
     id: Id,
-    scores: tuple[float, float | None, float | None],
+    scores: tuple[float, float | None, float | None, float | None],
     stored: tuple[str | None, Metadata | None],
 ) -> Hit:
     """A hit that was pickled with its text and metadata."""
-    score, dense, lexical = scores
-    return Hit(id, score, lambda: stored, dense, lexical)
+    score, dense, lexical, relevance = scores
+    return Hit(id, score, lambda: stored, dense, lexical, relevance)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ SECONDS: list[Any] = ["x", float("nan"), -1, -0.5, True, [1]]
 SCORES: list[Any] = ["x", float("nan"), True, [1.0]]
 FIELDS: list[Any] = [True, 2.5, 1, ["n"], b"n", "$n", "\ud800"]
 PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
+TENANTS: list[Any] = [5, True, "", "x" * 501, "x" * 10_000, "\ud800", b"a", ["a", "b"], "a"]
+"""The last one is refused because the database does not separate tenants."""
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
 NAMES: list[Any] = ["", 5, None, b"mail", ["mail"], "a\nb", "a\x7f", "\x85", "\ud800", "é" * 101]
 
@@ -47,6 +49,7 @@ OPEN: dict[str, list[Any]] = {
     "path": PATHS,
     "dim": DIMS,
     "bits": [*NUMBERS, None, 3],
+    "tenants": ["yes", 1, 0, [True]],
     "readonly": FLAGS,
     "create": FLAGS,
     "encoder": [5, "minilm"],
@@ -69,6 +72,7 @@ SEARCH: dict[str, list[Any]] = {
     "lexical_weight": [*SCORES, -0.1, 1.1],
     "fusion": WORDS,
     "min_score": SCORES,
+    "min_relevance": [*SCORES, -0.1, 1.1, 10**400],
     "offset": [*NUMBERS, None],
     "group_by": [5, True, ["path"], "$path", "\ud800"],
     "group_size": [*NUMBERS, 0, None],
@@ -76,6 +80,7 @@ SEARCH: dict[str, list[Any]] = {
     "fields": ["path", ["text", "path"], 5, [5], {"text": 1}],
     "filter": [],  # FilterError: see test_bad_input.py
     "ids": [],
+    "tenant": TENANTS,
 }
 CALLS: dict[str, dict[str, list[Any]]] = {
     "search": SEARCH,
@@ -88,19 +93,26 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     },
     "profile": SEARCH,
     "more_like": SEARCH,
-    "rerank": {"k": [*NUMBERS, 0]},
-    "ids": {"filter": []},
-    "count": {"filter": []},
-    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": []},
+    "rerank": {"k": [*NUMBERS, 0], "tenant": TENANTS},
+    "explain": {"tenant": TENANTS},
+    "get": {"tenant": TENANTS},
+    "vectors": {"tenant": TENANTS},
+    "ids": {"filter": [], "tenant": TENANTS},
+    "count": {"filter": [], "tenant": TENANTS},
+    "facets": {"field": [*FIELDS, None], "limit": [*NUMBERS, 0], "filter": [], "tenant": TENANTS},
     "documents": {
         "order_by": FIELDS,
         "descending": FLAGS,
         "after": [True, 2.5, "", [1], 2**80],
         "limit": [*NUMBERS, 0],
         "filter": [],
+        "tenant": TENANTS,
     },
-    "update": {"merge": FLAGS},
-    "delete": {"filter": []},
+    "insert": {"tenant": TENANTS},
+    "upsert": {"tenant": TENANTS},
+    "update": {"merge": FLAGS, "tenant": TENANTS},
+    "delete": {"filter": [], "tenant": TENANTS},
+    "delete_tenant": {"name": TENANTS[:-1]},
     "transaction": {"timeout": SECONDS},
     "collection": {
         "name": NAMES,
@@ -111,6 +123,7 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "drop_collection": {"name": NAMES},
     "insert_batches": {
         "batches": [5, None],
+        "tenant": TENANTS,
         "commit_every": [*NUMBERS, 0],
         "progress": FUNCTIONS,
         "total": NUMBERS,
@@ -129,6 +142,12 @@ VALID: dict[str, dict[str, Any]] = {
     "profile": {"query": matrix(1)},
     "more_like": {"id": 1},
     "rerank": {"query": matrix(1), "ids": [1]},
+    "explain": {"query": matrix(1), "id": 1},
+    "get": {"ids": [1]},
+    "vectors": {"ids": [1]},
+    "insert": {"ids": "new", "embeddings": matrix(1)},
+    "upsert": {"ids": 1, "embeddings": matrix(1)},
+    "delete": {"ids": [1]},
     "facets": {"field": "n"},
     "documents": {"order_by": "n"},
     "update": {"ids": [1], "metadata": {}},

@@ -379,7 +379,7 @@ def test_queries_that_are_none(db: mvdb.Database) -> None:
     with refused(db, Bad, "one query"):
         db.search_batch("a question")
     with refused(db, Bad, "needs an encoder", "mvdb.open(encoder=...)"):
-        db.search("a question")
+        db.search("a question", mode="dense")
     with refused(db, mvdb.DimensionMismatch, "query"):
         db.search_batch([matrix(1), matrix(1, 3, DIM + 1)])
 

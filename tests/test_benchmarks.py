@@ -53,13 +53,16 @@ BENCHMARKS: dict[str, str] = {
     "filters": "--documents 500",
     "growth": "--collection tiny --bits 2 --queries 4 --passes 1 --commit 60 --commit-size 20",
     "kernels": "--repeats 1 --ghz 3",
+    "lexical": "--collection tiny --peers fts5 --queries 4 --judged 4 --rounds 1",
     "peers.run": "tiny --only mvdb-2 --queries 4 --passes 1",
     "scale": "tiny 700 --base tiny --queries 4 --rounds 1",
     "search": "tiny --bits 2 --passes 1",
     "stats": "--gb 0.001 --commit-every 100 --rounds 1",
     "synthetic": "650 --base tiny --queries 4",
+    "tenants": "--documents 2000 --files 2 --rounds 1",
     "updates": "--collection tiny --gigabytes 0.001 --rounds 1 --commits 3",
     "vectors": "tiny",
+    "words": "tiny --rounds 1",
 }
 """Command lines, by module."""
 LIBRARIES = {

@@ -218,6 +218,7 @@ def test_pages_follow_each_other(
         after: Any = None
         while page := list(snapshot.documents(**order, after=after, limit=9)):
             found += [document.id for document in page]
+            assert len(found) <= len(documents), "pages repeat documents"
             after = page[-1].id if by_id else page[-1]
         if order:
             descending = "descending" in order

@@ -28,7 +28,7 @@ def db(path: Path) -> Iterator[mvdb.Database]:
 
 def test_texts_alone_are_encoded_and_searched_in_words(db: mvdb.Database) -> None:
     assert db.dim == DIM
-    hits = db.search("dog ran", k=2)
+    hits = db.search("dog ran", k=2, mode="dense")
     assert [hit.id for hit in hits] == ["dog", "cat"]
     assert hits[0].text == "the dog ran home"
     assert hits[0].score == pytest.approx(2, abs=0.01)
@@ -116,8 +116,10 @@ def test_an_encoder_of_another_dim_is_refused_at_open(db: mvdb.Database, path: P
 def test_without_an_encoder_words_are_refused(path: Path) -> None:
     with mvdb.open(path, dim=DIM, lexical=False) as db:
         db.insert("a", matrix(1))
-        with refused(db, mvdb.InvalidInputError, "needs an encoder"):
+        with refused(db, mvdb.InvalidInputError, "no lexical index", "mvdb.open(encoder=...)"):
             db.search("words")
+        with refused(db, mvdb.InvalidInputError, "needs an encoder"):
+            db.search("words", mode="dense")
         with refused(db, mvdb.InvalidInputError, "needs an encoder"):
             db.insert("b", texts="words")
         with refused(db, mvdb.InvalidInputError, "'b'", "neither embeddings nor a text"):

@@ -214,7 +214,7 @@ def test_types_of_integer_ids(db: mvdb.Database, kind: Any) -> None:
 def test_vectors_are_not_copied() -> None:
     (part,) = table().to_batches()
     part = part.slice(7, 30)
-    rows, lengths = Converter(DIM, encodes=False).arguments(part)["embeddings"]
+    rows, lengths = Converter(DIM, encodes=False, separates=False).arguments(part)["embeddings"]
     assert lengths.tolist() == [1 + i % 3 for i in range(7, 37)]
     np.testing.assert_array_equal(rows, np.concatenate([vectors(i) for i in range(7, 37)]))
     leaf = part["embeddings"].values.values

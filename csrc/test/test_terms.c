@@ -83,6 +83,12 @@ static void test_wrong_runs(void) {
   REFUSE("a least value without an end", 64, 1, 0x80);
   REFUSE("no width of rests", 64, 1, 2);
   REFUSE("a width of rests beyond 16", 64, 1, 1, 17, 0, 0, 0, 1);
+  for (size_t size = 1; size < 80; size++) { /* a number without an end, however far it is read */
+    uint8_t *zeros = room(size + MV_TERMS_SLACK, 1);
+    memset(zeros, 0, size + MV_TERMS_SLACK);
+    CHECK(mv_run_read(zeros, size, 1, 0, 1000, rows, values) == MV_ERROR_CORRUPT, "%zu", size);
+    free(zeros);
+  }
   REFUSE("a value beyond 65535", 64, 1, 2, 16, 0xff, 0xff, 1);
   REFUSE("a least value beyond 65535", 64, 1, 0x80, 0x80, 4, 0, 1);
 }

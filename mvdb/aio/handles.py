@@ -47,6 +47,7 @@ class Readable(Handle[Sync]):
     vectors = awaited(_Sync.vectors)
     count = awaited(_Sync.count)
     facets = awaited(_Sync.facets)
+    tenants = awaited(_Sync.tenants)
     contains = awaited(_Sync.__contains__)
     collections = awaited(_Sync.collections)
     ids = iterated(_Sync.ids)
@@ -100,6 +101,7 @@ class Transaction(Readable[transaction.Transaction]):
     upsert = awaited(transaction.Transaction.upsert)
     update = awaited(transaction.Transaction.update)
     delete = awaited(transaction.Transaction.delete)
+    delete_tenant = awaited(transaction.Transaction.delete_tenant)
 
     async def run(self, function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._writer.submit(function))
@@ -212,6 +214,7 @@ class Database(Readable[database.Database]):
     upsert = written(transaction.Transaction.upsert)
     update = written(transaction.Transaction.update)
     delete = written(transaction.Transaction.delete)
+    delete_tenant = written(transaction.Transaction.delete_tenant)
     insert_batches = streamed(database.Database.insert_batches)
     stats = awaited(database.Database.stats)
     optimize = awaited_long(database.Database.optimize)

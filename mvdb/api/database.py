@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mvdb import arguments
-from mvdb.api import collection_access
 from mvdb.api.engine import Engine
 from mvdb.api.joint_changes import JointChanges
 from mvdb.api.snapshot import Snapshot
-from mvdb.api.transaction import Transaction, insert_documents
-from mvdb.api.with_collections import WithCollections
-from mvdb.codebook import codebook as codebooks
-from mvdb.hooks import Cancel, Hooks, Progress
+from mvdb.api.transaction import Transaction, stream_target
+from mvdb.api.upkeep import Upkeep
+from mvdb.hooks import Cancel
 from mvdb.ingest import streaming
-from mvdb.ingest.inputs import MetadataInput, Texts
-from mvdb.repair.verify import Checker
-from mvdb.repair.verify_collections import check_file
+from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
 from mvdb.search.options import Filter
-from mvdb.state import encoder_identity, manifest, statistics
-from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
-from mvdb.types import Id, InsertProgress, Report, Stats
-
-StepProgress = Callable[[str], object]
-"""Called with the name of each piece of work."""
+from mvdb.types import Id, InsertProgress
 
 
-class Database(WithCollections):
+class Database(Upkeep):
     """An open database; made by `mvdb.open`. A context manager.
 
     Thread-safe: any number of readers and one writer at a time; readers never wait for the writer.
@@ -102,6 +92,7 @@ class Database(WithCollections):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents, in a transaction of its own.
 
@@ -113,6 +104,9 @@ class Database(WithCollections):
                 unit length; zero rows are dropped as padding. None: the texts are encoded.
             texts: stored, and returned with hits.
             metadata: a JSON object per document, for filters; numpy scalars are accepted.
+            tenant: to whom the documents belong, where tenants are separated
+                (docs/howto-tenants.md): one name for all, or one for each. A str of 1..500 UTF-8
+                bytes. Ids are distinct within a tenant.
 
         Raises:
             DuplicateIdError: the database has a document of an id.
@@ -120,7 +114,7 @@ class Database(WithCollections):
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
-            txn.insert(ids, embeddings, texts=texts, metadata=metadata)
+            txn.insert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
 
     def upsert(
         self,
@@ -129,14 +123,20 @@ class Database(WithCollections):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents or replaces them whole (vectors, text and metadata), in a transaction of
         its own. Arguments and errors as for `insert`."""
         with self.transaction() as txn:
-            txn.upsert(ids, embeddings, texts=texts, metadata=metadata)
+            txn.upsert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
 
     def update(
-        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+        self,
+        ids: Id | Sequence[Id],
+        *,
+        metadata: MetadataInput,
+        merge: bool = False,
+        tenant: str | None = None,
     ) -> None:
         """Replaces the metadata of documents, in a transaction of its own. Vectors and text stay as
         they are stored, bit for bit: nothing is encoded again.
@@ -149,6 +149,7 @@ class Database(WithCollections):
                 nested objects and lists are replaced whole. A value None is stored as null, and
                 None in place of an object changes nothing. To remove a key, update without `merge`:
                 with the metadata that `get` returns, less the key.
+            tenant: whose documents, where tenants are separated.
 
         Raises:
             NotFoundError: no document has one of the ids; no document is changed.
@@ -156,23 +157,40 @@ class Database(WithCollections):
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
-            txn.update(ids, metadata=metadata, merge=merge)
+            txn.update(ids, metadata=metadata, merge=merge, tenant=tenant)
 
-    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+    def delete(
+        self,
+        ids: Id | Sequence[Id] | None = None,
+        *,
+        filter: Filter | None = None,
+        tenant: str | None = None,
+    ) -> int:
         """Deletes the documents with these ids, or those that a filter matches, in a transaction of
-        its own; returns the number of deleted documents.
+        its own; returns the number of deleted documents. tenant: whose documents, where tenants are
+        separated.
 
         Unknown ids are ignored. The filter `{}` matches every document.
 
         Raises InvalidInputError unless either `ids` or `filter` is given, FilterError for a
         malformed filter."""
         with self.transaction() as txn:
-            return txn.delete(ids, filter=filter)
+            return txn.delete(ids, filter=filter, tenant=tenant)
+
+    def delete_tenant(self, name: str) -> int:
+        """Deletes a tenant with all its documents, in a transaction of its own; returns the number
+        of documents. An unknown name is ignored.
+
+        Raises InvalidInputError for a malformed name, and in a database that does not separate
+        tenants."""
+        with self.transaction() as txn:
+            return txn.delete_tenant(name)
 
     def insert_batches(
         self,
         batches: Any,
         *,
+        tenant: str | None = None,
         commit_every: int | None = None,
         progress: Callable[[InsertProgress], object] | None = None,
         total: int | None = None,
@@ -187,10 +205,12 @@ class Database(WithCollections):
 
         Args:
             batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
-                `embeddings`, `texts`, `metadata`), tuples of them in this order, or Arrow data. Or
-                Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or Dataset, or
-                anything with `__arrow_c_stream__`, such as a data frame. Or the path of a
-                .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
+                `embeddings`, `texts`, `metadata`, `tenant`), tuples of them in this order, or
+                Arrow data. Or Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or
+                Dataset, or anything with `__arrow_c_stream__`, such as a data frame. Or the path of
+                a .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.
+            tenant: to whom documents belong that come without a tenant of their own; where tenants
+                are separated.
             commit_every: documents per transaction, at most; a larger batch is divided. Default
                 10,000, but the first transaction of an empty database collects 4 million tokens,
                 if the stream has so many, to train better centroids.
@@ -206,14 +226,10 @@ class Database(WithCollections):
         column or file; ImportError for Arrow data without pyarrow.
         """
         self._engine.check_writable()
-        encodes = self._engine.encoder.identity is not None
-        limits = self._engine.limits
-        target = streaming.Target(
-            self.transaction, insert_documents, self._keep_up, self.dim, encodes, limits
-        )
         return streaming.insert_batches(
-            target,
+            stream_target(self._engine, self.transaction, self._keep_up),
             batches,
+            tenant=None if tenant is None else self._named(tenant),
             commit_every=commit_every,
             progress=progress,
             total=total,
@@ -223,7 +239,7 @@ class Database(WithCollections):
     def _keep_up(self) -> None:
         shield.run(self._engine.maintenance.keep_up)
 
-    # ---- snapshots and numbers ----
+    # ---- snapshots ----
 
     def snapshot(self) -> Snapshot:
         """Begins a snapshot of the present state, a context manager with the reading methods of the
@@ -235,149 +251,3 @@ class Database(WithCollections):
         except BaseException:
             txn.close()
             raise
-
-    def stats(self) -> Stats:
-        """Numbers about the database; see `Stats`. Takes milliseconds for a file of any size: no
-        documents are read."""
-        self._engine.check_open()
-        with self._engine.environment.read() as txn:
-            current = manifest.load(txn)
-            generation = current.generation
-            centroids = codebooks.centroid_count(txn, generation) if generation else 0
-            encoder = encoder_identity.load(txn)
-            parts = statistics.by_part(txn)
-        stored = sum(info.n_tokens for info in current.segments)
-        return Stats(
-            documents=current.live_documents,
-            tokens=current.live_tokens,
-            dim=self.dim,
-            bits=self.bits,
-            segments=len(current.segments),
-            centroids=centroids,
-            trained_tokens=current.trained_tokens,
-            deleted_share=1 - current.live_tokens / stored if stored else 0.0,
-            drift=statistics.drift(current),
-            bytes=parts,
-            file_bytes=self._engine.environment.size(),
-            encoder=None if encoder is None else encoder.name,
-            maintenance_error=self._engine.maintenance.error,
-        )
-
-    # ---- maintenance ----
-
-    def optimize(
-        self,
-        progress: StepProgress | None = None,
-        *,
-        lexical: bool | str | Mapping[str, Any] | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Trains centroids if due, merges segments and drops the data of deleted documents.
-
-        Works in steps: other writers run between two steps, readers never wait. Correct results do
-        not depend on it.
-
-        Args:
-            progress: called with the name of each piece of work.
-            lexical: how the words of texts are indexed from now on, as for `mvdb.open`; None: as
-                before. The segments stored so far are written anew. Until then searches with
-                `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
-                interruption.
-            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
-                is then dropped, those before it stay, and CancelledError is raised.
-        """
-        self._engine.check_writable()
-        arguments.function("progress", progress)
-        check = Hooks.checked(None, cancel).check
-        work = self._engine.maintenance.work(check_lexical(lexical), check)
-        try:
-            while (step := shield.run(lambda: next(work, None))) is not None:
-                if progress is not None:
-                    progress(step)
-        finally:
-            shield.run(work.close)
-
-    def compact(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Rewrites the file to the smallest one: in place, atomically, or to `path`.
-
-        Optimizes all collections first, unless `readonly`. In place, the file must not be open in
-        another process, nor have open transactions or snapshots in this one; else BusyError. Raises
-        InvalidInputError for the handle of a collection.
-
-        Args:
-            path: the new file, which must not exist; None: in place.
-            progress: called while the file is written, several times a second, with the bytes
-                written and those of the whole file, free pages included; at the end both are the
-                size of the new file.
-            cancel: a `threading.Event`, or a function; looked at as often. Once it is set, or gives
-                a true value, the incomplete file is removed and CancelledError raised.
-        """
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        copy = None if path is None else arguments.file_path("path", path)
-        registry = self._engine.registry
-        if not self.readonly:
-            self.optimize(cancel=cancel)
-            for engine in collection_access.all_of(self._engine):
-                Database(engine).optimize(cancel=cancel)
-        if copy is not None:
-            self._engine.environment.copy(copy, hooks=hooks)
-            return
-        self._engine.check_writable()
-        self._engine.cache.clear()
-        registry.clear_caches()
-        self._engine.environment.compact(hooks=hooks)
-
-    def backup(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Writes a consistent copy of the present state of the file, with all collections, beside
-        readers and a writer.
-
-        `path` must not exist; the file appears when the copy is complete. `progress` and `cancel`
-        as for `compact`."""
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        self._engine.environment.copy(arguments.file_path("path", path), hooks=hooks)
-
-    def verify(
-        self,
-        deep: bool = True,
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> Report:
-        """Checks the pages of the file, checksum and structure of every block, and the agreement of
-        the tables; of all collections, or of a collection alone. Never writes. deep=False leaves
-        out vectors, texts and metadata.
-
-        If a page is damaged, the check ends after the pages: reading a damaged page could end the
-        process.
-
-        Args:
-            deep: whether vectors, texts and metadata are read.
-            progress: called after the pages, every 1,024 documents and at the end of each segment,
-                with the documents checked and stored, deleted ones included.
-            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
-                CancelledError is raised.
-        """
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        deep = arguments.flag("deep", deep)
-        problems = self._engine.environment.page_problems(hooks)
-        if problems:
-            return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
-        with self._engine.environment.read() as txn:
-            if self.name is not None:
-                return Checker(txn, self._engine.settings, hooks, deep=deep).run()
-            return check_file(txn, self._engine.settings, hooks, deep=deep)

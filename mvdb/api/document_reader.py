@@ -13,8 +13,9 @@ from mvdb import arguments, core
 from mvdb.api import hit_contents
 from mvdb.api.engine import Engine
 from mvdb.api.listing import IDS_PER_PAGE, Listing, Pages
-from mvdb.documents import id_table
+from mvdb.documents import id_table, tenants
 from mvdb.documents import ids as id_keys
+from mvdb.documents.tenants import Tenant
 from mvdb.errors import InvalidInputError, NotFoundError
 from mvdb.filters import language
 from mvdb.search.allowed import matching, matching_rows
@@ -61,14 +62,21 @@ class DocumentReader(ABC):
             f"process open the file anew: mvdb.open({str(path)!r})"
         )
 
-    def get(self, ids: Id | Sequence[Id]) -> list[Document | None]:
-        """The documents with these ids, in their order; None for an unknown id."""
+    def _named(self, tenant: str | None) -> str | None:
+        """The tenant that a call names; InvalidInputError when there has to be one, or none."""
+        return tenants.agreed(tenant, separates=self._engine.settings.tenants)
+
+    def get(self, ids: Id | Sequence[Id], *, tenant: str | None = None) -> list[Document | None]:
+        """The documents with these ids, in their order; None for an unknown id. tenant: whose
+        documents; needed where tenants are separated, as in all calls (docs/howto-tenants.md)."""
+        owner = self._named(tenant)
         names = id_keys.as_list(ids)
         result: list[Document | None] = [None] * len(names)
         with self._reading() as (txn, state):
+            key_of = tenants.find(txn, owner).key
             wanted: dict[DocumentRow, list[int]] = {}
             for position, name in enumerate(names):
-                document = state.find(txn, id_keys.encode(name))
+                document = state.find(txn, key_of(name))
                 if document is not None:
                     wanted.setdefault(document, []).append(position)
             for document, stored in hit_contents.in_blocks(txn, state, wanted):
@@ -79,12 +87,14 @@ class DocumentReader(ABC):
                     result[position] = Document(name, text, fields, n_tokens)
         return result
 
-    def vectors(self, ids: Id | Sequence[Id]) -> list[core.Floats]:
+    def vectors(self, ids: Id | Sequence[Id], *, tenant: str | None = None) -> list[core.Floats]:
         """The stored vectors (n, dim) of these documents, reconstructed as float32.
 
         Raises NotFoundError for an unknown id."""
+        owner = self._named(tenant)
         with self._reading() as (txn, state):
-            documents = [existing(txn, state, name) for name in id_keys.as_list(ids)]
+            owned = tenants.find(txn, owner)
+            documents = [existing(txn, state, name, owned) for name in id_keys.as_list(ids)]
             return [state.segments[index].vectors(txn, row) for index, row in documents]
 
     def __len__(self) -> int:
@@ -95,6 +105,7 @@ class DocumentReader(ABC):
         return True  # `if db:` asks whether there is one, not whether it holds documents
 
     def __contains__(self, id: object) -> bool:
+        self._named(None)
         try:
             key = id_keys.encode(id)  # type: ignore[arg-type]
         except InvalidInputError:
@@ -109,21 +120,23 @@ class DocumentReader(ABC):
         with self._reading() as (txn, _):
             return sorted(registry.catalog(txn).numbers)
 
-    def ids(self, filter: Filter | None = None) -> Iterator[Id]:
+    def ids(self, filter: Filter | None = None, *, tenant: str | None = None) -> Iterator[Id]:
         """All ids in order, or those of the documents that a filter matches: integers, then
         strings. Commits during the iteration may or may not be seen; iterate over a `snapshot()`
         for a fixed state.
 
         Raises FilterError for a malformed filter."""
+        owner = self._named(tenant)
         if filter is None:
-            return self._all_ids()
-        return Pages(Listing.checked(filter), self._reading).ids()
+            return self._all_ids(owner)
+        return Pages(Listing.checked(filter, tenant=owner), self._reading).ids()
 
-    def _all_ids(self) -> Iterator[Id]:
+    def _all_ids(self, tenant: str | None) -> Iterator[Id]:
         after: bytes | None = None
         while True:
             with self._reading() as (txn, _):
-                entries = islice(id_table.entries(txn, after), IDS_PER_PAGE)
+                prefix = tenants.find(txn, tenant).prefix
+                entries = islice(id_table.entries(txn, after, prefix), IDS_PER_PAGE)
                 chunk = [key for key, _number in entries]
             yield from map(id_keys.decode, chunk)
             if len(chunk) < IDS_PER_PAGE:
@@ -134,6 +147,7 @@ class DocumentReader(ABC):
         self,
         filter: Filter | None = None,
         *,
+        tenant: str | None = None,
         order_by: str | None = None,
         descending: bool = False,
         after: Id | Document | None = None,
@@ -144,6 +158,7 @@ class DocumentReader(ABC):
 
         Args:
             filter: condition on the metadata (docs/howto-filters.md).
+            tenant: whose documents, where tenants are separated (docs/howto-tenants.md).
             order_by: the path of a metadata field. Values of all types have one order: null, false,
                 true, numbers, strings; documents of one value follow each other by id. A document
                 of several values stands at the least of them, or at the greatest if `descending`.
@@ -165,23 +180,34 @@ class DocumentReader(ABC):
             CorruptionError: when needed bytes are damaged.
         """
         listing = Listing.checked(
-            filter, order_by=order_by, descending=descending, after=after, limit=limit
+            filter,
+            tenant=self._named(tenant),
+            order_by=order_by,
+            descending=descending,
+            after=after,
+            limit=limit,
         )
         return Pages(listing, self._reading).documents()
 
-    def count(self, filter: Filter | None = None) -> int:
+    def count(self, filter: Filter | None = None, *, tenant: str | None = None) -> int:
         """The number of documents that a filter matches; of all documents without one. Reads the
         columns that the filter names, no documents.
 
         Raises FilterError for a malformed filter."""
-        node = None if filter is None else language.parse(filter)
+        owner, node = self._named(tenant), None if filter is None else language.parse(filter)
         with self._reading() as (txn, state):
-            if node is None:
+            if node is None and owner is None:
                 return state.manifest.live_documents
-            return matching(txn, state, node).total
+            among = state.documents_of(txn, tenants.find(txn, owner))
+            return matching(txn, state, node, among).total
 
     def facets(
-        self, field: str, *, filter: Filter | None = None, limit: int | None = 100
+        self,
+        field: str,
+        *,
+        filter: Filter | None = None,
+        tenant: str | None = None,
+        limit: int | None = 100,
     ) -> list[tuple[FacetValue, int]]:
         """The values of a metadata field, each with the number of documents that have it: the most
         frequent first, ties in the order null, false, true, numbers, strings. Reads the columns of
@@ -192,19 +218,32 @@ class DocumentReader(ABC):
                 list is a value; a document counts once for each of its values. Objects are not
                 values. 1 and 1.0 are one value. A path that no document has gives an empty list.
             filter: only documents that it matches.
+            tenant: whose documents, where tenants are separated.
             limit: values at most; None: all.
 
         Raises InvalidInputError or FilterError for a malformed argument."""
         path = arguments.field_path("field", field)
         most = None if limit is None else arguments.whole_number("limit", limit, 1)
-        node = None if filter is None else language.parse(filter)
+        owner, node = self._named(tenant), None if filter is None else language.parse(filter)
         with self._reading() as (txn, state):
-            return facets(txn, state, matching_rows(txn, state, node), path, most)
+            masks = matching_rows(txn, state, node, tenants.find(txn, owner))
+            return facets(txn, state, masks, path, most)
+
+    def tenants(self) -> dict[str, int]:
+        """The names of all tenants in their order, each with the number of its documents. For an
+        administrator: it is the one call that shows names, and takes time with the documents of the
+        file.
+
+        Raises InvalidInputError in a database that does not separate tenants."""
+        tenants.refuse_name(separates=self._engine.settings.tenants)
+        with self._reading() as (txn, state):
+            counts = state.documents_by_tenant(txn)
+            return {name: counts.get(number, 0) for name, number in tenants.entries(txn)}
 
 
-def existing(txn: ReadTransaction, state: State, id: Id) -> DocumentRow:
-    """The document with an id; NotFoundError for an unknown id."""
-    document = state.find(txn, id_keys.encode(id))
+def existing(txn: ReadTransaction, state: State, id: Id, tenant: Tenant) -> DocumentRow:
+    """The document of a tenant with an id; NotFoundError for an unknown id."""
+    document = state.find(txn, tenant.key(id))
     if document is None:
         raise NotFoundError(f"no document has the id {id!r}; get() gives None for such ids")
     return document

@@ -51,6 +51,7 @@ class Engine:
         self.encoder_problem = encoder.mismatch(stored)
         self.environment = collection.environment
         self.settings = collection.settings
+        self.levels = collection.levels
         self.cache = collection.cache
         self.resources = collection.resources
         self.steps = collection.steps

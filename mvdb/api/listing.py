@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from mvdb import arguments
 from mvdb.api import hit_contents
 from mvdb.documents import ids as id_keys
-from mvdb.documents import metadata
+from mvdb.documents import metadata, tenants
+from mvdb.documents.tenants import Tenant
 from mvdb.documents.texts import Stored
 from mvdb.errors import InvalidInputError, NotFoundError
 from mvdb.filters import language
@@ -43,9 +44,10 @@ PAGE_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Listing:
-    """What to list; see `Database.documents`."""
+    """What to list; see `Database.documents`. tenant: a name as `tenants.agreed` gives it."""
 
     filter: Node | None
+    tenant: str | None
     order: Order
     after: Id | Document | None
     limit: int | None
@@ -55,6 +57,7 @@ class Listing:
         cls,
         filter: Filter | None = None,
         *,
+        tenant: str | None,
         order_by: str | None = None,
         descending: bool = False,
         after: Id | Document | None = None,
@@ -71,6 +74,7 @@ class Listing:
             _check_after(after)
         return cls(
             None if filter is None else language.parse(filter),
+            tenant,
             Order(order_by, descending),
             after,
             None if limit is None else arguments.whole_number("limit", limit, 1),
@@ -94,7 +98,7 @@ class Pages:
         self._reading = reading
         self._position: Position | None = None
         self._begun = False
-        self._masks: tuple[Manifest, Sequence[Live | None]] | None = None
+        self._masks: tuple[Manifest, Tenant, Sequence[Live | None]] | None = None
 
     def ids(self) -> Iterator[Id]:
         """The ids of all documents of the listing."""
@@ -128,20 +132,25 @@ class Pages:
 
     def _next(self, txn: ReadTransaction, state: State, size: int) -> list[Listed]:
         listing = self._listing
-        if not self._begun:
-            self._position, self._begun = _position(txn, state, listing), True
         # States with one manifest have the same documents.
         if self._masks is None or self._masks[0] is not state.manifest:
-            self._masks = state.manifest, matching_rows(txn, state, listing.filter)
-        return page(txn, state, self._masks[1], listing.order, self._position, size)
+            tenant = tenants.find(txn, listing.tenant)
+            masks = matching_rows(txn, state, listing.filter, tenant)
+            self._masks = state.manifest, tenant, masks
+        _, tenant, masks = self._masks
+        if not self._begun:
+            self._position, self._begun = _position(txn, state, listing, tenant), True
+        return page(txn, state, masks, listing.order, self._position, size, tenant)
 
 
-def _position(txn: ReadTransaction, state: State, listing: Listing) -> Position | None:
+def _position(
+    txn: ReadTransaction, state: State, listing: Listing, tenant: Tenant
+) -> Position | None:
     """Where the listing begins; NotFoundError when that needs a document that is not there."""
     after, order = listing.after, listing.order
     if after is None:
         return None
-    key = id_keys.encode(after.id if isinstance(after, Document) else after)
+    key = tenant.key(after.id if isinstance(after, Document) else after)
     if order.path is None:
         return Position(None, key)
     if isinstance(after, Document):

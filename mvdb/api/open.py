@@ -26,6 +26,7 @@ def open(
     *,
     dim: int | None = None,
     bits: int = settings.DEFAULT_BITS,
+    tenants: bool | None = None,
     readonly: bool = False,
     create: bool = True,
     encoder: Any = None,
@@ -45,6 +46,9 @@ def open(
             later checked when given.
         bits: bits per dimension of a residual, 1, 2, 4 or 8, fixed at creation and later checked
             when given; 16 keeps float16 vectors and searches them exactly.
+        tenants: whether each document belongs to a tenant, fixed at creation and later checked when
+            given (docs/howto-tenants.md). True: every call names a tenant, and sees and changes
+            documents of this one alone. None: False for a new file.
         readonly: refuse writes; opens read-only files and media and writes no lock file.
         create: False: a missing file is an error.
         encoder: an object with `encode_documents`, `encode_queries`, `dim` and `name`
@@ -74,14 +78,15 @@ def open(
         FormatError: not an mvdb file, a directory, or made by a newer mvdb or on a machine of
             another word size or byte order.
         CorruptionError: the file is damaged.
-        InvalidInputError: the file has other `bits`, or its words are indexed otherwise than
-            `lexical` says, or an argument is invalid; the message names
-            the argument. ":memory:" and "" are refused: a database is a file.
+        InvalidInputError: the file has other `bits` or `tenants`, or its words are indexed
+            otherwise than `lexical` says, or an argument is invalid; the message names the
+            argument. ":memory:" and "" are refused: a database is a file.
     """
     options = open_options.check(
         path,
         dim=dim,
         bits=bits,
+        tenants=tenants,
         readonly=readonly,
         create=create,
         encoder=encoder,

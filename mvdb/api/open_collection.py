@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvdb.api.levels import Levels
 from mvdb.api.open_options import Options
+from mvdb.documents import tenants
 from mvdb.errors import CorruptionError
 from mvdb.limits import Limits
 from mvdb.search.prefetch import Prefetcher
@@ -65,8 +67,8 @@ class OpenCollection:
         name: str | None = None,
         number: int = 0,
     ) -> None:
-        """txn: of the collection. Raises CorruptionError when settings and encoder in the file
-        disagree."""
+        """txn: of the collection. Raises CorruptionError when settings disagree with encoder or ids
+        in the file."""
         self.name = name
         self.number = number
         self.file = file
@@ -74,12 +76,14 @@ class OpenCollection:
         self.where = str(file.path) if name is None else f"{file.path}, collection {name!r}"
         self.settings = stored = settings.load(txn)
         identity = encoder_identity.load(txn)
+        tenants.check(txn, separates=stored.tenants)
         if identity is not None and identity.dim != stored.dim:
             raise CorruptionError(
                 f"{self.where}: encoder of {identity.dim} dimensions, the settings say "
                 f"{stored.dim}; run mvdb.repair"
             )
         self.cache = StateCache(stored)
+        self.levels = Levels()
         folder = str(file.path.absolute().parent)
         self.resources = Resources(stored, file.limits, file.budget, folder, BUILDING)
         self.steps = StepTransactions(environment, self.cache, self.resources, file.turns)

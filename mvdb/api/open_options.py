@@ -19,11 +19,13 @@ DURABILITIES = ("full", "relaxed")
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `mvdb.open`; `dim`, `bits` and `lexical` are None where the file decides."""
+    """The arguments of `mvdb.open`; `dim`, `bits`, `tenants` and `lexical` are None where the file
+    decides."""
 
     path: str
     dim: int | None
     bits: int | None
+    tenants: bool | None
     readonly: bool
     create: bool
     encoder: TextEncoder
@@ -49,6 +51,11 @@ class Options:
                 f"{where}: the {kind} has bits={stored.bits}, which is fixed, not bits="
                 f"{self.bits}; leave bits out, or create another {kind}"
             )
+        if self.tenants not in (None, stored.tenants):
+            raise InvalidInputError(
+                f"tenants: {where} has tenants={stored.tenants}, which is fixed; leave tenants "
+                f"out, or create another {kind}"
+            )
 
     def check_lexical(self, stored: LexicalIdentity) -> None:
         """Raises InvalidInputError when the file's lexical index is not as the options say."""
@@ -69,7 +76,8 @@ class Options:
         if self.dim is None:
             what = "a database" if name is None else f"the collection {name!r}, which is not there"
             raise InvalidInputError(f"dim is needed to create {what}, for example dim=128")
-        return Settings(self.dim, int(DEFAULT_BITS) if self.bits is None else self.bits)
+        bits = int(DEFAULT_BITS) if self.bits is None else self.bits
+        return Settings(self.dim, bits, bool(self.tenants))
 
 
 def for_collection(file: Options, dim: Any, bits: Any, encoder: Any) -> Options:
@@ -79,6 +87,7 @@ def for_collection(file: Options, dim: Any, bits: Any, encoder: Any) -> Options:
         dim=None if dim is None else check_dim(dim),
         bits=None if bits is DEFAULT_BITS else check_bits(bits),
         encoder=file.encoder.replaced_by(encoder),
+        tenants=None,
     )
     return replace(options, dim=_agreed_dim(options))
 
@@ -88,6 +97,7 @@ def check(
     *,
     dim: Any,
     bits: Any,
+    tenants: Any,
     readonly: Any,
     create: Any,
     encoder: Any,
@@ -106,6 +116,7 @@ def check(
         path=file_path("path", path),
         dim=None if dim is None else check_dim(dim),
         bits=None if bits is DEFAULT_BITS else check_bits(bits),
+        tenants=None if tenants is None else flag("tenants", tenants),
         readonly=flag("readonly", readonly),
         create=flag("create", create),
         encoder=TextEncoder(encoder, allow_mismatch=allow),

@@ -14,6 +14,7 @@ from mvdb.api.hit_contents import HitContents, chosen
 from mvdb.api.query_input import QueryInput
 from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents import tenants
 from mvdb.documents.hit_fields import HitFields
 from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
@@ -50,10 +51,12 @@ class Readable(DocumentReader):
         fusion: str = "relative",
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         offset: int = 0,
         group_by: str | None = None,
         group_size: int = 1,
@@ -85,6 +88,8 @@ class Readable(DocumentReader):
             k: number of hits; fewer when fewer documents qualify.
             filter: condition on the metadata, applied before scoring (docs/howto-filters.md).
             ids: only these documents; unknown ids are ignored, an empty sequence gives no hits.
+            tenant: whose documents: needed where tenants are separated, and refused elsewhere
+                (docs/howto-tenants.md).
             nprobe: dense: posting lists probed per query token, if the collection has lists and the
                 plan takes them; default centroids / 1,280, at least 48.
             candidates: dense: documents from the lists that are ranked by their centroid codes, and
@@ -94,9 +99,14 @@ class Readable(DocumentReader):
             exact: dense: score every qualifying document by its stored vectors. Scores of words
                 are always exact.
             min_score: drop hits whose `score` is below it.
+            min_relevance: 0..1, not with mode "lexical": drop hits of less `Hit.relevance`; .5
+                parts answers from the best hits of questions that the collection does not answer.
+                The first such search measures the collection's level with 64 searches, unless
+                `Database.optimize` did; with fewer than two documents there is no level, and all
+                hits stay.
             offset: hits (with `group_by` groups) to leave out before the first one. Pages of one k,
-                on one state (`snapshot`), neither overlap nor leave a document out. A page takes
-                the time of a search for k + offset hits.
+                on one state (`snapshot`), neither overlap nor leave a document out. A page
+                takes a few searches, for at most 16/3 (k + offset) hits in all.
             group_by: the path of a metadata field, nested ones with dots: k groups, of each value
                 there at most `group_size` hits, the best ones. A document without a value there, or
                 with null, is a group of its own; one of several values, as in a list, belongs to
@@ -132,10 +142,12 @@ class Readable(DocumentReader):
             fusion=fusion,
             filter=filter,
             ids=ids,
+            tenant=tenant,
             nprobe=nprobe,
             candidates=candidates,
             exact=exact,
             min_score=min_score,
+            min_relevance=min_relevance,
             offset=offset,
             group_by=group_by,
             group_size=group_size,
@@ -193,37 +205,48 @@ class Readable(DocumentReader):
 
         Raises NotFoundError for an unknown id, and as `search` does."""
         checked = SearchOptions.checked(k, **options)
+        owner = self._named(checked.tenant)
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            owned = tenants.find(txn, owner)
+            document = existing(txn, state, id, owned)
             vectors = representative(state.segments[document.segment].vectors(txn, document.row))
-            allowed = without(state, allowed_by(txn, state, checked), document)
+            allowed = without(state, allowed_by(txn, state, checked, owned), document)
             question = self._questions([as_query(vectors, self.dim)], checked)
-            answers = self._answers(txn, state, Collector())
+            answers = self._answers(txn, state, Collector(), checked)
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
             return self._hits(txn, state, found, checked.fields)
 
-    def rerank(self, query: Any, ids: Id | Sequence[Id], k: int | None = None) -> list[Hit]:
+    def rerank(
+        self,
+        query: Any,
+        ids: Id | Sequence[Id],
+        k: int | None = None,
+        *,
+        tenant: str | None = None,
+    ) -> list[Hit]:
         """The given documents by MaxSim, descending: all, or the best k. Unknown ids are ignored.
 
         Raises as `search` does."""
+        owner = self._named(tenant)
         keys = dict.fromkeys(map(id_keys.encode, id_keys.as_list(ids)))
         limit = len(keys) if k is None else whole_number("k", k, 1)
         vectors = self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            documents = [row for key in keys if (row := state.find(txn, key)) is not None]
+            prefix = tenants.find(txn, owner).prefix
+            found_rows = (state.find(txn, prefix + key) for key in keys)
+            documents = [row for row in found_rows if row is not None]
             if not documents:
                 return []
-            with self._answers(txn, state, Collector()).searching(vectors) as search:
-                found = search().rerank(documents, limit)
+            found = self._answers(txn, state, Collector()).reranked(vectors, documents, limit)
             return self._hits(txn, state, found, None)
 
-    def explain(self, query: Any, id: Id) -> Explanation:
+    def explain(self, query: Any, id: Id, *, tenant: str | None = None) -> Explanation:
         """The dot products behind the score of one document.
 
         Raises NotFoundError for an unknown id, and as `search` does."""
-        vectors = self._query_vectors([query])[0]
+        owner, vectors = self._named(tenant), self._query_vectors([query])[0]
         with self._reading() as (txn, state):
-            document = existing(txn, state, id)
+            document = existing(txn, state, id, tenants.find(txn, owner))
             with self._answers(txn, state, Collector()).searching(vectors) as search:
                 return search().explain(document)
 
@@ -264,18 +287,31 @@ class Readable(DocumentReader):
         hooks: Hooks,
     ) -> list[list[Hit]]:
         """The hits of each query, on one state."""
+        owner = self._named(options.tenant)
         questions = self._questions(queries, options)
         if not questions:
             return []
         with self._reading() as (txn, state):
-            allowed = allowed_by(txn, state, options)
-            answers = self._answers(txn, state, collector)
+            allowed = allowed_by(txn, state, options, tenants.find(txn, owner))
+            answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
             return [self._hits(txn, state, found, options.fields) for found in pages]
 
-    def _answers(self, txn: ReadTransaction, state: State, collector: Collector) -> Answers:
+    def _answers(
+        self,
+        txn: ReadTransaction,
+        state: State,
+        collector: Collector,
+        options: SearchOptions | None = None,
+    ) -> Answers:
+        """Searches over a state. The level of relevance is measured if the options need it."""
         engine = self._engine
-        return Answers(txn, state, engine.queries, engine.prefetcher, engine.limits, collector)
+        tools = engine.queries, engine.prefetcher, engine.limits
+        if options is None or options.min_relevance is None:
+            return Answers(txn, state, *tools, collector, engine.levels.known(txn))
+        measure = Answers(txn, state, *tools, Collector()).measured_level
+        level = engine.levels.fitting(txn, state.manifest.live_documents, measure)
+        return Answers(txn, state, *tools, collector, level)
 
     def _hits(
         self, txn: ReadTransaction, state: State, found: list[Found], fields: HitFields | None
@@ -291,7 +327,14 @@ class Readable(DocumentReader):
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
         return [
-            Hit(id_keys.decode(one.key), one.score, fetch, one.dense_score, one.lexical_score)
+            Hit(
+                id_keys.decode(one.key),
+                one.score,
+                fetch,
+                one.dense_score,
+                one.lexical_score,
+                one.relevance,
+            )
             for one, fetch in zip(found, fetches, strict=True)
         ]
 

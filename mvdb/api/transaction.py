@@ -13,11 +13,13 @@ from mvdb.api.engine import Engine
 from mvdb.api.joint_changes import JointChanges
 from mvdb.api.readable import Readable
 from mvdb.api.replay_log import Change
-from mvdb.documents import id_table
+from mvdb.documents import id_table, tenants
 from mvdb.documents import ids as id_keys
+from mvdb.documents.tenants import Tenant
 from mvdb.errors import DuplicateIdError, InvalidInputError, NotFoundError
 from mvdb.filters import language
-from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, Texts
+from mvdb.ingest import streaming
+from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, TenantInput, Texts
 from mvdb.ingest.vectors import DocumentVectors
 from mvdb.search.allowed import matching_keys
 from mvdb.search.options import Filter
@@ -78,6 +80,7 @@ class Transaction(Readable):
         if self._joint.finished:
             return super().__contains__(id)
         self._joint.check_open()
+        self._named(None)
         try:
             key = id_keys.encode(id)  # type: ignore[arg-type]
         except InvalidInputError:
@@ -124,9 +127,10 @@ class Transaction(Readable):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents; see `Database.insert`."""
-        self._store(ids, embeddings, texts, metadata, replace=False)
+        self._store(ids, embeddings, texts, metadata, tenant, replace=False)
 
     def upsert(
         self,
@@ -135,23 +139,32 @@ class Transaction(Readable):
         *,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
     ) -> None:
         """Adds documents or replaces them whole; see `Database.upsert`."""
-        self._store(ids, embeddings, texts, metadata, replace=True)
+        self._store(ids, embeddings, texts, metadata, tenant, replace=True)
 
     def update(
-        self, ids: Id | Sequence[Id], *, metadata: MetadataInput, merge: bool = False
+        self,
+        ids: Id | Sequence[Id],
+        *,
+        metadata: MetadataInput,
+        merge: bool = False,
+        tenant: str | None = None,
     ) -> None:
         """Replaces metadata alone; see `Database.update`."""
         with self._write():
             merge = arguments.flag("merge", merge)
+            owner = self._named(tenant)
             updates = MetadataUpdates.of(ids, metadata)
-            for name, key in zip(updates.names, updates.keys, strict=True):
+            prefix = tenants.find(self._txn, owner).prefix
+            all_keys = [prefix + key for key in updates.keys]
+            for name, key in zip(updates.names, all_keys, strict=True):
                 if id_table.get(self._txn, key) is None:
                     raise NotFoundError(f"no document has the id {name!r}; upsert adds documents")
-            for first in range(0, len(updates.keys), MERGED_AT_ONCE):
+            for first in range(0, len(all_keys), MERGED_AT_ONCE):
                 span = slice(first, first + MERGED_AT_ONCE)
-                keys, wanted = updates.keys[span], updates.raw[span]
+                keys, wanted = all_keys[span], updates.raw[span]
                 if merge:
                     present = self._perform(partial(stored_metadata, keys=keys))
                     merged = updates.merged(present, first)
@@ -160,19 +173,36 @@ class Transaction(Readable):
                 for key, raw in zip(keys, wanted, strict=True):
                     self._change(index_writer.update, key, raw)
 
-    def delete(self, ids: Id | Sequence[Id] | None = None, *, filter: Filter | None = None) -> int:
+    def delete(
+        self,
+        ids: Id | Sequence[Id] | None = None,
+        *,
+        filter: Filter | None = None,
+        tenant: str | None = None,
+    ) -> int:
         """Deletes documents; see `Database.delete`."""
         with self._write():
-            keys = self._keys(ids, filter)
+            keys = self._keys(ids, filter, tenants.find(self._txn, self._named(tenant)))
             return sum(self._change(index_writer.delete, key) for key in dict.fromkeys(keys))
 
-    def _keys(self, ids: Id | Sequence[Id] | None, filter: Filter | None) -> list[bytes]:
+    def delete_tenant(self, name: str) -> int:
+        """Deletes a tenant with all its documents; see `Database.delete_tenant`."""
+        with self._write():
+            name = tenants.check_name(name, "name")
+            tenants.refuse_name(separates=self._engine.settings.tenants)
+            return self._change(index_writer.delete_tenant, name)
+
+    def _keys(
+        self, ids: Id | Sequence[Id] | None, filter: Filter | None, tenant: Tenant
+    ) -> list[bytes]:
         """The keys of these ids, or of the ids of the documents that a filter matches."""
         if ids is not None and filter is None:
-            return [id_keys.encode(name) for name in id_keys.as_list(ids)]
+            return [tenant.key(name) for name in id_keys.as_list(ids)]
         if filter is not None and ids is None:
             node = language.parse(filter)
-            return matching_keys(self._txn, self._perform(index_writer.state), node)
+            # The state first: it may begin the transaction again.
+            state = self._perform(index_writer.state)
+            return matching_keys(self._txn, state, node, tenant)
         given = "both were given" if filter is not None else "neither was given"
         raise InvalidInputError(f"delete: either ids or a filter is needed; {given}")
 
@@ -182,11 +212,15 @@ class Transaction(Readable):
         embeddings: Any,
         texts: Texts,
         metadata: MetadataInput,
+        tenant: TenantInput,
         *,
         replace: bool,
     ) -> None:
         with self._write():
-            documents = Documents.of(ids, embeddings, texts, metadata, dim=self.dim)
+            separates = self._engine.settings.tenants
+            documents = Documents.of(
+                ids, embeddings, texts, metadata, tenant, dim=self.dim, separates=separates
+            )
             documents.check_distinct()
             self._add(documents, replace=replace)
 
@@ -195,15 +229,25 @@ class Transaction(Readable):
         vectors = documents.vectors
         if vectors is None:
             vectors = self._encode(documents)
-        for name, key in zip(documents.names, documents.keys, strict=True):
+        all_keys = self._owned(documents)
+        for name, key in zip(documents.names, all_keys, strict=True):
             if replace:
                 self._change(index_writer.delete, key)
             elif id_table.get(self._txn, key) is not None:
                 raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
         for batch in vectors.batches(documents.names):
             span = slice(batch.first, batch.first + len(batch.lengths))
-            keys = documents.keys[span]
+            keys = all_keys[span]
             self._change(index_writer.append, keys, batch.lengths, batch.flat, stored[span])
+
+    def _owned(self, documents: Documents) -> list[bytes]:
+        """The keys of documents to be written, with their tenants, which are made if new."""
+        owned = documents.owned_keys()
+        prefixes = {
+            name: b"" if name is None else self._change(index_writer.add_tenant, name).prefix
+            for name in dict.fromkeys(name for name, _ in owned)
+        }
+        return [prefixes[name] + key for name, key in owned]
 
     def _encode(self, documents: Documents) -> DocumentVectors:
         encoder = self._engine.encoder
@@ -237,7 +281,32 @@ def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
     encoder_identity.store(changes.txn, identity)
 
 
-def insert_documents(txn: Transaction, documents: Documents) -> None:
+def _known_documents(txn: Transaction, documents: Documents) -> list[bool]:
+    """Whether the transaction has the id of each of these documents."""
+    txn._joint.check_open()
+    owned = documents.owned_keys()
+    names = dict.fromkeys(name for name, _ in owned)
+    prefixes = {name: tenants.find(txn._txn, name).prefix for name in names}
+    return [id_table.get(txn._txn, prefixes[name] + key) is not None for name, key in owned]
+
+
+def _insert_documents(txn: Transaction, documents: Documents) -> None:
     """`Transaction.insert` for canonical documents."""
     with txn._write():
         txn._add(documents, replace=False)
+
+
+def stream_target(
+    engine: Engine, begin: Callable[[], Transaction], between: Callable[[], None]
+) -> streaming.Target:
+    """A database as a stream of documents sees it."""
+    return streaming.Target(
+        begin,
+        _known_documents,
+        _insert_documents,
+        between,
+        engine.settings.dim,
+        engine.encoder.identity is not None,
+        engine.settings.tenants,
+        engine.limits,
+    )

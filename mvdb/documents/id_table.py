@@ -2,12 +2,15 @@
 
 key     of the id: see `ids`
 value   document number u64
+
+The names of tenants stand behind all ids of the same table: see `tenants`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mvdb.documents import ids
 from mvdb.storage import envelope
 from mvdb.storage.environment import ReadTransaction, WriteTransaction
 from mvdb.storage.format import Kind, Record
@@ -37,9 +40,13 @@ def delete(txn: WriteTransaction, key: bytes) -> None:
     txn.delete(TABLE, key)
 
 
-def entries(txn: ReadTransaction, after: bytes | None = None) -> Iterator[tuple[bytes, int]]:
-    """Keys and numbers in id order, from behind `after`."""
-    for key, value in txn.iterate(TABLE, start=after):
+def entries(
+    txn: ReadTransaction, after: bytes | None = None, prefix: bytes = b""
+) -> Iterator[tuple[bytes, int]]:
+    """Keys with this prefix and their numbers in id order, from behind `after`."""
+    for key, value in txn.iterate(TABLE, start=max(after or b"", prefix)):
         raw = bytes(key)
+        if not raw.startswith(prefix) or raw[0] > ids.TENANT:
+            return
         if raw != after:
             yield raw, _number(txn, raw, value)

@@ -2,6 +2,9 @@
 
 A key is a type byte followed by the value: integers first (big-endian, sign flipped, so that bytes
 sort as numbers do), then strings (UTF-8, which sorts as code points do).
+
+In a database that separates tenants, a byte 3 and the number of the document's tenant stand before
+that: equal ids of two tenants have two keys, and the keys of a tenant follow each other.
 """
 
 from __future__ import annotations
@@ -15,11 +18,27 @@ from mvdb.types import Id
 MAX_STRING_BYTES = 500
 _INTEGER = 1
 _STRING = 2
+TENANT = 3
+"""First byte of the key of an id that belongs to a tenant."""
 _BIAS = 1 << 63
 
 
+def tenant_prefix(number: int) -> bytes:
+    """The first bytes of the keys of all ids of a tenant."""
+    return bytes((TENANT,)) + number.to_bytes(4, "big")
+
+
+PREFIX_BYTES = len(tenant_prefix(0))
+
+
+def tenant_number(key: bytes) -> int | None:
+    """The number of the tenant in the key of an id; None: it has none."""
+    has_tenant = key[:1] == bytes((TENANT,)) and len(key) > PREFIX_BYTES
+    return int.from_bytes(key[1:PREFIX_BYTES], "big") if has_tenant else None
+
+
 def encode(value: Id) -> bytes:
-    """The key of an id.
+    """The key of an id, without a tenant.
 
     Raises InvalidInputError for other types, integers beyond 64 bits, and strings that are empty,
     longer than 500 UTF-8 bytes, or not encodable."""
@@ -57,8 +76,10 @@ def plain(value: Id) -> Id:
 
 
 def decode(key: bytes | memoryview) -> Id:
-    """The id of a key; CorruptionError for bytes that are no key."""
+    """The id of a key, with or without a tenant; CorruptionError for bytes that are no key."""
     raw = bytes(key)
+    if raw[:1] == bytes((TENANT,)):
+        raw = raw[PREFIX_BYTES:]
     try:
         if raw[0] == _STRING and len(raw) > 1:
             return raw[1:].decode("utf-8")

@@ -8,25 +8,31 @@ from typing import Any
 
 from mvdb.documents import ids as id_keys
 from mvdb.documents import metadata as metadata_json
+from mvdb.documents import tenants
 from mvdb.documents.texts import Stored
 from mvdb.errors import InvalidInputError
 from mvdb.ingest.vectors import DocumentVectors, listed
 from mvdb.types import Id
 
 Texts = str | Sequence[str | None] | None
+TenantInput = str | Sequence[str] | None
 MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+Owned = tuple[str | None, bytes]
+"""The name of a tenant, None where tenants are not separated, and the key of an id."""
 
 
 @dataclass(frozen=True)
 class Documents:
     """The documents of one insert, a list of each of their parts. Ids are checked; texts and
-    metadata by `stored`, vectors (None: the texts are to be encoded) as they are used."""
+    metadata by `stored`, vectors (None: the texts are to be encoded) as they are used. keys: of the
+    ids, without their tenants. tenants: None where tenants are not separated."""
 
     names: list[Id]
     keys: list[bytes]
     vectors: DocumentVectors | None
     texts: list[Any] | None
     metadata: list[Any] | None
+    tenants: list[str] | None
 
     @classmethod
     def of(
@@ -35,11 +41,13 @@ class Documents:
         embeddings: Any = None,
         texts: Texts = None,
         metadata: MetadataInput = None,
+        tenant: TenantInput = None,
         *,
         dim: int,
+        separates: bool = False,
     ) -> Documents:
-        """Raises InvalidInputError for a malformed id, and for arguments of different numbers of
-        documents."""
+        """separates: whether the database separates tenants. Raises InvalidInputError for a
+        malformed id or tenant, and for arguments of different numbers of documents."""
         names = id_keys.as_list(ids)
         keys = [id_keys.encode(name) for name in names]
         count, single = len(names), id_keys.is_single(ids)
@@ -51,6 +59,7 @@ class Documents:
             embeddings,
             _one_each("texts", [texts] if isinstance(texts, str) else texts, count),
             _one_each("metadata", [metadata] if isinstance(metadata, Mapping) else metadata, count),
+            _tenants(tenant, count, separates=separates),
         )
 
     def __len__(self) -> int:
@@ -66,17 +75,25 @@ class Documents:
             None if self.vectors is None else self.vectors.take(chosen),
             None if self.texts is None else [self.texts[i] for i in chosen],
             None if self.metadata is None else [self.metadata[i] for i in chosen],
+            None if self.tenants is None else [self.tenants[i] for i in chosen],
         )
 
+    def owned_keys(self) -> list[Owned]:
+        """The tenant and the key of each document: no two documents of a database share them."""
+        if self.tenants is None:
+            return [(None, key) for key in self.keys]
+        return list(zip(self.tenants, self.keys, strict=True))
+
     def check_distinct(self) -> None:
-        """InvalidInputError for an id that is there twice."""
-        if len(set(self.keys)) == len(self.keys):
+        """InvalidInputError for an id that is there twice, of one tenant."""
+        owned = self.owned_keys()
+        if len(set(owned)) == len(owned):
             return
-        seen: set[bytes] = set()
-        for name, key in zip(self.names, self.keys, strict=True):
-            if key in seen:
+        seen: set[Owned] = set()
+        for name, one in zip(self.names, owned, strict=True):
+            if one in seen:
                 raise InvalidInputError(f"id {name!r} is given twice in one call")
-            seen.add(key)
+            seen.add(one)
 
     def stored(self) -> list[Stored]:
         """Texts as UTF-8 and metadata as JSON; InvalidInputError names the entry at fault."""
@@ -144,6 +161,16 @@ def _one_each(what: str, value: Any, count: int) -> list[Any] | None:
     if len(entries) != count:
         raise InvalidInputError(f"{what} of {len(entries)} documents for {count} ids")
     return entries
+
+
+def _tenants(value: Any, count: int, *, separates: bool) -> list[str] | None:
+    """The tenant of each document; one name is for all."""
+    if value is None or isinstance(value, str):
+        name = tenants.agreed(value, separates=separates)
+        return None if name is None else [name] * count
+    tenants.refuse_name(separates=separates)
+    entries = _one_each("tenant", value, count) or []
+    return [tenants.check_name(entry, f"tenant[{i}]") for i, entry in enumerate(entries)]
 
 
 def _text(text: Any, position: int) -> bytes | None:

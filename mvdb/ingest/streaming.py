@@ -18,7 +18,7 @@ from mvdb.hooks import Cancel, Hooks
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
 from mvdb.ingest.arrow.library import is_arrow
-from mvdb.ingest.inputs import Documents
+from mvdb.ingest.inputs import Documents, Owned
 from mvdb.limits import Limits
 from mvdb.types import InsertProgress
 
@@ -27,7 +27,7 @@ Stream = Generator[Any, None, None]
 
 COMMIT_EVERY = 10_000
 """Documents per transaction by default."""
-_ARGUMENTS = ("ids", "embeddings", "texts", "metadata")
+_ARGUMENTS = ("ids", "embeddings", "texts", "metadata", "tenant")
 
 
 class Transaction(Protocol):
@@ -37,19 +37,21 @@ class Transaction(Protocol):
     def collects_for_training(self) -> bool: ...
     def __enter__(self) -> Transaction: ...
     def __exit__(self, *details: Any) -> None: ...
-    def __contains__(self, id: object) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Target:
-    """The database: how a transaction begins and takes documents, a function to call between two
-    transactions, dimensions, whether texts can be encoded, and limits."""
+    """The database: how a transaction begins, tells which documents it has, and takes others, a
+    function to call between two transactions, dimensions, whether texts can be encoded and tenants
+    are separated, and limits."""
 
     begin: Callable[[], Transaction]
+    known: Callable[[Any, Documents], list[bool]]
     insert: Callable[[Any, Documents], None]
     between: Callable[[], None]
     dim: int
     encodes: bool
+    separates: bool
     limits: Limits
 
 
@@ -74,6 +76,7 @@ def insert_batches(
     target: Target,
     batches: Any,
     *,
+    tenant: str | None,
     commit_every: int | None,
     progress: Report | None,
     total: int | None,
@@ -91,11 +94,11 @@ def insert_batches(
     size = _Size(commit_every or COMMIT_EVERY, waits_for_training=commit_every is None)
     source, count = _open(target, batches, size.documents, counted=counted)
     meter = _Meter(total if count is None else count)
-    with closing(_pieces(source, target.dim, size.documents)) as pieces:
+    with closing(_pieces(source, target, tenant, size.documents)) as pieces:
         batch = next(pieces, None)
         while batch is not None:
             with target.begin() as txn:
-                batch = _fill(txn, target.insert, batch, pieces, size, meter, hooks.check)
+                batch = _fill(txn, target, batch, pieces, size, meter, hooks.check)
             meter.committed()
             if progress is not None:
                 progress(meter.progress())
@@ -108,7 +111,7 @@ def insert_batches(
 
 def _fill(
     txn: Transaction,
-    insert: Callable[[Any, Documents], None],
+    target: Target,
     batch: Documents,
     pieces: Iterator[Documents],
     size: _Size,
@@ -121,11 +124,11 @@ def _fill(
     pending: Documents | None = batch
     while pending is not None:
         check()
-        new = _new(txn, pending)
+        new = _new(pending, target.known(txn, pending))
         if inserted and size.is_reached(txn, inserted + len(new) - 1):
             return pending
         if new:
-            insert(txn, pending.take(new))
+            target.insert(txn, pending.take(new))
         meter.add(len(new), len(pending) - len(new))
         inserted += len(new)
         skipped += len(pending) - len(new)
@@ -136,15 +139,15 @@ def _fill(
     return None
 
 
-def _new(txn: Transaction, documents: Documents) -> list[int]:
+def _new(documents: Documents, known: list[bool]) -> list[int]:
     """Places of the documents to insert: those whose id is neither in the database, as the
     transaction sees it, nor earlier in the batch. So a stream means the same however it is cut."""
-    seen: set[bytes] = set()
+    seen: set[Owned] = set()
     places = []
-    for i, (name, key) in enumerate(zip(documents.names, documents.keys, strict=True)):
-        if key not in seen and name not in txn:
+    for i, one in enumerate(documents.owned_keys()):
+        if one not in seen and not known[i]:
             places.append(i)
-        seen.add(key)
+        seen.add(one)
     return places
 
 
@@ -183,7 +186,9 @@ class _Converter:
             for batch in source:
                 if self._converter is None:
                     target = self._target
-                    self._converter = Converter(target.dim, encodes=target.encodes)
+                    self._converter = Converter(
+                        target.dim, encodes=target.encodes, separates=target.separates
+                    )
                 yield self._converter.arguments(batch)
 
     def expand(self, batches: Iterable[Any], rows: int) -> Stream:
@@ -221,11 +226,17 @@ def _is_row(batch: Any) -> bool:
     return isinstance(batch, tuple) and 1 <= len(batch) <= len(_ARGUMENTS)
 
 
-def _pieces(source: Stream, dim: int, size: int) -> Generator[Documents, None, None]:
-    """Batches; one with more than `size` documents in several of that size."""
+def _pieces(
+    source: Stream, target: Target, tenant: str | None, size: int
+) -> Generator[Documents, None, None]:
+    """Batches; one with more than `size` documents in several of that size. tenant: of those that
+    name none."""
     with closing(source):
         for given in source:
-            batch = Documents.of(**_arguments(given), dim=dim)
+            arguments = _arguments(given)
+            if arguments.get("tenant") is None:
+                arguments["tenant"] = tenant
+            batch = Documents.of(**arguments, dim=target.dim, separates=target.separates)
             for start in range(0, max(len(batch), 1), size):
                 span = range(start, min(start + size, len(batch)))
                 yield batch.take(span)

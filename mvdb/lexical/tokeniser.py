@@ -209,11 +209,6 @@ def folded_tokens(folded: str) -> list[Token]:
     ]
 
 
-def sequence(folded: bytes) -> list[bytes]:
-    """The terms of a folded text without parts, in order: the words that phrases consist of."""
-    return [term for term, kind, _, _ in core.tokenise(folded) if kind != PART]
-
-
 # ---- stems ----
 
 Stem = Callable[[list[bytes]], list[bytes]]

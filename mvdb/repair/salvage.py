@@ -10,7 +10,8 @@
    nothing is encoded again. A damaged block of texts costs texts and metadata only. The words of
    the texts are indexed anew.
 5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
-6. The new manifest lists the segments written; without the newest codebook the new file begins
+6. The tenants of these documents keep their names (salvage_tenants.py).
+7. The new manifest lists the segments written; without the newest codebook the new file begins
    untrained.
 """
 
@@ -24,9 +25,11 @@ import numpy as np
 from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table, texts
+from mvdb.documents import ids as id_keys
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.hooks import Hooks
 from mvdb.limits import Limits
+from mvdb.repair.salvage_tenants import copy_tenants
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
@@ -63,9 +66,9 @@ class SalvagedValues:
         """Every intact body of this kind under this key; newer and older ones in no order."""
         return self._file.candidates(kind, self.scope + key)
 
-    def ids(self) -> Iterator[tuple[bytes, memoryview]]:
-        """Every intact body of the id table, with its key."""
-        for key, body in self._file.values(Kind.ID):
+    def bodies(self, kind: Kind) -> Iterator[tuple[bytes, memoryview]]:
+        """Every intact body of this kind, with its key."""
+        for key, body in self._file.values(kind):
             if key_space.is_in(self.scope, key):
                 yield key[len(self.scope) :], body
 
@@ -116,6 +119,7 @@ class Salvager:
         self._dim = stored.dim
         self._lexical = self._lexical_identity()
         self.tally = Tally()
+        self._tenants: set[int | None] = set()
         self.manifest = newest_manifest(found)
         self._keys = self._keys_by_number()
         self._newest = self._newest_numbers()
@@ -130,7 +134,7 @@ class Salvager:
     def _keys_by_number(self) -> dict[int, bytes]:
         """Ids from the id table, for segments whose own list of ids is damaged."""
         keys: dict[int, bytes] = {}
-        for key, body in self._txn.ids():
+        for key, body in self._txn.bodies(Kind.ID):
             if len(body) == 8:
                 keys[int.from_bytes(body, "little")] = key
         return keys
@@ -174,6 +178,7 @@ class Salvager:
                     writer.add(document)
                     _store(txn, writer.take())
                     id_table.put(txn, document.key, document.number)
+                    self._tenants.add(id_keys.tenant_number(document.key))
                     self.tally.recovered += 1
                     if self.tally.recovered % REPORT_DOCUMENTS == 0:
                         self._hooks.report(self.tally.recovered, total)
@@ -187,6 +192,12 @@ class Salvager:
         if newest is None:
             # Without its centroids the file is untrained, like a new one.
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
+        if self._settings.tenants:
+            copy_tenants(
+                self._txn.bodies(Kind.TENANT),
+                txn,
+                {one for one in self._tenants if one is not None},
+            )
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
         self._store_lexical(txn)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from mvdb.codebook import codebook as codebooks
-from mvdb.documents import id_table
+from mvdb.documents import id_table, tenants
 from mvdb.documents import ids as id_keys
 from mvdb.documents.value_allowance import Allowance
 from mvdb.errors import CorruptionError, FormatError
@@ -17,7 +17,7 @@ from mvdb.hooks import Hooks
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
-from mvdb.state import lexical_identity, manifest, tombstones, unpublished
+from mvdb.state import lexical_identity, manifest, relevance_level, tombstones, unpublished
 from mvdb.state.manifest import Manifest
 from mvdb.state.settings import Settings
 from mvdb.state.state import open_segment
@@ -96,6 +96,7 @@ class Checker:
             self._check_ids(current, known)
         with self._noting("tables"):
             self._check_orphans(current)
+            relevance_level.load(self._txn)
 
     def _visit(self, documents: int) -> None:
         self._visited = documents
@@ -191,15 +192,36 @@ class Checker:
 
     def _check_ids(self, current: Manifest, known: dict[bytes, int]) -> None:
         count = 0
+        numbers = self._check_tenants()
         for key, number in id_table.entries(self._txn):
             count += 1
             id_keys.decode(key)
+            if id_keys.tenant_number(key) not in numbers:
+                self._problems.append(f"id {key[:24]!r} belongs to no tenant of the file")
             if known.get(key) != number:
                 self._problems.append(f"id {key[:24]!r} leads to no live document")
         if count != current.n_ids or count != len(known):
             self._problems.append(
                 f"ids: {count} entries, {current.n_ids} in the manifest, {len(known)} in segments"
             )
+
+    def _check_tenants(self) -> set[int | None]:
+        """The numbers of all tenants, distinct and given; None alone where tenants are not
+        separated."""
+        numbers: set[int | None] = set()
+        count, last = 0, tenants.last_number(self._txn)
+        for name, number in tenants.entries(self._txn):
+            count += 1
+            numbers.add(number)
+            if number > last:
+                self._problems.append(f"tenant {name[:24]!r}: number {number}, the last is {last}")
+        if len(numbers) < count:
+            self._problems.append(f"tenants: {count} names of {len(numbers)} numbers")
+        if self._stored.tenants:
+            return numbers
+        if count or last:
+            self._problems.append("tenants: names in a file that does not separate tenants")
+        return {None}
 
     def _check_orphans(self, current: Manifest) -> None:
         numbers = {info.id for info in current.segments} | set(unpublished.load(self._txn))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
 
 from mvdb import core
+from mvdb.errors import InvalidInputError
 from mvdb.hooks import Hooks
 from mvdb.lexical.query_language import TextQuery
 from mvdb.limits import Limits
 from mvdb.search import lexical_search
 from mvdb.search.arrangement import Arrangement, Ranked, arrangement_of
-from mvdb.search.found import Found
+from mvdb.search.calibration import measured_level
+from mvdb.search.found import Found, Scores
 from mvdb.search.fusion import EXACT_FACTOR
 from mvdb.search.hybrid import HybridSearch
 from mvdb.search.lexical_search import LexicalSearch
@@ -20,9 +25,10 @@ from mvdb.search.options import DENSE, HYBRID, LEXICAL, SearchOptions
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.profile_collector import Collector
 from mvdb.search.query_pool import QueryPool
+from mvdb.search.relevance import relevance
 from mvdb.search.search import Search
 from mvdb.state.allowed_documents import Allowed
-from mvdb.state.state import State
+from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
@@ -54,6 +60,8 @@ class Answers:
     prefetcher: Prefetcher
     limits: Limits
     collector: Collector
+    level: float | None = None
+    """The level of relevance, if it is known."""
 
     def pages(
         self,
@@ -66,6 +74,11 @@ class Answers:
         """The documents that each question finds among the allowed ones."""
         if any(one.words is not None for one in questions):
             lexical_search.check(self.state)
+        if options.min_relevance is not None and any(one.vectors is None for one in questions):
+            raise InvalidInputError(
+                "min_relevance: a search by words alone has no relevance; give vectors or an "
+                "encoder, or leave it out"
+            )
         arrangement = arrangement_of(self.txn, self.state, options)
 
         def run(question: Question) -> list[Found]:
@@ -83,30 +96,72 @@ class Answers:
         self.collector.begun(question.mode)
         if not allowed.total:
             return []
-        with self._ranked(question, arrangement.options) as ranked:
+        with self._ranked(question, allowed, arrangement.options) as ranked:
             return arrangement.page(ranked, allowed)
 
     @contextmanager
-    def _ranked(self, question: Question, options: SearchOptions) -> Iterator[Ranked]:
+    def _ranked(
+        self, question: Question, allowed: Allowed, options: SearchOptions
+    ) -> Iterator[Ranked]:
         """The ranking of a question by its mode."""
         if question.vectors is None:
-            lexical = self._lexical(question)
+            lexical = self._lexical(question, allowed)
             yield lambda n, among: lexical.best(among, replace(options, k=n))
             return
         with self.searching(question.vectors) as search:
+            n_tokens = len(question.vectors)
             if question.words is None:
-                yield lambda n, among: search().best(among, replace(options, k=n))
+                bounded = options.with_least_relevance(n_tokens, self.level)
+                yield lambda n, among: self._relevant(
+                    search().best(among, replace(bounded, k=n)), n_tokens
+                )
                 return
-            lexical, plain = self._lexical(question, EXACT_FACTOR), self._lexical(question)
+            lexical = self._lexical(question, allowed, EXACT_FACTOR)
+            plain = self._lexical(question, allowed)
+            relevances = partial(self._relevances, n_tokens=n_tokens)
             yield HybridSearch(
-                self.state, self.txn, search, lexical, plain, options, self.collector
+                self.state, self.txn, search, lexical, plain, options, self.collector, relevances
             ).best
 
-    def _lexical(self, question: Question, emphasis: float = 1.0) -> LexicalSearch:
+    def _lexical(
+        self, question: Question, allowed: Allowed, emphasis: float = 1.0
+    ) -> LexicalSearch:
         assert question.words is not None
         return LexicalSearch(
-            self.state, self.txn, question.words, self.collector, emphasis=emphasis
+            self.state, self.txn, question.words, allowed, self.collector, emphasis=emphasis
         )
+
+    def reranked(
+        self, vectors: core.Floats, documents: Sequence[DocumentRow], k: int
+    ) -> list[Found]:
+        """The best k of some documents by MaxSim."""
+        with self.searching(vectors) as search:
+            found = search().rerank(documents, k)
+        return self._relevant(found, len(vectors))
+
+    def _relevances(self, scores: Scores, n_tokens: int) -> Scores | None:
+        """By MaxSim; None without a level."""
+        return None if self.level is None else relevance(scores, n_tokens, self.level)
+
+    def _relevant(self, found: list[Found], n_tokens: int) -> list[Found]:
+        """Documents found by MaxSim, with their relevances."""
+        relevances = self._relevances(np.array([one.score for one in found]), n_tokens)
+        if relevances is None:
+            return found
+        return [
+            replace(one, relevance=value)
+            for one, value in zip(found, relevances.tolist(), strict=True)
+        ]
+
+    def measured_level(self) -> float | None:
+        """The level of relevance of the state, by 64 searches."""
+        options = SearchOptions.checked(2)
+
+        def best_two(vectors: core.Floats) -> list[Found]:
+            with self.searching(vectors) as search:
+                return search().best(self.state.everything, options)
+
+        return measured_level(self.txn, self.state, best_two)
 
     @contextmanager
     def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:

@@ -34,8 +34,9 @@ fewer qualify. Repeatable: the same n and documents give the same list, and a do
 score in all lists."""
 
 WINDOW_GROWTH = 4
-"""Ratio of the sizes of two successive rankings without groups. A deep page costs all rankings up
-to its own: a third more than the last one alone."""
+"""Ratio of the sizes of two successive rankings without groups. The last
+ranking of a page that ends at n has at most WINDOW_GROWTH * n documents, all together a third
+more."""
 FIRST_GROUPED = 4
 """Documents of the first ranking with groups, per group of a page; each later one has twice as many
 as the one before."""

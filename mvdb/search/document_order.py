@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.documents import id_table
+from mvdb.documents.tenants import Tenant
 from mvdb.errors import CorruptionError
 from mvdb.filters.column_blobs import Column, Key
 from mvdb.filters.ranked_values import KINDS, SortKey, columns_of
@@ -77,13 +78,14 @@ def page(
     order: Order,
     after: Position | None,
     size: int,
+    tenant: Tenant,
 ) -> list[Listed]:
     """The first `size` documents behind a position. masks: per segment the documents in question,
-    by row; None: all."""
+    by row; None: all. tenant: to whom all of them belong."""
     if order.path is None:
-        found = _by_id(txn, state, masks, None if after is None else after.key, size)
+        found = _by_id(txn, state, masks, None if after is None else after.key, size, tenant)
         return [Listed(Position(None, key), document) for key, document in found]
-    return _Page(txn, state, masks, order.path, order.descending, after, size).listed()
+    return _Page(txn, state, masks, order.path, order.descending, after, size, tenant).listed()
 
 
 class _Page:
@@ -98,7 +100,9 @@ class _Page:
         descending: bool,
         after: Position | None,
         size: int,
+        tenant: Tenant,
     ) -> None:
+        self._tenant = tenant
         self._txn = txn
         self._state = state
         self._path = path
@@ -127,7 +131,7 @@ class _Page:
                 if len(self._found) == self._size:
                     return self._found
         after = self._after.key if self._after and self._after.value is None else None
-        self._add(None, _by_id(self._txn, self._state, self._left, after, self._room))
+        self._add(None, _by_id(self._txn, self._state, self._left, after, self._room, self._tenant))
         return self._found
 
     @property
@@ -179,7 +183,7 @@ class _Page:
             self._left[index][own] = False
             rows[index] = np.union1d(rows[index], own) if index in rows else own
         after = self._after.key if self._after and self._after.value == value else None
-        self._add(value, _rows_by_id(self._txn, self._state, rows, after, self._room))
+        self._add(value, _rows_by_id(self._txn, self._state, rows, after, self._room, self._tenant))
 
 
 def _by_id(
@@ -188,6 +192,7 @@ def _by_id(
     masks: Sequence[Live | None],
     after: bytes | None,
     size: int,
+    tenant: Tenant,
 ) -> list[tuple[bytes, DocumentRow]]:
     """The first `size` documents of the masks behind an id."""
     counts = [
@@ -196,7 +201,7 @@ def _by_id(
     ]
     n = sum(counts)
     if not n or n > GATHERED or n * n > size * state.manifest.live_documents:
-        return _walked(txn, state, masks, after, size) if n else []
+        return _walked(txn, state, masks, after, size, tenant) if n else []
     rows = {}
     for index, mask in enumerate(masks):
         if counts[index]:
@@ -205,7 +210,12 @@ def _by_id(
 
 
 def _rows_by_id(
-    txn: ReadTransaction, state: State, rows: Rows, after: bytes | None, size: int
+    txn: ReadTransaction,
+    state: State,
+    rows: Rows,
+    after: bytes | None,
+    size: int,
+    tenant: Tenant,
 ) -> list[tuple[bytes, DocumentRow]]:
     """The first `size` of these documents behind an id."""
     if sum(map(len, rows.values())) <= _WALKED:
@@ -213,7 +223,7 @@ def _rows_by_id(
     masks = [np.zeros(len(segment), np.bool_) for segment in state.segments]
     for index, own in rows.items():
         masks[index][own] = True
-    return _by_id(txn, state, masks, after, size)
+    return _by_id(txn, state, masks, after, size, tenant)
 
 
 def _gathered(
@@ -234,9 +244,10 @@ def _walked(
     masks: Sequence[Live | None],
     after: bytes | None,
     size: int,
+    tenant: Tenant,
 ) -> list[tuple[bytes, DocumentRow]]:
     found: list[tuple[bytes, DocumentRow]] = []
-    entries = id_table.entries(txn, after)
+    entries = id_table.entries(txn, after, tenant.prefix)
     # If all documents are in question, the first ones are found at once.
     step = min(size, _WALKED)
     while len(found) < size and (chunk := list(islice(entries, step))):

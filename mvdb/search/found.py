@@ -20,23 +20,27 @@ Scores = NDArray[np.floating]
 @dataclass(frozen=True)
 class Found:
     """A found document: segment and row, the key of its id, its score. The scores of both sides,
-    None for a side that the mode of the search has not."""
+    None for a side that the mode of the search has not. Its relevance (relevance.py), None where it
+    is unknown."""
 
     document: DocumentRow
     key: bytes
     score: float
     dense_score: float | None = None
     lexical_score: float | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Rows with their scores, in any order, and the scores of the sides that the mode has."""
+    """Rows with their scores, in any order, the scores of the sides that the mode has, and their
+    relevances if they are known."""
 
     rows: Rows
     scores: Scores
     dense: Scores | None = None
     lexical: Scores | None = None
+    relevances: Scores | None = None
 
     def best(self, state: State, txn: ReadTransaction, k: int) -> list[Found]:
         """The best k, best first, ties by id."""
@@ -46,7 +50,8 @@ class Ranking:
             key = state.segments[index].key(txn, row)
             document = DocumentRow(index, Row(row))
             dense, lexical = _at(self.dense, at), _at(self.lexical, at)
-            found.append(Found(document, key, float(self.scores[at]), dense, lexical))
+            relevant = _at(self.relevances, at)
+            found.append(Found(document, key, float(self.scores[at]), dense, lexical, relevant))
         found.sort(key=lambda one: (-one.score, one.key))
         return found[:k]
 

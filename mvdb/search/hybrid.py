@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.search import fusion
-from mvdb.search.found import Found, Ranking, Rows, at_least, greatest, joined
+from mvdb.search.found import Found, Ranking, Rows, Scores, at_least, greatest, joined
 from mvdb.search.fusion import Scale
 from mvdb.search.lexical_search import LexicalSearch
 from mvdb.search.options import RELATIVE, SearchOptions
 from mvdb.search.profile_collector import Collector
+from mvdb.search.relevance import with_exact_evidence
 from mvdb.search.search import Search
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import State
@@ -45,9 +46,10 @@ class HybridSearch:
         plain: LexicalSearch,
         options: SearchOptions,
         collector: Collector,
+        relevance: Callable[[Scores], Scores | None],
     ) -> None:
         """lexical: the words with the emphasis of a hybrid search; plain: without, for the scores
-        that users see."""
+        that users see. relevance: of dense scores; None without a level."""
         self._state = state
         self._txn = txn
         self._search = search
@@ -55,6 +57,7 @@ class HybridSearch:
         self._plain = plain
         self._options = options
         self._collector = collector
+        self._relevance = relevance
         self._weight = options.lexical_weight
         self._scales: tuple[Scale, Scale] | None = None
 
@@ -70,9 +73,11 @@ class HybridSearch:
         evidence = self._lexical.evidence(rows)
         kept = evidence.qualifies
         rows, dense = rows[kept], dense[kept]
-        scores = self._fused(dense, evidence.lexical[kept], evidence.exact[kept])
+        lexical, exact = evidence.lexical[kept], evidence.exact[kept]
+        scores = self._fused(dense, lexical, exact)
         self._collector.fused(len(kept) - n_dense, self._weight)
-        found = Ranking(rows, scores, dense).best(self._state, self._txn, n)
+        ranking = self._relevant(rows, scores, dense, lexical, exact)
+        found = ranking.best(self._state, self._txn, n)
         return at_least(self._with_lexical(found), self._options.min_score)
 
     def _union(
@@ -103,6 +108,24 @@ class HybridSearch:
             assert self._weight is not None
             return fusion.relative(dense, lexical, self._weight, self._scales)
         return fusion.reciprocal(dense, lexical)
+
+    def _relevant(
+        self,
+        rows: Rows,
+        scores: Scores,
+        dense: core.Floats,
+        lexical: core.Floats,
+        exact: core.Floats,
+    ) -> Ranking:
+        """The ranking without the documents of too little relevance."""
+        relevances = self._relevance(dense)
+        if relevances is None:
+            return Ranking(rows, scores, dense)
+        relevances = with_exact_evidence(relevances, exact, lexical)
+        # Each side gives twice the documents asked for. If fewer remain here, both sides have gone
+        # below the least relevance, and a larger union has no more.
+        kept = relevances >= (self._options.min_relevance or 0.0)
+        return Ranking(rows[kept], scores[kept], dense[kept], None, relevances[kept])
 
     def _with_lexical(self, found: list[Found]) -> list[Found]:
         """With the scores of the words as a lexical search gives them."""

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from mvdb import core
 from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.filters import language
-from mvdb.filters.evaluate import bitmap_of
 from mvdb.lexical import tokeniser
 from mvdb.lexical.query_language import TextQuery
 from mvdb.search.allowed import by_row, matching
@@ -109,18 +108,20 @@ class LexicalSearch:
         state: State,
         txn: ReadTransaction,
         query: TextQuery,
+        visible: Allowed,
         collector: Collector,
         *,
         emphasis: float = 1.0,
     ) -> None:
-        """emphasis: the factor of exact evidence, see `WordPlan`."""
+        """visible: all documents that the call may find. emphasis: the factor of exact evidence,
+        see `WordPlan`."""
         self._state = state
         self._txn = txn
         self._collector = collector
         self._words = state.open_words(txn)
-        fields = [one for one in query.fields if self._has_field(one.path)]
+        fields = [one for one in query.fields if self._has_field(one.path, visible)]
         self._filter = replace(query, fields=tuple(fields)).filter
-        # A collection without such a field may have the words.
+        # Where no document has such a field, some may have the words.
         others = [word for one in query.fields if one not in fields for word in one.words]
         with collector.stage("terms"):
             clauses = (*query.clauses, *others)
@@ -183,12 +184,8 @@ class LexicalSearch:
                 own[has_words] += phrases
         return Evidence(qualifies, scores["lexical"], scores["exact"])
 
-    def _has_field(self, path: str) -> bool:
-        node, txn = language.Exists(path), self._txn
-        return any(
-            bitmap_of(node, segment.columns(txn), segment.order).any()
-            for segment in self._state.segments
-        )
+    def _has_field(self, path: str, visible: Allowed) -> bool:
+        return matching(self._txn, self._state, language.Exists(path), visible).total > 0
 
     def _bitmaps(self, allowed: Allowed) -> core.Bitmaps:
         """The allowed rows of the segments that have words."""

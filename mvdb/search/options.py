@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents.hit_fields import HitFields
+from mvdb.documents.tenants import check_name
 from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
 from mvdb.limits import Limits
+from mvdb.search.relevance import least_score
 from mvdb.state.state import State
 from mvdb.types import Id
 
@@ -42,10 +44,12 @@ class SearchArguments(TypedDict, total=False):
     fusion: str
     filter: Filter | None
     ids: Id | Sequence[Id] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
     min_score: float | None
+    min_relevance: float | None
     offset: int
     group_by: str | None
     group_size: int
@@ -55,7 +59,7 @@ class SearchArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search; see `Database.search`. ids: their keys."""
+    """How to search; see `Database.search`. ids: their keys, without a tenant."""
 
     k: int
     text: str | None
@@ -65,10 +69,12 @@ class SearchOptions:
     fusion: str
     filter: language.Node | None
     ids: tuple[bytes, ...] | None
+    tenant: str | None
     nprobe: int | None
     candidates: int | None
     exact: bool
     min_score: float | None
+    min_relevance: float | None
     offset: int
     group_by: str | None
     group_size: int
@@ -87,10 +93,12 @@ class SearchOptions:
         fusion: str = RELATIVE,
         filter: Filter | None = None,
         ids: Id | Sequence[Id] | None = None,
+        tenant: str | None = None,
         nprobe: int | None = None,
         candidates: int | None = None,
         exact: bool = False,
         min_score: float | None = None,
+        min_relevance: float | None = None,
         offset: int = 0,
         group_by: str | None = None,
         group_size: int = 1,
@@ -107,16 +115,28 @@ class SearchOptions:
             one_of("fusion", fusion, FUSIONS),
             None if filter is None else language.parse(filter),
             None if ids is None else tuple(map(id_keys.encode, id_keys.as_list(ids))),
+            None if tenant is None else check_name(tenant),
             None if nprobe is None else whole_number("nprobe", nprobe, 1),
             None if candidates is None else whole_number("candidates", candidates, 1),
             flag("exact", exact),
             None if min_score is None else number("min_score", min_score),
+            None if min_relevance is None else fraction("min_relevance", min_relevance),
             whole_number("offset", offset, 0),
             None if group_by is None else field_path("group_by", group_by),
             whole_number("group_size", group_size, 1),
             fraction("diversity", diversity),
             None if fields is None else HitFields.checked(fields),
         )
+
+    def with_least_relevance(self, n_tokens: int, level: float | None) -> SearchOptions:
+        """The options with `min_relevance` as a `min_score`, of a query of so many tokens in a
+        collection of this level of relevance (None: unknown)."""
+        if self.min_relevance is None or level is None:
+            return self
+        least = least_score(self.min_relevance, n_tokens, level)
+        if self.min_score is not None:
+            least = max(least, self.min_score)
+        return replace(self, min_score=least)
 
     def lists_per_token(self, state: State) -> int:
         """Posting lists probed per query token."""

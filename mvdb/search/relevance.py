@@ -37,8 +37,8 @@ Scores = NDArray[np.floating]
 
 
 def pseudo_query(
-    vectors: NDArray[np.floating], generator: np.random.Generator
-) -> NDArray[np.floating]:
+    vectors: NDArray[np.float32], generator: np.random.Generator
+) -> NDArray[np.float32]:
     """A run of at most `PSEUDO_TOKENS` of a document's token vectors (n, dim), from a random place
     on."""
     length = min(len(vectors), PSEUDO_TOKENS)
@@ -74,9 +74,17 @@ def relevance(scores: Scores, n_tokens: int, level: float) -> NDArray[np.float64
     return np.asarray(1.0 / (1.0 + np.exp(-exponents)))
 
 
-def with_exact_evidence(
-    relevances: NDArray[np.float64], exact: Scores, lexical: Scores
-) -> NDArray[np.float64]:
+def least_score(least_relevance: float, n_tokens: int, level: float) -> float:
+    """The score from which a document has at least this relevance, 0..1, by its vectors."""
+    if least_relevance <= 0.0:
+        return -math.inf
+    if least_relevance >= 1.0:
+        return math.inf
+    share = BOUNDARY + math.log(least_relevance / (1.0 - least_relevance)) / _STEEPNESS
+    return share * n_tokens * level
+
+
+def with_exact_evidence(relevances: Scores, exact: Scores, lexical: Scores) -> Scores:
     """Relevance in a hybrid search: at least a document's share of the query's exact evidence.
 
     The share is that of `fusion.lexical_weight`, of each document: its lexical score from exact

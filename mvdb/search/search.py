@@ -7,7 +7,7 @@
    fewer than k in the lists, steps 2 and 3 are repeated with the plan that scans all codes.
 4. The remaining ones, and all allowed documents of float16 segments, are scored with the query in
    int8, best first. Scoring stops when the gap between both scores, learned from the first ones,
-   says that the rest cannot be among the best k.
+   says that the rest cannot be among the best k. The exact plan leaves this out for few tokens.
 5. Documents that may still be among the best k are scored with the query in int16, which equals
    float arithmetic to about 1e-5: the scores that users see.
 """
@@ -83,7 +83,7 @@ class Search:
             slots = self._every(allowed)
             self._fetch(slots)
             if not options.exact:
-                slots = self._contenders(slots, self._score(slots), options.k)
+                slots = self._first_scored(allowed, slots, options.k)
         else:
             ranking = self._coarse(allowed, plan, nprobe, n_candidates)
             if plan == planning.LISTS and len(ranking[0]) < min(options.k, allowed.total):
@@ -211,6 +211,16 @@ class Search:
                 segment.check(slots)
 
     # ---- scores ----
+
+    def _first_scored(self, allowed: Allowed, slots: Slots, k: int) -> Slots:
+        """Those of all allowed documents whose precise score may be among the best k."""
+        segments = self._vectors.segments
+        parts = planning.parts_of(segments, allowed.counts)
+        n_centroids = max((one.codec.n_centroids for one in segments if one.codec), default=0)
+        if planning.begins_fast(parts, n_centroids):
+            return self._contenders(slots, self._score(slots), k)
+        self._collector.scored(len(slots))
+        return slots
 
     def _refined(self, allowed: Allowed, ranked: Slots, coarse: core.Floats, k: int) -> Slots:
         """Scores a coarse ranking until the rest cannot matter; the documents that may be among the

@@ -24,6 +24,7 @@ from mvdb.segment.layout import Part, Row, SegmentInfo, Slot, unpack_directory
 from mvdb.segment.segment_parts import SegmentParts
 from mvdb.segment.segment_writer import EncodedDocument
 from mvdb.segment.stored_vectors import StoredVectors
+from mvdb.segment.tenant_slots import TenantSlots
 from mvdb.storage.invariants import is_cut, require
 from mvdb.storage.values import Values
 
@@ -62,6 +63,7 @@ class Segment:
         self.order = self._load_order(txn)
         self._slots: core.Numbers | None = None
         self._ids: tuple[NDArray[np.uint32], memoryview] | None = None
+        self._tenants: TenantSlots | None = None
         self._columns: ColumnIndex | None = None
         self._vectors: StoredVectors | None = None
         self._words: TermIndex | None = None
@@ -199,6 +201,14 @@ class Segment:
         offsets, keys = self._opened_ids(txn)
         spans = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
         return [bytes(keys[first:end]) for first, end in spans]
+
+    def tenants(self, txn: Values) -> TenantSlots:
+        """The documents of each tenant, found at the first use. REQUIRES: a database that separates
+        tenants."""
+        if self._tenants is None:
+            where = self.parts.where(Part.IDS)
+            self._tenants = TenantSlots(*self._opened_ids(txn), self.order, where)
+        return self._tenants
 
     def stored(self, txn: Values, row: int) -> texts.Stored:
         """A document's text and metadata, as stored."""

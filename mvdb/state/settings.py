@@ -1,6 +1,7 @@
-"""What is fixed when a file is created: dimensions and bits.
+"""What is fixed when a file is created: dimensions, bits, and whether tenants are separated.
 
-value   dim u32 · bits u32
+value   dim u32 · bits u32, and u32 1 where tenants are separated: earlier versions, which would
+        show the documents of one to all, refuse the longer value
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ TABLE = "meta"
 KEY = b"settings"
 BITS = (1, 2, 4, 8, 16)
 _LAYOUT = Record("II")  # on disk: frozen
+_TENANTS = Record("I")  # on disk: frozen
 
 
 class _NotGiven(int):
@@ -33,10 +35,12 @@ DEFAULT_BITS = _NotGiven(2)
 
 @dataclass(frozen=True)
 class Settings:
-    """`dim`: dimensions of a token vector. `bits`: per dimension of a residual; 16: float16."""
+    """`dim`: dimensions of a token vector. `bits`: per dimension of a residual; 16: float16.
+    `tenants`: whether each document belongs to a tenant."""
 
     dim: int
     bits: int
+    tenants: bool = False
 
 
 def check_dim(dim: Any) -> int:
@@ -54,6 +58,8 @@ def check_bits(bits: Any) -> int:
 def store(txn: WriteTransaction, settings: Settings) -> None:
     """Writes the settings of a new file."""
     body = _LAYOUT.pack(settings.dim, settings.bits)
+    if settings.tenants:
+        body += _TENANTS.pack(1)
     txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))
 
 
@@ -63,7 +69,10 @@ def load(txn: Values) -> Settings:
     if value is None:
         raise CorruptionError("settings: missing")
     body = envelope.unseal(Kind.META, txn.scope + KEY, value, "settings")
-    dim, bits = _LAYOUT.unpack(body, "settings")
+    (dim, bits), rest = _LAYOUT.unpack_head(body, "settings")
+    tenants = _TENANTS.unpack(rest, "settings: tenants")[0] if len(rest) else 0
+    if len(rest) and tenants != 1:
+        raise CorruptionError(f"settings: tenants {tenants} is impossible")
     if not 1 <= dim <= core.MAX_DIM or bits not in BITS:
         raise CorruptionError(f"settings: dim {dim} with {bits} bits is impossible")
-    return Settings(dim, bits)
+    return Settings(dim, bits, tenants == 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ import numpy as np
 from mvdb import core
 from mvdb.codebook import codebook as codebooks
 from mvdb.documents import id_table
+from mvdb.documents.tenants import Tenant
 from mvdb.lexical.term_index import TermIndex
 from mvdb.segment.layout import FLOAT16, Row, SegmentInfo
 from mvdb.segment.segment import Segment
@@ -86,6 +88,29 @@ class State:
             for segment, mask in zip(self.segments, self.live, strict=True)
         ]
         return Allowed([len(segment) for segment in self.segments], masks)
+
+    def documents_of(self, txn: ReadTransaction, tenant: Tenant) -> Allowed:
+        """All live documents of a tenant."""
+        if tenant.number is None:
+            return self.everything
+        chosen = []
+        for segment, live in zip(self.segments, self.live, strict=True):
+            slots = segment.tenants(txn).of(tenant.number)
+            if live is not None:
+                slots = slots[live[slots if segment.order is None else segment.order[slots]]]
+            chosen.append(slots)
+        return Allowed([len(segment) for segment in self.segments], chosen)
+
+    def documents_by_tenant(self, txn: ReadTransaction) -> Counter[int]:
+        """The number of live documents of each tenant, by its number."""
+        counts: Counter[int] = Counter()
+        for segment, live in zip(self.segments, self.live, strict=True):
+            if live is not None and segment.order is not None:
+                live = live[segment.order]
+            own = segment.tenants(txn)
+            pairs = zip(own.numbers.tolist(), own.counts(live).tolist(), strict=True)
+            counts.update(dict(pairs))
+        return counts
 
     def open_vectors(self, txn: ReadTransaction) -> StateVectors:
         """The vectors of all segments, opened once."""

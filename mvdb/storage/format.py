@@ -61,6 +61,7 @@ class Kind(IntEnum):
     ORDER = 14
     WORD_DIRECTORY = 15
     WORDS = 16
+    TENANT = 19
 
 
 class Record:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 
 from mvdb import core
-from mvdb.documents import id_table
+from mvdb.documents import id_table, tenants
+from mvdb.documents.tenants import Tenant
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document
@@ -105,6 +106,22 @@ def delete(changes: Changes, key: bytes) -> bool:
         changes.updated.pop(number, None)
     changes.state = None
     return True
+
+
+def add_tenant(changes: Changes, name: str) -> Tenant:
+    """The tenant of a name; made if it is not there."""
+    return tenants.add(changes.txn, name)
+
+
+def delete_tenant(changes: Changes, name: str) -> int:
+    """Deletes a tenant with all documents; how many there were."""
+    tenant = tenants.find(changes.txn, name)
+    # Before the first deletion: a table is not written to while it is read.
+    keys = [key for key, _ in id_table.entries(changes.txn, prefix=tenant.prefix)]
+    for key in keys:
+        delete(changes, key)
+    tenants.remove(changes.txn, name)
+    return len(keys)
 
 
 def state(changes: Changes) -> State:

@@ -21,7 +21,7 @@ import pytest
 import mvdb
 from mvdb.limits import Limits
 from mvdb.segment.layout import Part
-from mvdb.state import encoder_identity, lexical_identity, unpublished
+from mvdb.state import encoder_identity, lexical_identity, relevance_level, unpublished
 from mvdb.storage import envelope
 from mvdb.storage.format import Kind
 from tests.corrupt import specimens
@@ -190,6 +190,8 @@ INVARIANTS: dict[str, Broken] = {
         named(b"encoder", encoder({"name": "a", "dim": 16, "more": 1})), "more than name"
     ),
     "encoder: depth": Broken(named(b"encoder", encoder(b"[" * 100_000)), "not readable"),
+    "relevance: level": Broken(named(b"relevance", lambda _: b"\xff" * 16), "impossible"),
+    "relevance: size": Broken(named(b"relevance", lambda body: body + b"\0"), "17 bytes"),
     **{
         f"lexical: {name}": Broken(named(b"lexical", lexical(**change)), says)
         for name, change, says in (
@@ -334,6 +336,7 @@ def add_records(path: Path) -> None:
         )
         free = next(number for number in range(1, numbers[-1]) if number not in numbers)
         unpublished.add(txn, free)
+        relevance_level.store(txn, relevance_level.RelevanceLevel(0.5, 10))
 
 
 def use(db: mvdb.Database) -> None:
@@ -367,7 +370,7 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
     broken = INVARIANTS[name]
     path = tmp_path / "a.mvdb"
     path.write_bytes(intact[broken.specimen])
-    if name.startswith(("encoder", "settings and encoder", "unfinished")):
+    if name.startswith(("encoder", "settings and encoder", "unfinished", "relevance")):
         add_records(path)
     if name.startswith("collections"):
         with mvdb.open(path, background=False) as db:

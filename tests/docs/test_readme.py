@@ -75,6 +75,7 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
         "howto-words.md",
         "howto-search.md",
         "howto-async.md",
+        "howto-tenants.md",
     ],
 )
 def test_blocks_of_a_page_run_in_order(page: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from mvdb.codebook import training
 from mvdb.documents import ids, metadata, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
+from mvdb.lexical import query_language
 from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
@@ -205,6 +206,26 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "tokens of a query",
         lambda: vectors.MAX_QUERY_TOKENS,
         [r"token vectors of a query \| {n} \|", r"\bm in 1\.\.{n},"],
+    ),
+    (
+        "characters of a text of words",
+        lambda: query_language.MAX_CHARACTERS,
+        [r"text of a query in words \| {n} characters", r"The first {n} characters"],
+    ),
+    (
+        "words of a text of words",
+        lambda: query_language.MAX_CLAUSES,
+        [r"characters, {n} words, ", r"terms and {n} words of a text"],
+    ),
+    (
+        "terms of a text of words",
+        lambda: query_language.MAX_TERMS,
+        [r"words, {n} different terms; the rest", r"characters, {n} different terms and"],
+    ),
+    (
+        "bytes of a term",
+        lambda: core.MAX_TERM,
+        [r"term of a lexical index \| {n} bytes", r"A term has at most {n} bytes"],
     ),
     (
         "tokens of a document",

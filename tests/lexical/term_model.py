@@ -92,9 +92,10 @@ class Model:
         return {word.encode(): n for word, n in every.items()}
 
     def scores(self, words: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float64]:
-        """The score of each document."""
-        n, average = len(self.counts), max(self.lengths.mean(), 1e-9)
-        scores = np.zeros(n)
+        """The score of each document; documents without words count in no statistic."""
+        filled = self.lengths[self.lengths > 0]
+        n, average = len(filled), filled.mean() if len(filled) else 1.0
+        scores = np.zeros(len(self.counts))
         for word in words:
             tf = np.array([counts[word] for counts in self.counts], float)
             df = int((tf > 0).sum())

@@ -161,6 +161,19 @@ def test_phrases_are_exact_for_any_k(db: mvdb.Database) -> None:
     assert {"terms", "words", "phrases"} <= profile.stages.keys()
 
 
+def test_a_phrase_is_found_behind_better_bounds(db: mvdb.Database) -> None:
+    """Many documents have both words often and the phrase once; the best ones have it twice and
+    the words no oftener, so that they are read last."""
+    decoys = ["red x red x red x red x blue x blue x blue x red blue" for _ in range(100)]
+    best = ["red blue x red blue" + " x" * (12 + i) for i in range(4)]
+    own = [*decoys, *best]
+    insert(db, range(len(own)), own)
+    scores = WordModel(dict(enumerate(own))).scores(Words(phrases=(("red", "blue"),)))
+    for k in (1, 3, 4, 6):
+        check_hits(db.search(text='"red blue"', k=k), scores, k, 1)
+    assert {hit.id for hit in db.search(text='"red blue"', k=4)} == set(range(100, 104))
+
+
 def test_fields_filters_and_ids(db: mvdb.Database) -> None:
     insert(db, "abcd", ["fig", "fig pear", "fig pear plum", "pear"])
     db.upsert("e", matrix(1), texts="fig", metadata={"n": 2, "kind": "c", "draft": True})
@@ -174,6 +187,16 @@ def test_fields_filters_and_ids(db: mvdb.Database) -> None:
     scores = [hit.score for hit in db.search(text="fig", mode="lexical")]
     least = sorted(scores)[1]
     assert len(found(db, "fig", min_score=least)) == sum(score >= least for score in scores) == 3
+
+
+def test_a_field_that_no_document_has_is_read_as_words(db: mvdb.Database) -> None:
+    insert(db, "ab", ["see note: fig", "pear"])
+    assert found(db, "note:fig") == ["a"]
+    db.upsert("c", matrix(1), texts="plum", metadata={"note": "fig"})
+    assert found(db, "plum note:fig") == ["c"]
+    assert found(db, "fig note:fig", ids=["a", "b"]) == ["a"]  # none of these has it
+    db.delete("c")
+    assert found(db, "note:fig") == ["a"]
 
 
 def test_transactions_and_snapshots(db: mvdb.Database) -> None:

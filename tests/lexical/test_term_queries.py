@@ -47,7 +47,7 @@ def test_words(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) ->
     folder = tmp_path_factory.mktemp("words")
     rng = np.random.default_rng(data.draw(st.integers(0, 1 << 30), "seed"))
     sizes = data.draw(
-        st.lists(st.sampled_from([1, 50, 700, 3000]), min_size=1, max_size=3), "sizes"
+        st.lists(st.sampled_from([1, 50, 400, 2200]), min_size=1, max_size=3), "sizes"
     )
     segments = [draw_documents(rng, n, 300, 25) for n in sizes]
     indexes = [index_of(folder, documents) for documents in segments]

@@ -72,6 +72,7 @@ def check_browsing(
         db.documents(filter, order_by=field, descending=descending, after=after, limit=size)
     ):
         found += page
+        assert len(found) <= len(fits), "pages repeat documents"
         after = page[-1].id if size % 2 else page[-1]
     expected = browse_model.listed(fits, field, descending=descending)
     assert [document.id for document in found] == expected

@@ -187,12 +187,15 @@ def check_words(db: Readable, model: Model, seed: int) -> None:
     one, other = (str(word) for word in rng.choice([word for word in WORDS if word], 2))
     group, phrase = int(rng.integers(0, 4)), f"version {seed % 6}"
     in_group = {n for n, entry in model.items() if (entry.metadata or {}).get("group") == group}
+    field = f"group:{group}"
+    if not any("group" in (entry.metadata or {}) for entry in model.values()):
+        field, in_group = "", set(model)  # where no document has the field, it is read as words
     for text, expected in (
         (f"{one} {other}", {name for name, has in own.items() if has & {one, other}}),
         (f"+{one} +{other}", {name for name, has in own.items() if has >= {one, other}}),
         (f"{one} -{other}", {n for n, has in own.items() if one in has and other not in has}),
         (f'"{phrase}"', {n for n, entry in model.items() if f" {phrase} " in (entry.text or "")}),
-        (f"{one} group:{group}", {n for n, has in own.items() if one in has and n in in_group}),
+        (f"{one} {field}", {n for n, has in own.items() if one in has and n in in_group}),
     ):
         if "group:" in text and not any("group" in (e.metadata or {}) for e in model.values()):
             continue  # without such a field its words are plain ones

@@ -14,6 +14,8 @@ from mvdb.errors import DimensionMismatch, InvalidInputError
 from mvdb.ingest.arrow.library import pyarrow
 
 COLUMNS = ("id", "embeddings", "text", "metadata")
+TENANT = "tenant"
+"""A column of its own where tenants are separated; elsewhere a field of the metadata."""
 _ID = "string or int64"
 _VECTORS = "list<fixed_size_list<float32>[{dim}]> (or of float16, float64 or plain lists)"
 _TEXT = "string"
@@ -24,18 +26,21 @@ class Converter:
     """Turns record batches of one stream into the arguments of insert, counting rows for its
     messages (from 0, over the whole stream)."""
 
-    def __init__(self, dim: int, *, encodes: bool) -> None:
-        """encodes: the database has an encoder, so that texts may stand for embeddings."""
+    def __init__(self, dim: int, *, encodes: bool, separates: bool) -> None:
+        """encodes: the database has an encoder, so that texts may stand for embeddings. separates:
+        it separates tenants."""
         self._dim = dim
         self._encodes = encodes
+        self._separates = separates
+        self._columns = (*COLUMNS, TENANT) if separates else COLUMNS
         self._row = 0
         self._schema: Any = None
         self._types = pyarrow().types
         self._compute = pyarrow("compute")
 
     def arguments(self, batch: Any) -> dict[str, Any]:
-        """`ids`, `embeddings` as (flat, lengths), `texts` and `metadata` of a record batch. flat is
-        (tokens, dim) in the batch's own memory.
+        """`ids`, `embeddings` as (flat, lengths), `texts`, `metadata` and `tenant` of a record
+        batch. flat is (tokens, dim) in the batch's own memory.
 
         Raises InvalidInputError or DimensionMismatch that names the column, and the row where it is
         one row's fault."""
@@ -53,6 +58,9 @@ class Converter:
             result["embeddings"] = self._vectors(columns["embeddings"])
         if "text" in columns:
             result["texts"] = columns["text"].to_pylist()
+        if self._separates and TENANT in columns:
+            self._refuse_null(columns[TENANT], TENANT, "every document needs a tenant")
+            result["tenant"] = columns[TENANT].to_pylist()
         self._row += batch.num_rows
         return result
 
@@ -74,6 +82,8 @@ class Converter:
                 self._check_vectors(kind)
             elif name == "text":
                 self._expect(name, kind, self._is_text(kind) or self._types.is_null(kind), _TEXT)
+            elif name == TENANT and self._separates:
+                self._expect(name, kind, self._is_text(kind), _TEXT)
             elif name == "metadata":
                 self._expect(name, kind, self._is_metadata(kind), _METADATA)
             elif "metadata" not in fields:
@@ -202,7 +212,9 @@ class Converter:
             if self._is_text(columns["metadata"].type):
                 entries = [self._parse(i, entry) for i, entry in enumerate(entries)]
         else:
-            others = {name: columns[name].to_pylist() for name in columns if name not in COLUMNS}
+            others = {
+                name: columns[name].to_pylist() for name in columns if name not in self._columns
+            }
             if not others:
                 return None
             entries = [

@@ -1,0 +1,50 @@
+"""The level of relevance of a collection: one value of the table `meta`.
+
+value   level f64 · documents u64, live when it was measured
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mvdb.errors import CorruptionError
+from mvdb.storage import envelope
+from mvdb.storage.environment import ReadTransaction, WriteTransaction
+from mvdb.storage.format import Kind, Record
+
+TABLE = "meta"
+KEY = b"relevance"
+GROWTH = 2
+"""Ratio of documents, either way, from which a level is measured again."""
+_LAYOUT = Record("dQ")  # on disk: frozen
+
+
+@dataclass(frozen=True)
+class RelevanceLevel:
+    """`level`: score per token of an answer (mvdb/search/relevance.py), above 0, at most 1.
+    `documents`: live ones when it was measured."""
+
+    level: float
+    documents: int
+
+    def fits(self, documents: int) -> bool:
+        """Whether a collection of so many documents needs no new measurement."""
+        return self.documents < GROWTH * documents and documents < GROWTH * self.documents
+
+
+def load(txn: ReadTransaction) -> RelevanceLevel | None:
+    """The level in the file."""
+    value = txn.get(TABLE, KEY)
+    if value is None:
+        return None
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "relevance")
+    level, documents = _LAYOUT.unpack(body, "relevance")
+    if not 0 < level <= 1:
+        raise CorruptionError(f"relevance: a level of {level} is impossible")
+    return RelevanceLevel(level, documents)
+
+
+def store(txn: WriteTransaction, level: RelevanceLevel) -> None:
+    """Writes the level."""
+    body = _LAYOUT.pack(level.level, level.documents)
+    txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))
