@@ -29,7 +29,7 @@ Cuts files (.txt .md .rst .py .html) into passages and stores them. Run it again
 unchanged files are skipped, changed ones replaced. After an interruption, run the same command
 again; it resumes. SRC may be - for JSON lines {"id"?, "text", "metadata"?} on standard input."""
 _PRUNE = "remove the passages of files that are gone from the folders among SRC"
-_BITS = "bits per dimension, for a new file or collection (default 2)"
+_BITS = "bits per dimension, for a new file (default 2) or collection"
 _MAX_SIZE = "skip files larger than this (default 16)"
 
 
