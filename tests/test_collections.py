@@ -112,6 +112,30 @@ def test_words_are_indexed_as_in_the_file(path: Path) -> None:
             assert db.verify().ok
 
 
+def test_collections_of_a_file_with_tenants_separate_them(path: Path) -> None:
+    out = path.with_name("out.mvdb")
+    with mvdb.open(path, dim=DIM, tenants=True) as db:
+        mail = db.collection("mail", dim=DIM)
+        with pytest.raises(mvdb.InvalidInputError, match="tenant"):
+            mail.insert(1, matrix(1))
+        mail.insert("x" * 500, matrix(1), texts="ann's", tenant="ann")
+        mail.insert("x" * 500, matrix(2), texts="bob's", tenant="bob")
+        db.insert("x" * 500, matrix(3), texts="the file's", tenant="ann")
+        assert [hit.text for hit in mail.search(matrix(1), tenant="ann")] == ["ann's"]
+        assert mail.tenants() == {"ann": 1, "bob": 1}
+        assert db.tenants() == {"ann": 1}
+        mail.delete_tenant("ann")
+        assert mail.tenants() == {"bob": 1}
+        assert db.count(tenant="ann") == 1
+        assert db.verify().ok
+    assert mvdb.repair(path, out).recovered == 2
+    with mvdb.open(out) as db:
+        assert [hit.text for hit in db.collection("mail").search(matrix(1), tenant="bob")] == [
+            "bob's"
+        ]
+        assert db.verify().ok
+
+
 def test_names_are_any_text(path: Path) -> None:
     names = [
         "a",

@@ -48,7 +48,9 @@ def _make(name: str, new: Settings, txn: WriteTransaction) -> None:
     if name in present.numbers:
         return  # another writer was first
     changed = present.with_new(name)
-    lexical = replace(lexical_identity.load(txn), since=0)  # as the file's own database
+    # Words and tenants as in the file's own database.
+    lexical = replace(lexical_identity.load(txn), since=0)
+    new = replace(new, tenants=settings.load(txn).tenants)
     write_new(WriteView(txn, changed.numbers[name]), new, lexical)
     catalog.store(txn, changed)
 

@@ -25,8 +25,9 @@ class WithCollections(Readable):
     ) -> Self:
         """A collection of the file: a database of its own, with own documents, ids, dimensions,
         centroids and encoder, in the same file and under the same locks. It is made if it is not
-        there and the file is open for writing, in a transaction of its own; words are then indexed
-        as in this database, until `optimize(lexical=...)` of the collection says otherwise.
+        there and the file is open for writing, in a transaction of its own; it then
+        separates tenants if this database does, and indexes words as this database does, until
+        `optimize(lexical=...)` of the collection says otherwise.
 
         Args:
             name: 1 to 200 UTF-8 bytes, no control characters.

@@ -65,6 +65,8 @@ class Manifest:
 
 MAX_SEGMENTS = 1 << 13
 """Maximum number of segments of a state, a few KiB of memory each. Writers merge long before."""
+MAX_CODEBOOK = 0xFF << 24
+"""Upper bound of codebook numbers, with which keys begin: see storage/key_space.py."""
 MAX_COUNTER = 1 << 63
 """Upper bound of numbers that are never reused."""
 
@@ -89,6 +91,8 @@ def check_manifest(manifest: Manifest) -> None:
     """CorruptionError unless its numbers agree with each other."""
     counters = (manifest.sequence, manifest.next_segment, manifest.next_document)
     require(max(counters) < MAX_COUNTER, "manifest", "a counter is beyond its range")
+    is_named = manifest.generation < MAX_CODEBOOK
+    require(is_named, "manifest", "the codebook's number is beyond its range")
     residual = manifest.trained_residual
     require(math.isfinite(residual) and residual >= 0, "manifest", "a residual is not finite")
     segments = manifest.segments

@@ -53,7 +53,7 @@ def rehash(path: Path) -> None:
 
     def collect(table: str, key: bytes, kind: Kind, body: bytes) -> None:
         if kind == Kind.RECORDS:
-            records.setdefault(key[:8], {})[int.from_bytes(key[9:], "big")] = body
+            records.setdefault(key[:-5], {})[int.from_bytes(key[-4:], "big")] = body
 
     reseal(path, collect)
 
@@ -63,7 +63,7 @@ def rehash(path: Path) -> None:
         directory = layout.unpack_directory(memoryview(body), "bomb")
         starts, chunks = directory.starts.astype(int), directory.chunks.astype(int)
         checksums = directory.checksums.copy()
-        for index, data in records.get(key[:8], {}).items():
+        for index, data in records.get(key[:-5], {}).items():
             first, last = chunks[index], chunks[index + 1]
             size = len(data) // max(1, starts[last] - starts[first])
             for row in range(first, last):

@@ -45,8 +45,10 @@ def prepare(folder: Path) -> Examiner:
 
 
 def cases(kind: str, count: int, seed: int) -> Iterator[Case]:
-    """Two thirds of them on the trained specimens."""
-    names = itertools.cycle(("trained", "untrained", "listed", "trained", "float16", "listed"))
+    """Four of seven on the trained specimens."""
+    names = itertools.cycle(
+        ("trained", "untrained", "listed", "collections", "trained", "float16", "listed")
+    )
     return (Case(name, kind, seed + i) for i, name in zip(range(count), names, strict=False))
 
 

@@ -213,6 +213,7 @@ INVARIANTS: dict[str, Broken] = {
     "manifest: next segment": Broken(header(1, 1), "contradicts"),
     "manifest: next document": Broken(header(2, 5), "contradicts"),
     "manifest: counters": Broken(header(2, 1 << 63), "beyond its range"),
+    "manifest: codebook number": Broken(header(5, 0xFF << 24), "codebook's number"),
     "manifest: generations": Broken(entry(1, 100), "contradicts"),
     "manifest: live documents": Broken(entry(3, 10**6), "contradicts"),
     "manifest: deleted tokens": Broken(entry(5, 10**9), "contradicts"),

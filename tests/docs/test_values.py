@@ -29,7 +29,7 @@ from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
-from mvdb.storage import envelope
+from mvdb.storage import catalog, envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
 from mvdb.write import extend_codebook, index_writer, memory_budget, merge, merge_policy
@@ -55,6 +55,22 @@ def option(command: str, name: str) -> Any:
 
 
 VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
+    # ---- of collections ----
+    (
+        "collections of a file",
+        lambda: catalog.MAX_COLLECTIONS,
+        [r"collections of a file \| {n} \|", r"A file holds at most {n} collections"],
+    ),
+    (
+        "name of a collection",
+        lambda: catalog.MAX_NAME_BYTES,
+        [r"name of a collection \| {n} bytes", r"A name has 1 to {n} bytes"],
+    ),
+    (
+        "kept collections",
+        lambda: LIMITS.kept_collections,
+        [r"segments of the {n} collections used last", r"segments of the {n} used last"],
+    ),
     # ---- of calls ----
     (
         "bits",

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-import mvdb
+from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
     Commands,
+    add_collection,
     add_command,
     add_file,
     add_filter,
@@ -24,18 +25,21 @@ _NEXT = "--after"
 def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "count", count_documents, "print how many documents there are")
     add_file(parser)
+    add_collection(parser)
     add_filter(parser.add_argument)
     add_tenant(parser)
     parser = add_command(
         commands, "facets", facets, "print the values of a metadata field, the most frequent first"
     )
     add_file(parser)
+    add_collection(parser)
     parser.add_argument("field", metavar="FIELD", help="path of the field: lang, or author.name")
     add_filter(parser.add_argument)
     add_tenant(parser)
     _add_limit(parser, 20, "values")
     parser = add_command(commands, "list", list_documents, "list documents, page by page")
     add_file(parser)
+    add_collection(parser)
     add_filter(parser.add_argument)
     add_tenant(parser)
     help = "order by the values of a metadata field (default: by id)"
@@ -57,14 +61,14 @@ def _add_limit(parser: argparse.ArgumentParser, default: int, what: str) -> None
 
 def count_documents(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         number = db.count(filter, tenant=arguments.tenant)
     console.result(f"{number}", {"file": str(arguments.file), "count": number})
 
 
 def facets(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         found = db.facets(
             arguments.field, filter=filter, tenant=arguments.tenant, limit=arguments.limit
         )
@@ -105,7 +109,7 @@ def list_documents(arguments: argparse.Namespace, console: Console) -> None:
     after = arguments.after
     if after is not None and arguments.integers:
         after = int(after)
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         found = list(
             db.documents(
                 filter,

@@ -1,4 +1,5 @@
-"""Commands on a whole file: info, verify, optimize, compact, backup, repair, delete, export."""
+"""Commands on a file or a collection of it (info, optimize, delete, export) and on a whole file
+(verify, compact, backup, repair)."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 import mvdb
+from mvdb.cli.chosen import chosen, shown
 from mvdb.cli.commands.grammar import (
     Commands,
     Parser,
     Run,
+    add_collection,
     add_command,
     add_file,
     add_filter,
@@ -34,6 +37,8 @@ def add_parsers(commands: Commands) -> None:
         parser = add_command(commands, name, run, help)
         if name != "repair":
             add_file(parser)
+        if name in ("info", "optimize", "delete"):
+            add_collection(parser)
         return parser
 
     add("info", info, "numbers about a database")
@@ -62,15 +67,17 @@ def add_parsers(commands: Commands) -> None:
     parser.set_defaults(json=True)
     add_file(parser)
     add_tenant(parser)
+    add_collection(parser)
     parser.add_argument("--vectors", action="store_true", help="with the stored token vectors")
 
 
 def info(arguments: argparse.Namespace, console: Console) -> None:
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         stats = db.stats()
+        names = db.collections() if arguments.collection is None else []
     centroids = f"{stats.centroids:,} (of {stats.trained_tokens:,} tokens)"
     rows = {
-        "file": f"{arguments.file} {size(stats.file_bytes)}",
+        "file": f"{shown(arguments)} {size(stats.file_bytes)}",
         "documents": f"{stats.documents:,}",
         "tokens": f"{stats.tokens:,}",
         "dim": str(stats.dim),
@@ -82,11 +89,14 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
         "drift": f"{stats.drift:.3f}",
         **{f"  {part}": size(number) for part, number in stats.bytes.items() if number},
     }
+    if names:
+        rows["collections"] = one_line(", ".join(names))
     if stats.maintenance_error is not None:
         rows["failed"] = one_line(stats.maintenance_error)
     width = max(map(len, rows))
     text = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
-    console.result(text, {"file": str(arguments.file), **stats.to_dict()})
+    value = {"file": str(arguments.file), **stats.to_dict()}
+    console.result(text, value if arguments.collection else {**value, "collections": names})
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> None:
@@ -111,7 +121,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> None:
 def optimize(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.file, console),
-        mvdb.open(arguments.file, create=False) as db,
+        chosen(arguments, create=False) as db,
         progress(console, "optimizing") as update,
     ):
         steps = count_up(1)
@@ -155,6 +165,8 @@ def repair(arguments: argparse.Namespace, console: Console) -> None:
     text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
     text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
     text += f", {outcome.lost:,} lost"
+    lost = ", ".join(map(repr, outcome.collections_lost))
+    text += f"; lost as a whole: collections {lost}" if lost else ""
     console.summary(text, {"file": str(arguments.destination), **outcome.to_dict()})
 
 
@@ -162,8 +174,8 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
     given: list[str | int] = arguments.ids
     ids = list(dict.fromkeys(map(int, given) if arguments.integers else given))
-    with mvdb.open(arguments.file, create=False) as db:
-        whose = arguments.tenant
+    whose = arguments.tenant
+    with chosen(arguments, create=False) as db:
         if filter is None:
             deleted = db.delete(ids, tenant=whose)
         else:
@@ -176,7 +188,7 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
 
 def export(arguments: argparse.Namespace, console: Console) -> None:
     whose = arguments.tenant
-    with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
+    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
         ids = iter(snapshot.ids(tenant=whose))
         while batch := list(islice(ids, _EXPORTED)):
             rows = snapshot.vectors(batch, tenant=whose) if arguments.vectors else None

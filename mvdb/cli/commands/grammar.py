@@ -49,6 +49,12 @@ def add_file(parser: Parser, help: str = "the database") -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help=help)
 
 
+def add_collection(
+    parser: Parser, help: str = "a collection of the file, not its own documents"
+) -> None:
+    parser.add_argument("--collection", metavar="NAME", help=help)
+
+
 def add_filter(add: Callable[..., object], help: str = "condition on the metadata") -> None:
     """add: `add_argument` of a parser, or of a group of arguments."""
     example = '\'{"path": "a.md"}\''

@@ -7,7 +7,14 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from mvdb.cli.commands.grammar import Commands, add_command, add_encoder, add_file, positive
+from mvdb.cli.commands.grammar import (
+    Commands,
+    add_collection,
+    add_command,
+    add_encoder,
+    add_file,
+    positive,
+)
 from mvdb.cli.console import Console
 from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.records import index_records, read_jsonl
@@ -22,7 +29,7 @@ Cuts files (.txt .md .rst .py .html) into passages and stores them. Run it again
 unchanged files are skipped, changed ones replaced. After an interruption, run the same command
 again; it resumes. SRC may be - for JSON lines {"id"?, "text", "metadata"?} on standard input."""
 _PRUNE = "remove the passages of files that are gone from the folders among SRC"
-_BITS = "bits per dimension, for a new file (default 2)"
+_BITS = "bits per dimension, for a new file (default 2) or collection"
 _MAX_SIZE = "skip files larger than this (default 16)"
 
 
@@ -30,6 +37,7 @@ def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "index", run, "store files, folders or JSON lines", _ABOUT)
     parser.add_argument("sources", metavar="SRC", type=Path, nargs="+", help="file, folder or -")
     add_file(parser, "the database; made if it is not there")
+    add_collection(parser, "a collection of the file, made if it is not there")
     parser.add_argument("--prune", action="store_true", help=_PRUNE)
     add_encoder(parser)
     parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=_BITS)
@@ -40,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     sources, file = arguments.sources, arguments.file
     _check(sources, file)
     counts = Counts()
-    with closing(Target(file, arguments.encoder, arguments.bits)) as target:
+    with closing(Target(file, arguments.encoder, arguments.bits, arguments.collection)) as target:
         try:
             with progress(console, "indexing") as update:
                 files = [source for source in sources if source != STDIN]

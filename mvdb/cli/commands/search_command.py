@@ -9,9 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 import mvdb
+from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
     Commands,
     Parser,
+    add_collection,
     add_command,
     add_encoder,
     add_file,
@@ -56,6 +58,7 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _add_options(parser: Parser) -> None:
+    add_collection(parser)
     help = "number of results (default 5)"
     parser.add_argument("-k", type=positive, default=5, metavar="N", help=help)
     help = "results to leave out before the first one: the next page"
@@ -92,7 +95,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         raise ValueError("the query is empty")
     options |= {"mode": arguments.mode, "lexical_weight": arguments.lexical_weight}
     encoder = _encoder(arguments, console)
-    with mvdb.open(arguments.file, readonly=True, encoder=encoder) as db:
+    with chosen(arguments, encoder, readonly=True) as db:
         answer = search(db, encoder, arguments.query, arguments.k, **options)
     _print(answer, {"query": arguments.query}, arguments, console)
 
@@ -100,7 +103,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def _encoder(arguments: argparse.Namespace, console: Console) -> Encoder | None:
     """The encoder of a search; None for one by words, which is also what is left without one."""
     # The file first: a wrong name shows at once, not after seconds of loading a model.
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         stats = db.stats()
     if arguments.mode == "lexical":
         return None
@@ -120,7 +123,7 @@ def run_similar(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
     name = int(arguments.id) if arguments.integer else arguments.id
     started = time.monotonic()
-    with mvdb.open(arguments.file, readonly=True) as db, db.snapshot() as snapshot:
+    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
         hits = snapshot.more_like(name, arguments.k, **options)
         results = _results(hits, arguments.offset, lambda hit: [])
     _print((results, time.monotonic() - started), {"id": name}, arguments, console)

@@ -61,21 +61,31 @@ class Target:
     Attributes:
         path: the file.
         tokens: token vectors written so far.
-        db: the database; another object after the first `write`."""
+        db: the database, of the file or of its collection; another object after the first
+            `write`."""
 
-    def __init__(self, path: Path, encoder: str | None, bits: int | None) -> None:
+    def __init__(
+        self, path: Path, encoder: str | None, bits: int | None, collection: str | None = None
+    ) -> None:
         self.path = path
+        self._collection = collection
         self.tokens = 0
         self._choice = encoder
         self._bits: dict[str, Any] = {} if bits is None else {"bits": bits}
         self._encoder: _Ahead | None = None
-        if path.exists():
-            self.db = mvdb.open(path, create=False, **self._bits)
-        else:
+        if not path.exists():
             self._open_with_encoder()
+        elif collection is None:
+            self._file = self.db = mvdb.open(path, create=False, **self._bits)
+        else:
+            self._file = mvdb.open(path, create=False)
+            if collection in self._file.collections():
+                self.db = self._file.collection(collection, **self._bits)
+            else:
+                self._open_with_encoder()
 
     def close(self) -> None:
-        self.db.close()
+        self._file.close()
 
     def write(self, records: Sequence[Record], stale: Sequence[Id] = ()) -> int:
         """Deletes the ids in `stale`, of which it returns the number found, and stores `records` in
@@ -102,7 +112,14 @@ class Target:
         encoder = load_encoder(self._choice)
         if opened is not None:
             check_encoder(encoder, opened.stats().encoder, self.path)
-            opened.close()
         self._encoder = _Ahead(encoder)
-        self.db = mvdb.open(self.path, dim=encoder.dim, encoder=self._encoder, **self._bits)
+        options: dict[str, Any] = {"encoder": self._encoder, **self._bits}
+        if self._collection is None:
+            if opened is not None:
+                opened.close()
+            self._file = self.db = mvdb.open(self.path, dim=encoder.dim, **options)
+        else:
+            if not self.path.exists():
+                self._file = mvdb.open(self.path, dim=encoder.dim)
+            self.db = self._file.collection(self._collection, **options)
         return self._encoder
