@@ -10,17 +10,17 @@ from typing import Any
 
 from mvdb import arguments
 from mvdb.api.engine import Engine
+from mvdb.api.figures import figures
 from mvdb.api.readable import Readable
 from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction, stream_target
-from mvdb.codebook import codebook as codebooks
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
 from mvdb.repair import verify
 from mvdb.search.options import Filter
 from mvdb.search.profile_collector import Collector
-from mvdb.state import encoder_identity, manifest, relevance_level, statistics
+from mvdb.state import relevance_level
 from mvdb.state.lexical_identity import check_lexical
 from mvdb.state.relevance_level import RelevanceLevel
 from mvdb.state.state import State
@@ -260,29 +260,7 @@ class Database(Readable):
     def stats(self) -> Stats:
         """Numbers about the database; see `Stats`. Takes milliseconds for a file of any size: no
         documents are read."""
-        self._engine.check_open()
-        with self._engine.environment.read() as txn:
-            current = manifest.load(txn)
-            generation = current.generation
-            centroids = codebooks.centroid_count(txn, generation) if generation else 0
-            encoder = encoder_identity.load(txn)
-            parts = statistics.by_part(txn)
-        stored = sum(info.n_tokens for info in current.segments)
-        return Stats(
-            documents=current.live_documents,
-            tokens=current.live_tokens,
-            dim=self.dim,
-            bits=self.bits,
-            segments=len(current.segments),
-            centroids=centroids,
-            trained_tokens=current.trained_tokens,
-            deleted_share=1 - current.live_tokens / stored if stored else 0.0,
-            drift=statistics.drift(current),
-            bytes=parts,
-            file_bytes=self._engine.environment.size(),
-            encoder=None if encoder is None else encoder.name,
-            maintenance_error=self._engine.maintenance.error,
-        )
+        return figures(self._engine)
 
     # ---- maintenance ----
 
