@@ -107,8 +107,9 @@ def class_page(name: str, cls: type, *, shared: bool = True) -> str:
     if not shared:
         names = ", ".join(f"`{member}`" for member, _ in reading)
         lines.append(f"It has the reading methods of [Database](#database): {names}.\n")
-    for member, value in members(cls):
-        lines.append(entry(member, value))
+    for part in cls.__mro__:
+        if part not in Readable.__mro__:
+            lines += [entry(member, value) for member, value in members(part)]
     if shared:
         for member, value in reading:
             lines.append(entry(member, value))

@@ -48,6 +48,13 @@ class Hooks:
             )
         return cls(progress, cancel)
 
+    def of_part(self, before: int, total: int) -> Hooks:
+        """The hooks of a part of the call: `before` of `total` units were done before it."""
+        report = self._progress
+        if report is None:
+            return self
+        return Hooks(lambda done, _: report(before + done, total), self._cancel)
+
     @property
     def is_idle(self) -> bool:
         """Whether nobody listens."""

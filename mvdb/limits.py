@@ -92,6 +92,10 @@ class Limits:
     """Time that the interpreter's end waits for threads. A thread needs the time of one step; a
     thread that hangs in the system must not keep the process alive."""
 
+    # ---- collections ----
+    kept_collections: int = 256
+    """Collections of a file whose open segments are kept, those used last."""
+
     # ---- storage ----
     reserved_bytes: int = 16 << 30
     """Address space reserved for a small file. A process has 128 TiB of it: thousands of open

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import mvdb
-from mvdb.api.document_reader import DocumentReader
 from mvdb.api.readable import Readable
 from mvdb.search.options import SearchArguments, SearchOptions
 from tests.helpers import DIM, fill, matrix
@@ -29,6 +28,7 @@ PATHS: list[Any] = ["", ":memory:", 5, "a\0b"]
 TENANTS: list[Any] = [5, True, "", "x" * 501, "x" * 10_000, "\ud800", b"a", ["a", "b"], "a"]
 """The last one is refused because the database does not separate tenants."""
 DIMS: list[Any] = [*NUMBERS, 0, 4097]
+NAMES: list[Any] = ["", 5, None, b"mail", ["mail"], "a\nb", "a\x7f", "\x85", "\ud800", "é" * 101]
 
 LEXICAL: list[Any] = [
     0,
@@ -114,6 +114,13 @@ CALLS: dict[str, dict[str, list[Any]]] = {
     "delete": {"filter": [], "tenant": TENANTS},
     "delete_tenant": {"name": TENANTS[:-1]},
     "transaction": {"timeout": SECONDS},
+    "collection": {
+        "name": NAMES,
+        "dim": DIMS,
+        "bits": [*NUMBERS, None, 3],
+        "encoder": [5, "minilm"],
+    },
+    "drop_collection": {"name": NAMES},
     "insert_batches": {
         "batches": [5, None],
         "tenant": TENANTS,
@@ -145,6 +152,7 @@ VALID: dict[str, dict[str, Any]] = {
     "documents": {"order_by": "n"},
     "update": {"ids": [1], "metadata": {}},
     "insert_batches": {"batches": []},
+    "collection": {"name": "mail", "dim": DIM},
     "backup": {"path": "copy.mvdb"},
 }
 
@@ -181,7 +189,7 @@ def test_calls(tmp_path: Path, call: str, name: str, value: Any) -> None:
 
 def test_no_argument_is_left_out() -> None:
     assert inspect.signature(mvdb.open).parameters.keys() == OPEN.keys()
-    methods = {**vars(DocumentReader), **vars(Readable), **vars(mvdb.Database)}
+    methods = dict(inspect.getmembers(mvdb.Database))
     for name, method in methods.items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue

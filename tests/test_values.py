@@ -198,7 +198,7 @@ def test_a_forked_process_is_told_to_open_the_file(db: mvdb.Database) -> None:
 
     held, release = threading.Event(), threading.Event()
 
-    locks = (db._engine._lock, db._engine.maintenance._lock, db._engine.steps._changed)
+    locks = (db._engine._lock, db._engine.maintenance._lock, db._engine.steps.turns._changed)
 
     def hold() -> None:
         with locks[0], locks[1], locks[2]:

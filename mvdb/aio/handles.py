@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -48,6 +49,7 @@ class Readable(Handle[Sync]):
     facets = awaited(_Sync.facets)
     tenants = awaited(_Sync.tenants)
     contains = awaited(_Sync.__contains__)
+    collections = awaited(_Sync.collections)
     ids = iterated(_Sync.ids)
     documents = iterated(_Sync.documents)
 
@@ -68,15 +70,27 @@ class Snapshot(Readable[snapshot.Snapshot]):
         """Releases the state. A second call has no effect."""
         await carried_through(READS.submit(self.sync.close))
 
+    @functools.wraps(snapshot.Snapshot.collection)
+    def collection(self, *args: Any, **kwargs: Any) -> Entering[Snapshot]:
+        async def make() -> Snapshot:
+            part = partial(self.sync.collection, *args, **kwargs)
+            return Snapshot(await made(part, snapshot.Snapshot.close))
+
+        return Entering(make)
+
 
 class Transaction(Readable[transaction.Transaction]):
     """A `mvdb.Transaction` for asyncio. All its calls run in the writing thread of the database, in
     their order. Without references it is rolled back."""
 
-    def __init__(self, sync: transaction.Transaction, writer: Writer) -> None:
+    def __init__(
+        self, sync: transaction.Transaction, writer: Writer, whole: Transaction | None = None
+    ) -> None:
+        """whole: the transaction that this one is a part of."""
         super().__init__(sync)
         self._writer = writer
-        self._has_turn = True
+        self._whole = whole
+        self._has_turn = whole is None
 
     def __del__(self) -> None:
         if self._has_turn:
@@ -98,11 +112,25 @@ class Transaction(Readable[transaction.Transaction]):
 
     async def commit(self) -> None:
         """See `mvdb.Transaction.commit`. Carried through when the task is cancelled meanwhile."""
-        await self._end(self.sync.commit)
+        if self._whole is not None:
+            await self._whole.commit()
+        else:
+            await self._end(self.sync.commit)
 
     async def rollback(self) -> None:
         """See `mvdb.Transaction.rollback`."""
-        await self._end(self.sync.rollback)
+        if self._whole is not None:
+            await self._whole.rollback()
+        else:
+            await self._end(self.sync.rollback)
+
+    @functools.wraps(transaction.Transaction.collection)
+    def collection(self, *args: Any, **kwargs: Any) -> Entering[Transaction]:
+        async def make() -> Transaction:
+            part = await self.run(partial(self.sync.collection, *args, **kwargs))
+            return Transaction(part, self._writer, self)
+
+        return Entering(make)
 
     async def _end(self, function: Callable[[], None]) -> None:
         try:
@@ -151,11 +179,13 @@ def streamed(
 class Database(Readable[database.Database]):
     """A `mvdb.Database` for asyncio; made by `mvdb.aio.open`.
 
-    writer: its writing thread."""
+    writer: the writing thread, one for all collections of the file."""
 
-    def __init__(self, sync: database.Database) -> None:
+    def __init__(self, sync: database.Database, writer: Writer | None = None) -> None:
+        """writer: of the database of the file, for one of its collections."""
         super().__init__(sync)
-        self.writer = Writer(str(sync.path))
+        self._is_whole = writer is None
+        self.writer = writer or Writer(str(sync.path))
 
     def __repr__(self) -> str:
         return repr(self.sync).replace("mvdb.", "mvdb.aio.", 1)
@@ -164,6 +194,11 @@ class Database(Readable[database.Database]):
     def bits(self) -> int:
         """Bits per dimension of a residual."""
         return self.sync.bits
+
+    @property
+    def name(self) -> str | None:
+        """Of the collection; None for the database that `mvdb.aio.open` gives."""
+        return self.sync.name
 
     @property
     def path(self) -> Path:
@@ -214,6 +249,23 @@ class Database(Readable[database.Database]):
 
         return Entering(make)
 
+    @functools.wraps(database.Database.collection)
+    def collection(self, *args: Any, **kwargs: Any) -> Entering[Database]:
+        opened = partial(self.sync.collection, *args, **kwargs)
+
+        async def make() -> Database:
+            if kwargs.get("name", args[0] if args else None) in await self.collections():
+                part = await made(opened, database.Database.close)
+            else:
+                part = await self.writer.run_in_turn(opened)
+            return Database(part, self.writer)
+
+        return Entering(make)
+
+    @functools.wraps(database.Database.drop_collection)
+    async def drop_collection(self, *args: Any, **kwargs: Any) -> None:
+        await self.writer.run_in_turn(partial(self.sync.drop_collection, *args, **kwargs))
+
     async def leave(self, *, failed: bool) -> None:
         await self.close()
 
@@ -222,7 +274,8 @@ class Database(Readable[database.Database]):
         try:
             await carried_through(READS.submit(self.sync.close))
         finally:
-            self.writer.close()
+            if self._is_whole:
+                self.writer.close()
 
 
 def _roll_back(begun: Future[transaction.Transaction]) -> None:

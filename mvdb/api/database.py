@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mvdb import arguments
 from mvdb.api.engine import Engine
-from mvdb.api.figures import figures
-from mvdb.api.readable import Readable
+from mvdb.api.joint_changes import JointChanges
 from mvdb.api.snapshot import Snapshot
 from mvdb.api.transaction import Transaction, stream_target
-from mvdb.hooks import Cancel, Hooks, Progress
+from mvdb.api.upkeep import Upkeep
+from mvdb.hooks import Cancel
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
-from mvdb.repair import verify
 from mvdb.search.options import Filter
-from mvdb.search.profile_collector import Collector
-from mvdb.state import relevance_level
-from mvdb.state.lexical_identity import check_lexical
-from mvdb.state.relevance_level import RelevanceLevel
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
-from mvdb.types import Id, InsertProgress, Report, Stats
-
-StepProgress = Callable[[str], object]
-"""Called with the name of each piece of work."""
+from mvdb.types import Id, InsertProgress
 
 
-class Database(Readable):
+class Database(Upkeep):
     """An open database; made by `mvdb.open`. A context manager.
 
     Thread-safe: any number of readers and one writer at a time; readers never wait for the writer.
@@ -45,9 +36,12 @@ class Database(Readable):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.bits = engine.settings.bits
+        self.name = engine.name
+        """Of the collection; None for the database that `mvdb.open` gives."""
 
     def __repr__(self) -> str:
-        return f"<mvdb.Database {str(self.path)!r} dim={self.dim} bits={self.bits}>"
+        name = "" if self.name is None else f" collection={self.name!r}"
+        return f"<mvdb.Database {str(self.path)!r}{name} dim={self.dim} bits={self.bits}>"
 
     @property
     def path(self) -> Path:
@@ -63,7 +57,8 @@ class Database(Readable):
         self.close()
 
     def close(self) -> None:
-        """Closes the file, after the end of calls under way in other threads.
+        """Closes the file with all of its collections, after the end of calls under way in other
+        threads. Of a collection: ends this handle alone, the file stays open.
 
         A second call has no effect. Every other method raises ClosedError afterwards."""
         self._engine.close()
@@ -85,7 +80,7 @@ class Database(Readable):
     def _begin(self, timeout: float | None) -> Transaction:
         txn = self._engine.write(timeout)
         try:
-            return Transaction(self._engine, txn)
+            return Transaction(self._engine, JointChanges(self._engine, txn))
         except BaseException:
             txn.abort()
             raise
@@ -244,7 +239,7 @@ class Database(Readable):
     def _keep_up(self) -> None:
         shield.run(self._engine.maintenance.keep_up)
 
-    # ---- snapshots and numbers ----
+    # ---- snapshots ----
 
     def snapshot(self) -> Snapshot:
         """Begins a snapshot of the present state, a context manager with the reading methods of the
@@ -256,136 +251,3 @@ class Database(Readable):
         except BaseException:
             txn.close()
             raise
-
-    def stats(self) -> Stats:
-        """Numbers about the database; see `Stats`. Takes milliseconds for a file of any size: no
-        documents are read."""
-        return figures(self._engine)
-
-    # ---- maintenance ----
-
-    def optimize(
-        self,
-        progress: StepProgress | None = None,
-        *,
-        lexical: bool | str | Mapping[str, Any] | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Trains centroids if due, merges segments and drops the data of deleted documents; then
-        measures the level of `Hit.relevance` if it is missing, or the documents doubled or halved.
-
-        Works in steps: other writers run between two steps, readers never wait. Correct results do
-        not depend on it.
-
-        Args:
-            progress: called with the name of each piece of work.
-            lexical: how the words of texts are indexed from now on, as for `mvdb.open`; None: as
-                before. The segments stored so far are written anew. Until then searches with
-                `mode="lexical"` raise InvalidInputError; a later `optimize` goes on after an
-                interruption.
-            cancel: a `threading.Event`, or a function that gives a true value; the piece under way
-                is then dropped, those before it stay, and CancelledError is raised.
-        """
-        self._engine.check_writable()
-        arguments.function("progress", progress)
-        check = Hooks.checked(None, cancel).check
-        work = self._engine.maintenance.work(check_lexical(lexical), check)
-        try:
-            while (step := shield.run(lambda: next(work, None))) is not None:
-                if progress is not None:
-                    progress(step)
-        finally:
-            shield.run(work.close)
-        self._calibrate(progress)
-
-    def _calibrate(self, progress: StepProgress | None) -> None:
-        """Measures and stores the level of relevance, if it is due."""
-        with self._reading() as (txn, state):
-            documents = state.manifest.live_documents
-            stored = relevance_level.load(txn)
-            if documents == 0 or (stored is not None and stored.fits(documents)):
-                return
-            level = self._answers(txn, state, Collector()).measured_level()
-        if level is None:
-            return
-        with self._engine.write(None) as writing:
-            relevance_level.store(writing, RelevanceLevel(level, documents))
-            writing.commit()
-        if progress is not None:
-            progress("relevance")
-
-    def compact(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Rewrites the database to the smallest file: in place, atomically, or to `path`.
-
-        Optimizes first, unless `readonly`. In place, the file must not be open in another process,
-        nor have open transactions or snapshots in this one; else BusyError.
-
-        Args:
-            path: the new file, which must not exist; None: in place.
-            progress: called while the file is written, several times a second, with the bytes
-                written and those of the whole file, free pages included; at the end both are the
-                size of the new file.
-            cancel: a `threading.Event`, or a function; looked at as often. Once it is set, or gives
-                a true value, the incomplete file is removed and CancelledError raised.
-        """
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        copy = None if path is None else arguments.file_path("path", path)
-        if not self.readonly:
-            self.optimize(cancel=cancel)
-        if copy is not None:
-            self._engine.environment.copy(copy, hooks=hooks)
-            return
-        self._engine.check_writable()
-        self._engine.cache.clear()
-        self._engine.environment.compact(hooks=hooks)
-
-    def backup(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """Writes a consistent copy of the present state, beside readers and a writer.
-
-        `path` must not exist; the file appears when the copy is complete. `progress` and `cancel`
-        as for `compact`."""
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        self._engine.environment.copy(arguments.file_path("path", path), hooks=hooks)
-
-    def verify(
-        self,
-        deep: bool = True,
-        *,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> Report:
-        """Checks the pages of the file, checksum and structure of every block, and the agreement of
-        the tables. Never writes. deep=False leaves out vectors, texts and metadata.
-
-        If a page is damaged, the check ends after the pages: reading a damaged page could end the
-        process.
-
-        Args:
-            deep: whether vectors, texts and metadata are read.
-            progress: called after the pages, every 1,024 documents and at the end of each segment,
-                with the documents checked and stored, deleted ones included.
-            cancel: a `threading.Event`, or a function; once it is set, or gives a true value,
-                CancelledError is raised.
-        """
-        self._engine.check_open()
-        hooks = Hooks.checked(progress, cancel)
-        deep = arguments.flag("deep", deep)
-        problems = self._engine.environment.page_problems(hooks)
-        if problems:
-            return Report(tuple(f"pages: {problem}" for problem in problems), {}, 0, 0)
-        with self._engine.environment.read() as txn:
-            return verify.Checker(txn, self._engine.settings, hooks, deep=deep).run()

@@ -113,6 +113,13 @@ class DocumentReader(ABC):
         with self._reading() as (txn, _):
             return id_table.get(txn, key) is not None
 
+    def collections(self) -> list[str]:
+        """Names of the file's collections, in the order of their code points. Raises
+        InvalidInputError in one of the collections."""
+        registry = self._engine.registry
+        with self._reading() as (txn, _):
+            return sorted(registry.catalog(txn).numbers)
+
     def ids(self, filter: Filter | None = None, *, tenant: str | None = None) -> Iterator[Id]:
         """All ids in order, or those of the documents that a filter matches: integers, then
         strings. Commits during the iteration may or may not be seen; iterate over a `snapshot()`

@@ -1,4 +1,4 @@
-"""Engine: the objects that a database, its snapshots and its transactions share for one open file.
+"""Engine: the objects that a database, its snapshots and its transactions share for one handle.
 
 The engine is handed to each of them; none uses another's internals. Thread-safe.
 """
@@ -9,72 +9,57 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from mvdb.api.levels import Levels
-from mvdb.api.open_options import Options
-from mvdb.documents import tenants
-from mvdb.errors import ClosedError, CorruptionError, ReadOnlyError
-from mvdb.limits import Limits
-from mvdb.search.prefetch import Prefetcher
-from mvdb.search.query_pool import QueryPool
-from mvdb.state import encoder_identity, lexical_identity, settings
-from mvdb.state.settings import Settings
+from mvdb.api.collection_registry import CollectionRegistry
+from mvdb.api.open_collection import OpenCollection
+from mvdb.errors import ClosedError, InvalidInputError, ReadOnlyError
+from mvdb.ingest.text_encoder import TextEncoder
+from mvdb.state import encoder_identity
+from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
-from mvdb.state.state_cache import StateCache
-from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
+from mvdb.storage.environment import ReadTransaction, ReadView, WriteTransaction
 from mvdb.threads import shield
-from mvdb.threads.workers import BUILDING
-from mvdb.write.changes import Resources
-from mvdb.write.maintenance import Maintenance
-from mvdb.write.memory_budget import Budget
-from mvdb.write.step_transactions import StepTransactions
+
+_CLOSED = "the database is closed; open it again"
 
 
 class Engine:
-    """Environment, state cache, query pool, prefetcher, encoder and maintenance of one file."""
+    """Environment, state cache, query pool, prefetcher, encoder and maintenance of one handle on a
+    collection."""
 
-    def __init__(self, environment: Environment, options: Options, limits: Limits) -> None:
-        """Raises CorruptionError when settings disagree with encoder or ids in the file, and what
-        `Options.check_stored` raises."""
-        self.environment = environment
-        self.limits = limits
-        self.path = Path(environment.path)
-        self.readonly = options.readonly
-        self.encoder = options.encoder
-        budget = Budget(options.memory)
-        self.queries = QueryPool(budget.queries)
-        self.prefetcher = Prefetcher(options.prefetch)
-        self.levels = Levels()
-        self.settings, self.encoder_problem = self._stored(options)
-        self.cache = StateCache(self.settings)
-        folder = str(self.path.absolute().parent)
-        self.resources = Resources(self.settings, limits, budget, folder, BUILDING)
-        self.steps = StepTransactions(environment, self.cache, self.resources)
-        self.maintenance = Maintenance(
-            self.steps, in_background=options.background and not options.readonly
-        )
+    def __init__(
+        self,
+        collection: OpenCollection,
+        encoder: TextEncoder,
+        stored: EncoderIdentity | None,
+        registry: CollectionRegistry | None = None,
+    ) -> None:
+        """stored: the encoder of the vectors in the file. registry: of the file's handle, which
+        is that of the unnamed collection; None for the handles of other collections."""
+        file = collection.file
+        self._registry = registry
+        self.name = collection.name
+        """Of the collection; None for the unnamed one."""
+        self.number = collection.number
+        self.where = collection.where
+        self.path = file.path
+        self.readonly = file.readonly
+        self.limits = file.limits
+        self.queries = file.queries
+        self.prefetcher = file.prefetcher
+        self.encoder = encoder
+        self.encoder_problem = encoder.mismatch(stored)
+        self.environment = collection.environment
+        self.settings = collection.settings
+        self.levels = collection.levels
+        self.cache = collection.cache
+        self.resources = collection.resources
+        self.steps = collection.steps
+        self.maintenance = collection.maintenance
+        self._collection = collection
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
-        self.maintenance.opened()
-
-    def _stored(self, options: Options) -> tuple[Settings, str | None]:
-        """The settings in the file, and the reason why the encoder does not fit its vectors, or
-        None."""
-        with self.environment.read() as txn:
-            stored = settings.load(txn)
-            identity = encoder_identity.load(txn)
-            tenants.check(txn, separates=stored.tenants)
-            lexical = lexical_identity.load(txn)
-        if identity is not None and identity.dim != stored.dim:
-            raise CorruptionError(
-                f"{self.path}: encoder of {identity.dim} dimensions, the settings say "
-                f"{stored.dim}; run mvdb.repair"
-            )
-        options.check_stored(stored)
-        options.check_lexical(lexical)
-        return stored, self.encoder.mismatch(identity)
 
     def is_in_own_process(self) -> bool:
         """Whether this process opened the file; a child after `os.fork()` did not."""
@@ -91,8 +76,9 @@ class Engine:
     def check_open(self) -> None:
         """ClosedError unless the file is open, in this process."""
         self.check_process()
-        if self._closed:
-            raise ClosedError(f"{self.path}: the database is closed; open it again")
+        reason = self._collection.closed
+        if self._closed or reason is not None:
+            raise ClosedError(f"{self.where}: {reason or _CLOSED}")
 
     def check_writable(self) -> None:
         """ClosedError or ReadOnlyError unless the handle may write."""
@@ -110,12 +96,33 @@ class Engine:
     def write(self, timeout: float | None) -> WriteTransaction:
         """Begins a write transaction; waits at most `timeout` seconds (None: for ever), then raises
         BusyError."""
-        with self.steps.before_writing(timeout) as left:
+        with self.steps.turns.before_writing(timeout) as left:
             return self.environment.write(timeout=left, told=timeout)
 
+    # ---- the collections of the file ----
+
+    @property
+    def registry(self) -> CollectionRegistry:
+        """Of the file's collections. Raises InvalidInputError for the handle of one of them."""
+        if self._registry is None:
+            raise InvalidInputError(
+                f"{self.where}: not for a collection; ask the database of the file, which has them "
+                "all"
+            )
+        return self._registry
+
+    def of_collection(
+        self, txn: ReadTransaction, name: str, encoder: TextEncoder | None = None
+    ) -> Engine:
+        """A handle on a collection that the transaction sees. Raises NotFoundError."""
+        found = self.registry.find(txn, name)
+        stored = encoder_identity.load(ReadView(txn, found.number))
+        return Engine(found, self.registry.encoder(found, encoder), stored)
+
     def close(self) -> None:
-        """Ends maintenance and closes the file; waits for calls of other threads. No effect the
-        second time, nor in a child after `os.fork()`."""
+        """Ends the handle. The handle of the file ends all maintenance and closes the file with its
+        collections, after calls of other threads. No effect the second time, nor in a child after
+        `os.fork()`."""
         if self.is_in_own_process():
             shield.run(self._close)
         else:
@@ -126,6 +133,6 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        self.maintenance.stop()
-        self.environment.close()
-        self.cache.clear()
+        if self._registry is not None:
+            self._registry.close(_CLOSED)
+            self._collection.close(_CLOSED)

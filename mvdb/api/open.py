@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from mvdb.api import open_options
+from mvdb.api.collection_access import write_new
+from mvdb.api.collection_registry import CollectionRegistry
 from mvdb.api.database import Database
 from mvdb.api.engine import Engine
+from mvdb.api.open_collection import FileParts, OpenCollection
 from mvdb.api.open_options import Options
 from mvdb.limits import Limits
-from mvdb.repair import verify
-from mvdb.state import lexical_identity, manifest, settings
-from mvdb.state.manifest import Manifest
-from mvdb.storage.environment import Environment, WriteTransaction
+from mvdb.repair.verify_collections import check_all_small_tables
+from mvdb.state import encoder_identity, lexical_identity, settings
+from mvdb.storage.environment import Environment
 from mvdb.threads import shield
 
 
@@ -106,25 +108,29 @@ def open(
 def open_engine(options: Options, limits: Limits) -> Engine:
     """Opens the file that checked options name; creates it if it does not exist."""
 
-    def initialise(txn: WriteTransaction) -> None:
-        settings.store(txn, options.for_new_file())
-        identity = options.lexical_for_new_file()
-        if identity.on:
-            lexical_identity.store(txn, identity)
-        manifest.store(txn, Manifest())
-
     environment = Environment.open(
         options.path,
         readonly=options.readonly,
         create=options.create and not options.readonly,
-        initialise=initialise,
-        check=verify.check_small_tables,
+        initialise=lambda txn: write_new(
+            txn, options.for_new_file(), options.lexical_for_new_file()
+        ),
+        check=check_all_small_tables,
         durability=options.durability,
         map_size=options.map_size,
         limits=limits,
     )
     try:
-        return Engine(environment, options, limits)
+        file = FileParts.of(environment.path, options, limits)
+        with environment.read() as txn:
+            collection = OpenCollection(environment, file, txn)
+            stored, lexical = encoder_identity.load(txn), lexical_identity.load(txn)
+        options.check_stored(collection.settings)
+        options.check_lexical(lexical)
+        registry = CollectionRegistry(environment, file, options)
+        engine = Engine(collection, options.encoder, stored, registry)
+        collection.maintenance.opened()
+        return engine
     except BaseException:
         environment.close()
         raise

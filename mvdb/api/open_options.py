@@ -36,23 +36,25 @@ class Options:
     background: bool
     memory: int
 
-    def check_stored(self, stored: Settings) -> None:
-        """Raises DimensionMismatch or InvalidInputError when dim or bits of the file differ from
-        the options."""
+    def check_stored(self, stored: Settings, name: str | None = None) -> None:
+        """Raises DimensionMismatch or InvalidInputError when dim or bits of the file, or of its
+        collection `name`, differ from the options."""
+        kind = "file" if name is None else "collection"
+        where = self.path if name is None else f"{self.path}, collection {name!r}"
         if self.dim not in (None, stored.dim):
             raise DimensionMismatch(
-                f"{self.path}: the file has dim {stored.dim}, not {self.dim}; leave dim out, or "
-                "create another file"
+                f"{where}: the {kind} has dim {stored.dim}, not {self.dim}; leave dim out, or "
+                f"create another {kind}"
             )
         if self.bits not in (None, stored.bits):
             raise InvalidInputError(
-                f"{self.path}: the file has bits={stored.bits}, which is fixed, not bits="
-                f"{self.bits}; leave bits out, or create another file"
+                f"{where}: the {kind} has bits={stored.bits}, which is fixed, not bits="
+                f"{self.bits}; leave bits out, or create another {kind}"
             )
         if self.tenants not in (None, stored.tenants):
             raise InvalidInputError(
-                f"tenants: {self.path} has tenants={stored.tenants}, which is fixed; leave tenants "
-                "out, or create another file"
+                f"tenants: {where} has tenants={stored.tenants}, which is fixed; leave tenants "
+                f"out, or create another {kind}"
             )
 
     def check_lexical(self, stored: LexicalIdentity) -> None:
@@ -68,12 +70,26 @@ class Options:
         """How a new file indexes words; by default it does."""
         return OFF.with_(self.lexical or Lexical(True), 0)
 
-    def for_new_file(self) -> Settings:
-        """What a new file is made with; InvalidInputError when `dim` was not given."""
+    def for_new_file(self, name: str | None = None) -> Settings:
+        """What a new file, or a new collection `name`, is made with; InvalidInputError when `dim`
+        was not given."""
         if self.dim is None:
-            raise InvalidInputError("dim is needed to create a database, for example dim=128")
+            what = "a database" if name is None else f"the collection {name!r}, which is not there"
+            raise InvalidInputError(f"dim is needed to create {what}, for example dim=128")
         bits = int(DEFAULT_BITS) if self.bits is None else self.bits
         return Settings(self.dim, bits, bool(self.tenants))
+
+
+def for_collection(file: Options, dim: Any, bits: Any, encoder: Any) -> Options:
+    """The options of a collection of a file that is open with these; raises as `check`."""
+    options = replace(
+        file,
+        dim=None if dim is None else check_dim(dim),
+        bits=None if bits is DEFAULT_BITS else check_bits(bits),
+        encoder=file.encoder.replaced_by(encoder),
+        tenants=None,
+    )
+    return replace(options, dim=_agreed_dim(options))
 
 
 def check(

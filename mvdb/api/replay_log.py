@@ -43,18 +43,18 @@ class Journal:
         self._kept = Spool(folder, memory)
         self._count = 0
 
-    def add(self, change: Change) -> None:
-        """Keeps a change."""
+    def add(self, number: int, change: Change) -> None:
+        """Keeps a change to the collection of a number."""
         kept = tuple(_narrow(argument) for argument in change.arguments)
-        pickle.dump(Change(change.function, kept), self._kept, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((number, Change(change.function, kept)), self._kept, pickle.HIGHEST_PROTOCOL)
         self._count += 1
 
-    def changes(self) -> Iterator[Change]:
-        """All changes from the first one on."""
+    def changes(self) -> Iterator[tuple[int, Change]]:
+        """All changes from the first one on, each with the number of its collection."""
         self._kept.rewind()
         for _ in range(self._count):
-            change = pickle.load(self._kept)  # written above, by this process
-            yield Change(change.function, tuple(_widen(one) for one in change.arguments))
+            number, change = pickle.load(self._kept)  # written above, by this process
+            yield number, Change(change.function, tuple(map(_widen, change.arguments)))
 
     def close(self) -> None:
         """Closes the temporary file."""

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import compress
 from typing import Any, TypeVar
 
 from mvdb import arguments
 from mvdb.api.engine import Engine
+from mvdb.api.joint_changes import JointChanges
 from mvdb.api.readable import Readable
-from mvdb.api.replay_log import Change, Journal
+from mvdb.api.replay_log import Change
 from mvdb.documents import id_table, tenants
 from mvdb.documents import ids as id_keys
 from mvdb.documents.tenants import Tenant
-from mvdb.errors import (
-    ClosedError,
-    DuplicateIdError,
-    Error,
-    InvalidInputError,
-    NotFoundError,
-    StorageFullError,
-)
+from mvdb.errors import DuplicateIdError, InvalidInputError, NotFoundError
 from mvdb.filters import language
 from mvdb.ingest import streaming
 from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, TenantInput, Texts
@@ -32,8 +26,8 @@ from mvdb.search.options import Filter
 from mvdb.state import encoder_identity
 from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
-from mvdb.storage.environment import ReadTransaction, WriteTransaction
-from mvdb.threads import shield
+from mvdb.storage.catalog import check_name
+from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Id
 from mvdb.write import index_writer
 from mvdb.write.changes import Changes
@@ -43,8 +37,6 @@ T = TypeVar("T")
 
 MERGED_AT_ONCE = 256
 """Documents whose present metadata is held."""
-
-_UNFINISHED = Error("it was interrupted")
 
 
 class Transaction(Readable):
@@ -58,19 +50,16 @@ class Transaction(Readable):
     raises, and no change is kept. In another thread than its own, a transaction raises
     WrongThreadError and changes nothing. A transaction without references is rolled back."""
 
-    def __init__(self, engine: Engine, txn: WriteTransaction) -> None:
+    def __init__(self, engine: Engine, joint: JointChanges, *, is_outer: bool = True) -> None:
+        """is_outer: whether it is the one that was begun, not that of another collection in it."""
         super().__init__(engine)
-        self._txn = txn
-        self._changes = changes = Changes(txn, engine.cache.state(txn), engine.resources)
-        self._first_own = changes.manifest.next_document
-        self._finished = False
-        self._committed = False
-        self._failure: BaseException | None = None
-        memory = engine.limits.spool_bytes // 2
-        self._journal = None if txn.is_roomy else Journal(engine.resources.folder, memory)
+        self._joint = joint
+        self._part = joint.part(engine)
+        self._txn = self._part.txn
+        self._is_outer = is_outer
 
     def _leave(self, *, failed: bool) -> None:
-        if self._finished:
+        if self._joint.finished or not self._is_outer:
             return
         if failed:
             self.rollback()
@@ -79,18 +68,18 @@ class Transaction(Readable):
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[ReadTransaction, State]]:
-        if self._finished:  # hits may outlive their transaction
+        if self._joint.finished:  # hits may outlive their transaction
             with self._engine.reading() as pair:
                 yield pair
             return
-        self._check_open()
+        self._joint.check_open()
         yield self._txn, self._perform(index_writer.state)
 
     def __contains__(self, id: object) -> bool:
         # Unlike other reads this needs no segments, so nothing has to be flushed for it.
-        if self._finished:
+        if self._joint.finished:
             return super().__contains__(id)
-        self._check_open()
+        self._joint.check_open()
         self._named(None)
         try:
             key = id_keys.encode(id)  # type: ignore[arg-type]
@@ -100,64 +89,34 @@ class Transaction(Readable):
 
     def _is_undone(self, number: int) -> bool:
         # Later documents get the numbers of documents that were rolled back.
-        return self._finished and not self._committed and number >= self._first_own
+        joint = self._joint
+        return joint.finished and not joint.committed and number >= self._part.first_own
 
-    def _check_open(self) -> None:
-        if self._finished:
-            raise ClosedError("the transaction is finished; begin another one")
-        self._engine.check_open()
-        if self._failure is not None:
-            raise Error(
-                f"an earlier write of this transaction failed ({self._failure}); it will be rolled "
-                "back"
-            ) from self._failure
-
-    @contextmanager
-    def _write(self) -> Iterator[None]:
-        self._txn.check_thread()
-        self._check_open()
-        # Set before the write: an exception of a signal handler may come at any bytecode.
-        self._failure = _UNFINISHED
-        try:
-            yield
-        except BaseException as error:
-            self._failure = error
-            raise
-        self._failure = None
-
-    # ---- a map that gets full ----
+    def _write(self) -> AbstractContextManager[None]:
+        return self._joint.writing()
 
     def _change(self, function: Callable[..., T], *arguments: Any) -> T:
         """Makes a change: calls `function`, of the module level, with the changes so far and these
         arguments."""
-        change = Change(function, arguments)
-        result: T = self._perform(change)
-        if self._journal is not None:
-            self._journal.add(change)
+        result: T = self._joint.change(self._part, Change(function, arguments))
         return result
 
     def _perform(self, function: Callable[[Changes], T]) -> T:
-        """What `function` returns for the changes so far. When the map is full, all changes are
-        made again in a larger one, and `function` is called again."""
-        behind = False
-        while True:
-            try:
-                if behind:
-                    shield.run(self._begin_again)
-                return function(self._changes)
-            except StorageFullError:
-                if self._journal is None or not self._txn.full:
-                    raise
-                behind = True
+        """What `function` returns for the changes so far."""
+        return self._joint.perform(self._part, function)
 
-    def _begin_again(self) -> None:
-        assert self._journal is not None
-        self._changes.close()
-        self._txn.begin_again()
-        base = self._engine.cache.state(self._txn)
-        self._changes = Changes(self._txn, base, self._engine.resources)
-        for change in self._journal.changes():
-            change(self._changes)
+    def collection(self, name: str) -> Transaction:
+        """The part of this transaction in a collection of the file: a transaction whose methods
+        read and write there, and that sees its own writes.
+
+        All parts are committed or rolled back together: by the transaction that was begun, at the
+        end of its block. A block of a part ends nothing; `commit` and `rollback` of a part are
+        those of the whole. Texts alone are encoded by the encoder that was last given to
+        `Database.collection` for this name. Raises NotFoundError for a name that was not there
+        when the transaction began, InvalidInputError in a transaction of a collection."""
+        self._joint.check_open()
+        engine = self._engine.of_collection(self._txn, check_name(name))
+        return Transaction(engine, self._joint, is_outer=False)
 
     # ---- writes ----
 
@@ -301,7 +260,7 @@ class Transaction(Readable):
     @property
     def collects_for_training(self) -> bool:
         """Whether more documents in this transaction would improve the centroids."""
-        return index_writer.collects_for_training(self._changes)
+        return index_writer.collects_for_training(self._part.changes)
 
     # ---- end ----
 
@@ -310,42 +269,12 @@ class Transaction(Readable):
 
         Raises StorageFullError or WriteFailedError when the system cannot write, after rolling the
         transaction back."""
-        self._txn.check_thread()
-        shield.run(self._commit)
-
-    def _commit(self) -> None:
-        try:
-            self._check_open()
-            self._perform(self._finish)
-        except BaseException:
-            self._roll_back()
-            raise
-        self._committed = True
-        self._end()
-
-    def _finish(self, changes: Changes) -> None:
-        index_writer.finish(changes)
-        self._txn.commit()
+        self._joint.commit()
 
     def rollback(self) -> None:
         """Undoes all changes. No effect on a finished transaction, nor in a child after
         `os.fork()`."""
-        if not self._finished and self._engine.is_in_own_process():
-            self._txn.check_thread()
-            shield.run(self._roll_back)
-
-    def _roll_back(self) -> None:
-        if not self._finished:
-            self._txn.abort()
-            self._end()
-
-    def _end(self) -> None:
-        self._finished = True
-        self._changes.close()
-        if self._journal is not None:
-            self._journal.close()
-        if self._committed:
-            self._engine.maintenance.committed()
+        self._joint.rollback()
 
 
 def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
@@ -354,7 +283,7 @@ def _store_encoder(changes: Changes, identity: EncoderIdentity) -> None:
 
 def _known_documents(txn: Transaction, documents: Documents) -> list[bool]:
     """Whether the transaction has the id of each of these documents."""
-    txn._check_open()
+    txn._joint.check_open()
     owned = documents.owned_keys()
     names = dict.fromkeys(name for name, _ in owned)
     prefixes = {name: tenants.find(txn._txn, name).prefix for name in names}

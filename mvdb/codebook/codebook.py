@@ -172,7 +172,7 @@ def _get(txn: Values, key: bytes) -> memoryview:
     value = txn.get(TABLE, key)
     if value is None:
         raise CorruptionError(f"{where}: part {key[4]} is missing")
-    return envelope.unseal(Kind.CENTROIDS, key, value, where)
+    return envelope.unseal(Kind.CENTROIDS, txn.scope + key, value, where)
 
 
 def _where(generation: int) -> str:

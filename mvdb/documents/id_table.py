@@ -19,15 +19,15 @@ TABLE = "ids"
 _NUMBER = Record("Q")  # on disk: frozen
 
 
-def _number(key: bytes, value: memoryview) -> int:
+def _number(txn: ReadTransaction, key: bytes, value: memoryview) -> int:
     where = f"id {key[:24]!r}"
-    return int(_NUMBER.unpack(envelope.unseal(Kind.ID, key, value, where), where)[0])
+    return int(_NUMBER.unpack(envelope.unseal(Kind.ID, txn.scope + key, value, where), where)[0])
 
 
 def get(txn: ReadTransaction, key: bytes) -> int | None:
     """The document number of an id, or None."""
     value = txn.get(TABLE, key)
-    return None if value is None else _number(key, value)
+    return None if value is None else _number(txn, key, value)
 
 
 def put(txn: WriteTransaction, key: bytes, number: int) -> None:
@@ -49,4 +49,4 @@ def entries(
         if not raw.startswith(prefix) or raw[0] > ids.TENANT:
             return
         if raw != after:
-            yield raw, _number(raw, value)
+            yield raw, _number(txn, raw, value)

@@ -145,7 +145,7 @@ def entries(txn: ReadTransaction) -> Iterator[tuple[str, int]]:
         if raw[:1] != PREFIX:
             return
         if raw != PREFIX:
-            yield name_of(raw), _number(raw, value)
+            yield name_of(raw), _number(txn, raw, value)
 
 
 def store(txn: WriteTransaction, name: str, number: int) -> None:
@@ -168,12 +168,13 @@ def _key(name: str) -> bytes:
 
 def _load(txn: Values, key: bytes) -> int | None:
     value = txn.get(id_table.TABLE, key)
-    return None if value is None else _number(key, value)
+    return None if value is None else _number(txn, key, value)
 
 
-def _number(key: bytes, value: memoryview) -> int:
+def _number(txn: Values, key: bytes, value: memoryview) -> int:
     where = f"tenant {key[1:25]!r}"
-    number = int(_NUMBER.unpack(envelope.unseal(Kind.TENANT, key, value, where), where)[0])
+    body = envelope.unseal(Kind.TENANT, txn.scope + key, value, where)
+    number = int(_NUMBER.unpack(body, where)[0])
     if number == _NOBODY:
         raise CorruptionError(f"{where}: number 0")
     return number

@@ -49,6 +49,10 @@ class TextEncoder:
         self.identity = None if encoder is None else identity(encoder)
         self._allow_mismatch = allow_mismatch
 
+    def replaced_by(self, encoder: Any) -> TextEncoder:
+        """Another encoder, with the same permission to differ from the stored one."""
+        return TextEncoder(encoder, allow_mismatch=self._allow_mismatch)
+
     def mismatch(self, stored: EncoderIdentity | None) -> str | None:
         """Why this encoder's vectors do not go with the stored ones, or None."""
         if self.identity is None or stored is None or self.identity == stored:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from mvdb.arguments import file_path
 from mvdb.errors import PathExistsError
 from mvdb.hooks import Cancel, Hooks, Progress
-from mvdb.repair.salvage import SalvagedValues, Salvager, Tally, copy_meta
-from mvdb.state import encoder_identity, settings
-from mvdb.storage.environment import Environment, WriteTransaction
+from mvdb.repair.salvage_collections import FileSalvager
+from mvdb.storage.environment import Environment
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 from mvdb.types import Value
 
@@ -22,11 +21,15 @@ class Repair(Value):
     Attributes:
         recovered: documents in the new file.
         lost: live documents of the damaged file that could not be proved intact.
-        texts_lost: recovered documents whose text and metadata were damaged (now None)."""
+        texts_lost: recovered documents whose text and metadata were damaged (now None).
+        collections_lost: names of collections whose settings or manifest are damaged, so that
+            nothing tells how many documents they had. The numbers above include the documents of
+            all other collections."""
 
     recovered: int
     lost: int
     texts_lost: int
+    collections_lost: tuple[str, ...] = ()
 
 
 def repair(
@@ -36,7 +39,8 @@ def repair(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Repair:
-    """Copies the documents of the database `src` that verify into the new file `dst`.
+    """Copies the documents of the database `src`, and of its collections, that verify into the new
+    file `dst`.
 
     Does not need the page structure of `src`, and never changes `src`, which must not be open for
     writing. `progress` is called with documents recovered, and the live documents of `src`; for
@@ -54,20 +58,13 @@ def repair(
     if os.path.exists(target):
         raise PathExistsError(f"{target}: exists already; repair writes a new file")
     with SalvagedFile(source) as file:
-        tally = _copy(file, target, hooks)
-    return Repair(tally.recovered, tally.lost, tally.texts_lost)
+        return _copy(file, target, hooks)
 
 
-def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Tally:
+def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Repair:
     """On return nothing refers to the file any more, so that it can be closed."""
-    stored = settings.load(SalvagedValues(file))
     folder = os.path.dirname(os.path.abspath(dst))
-    salvager = Salvager(file, stored, folder, hooks)
-
-    def initialise(txn: WriteTransaction) -> None:
-        settings.store(txn, stored)
-        copy_meta(file, txn, encoder_identity.KEY)
-        salvager.copy_to(txn)
-
-    Environment.open(dst, initialise=initialise).close()
-    return salvager.tally
+    salvager = FileSalvager(file, folder, hooks)
+    Environment.open(dst, initialise=salvager.copy_to).close()
+    tally = salvager.tally
+    return Repair(tally.recovered, tally.lost, tally.texts_lost, tuple(salvager.lost))

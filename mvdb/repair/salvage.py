@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -35,11 +34,11 @@ from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
-from mvdb.state import lexical_identity, manifest, settings, tombstones
+from mvdb.state import encoder_identity, lexical_identity, manifest, settings, tombstones
 from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import open_segment
-from mvdb.storage import envelope
+from mvdb.storage import envelope, key_space
 from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind
 from mvdb.storage.lmdb.sweep_pages import SalvagedFile
@@ -52,15 +51,26 @@ _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
 class SalvagedValues:
-    """The intact values of a damaged file, in the place of a read transaction."""
+    """The intact values of one collection of a damaged file, in the place of a read transaction."""
 
-    def __init__(self, file: SalvagedFile) -> None:
+    def __init__(self, file: SalvagedFile, scope: bytes) -> None:
         self._file = file
+        self.scope = scope
 
     def get(self, table: str, key: bytes) -> memoryview | None:
         """As `ReadTransaction.get`."""
         kind = layout.KINDS[Part(key[8])] if table == layout.TABLE else _KINDS[table]
-        return self._file.get(table, key, kind)
+        return self._file.get(table, self.scope + key, kind)
+
+    def candidates(self, kind: Kind, key: bytes) -> Iterator[memoryview]:
+        """Every intact body of this kind under this key; newer and older ones in no order."""
+        return self._file.candidates(kind, self.scope + key)
+
+    def bodies(self, kind: Kind) -> Iterator[tuple[bytes, memoryview]]:
+        """Every intact body of this kind, with its key."""
+        for key, body in self._file.values(kind):
+            if key_space.is_in(self.scope, key):
+                yield key[len(self.scope) :], body
 
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """As `ReadTransaction.values`."""
@@ -75,37 +85,44 @@ class Tally:
     lost: int = 0
     texts_lost: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Adds the numbers of another collection."""
+        self.recovered += other.recovered
+        self.lost += other.lost
+        self.texts_lost += other.texts_lost
+
+
+def newest_manifest(found: SalvagedValues) -> Manifest:
+    """The manifest with the greatest sequence number. Raises FormatError when none is left."""
+    manifests: list[Manifest] = []
+    for body in found.candidates(Kind.MANIFEST, manifest.KEY):
+        try:
+            manifests.append(manifest.unpack(body))
+        except CorruptionError:
+            continue
+    if not manifests:
+        raise FormatError("no intact manifest is left; nothing tells which documents are live")
+    return max(manifests, key=lambda one: one.sequence)
+
 
 class Salvager:
-    """Finds the newest state of a damaged file and copies its documents that verify."""
+    """Finds the newest state of a collection of a damaged file and copies its documents that
+    verify. Raises FormatError when no manifest is left, CorruptionError when the settings are
+    damaged."""
 
-    def __init__(
-        self, file: SalvagedFile, stored: settings.Settings, folder: str, hooks: Hooks
-    ) -> None:
+    def __init__(self, found: SalvagedValues, folder: str, hooks: Hooks) -> None:
         """folder: for temporary files. hooks: are told of documents."""
         self._hooks = hooks
-        self._file = file
         self._folder = folder
-        self._txn = SalvagedValues(file)
-        self._settings = stored
+        self._txn = found
+        self._settings = stored = settings.load(found)
         self._dim = stored.dim
         self._lexical = self._lexical_identity()
         self.tally = Tally()
         self._tenants: set[int | None] = set()
-        self.manifest = self._newest_manifest()
+        self.manifest = newest_manifest(found)
         self._keys = self._keys_by_number()
         self._newest = self._newest_numbers()
-
-    def _newest_manifest(self) -> Manifest:
-        found: list[Manifest] = []
-        for body in self._file.candidates(Kind.MANIFEST, manifest.KEY):
-            try:
-                found.append(manifest.unpack(body))
-            except CorruptionError:
-                continue
-        if not found:
-            raise FormatError("no intact manifest is left; nothing tells which documents are live")
-        return max(found, key=lambda one: one.sequence)
 
     def _lexical_identity(self) -> LexicalIdentity:
         """How words are indexed; without a lexical index when that is not known any more."""
@@ -117,7 +134,7 @@ class Salvager:
     def _keys_by_number(self) -> dict[int, bytes]:
         """Ids from the id table, for segments whose own list of ids is damaged."""
         keys: dict[int, bytes] = {}
-        for key, body in self._file.values(Kind.ID):
+        for key, body in self._txn.bodies(Kind.ID):
             if len(body) == 8:
                 keys[int.from_bytes(body, "little")] = key
         return keys
@@ -141,7 +158,9 @@ class Salvager:
         return newest
 
     def copy_to(self, txn: WriteTransaction) -> None:
-        """Writes everything that verifies into a new, empty database."""
+        """Writes everything that verifies into a new, empty collection."""
+        settings.store(txn, self._settings)
+        self._copy_meta(txn, encoder_identity.KEY)
         result = replace(self.manifest, sequence=1, n_ids=0, segments=())
         total = self.manifest.live_documents
         self._hooks.report(0, total)
@@ -174,7 +193,11 @@ class Salvager:
             # Without its centroids the file is untrained, like a new one.
             result = replace(result, generation=FLOAT16, trained_tokens=0, trained_residual=0.0)
         if self._settings.tenants:
-            copy_tenants(self._file, txn, {one for one in self._tenants if one is not None})
+            copy_tenants(
+                self._txn.bodies(Kind.TENANT),
+                txn,
+                {one for one in self._tenants if one is not None},
+            )
         result = replace(result.with_segments(infos), n_ids=self.tally.recovered)
         manifest.store(txn, result)
         self._store_lexical(txn)
@@ -192,6 +215,12 @@ class Salvager:
         if lexical.on:
             since = 0 if lexical.fault is None else self.manifest.next_segment
             lexical_identity.store(txn, replace(lexical, since=since))
+
+    def _copy_meta(self, txn: WriteTransaction, key: bytes) -> None:
+        """Copies an intact value of the table `meta`, if there is one."""
+        value = self._txn.get(settings.TABLE, key)
+        if value is not None:
+            txn.put(settings.TABLE, key, bytes(value))
 
     def _codebook(
         self,
@@ -226,7 +255,7 @@ class Salvager:
         except CorruptionError:
             return
         live = tombstones.salvaged(
-            self._file.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
+            self._txn.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
         )
         starts, chunks = segment.directory.starts, segment.directory.chunks
         parts: tuple[memoryview, memoryview] | None = None
@@ -316,10 +345,3 @@ class Salvager:
 def _store(txn: WriteTransaction, parts: list[Sealed]) -> None:
     for key, value in parts:
         txn.put(layout.TABLE, key, value)
-
-
-def copy_meta(file: SalvagedFile, txn: WriteTransaction, key: bytes) -> None:
-    """Copies an intact value of the table `meta`, if there is one."""
-    value: Any = file.get(settings.TABLE, key, Kind.META)
-    if value is not None:
-        txn.put(settings.TABLE, key, bytes(value))

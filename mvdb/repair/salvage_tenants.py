@@ -10,20 +10,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mvdb.documents import tenants
 from mvdb.errors import CorruptionError
 from mvdb.storage.environment import WriteTransaction
-from mvdb.storage.format import Kind
-from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 
 
-def copy_tenants(file: SalvagedFile, txn: WriteTransaction, numbers: Collection[int]) -> None:
+def copy_tenants(
+    bodies: Iterable[tuple[bytes, memoryview]], txn: WriteTransaction, numbers: Collection[int]
+) -> None:
     """Writes the names of these tenants into a new file, and the last number given."""
     found: dict[int, set[str]] = {number: set() for number in numbers}
     last = max(numbers, default=0)
-    for key, body in file.values(Kind.TENANT):
+    for key, body in bodies:
         number = int.from_bytes(body, "little")
         if key == tenants.PREFIX:
             last = max(last, min(number, tenants.MAX_NUMBER))

@@ -47,7 +47,7 @@ class Segment:
         volatile: bool = False,
     ) -> None:
         self.id = info.id
-        self.parts = parts = SegmentParts(info.id, volatile=volatile)
+        self.parts = parts = SegmentParts(info.id, txn.scope, volatile=volatile)
         self._n_centroids = n_centroids
         self.codec = codec
         self.dim = dim

@@ -46,8 +46,10 @@ class SegmentParts:
     """Reads the parts of one segment. A `volatile` segment was written by the open transaction
     itself, so LMDB may move all of its pages: everything is copied."""
 
-    def __init__(self, segment: int, *, volatile: bool = False) -> None:
+    def __init__(self, segment: int, scope: bytes, *, volatile: bool = False) -> None:
+        """scope: see `Values`."""
         self.segment = segment
+        self._scope = scope
         self._copy_below = sys.maxsize if volatile else LARGEST_PAGE
 
     def where(self, part: Part, index: int = 0) -> str:
@@ -75,7 +77,7 @@ class SegmentParts:
 
     def unseal(self, part: Part, index: int, value: memoryview) -> memoryview:
         """The body of a value after checking its envelope."""
-        key = part_key(self.segment, part, index)
+        key = self._scope + part_key(self.segment, part, index)
         return envelope.unseal(KINDS[part], key, value, self.where(part, index))
 
     def _held(self, value: memoryview | None, part: Part, index: int) -> memoryview:

@@ -31,7 +31,7 @@ def load(txn: ReadTransaction) -> EncoderIdentity | None:
     value = txn.get(TABLE, KEY)
     if value is None:
         return None
-    body = envelope.unseal(Kind.META, KEY, value, "encoder")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "encoder")
     try:
         return _identity_of(json.loads(bytes(body)))
     except (ValueError, RecursionError) as error:

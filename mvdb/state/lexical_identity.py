@@ -175,7 +175,7 @@ def load(txn: Values) -> LexicalIdentity:
     value = txn.get(TABLE, KEY)
     if value is None:
         return OFF
-    body = envelope.unseal(Kind.META, KEY, value, "lexical")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "lexical")
     try:
         return _identity_of(json.loads(bytes(body)))
     except (ValueError, RecursionError) as error:

@@ -129,7 +129,7 @@ def load(txn: ReadTransaction) -> Manifest:
     value = txn.get(TABLE, KEY)
     if value is None:
         raise CorruptionError("manifest: missing")
-    return unpack(envelope.unseal(Kind.MANIFEST, KEY, value, "manifest"))
+    return unpack(envelope.unseal(Kind.MANIFEST, txn.scope + KEY, value, "manifest"))
 
 
 def store(txn: WriteTransaction, manifest: Manifest) -> None:

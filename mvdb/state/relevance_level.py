@@ -37,7 +37,7 @@ def load(txn: ReadTransaction) -> RelevanceLevel | None:
     value = txn.get(TABLE, KEY)
     if value is None:
         return None
-    body = envelope.unseal(Kind.META, KEY, value, "relevance")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "relevance")
     level, documents = _LAYOUT.unpack(body, "relevance")
     if not 0 < level <= 1:
         raise CorruptionError(f"relevance: a level of {level} is impossible")

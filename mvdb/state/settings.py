@@ -68,7 +68,7 @@ def load(txn: Values) -> Settings:
     value = txn.get(TABLE, KEY)
     if value is None:
         raise CorruptionError("settings: missing")
-    body = envelope.unseal(Kind.META, KEY, value, "settings")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "settings")
     (dim, bits), rest = _LAYOUT.unpack_head(body, "settings")
     tenants = _TENANTS.unpack(rest, "settings: tenants")[0] if len(rest) else 0
     if len(rest) and tenants != 1:

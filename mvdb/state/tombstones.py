@@ -35,7 +35,7 @@ def check(txn: ReadTransaction, info: SegmentInfo) -> memoryview | None:
     where = f"tombstones of segment {info.id}"
     if value is None:
         raise CorruptionError(f"{where}: missing")
-    body = envelope.unseal(Kind.TOMBSTONES, key, value, where)
+    body = envelope.unseal(Kind.TOMBSTONES, txn.scope + key, value, where)
     n = info.n_documents
     require(len(body) == (n + 7) // 8, where, f"{len(body)} bytes for {n} documents")
     require(n % 8 == 0 or body[-1] >> n % 8 == 0, where, "bits of no documents")

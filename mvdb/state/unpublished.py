@@ -39,7 +39,7 @@ def load(txn: ReadTransaction) -> dict[int, float]:
     value = txn.get(TABLE, KEY)
     if value is None:
         return {}
-    body = envelope.unseal(Kind.META, KEY, value, "unfinished segments")
+    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "unfinished segments")
     entries: dict[int, float] = dict(_ENTRY.unpack_all(body, "unfinished segments"))
     _check_apart(entries, manifest.load(txn))
     return entries

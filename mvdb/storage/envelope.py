@@ -55,6 +55,13 @@ def seal(kind: Kind, key: Buffer, body: Buffer) -> bytes:
     return b"".join((head, digest.to_bytes(8, "little"), view))
 
 
+def sealed_for(key: Buffer, value: bytes) -> bytes:
+    """A sealed value, sealed for another key."""
+    head, body = value[:ENVELOPE_HASHED], memoryview(value)[HEADER_BYTES:]
+    digest = _hash(value[1], key, head, body)
+    return b"".join((head, digest.to_bytes(8, "little"), body))
+
+
 def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value``, after checking header, length and hash.
 

@@ -23,6 +23,8 @@ from mvdb.errors import (
 from mvdb.hooks import Hooks
 from mvdb.limits import Limits
 from mvdb.storage import registry, replacement
+from mvdb.storage.catalog import CatalogCache
+from mvdb.storage.collection_views import CollectionScope, ReadView, WriteView
 from mvdb.storage.creation import create_file
 from mvdb.storage.failures import translating
 from mvdb.storage.lmdb import check_pages, pages
@@ -33,17 +35,25 @@ from mvdb.storage.shared_environment import SharedEnvironment
 from mvdb.storage.write_transaction import WriteTransaction
 from mvdb.threads import shield
 
-__all__ = ["Environment", "ReadTransaction", "WriteTransaction"]
+__all__ = ["Environment", "ReadTransaction", "ReadView", "WriteTransaction", "WriteView"]
 
 
 class Environment:
     """A handle on a database file. Made by `Environment.open`; a context manager."""
 
-    __slots__ = ("__weakref__", "_full", "_readonly", "_shared")
+    __slots__ = ("__weakref__", "_full", "_readonly", "_scope", "_shared")
 
-    def __init__(self, shared: SharedEnvironment, *, readonly: bool, full: bool) -> None:
+    def __init__(
+        self,
+        shared: SharedEnvironment,
+        *,
+        readonly: bool,
+        full: bool,
+        scope: CollectionScope | None = None,
+    ) -> None:
         self._readonly = readonly
         self._full = full
+        self._scope = scope
         self._shared: SharedEnvironment | None = shared  # last, for `__del__`
 
     @classmethod
@@ -95,6 +105,20 @@ class Environment:
             _refuse_long_name(real)
             return shield.run(lambda: cls(acquire(), readonly=readonly, full=not mode.relaxed))
 
+    def collection(self, name: str, number: int, catalogs: CatalogCache) -> Environment:
+        """Another handle on the file, whose transactions see one collection of it."""
+        scope = CollectionScope(self.path, name, number, catalogs)
+        return shield.run(lambda: self._another(scope), Environment.close)
+
+    def _another(self, scope: CollectionScope) -> Environment:
+        shared = self._open()
+        with shared.lifecycle.lock:
+            self._open()  # this handle keeps the file open until the other one does
+            shared.lifecycle.add_handle(
+                Mode(readonly=self._readonly, lock=not self._readonly, relaxed=not self._full)
+            )
+            return Environment(shared, readonly=self._readonly, full=self._full, scope=scope)
+
     def __enter__(self) -> Environment:
         return self
 
@@ -131,11 +155,13 @@ class Environment:
     # -- transactions ----------------------------------------------------------------------------
 
     def read(self) -> ReadTransaction:
-        """Begin a read transaction on the latest commit. Raises `ClosedError`."""
+        """Begin a read transaction on the latest commit. Raises `ClosedError`, as `write` does;
+        also when the collection has been dropped."""
         shared = self._shared
         if shared is None:
             raise ClosedError("the database is closed")
-        return shared.begin_read()
+        transaction = shared.begin_read()
+        return transaction if self._scope is None else self._scope.read(transaction)
 
     def write(self, timeout: float | None = None, *, told: float | None = None) -> WriteTransaction:
         """Begin the write transaction, waiting up to ``timeout`` seconds for another (None: for
@@ -145,7 +171,13 @@ class Environment:
         `WriteFailedError` after an earlier failure, `ClosedError`.
         """
         shared = self._writable()
-        return shield.run(lambda: shared.begin_write(timeout, told=told))
+        return shield.run(lambda: self._write(shared, timeout, told))
+
+    def _write(
+        self, shared: SharedEnvironment, timeout: float | None, told: float | None
+    ) -> WriteTransaction:
+        transaction = shared.begin_write(timeout, told=told)
+        return transaction if self._scope is None else self._scope.write(transaction)
 
     def refuse_if_writing(self) -> None:
         """Raises `BusyError` when this thread has the write transaction, `ClosedError`."""

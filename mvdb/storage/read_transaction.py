@@ -15,6 +15,7 @@ from typing import Any
 import lmdb
 
 from mvdb.errors import ClosedError, CorruptionError
+from mvdb.storage import key_space
 from mvdb.storage.drain import Entry
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
@@ -32,7 +33,7 @@ class ReadTransaction:
     when liblmdb finds the page structure broken.
     """
 
-    __slots__ = ("__weakref__", "_entry", "_file", "_leave", "_process", "_tables", "_txn")
+    __slots__ = ("__weakref__", "_entry", "_file", "_leave", "_process", "_tables", "_txn", "scope")
 
     def __init__(
         self, file: OpenFile, txn: Any, entry: Entry, leave: Callable[[Entry], object]
@@ -42,6 +43,9 @@ class ReadTransaction:
         self._entry = entry
         self._leave = leave
         self._process = os.getpid()
+        self.scope = b""
+        """What precedes the keys in the file, and in the checksums of their values: see
+        `key_space`. Every key that a method takes or gives is without it."""
         self._txn = txn  # last: an interruption may come between, and `__del__` closes what has it
 
     def __enter__(self) -> ReadTransaction:
@@ -71,11 +75,9 @@ class ReadTransaction:
 
     def get(self, table: str, key: Buffer) -> memoryview | None:
         """The value stored under ``key``, or None."""
-        txn = self._txn
-        if txn is None:
-            raise self._closed()
+        txn = self._open()
         try:
-            value: memoryview | None = txn.get(key, None, self._tables[table])
+            value: memoryview | None = txn.get(self.scope + key, None, self._tables[table])
             return value
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
@@ -87,7 +89,10 @@ class ReadTransaction:
         with self._doing(f"reading table {table}"):
             return list(
                 overflow_values.values(
-                    self._open(), self._tables[table], keys, *self._file.map.pages()
+                    self._open(),
+                    self._tables[table],
+                    [self.scope + key for key in keys],
+                    *self._file.map.pages(),
                 )
             )
 
@@ -98,35 +103,60 @@ class ReadTransaction:
         not write meanwhile."""
         with self._doing(f"reading table {table}"):
             cursor = self._open().cursor(self._tables[table])
-            if cursor.set_range(start) if start else cursor.first():
-                yield from cursor.iternext()
+            yield from key_space.entries(cursor, self.scope, start)
+
+    def collection_numbers(self, table: str) -> list[int]:
+        """The numbers of the collections that have entries in the table."""
+        with self._doing(f"reading table {table}"):
+            return list(key_space.numbers(self._open().cursor(self._tables[table])))
 
     def count(self, table: str) -> int:
-        """Number of entries in the table, as kept by LMDB."""
+        """Number of entries in the table, as kept by LMDB if no collection shares it."""
+        if not self._is_alone(table):
+            return sum(1 for _ in self.iterate(table))
         with self._doing(f"reading table {table}"):
             return int(self._open().stat(self._tables[table])["entries"])
 
     def table_bytes(self, table: str) -> int:
-        """Bytes of all pages of the table, as kept by LMDB."""
+        """Bytes of all pages of the table, as kept by LMDB. Of a table that collections share: the
+        part of these bytes that the own entries are of all entries."""
         with self._doing(f"reading table {table}"):
             found = self._open().stat(self._tables[table])
         pages = found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
-        return int(pages * found["psize"])
+        size = int(pages * found["psize"])
+        if self._is_alone(table):
+            return size
+        own, everything = self.sizes(table).get(b"", Size()), self._sizes(table, 0, None)[b""]
+        return round(size * (own.keys + own.values) / (everything.keys + everything.values))
+
+    def _is_alone(self, table: str) -> bool:
+        """Whether the unnamed collection, the own one, has the table for itself."""
+        with self._doing(f"reading table {table}"):
+            return not self.scope and key_space.is_alone(self._open().cursor(self._tables[table]))
 
     def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
         """How much the entries take, by the first ``length`` bytes of their keys, which have at
         least as many. Large values are not read. Of very many entries under one prefix it is an
         estimate: see `tree_sizes`."""
+        return self._sizes(table, length, self.scope)
+
+    def _sizes(self, table: str, length: int, scope: bytes | None) -> dict[bytes, Size]:
+        """The same for one key space, or for all (None)."""
         page_size, last_page = self._file.map.pages()
         if not tree_sizes.supports(page_size):
-            return self._sizes_by_reading(table, length)
+            return self._sizes_by_reading(table, length, scope)
         with self._doing(f"reading table {table}"):
-            return tree_sizes.Tree(self._open(), table, page_size, last_page).sizes(length)
+            tree = tree_sizes.Tree(self._open(), table, page_size, last_page)
+            return tree.sizes(length, scope)
 
-    def _sizes_by_reading(self, table: str, length: int) -> dict[bytes, Size]:
+    def _sizes_by_reading(self, table: str, length: int, scope: bytes | None) -> dict[bytes, Size]:
         result: dict[bytes, Size] = {}
-        for key, value in self.iterate(table):
-            result.setdefault(bytes(key[:length]), Size()).add(len(key), len(value))
+        with self._doing(f"reading table {table}"):
+            cursor = self._open().cursor(self._tables[table])
+            for key, value in key_space.entries(cursor, scope, None):
+                at = len(scope or b"")
+                size = result.setdefault(bytes(key[:length]), Size())
+                size.add(at + len(key), len(value))
         return result
 
     def close(self) -> None:

@@ -7,7 +7,12 @@ from typing import Protocol
 
 
 class Values(Protocol):
-    """A read transaction (`ReadTransaction`), or a damaged file whose intact values were found."""
+    """A read transaction (`ReadTransaction`), or a damaged file whose intact values were found.
+
+    scope: what precedes the keys in the file, where the checksums of the values cover it. Empty
+    but in a collection; keys are given without it."""
+
+    scope: bytes
 
     def get(self, table: str, key: bytes, /) -> memoryview | None:
         """The value stored under a key, or None."""

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import lmdb
 
 from mvdb.errors import ClosedError, Error, WrongThreadError
+from mvdb.storage import envelope, key_space
 from mvdb.storage.drain import Entry
 from mvdb.storage.format import Buffer
 from mvdb.storage.lmdb.tree_sizes import Size
@@ -81,7 +82,7 @@ class WriteTransaction(ReadTransaction):
     by the next call of its own thread.
     """
 
-    __slots__ = ("_broken", "_is_open", "_owner", "_thread", "_write", "full")
+    __slots__ = ("_broken", "_full", "_is_open", "_owner", "_thread", "_write")
 
     def __init__(self, owner: Owner, file: OpenFile, write: OpenWrite) -> None:
         super().__init__(file, write.raw, write.entry, owner.leave)
@@ -90,8 +91,7 @@ class WriteTransaction(ReadTransaction):
         self._broken: Exception | None = None
         self._thread = shield.caller()
         self._is_open = True
-        self.full = False
-        """Whether the map was full; `begin_again` is then possible."""
+        self._full = False
         write.belongs_to(self)
 
     def __enter__(self) -> WriteTransaction:
@@ -111,13 +111,16 @@ class WriteTransaction(ReadTransaction):
         not in the map."""
         return [self.get(table, key) for key in keys]
 
-    def sizes(self, table: str, length: int = 0) -> dict[bytes, Size]:
-        """The same by reading all values: pages that this transaction wrote are not in the map."""
-        return self._sizes_by_reading(table, length)
+    def _sizes(self, table: str, length: int, scope: bytes | None) -> dict[bytes, Size]:
+        """By reading all values: pages that this transaction wrote are not in the map."""
+        return self._sizes_by_reading(table, length, scope)
 
     def put(self, table: str, key: Buffer, value: Buffer) -> None:
-        """Store ``value`` under ``key``, replacing what is there."""
-        txn = self._writable()
+        """Store ``value`` under ``key``, replacing what is there. In a collection the value is one
+        that `envelope` has sealed for ``key``; its checksum comes to cover the scope too."""
+        txn, key = self._writable(), self.scope + key
+        if self.scope:
+            value = envelope.sealed_for(key, bytes(value))
         try:
             txn.put(key, value, db=self._tables[table])
         except lmdb.Error as error:
@@ -126,10 +129,18 @@ class WriteTransaction(ReadTransaction):
     def delete(self, table: str, key: Buffer) -> bool:
         """Remove ``key``; whether it was there."""
         with self._doing(f"deleting from table {table}"):
-            return bool(self._writable().delete(key, db=self._tables[table]))
+            return bool(self._writable().delete(self.scope + key, db=self._tables[table]))
 
     def delete_prefix(self, table: str, prefix: bytes) -> int:
         """Remove every key that begins with ``prefix``, which is not empty; how many there were."""
+        return self._delete_all(table, self.scope + prefix)
+
+    def delete_collection(self, number: int) -> None:
+        """Remove every key of a collection."""
+        for table in self._tables:
+            self._delete_all(table, key_space.scope_of(number))
+
+    def _delete_all(self, table: str, prefix: bytes) -> int:
         count, length = 0, len(prefix)
         with (
             self._doing(f"deleting from table {table}"),
@@ -147,6 +158,11 @@ class WriteTransaction(ReadTransaction):
         """Whether no transaction of usual size can fill the map."""
         return self._file.map.is_roomy
 
+    @property
+    def full(self) -> bool:
+        """Whether the map was full; `begin_again` is then possible."""
+        return self._full
+
     def begin_again(self) -> None:
         """After the map was `full`: roll back and begin again on the same state in a larger map,
         without ceasing to be the writer. Views and cursors of the transaction are void, and views
@@ -160,7 +176,7 @@ class WriteTransaction(ReadTransaction):
     def _begin_again(self) -> None:
         self._roll_back()
         self._broken = None
-        self.full = False
+        self._full = False
         try:
             self._file.map.enlarge()
             with self._doing("beginning a transaction"):
@@ -183,8 +199,8 @@ class WriteTransaction(ReadTransaction):
         try:
             self._owner.commit(self._txn)
         except Error as error:
-            self.full = isinstance(error.__cause__, lmdb.MapFullError)
-            if not self.full:
+            self._full = isinstance(error.__cause__, lmdb.MapFullError)
+            if not self._full:
                 self._close()
             raise
         self._txn = None
@@ -250,7 +266,7 @@ class WriteTransaction(ReadTransaction):
 
     def _failed(self, error: BaseException, doing: str) -> Exception:
         failure = self._owner.failed_write(error, doing)
-        self.full = isinstance(error, lmdb.MapFullError)
+        self._full = isinstance(error, lmdb.MapFullError)
         if isinstance(failure, Error) and not isinstance(error, lmdb.BadValsizeError):
             self._broken = failure
         return failure

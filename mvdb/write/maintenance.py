@@ -1,8 +1,9 @@
 """Schedule of maintenance: in a background thread after opening and commits, or in `optimize()`.
 
-The work itself is in maintenance_steps.py. The background thread of a database exists while work is
-due. A later check for due work, after opening or a failure, is an appointment of the process's
-scheduler. At the interpreter's end all threads are stopped before the files are closed.
+The work itself is in maintenance_steps.py. The background thread of a collection exists while work
+is due; of the threads of a file's collections one works at a time (turns.py). A later check for due
+work, after opening or a failure, is an appointment of the process's scheduler. At the interpreter's
+end all threads are stopped before the files are closed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NICENESS = 10
 
 
 class Maintenance:
-    """The schedule of one database's maintenance. Thread-safe; lives as long as the engine."""
+    """The schedule of one collection's maintenance. Thread-safe; lives as long as it is open."""
 
     def __init__(self, steps: StepTransactions, *, in_background: bool) -> None:
         self._steps = steps
@@ -51,7 +52,6 @@ class Maintenance:
 
     def _make_locks(self) -> None:
         self._lock = threading.Lock()  # guards the attributes above
-        self._working = threading.Lock()  # held by the thread that does maintenance
 
     # ---- calls ----
 
@@ -87,7 +87,7 @@ class Maintenance:
         this thread has a write transaction open, ClosedError when the database is closed
         meanwhile, and what `check` raises."""
         self._steps.environment.refuse_if_writing()
-        with self._working:
+        with self._steps.turns.working(self._steps.check):
             yield from maintenance_steps.optimise(self._steps, lexical, check)
         self._succeeded()
 
@@ -158,7 +158,7 @@ class Maintenance:
 
     def _failed(self, step: str, error: BaseException) -> None:
         """Keeps a failure, and tries again after a pause."""
-        if self._steps.stopped:
+        if self._steps.stopped or isinstance(error, ClosedError):  # or the collection is dropped
             return
         self._note(step, error)
         limits = self.limits
@@ -190,7 +190,7 @@ class Maintenance:
         """The background thread: at most one processor, at low priority."""
         _lower_priority()
         try:
-            with self._working:
+            with self._steps.turns.working(self._steps.check):
                 while self._goes_on():
                     while self._work_once():
                         pass

@@ -1,8 +1,7 @@
 """Steps of maintenance: transactions of their own, behind the other writers of the process.
 
-1. A step begins when no writer of the process waits. It waits for a transaction of another process
-   for `attempt_seconds` at a time, and then lets writers of its own process go first.
-2. A writer waits for the step under way. No other step begins while it waits.
+A step begins when it is its turn (turns.py). It waits for a transaction of another process for
+`attempt_seconds` at a time, and then lets writers of its own process go first.
 """
 
 from __future__ import annotations
@@ -19,60 +18,36 @@ from mvdb.state.state_cache import StateCache
 from mvdb.storage.environment import Environment, ReadTransaction, WriteTransaction
 from mvdb.threads import shield
 from mvdb.write.changes import Changes, Resources
+from mvdb.write.turns import Turns
 
 T = TypeVar("T")
 
 
 class StepTransactions:
-    """The turns of steps and writers of one database. Thread-safe; lives as long as the engine."""
+    """The steps of one collection. Thread-safe; lives as long as the collection is open."""
 
-    def __init__(self, environment: Environment, cache: StateCache, resources: Resources) -> None:
+    def __init__(
+        self, environment: Environment, cache: StateCache, resources: Resources, turns: Turns
+    ) -> None:
         self.environment = environment
+        self.turns = turns
         self.resources = resources
         self.limits = resources.limits
         self.stopped = False
         """Whether no step begins any more."""
         self._cache = cache
-        self.forget()
+        self.extending = threading.Lock()  # held while centroids are trained to be added
 
     def forget(self) -> None:
         """Makes new locks, for a child after `fork`."""
-        self.extending = threading.Lock()  # held while centroids are trained to be added
-        self._changed = threading.Condition()
-        self._in_step = False
-        self._writers = 0  # that wait to begin
-
-    # ---- the writers ----
-
-    @contextmanager
-    def before_writing(self, timeout: float | None) -> Iterator[float | None]:
-        """While another writer begins: waits for the step under way and lets no other step begin.
-        Yields the rest of `timeout` (seconds; None: no limit).
-
-        Raises BusyError after `timeout`, but not before `grace_seconds`."""
-        begun = time.monotonic()
-        deadline = None if timeout is None else begun + max(timeout, self.limits.grace_seconds)
-        with self._changed:
-            self._writers += 1
-        try:
-            with self._changed:
-                if not self._wait(lambda: not self._in_step, deadline):
-                    raise BusyError(
-                        f"{self.environment.path}: work on the index took longer than {timeout} s"
-                    )
-            yield None if timeout is None else max(begun + timeout - time.monotonic(), 0.0)
-        finally:
-            with self._changed:
-                self._writers -= 1
-                self._changed.notify_all()
+        self.extending = threading.Lock()
+        self.turns.forget()
 
     # ---- the steps ----
 
     def stop(self) -> None:
         """Lets no further step begin, and ends long reading."""
-        with self._changed:
-            self.stopped = True
-            self._changed.notify_all()
+        self.stopped = True
 
     def check(self) -> None:
         """Raises ClosedError after `stop`."""
@@ -116,31 +91,14 @@ class StepTransactions:
                         changes.close()
                     txn.begin_again()
         finally:
-            self._end_step()
+            self.turns.end_step()
 
     def _begin(self) -> WriteTransaction:
         while True:
-            with self._changed:
-                self._wait(lambda: self._writers == 0 or self.stopped, None)
-                self.check()
-                self._in_step = True
+            self.turns.begin_step(self.check)
             try:
                 return self.environment.write(timeout=self.limits.attempt_seconds)
             except BaseException as error:
-                self._end_step()  # no writer of this process waits for another process
+                self.turns.end_step()  # no writer of this process waits for another process
                 if not isinstance(error, BusyError):
                     raise
-
-    def _end_step(self) -> None:
-        with self._changed:
-            self._in_step = False
-            self._changed.notify_all()
-
-    def _wait(self, is_so: Callable[[], bool], deadline: float | None) -> bool:
-        """Waits until `is_so`; False after the deadline. Raises when the caller is interrupted.
-        REQUIRES: `_changed` is held."""
-        while not self._changed.wait_for(is_so, self.limits.poll_seconds):
-            shield.check()
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-        return True

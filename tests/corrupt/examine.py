@@ -45,6 +45,10 @@ def _hits(hits: list[mvdb.Hit]) -> list[Any]:
     return [(hit.id, hit.score, hit.text, hit.metadata) for hit in hits]
 
 
+def _collections(db: mvdb.Database) -> list[mvdb.Database]:
+    return [db.collection(name) for name in db.collections()]
+
+
 def _counts(stats: mvdb.Stats) -> tuple[int, ...]:
     return stats.documents, stats.tokens, stats.segments, stats.centroids
 
@@ -76,6 +80,9 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
         "among": lambda: _hits(db.search(query, 20, ids=ids[::3])),
         "batch": lambda: [_hits(hits) for hits in db.search_batch([query, other], 3, threads=2)],
         "rerank": lambda: _hits(db.rerank(other, ids[::5])),
+        "collections": lambda: db.collections(),
+        "found in collections": lambda: [_hits(one.search(query, 10)) for one in _collections(db)],
+        "all of collections": lambda: [one.get(list(one.ids())) for one in _collections(db)],
         "get": lambda: db.get(ids),
         "count": lambda: db.count({"group": {"$lte": 1}}),
         "facets": lambda: [db.facets(name) for name in ("group", "lang", "nested.tags")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.support.opening import opened
 
 DIM = 16
 MAX_TOKENS = 60
-NAMES = ("trained", "untrained", "float16", "listed")
+NAMES = ("trained", "untrained", "float16", "listed", "collections")
 PLAIN = Limits(train_documents=10_000, extended_at_once=0, chunk_bytes=12_000)
 LISTED = replace(
     PLAIN,
@@ -22,7 +23,8 @@ LISTED = replace(
     extent_bytes=400,
     growth=1.5,
 )
-LIMITS = {"trained": replace(PLAIN, train_documents=80), "listed": LISTED}
+TRAINED = replace(PLAIN, train_documents=80)
+LIMITS = {"trained": TRAINED, "listed": LISTED, "collections": TRAINED}
 """Thresholds under which such a file has segments with lists and an order, and centroids that were
 extended."""
 
@@ -40,7 +42,8 @@ class Specimen:
 
 def make(name: str, folder: Path) -> Specimen:
     """`trained` (quantised, several segments and chunks, tombstones), `untrained` (float16 for the
-    time being), `float16` (bits=16), or `listed` (as `trained`, with lists)."""
+    time being), `float16` (bits=16), `listed` (as `trained`, with lists), or `collections` (most
+    documents are in two collections, under the same ids)."""
     path = folder / f"{name}.mvdb"
     bits = 16 if name == "float16" else 4
     older: list[bytes] = []
@@ -48,12 +51,25 @@ def make(name: str, folder: Path) -> Specimen:
     for part in range(4):
         with opened(path, limits, dim=DIM, bits=bits, background=False) as db:
             for write in (_insert, _replace, _single):
-                write(db, part)
+                if name == "collections":
+                    _in_collections(db, write, part)
+                else:
+                    write(db, part)
                 if part == 3:
                     older.append(path.read_bytes())
             if part == 2:
                 db.compact()  # else most pages were free, and damage to them means nothing
     return Specimen(name, path.read_bytes(), tuple(older[:-1]))
+
+
+def _in_collections(
+    db: mvdb.Database, write: Callable[[mvdb.Database, int], None], part: int
+) -> None:
+    """The same ids in two collections, and some documents in the file's own database."""
+    for collection in ("one", "two"):
+        write(db.collection(collection, dim=DIM, bits=4), part)
+    entry = make_entry(part, 2, DIM)
+    db.upsert(part, entry.vectors, texts=entry.text, metadata=entry.metadata)
 
 
 def _insert(db: mvdb.Database, part: int) -> None:

@@ -60,6 +60,22 @@ def manifest(change: Callable[[list[int | float], Entries], object]) -> Change:
     return named(b"manifest", make)
 
 
+def catalog(change: Callable[[list[int], list[tuple[int, bytes]]], object]) -> Change:
+    """Changes the header and the entries of the catalog of collections."""
+
+    def make(body: bytes) -> bytes:
+        head, entries, at = list(struct.unpack_from("<QII", body)), [], 16
+        for _ in range(head[2]):
+            number, size = struct.unpack_from("<IH", body, at)
+            entries.append((number, body[at + 6 : at + 6 + size]))
+            at += 6 + size
+        change(head, entries)
+        rows = (struct.pack("<IH", number, len(name)) + name for number, name in entries)
+        return struct.pack("<QII", *head) + b"".join(rows)
+
+    return named(b"collections", make)
+
+
 def entry(field: int, value: int | float, *, add: bool = True, at: int = 0) -> Change:
     """Adds to a field of a segment's entry, or sets it."""
 
@@ -223,6 +239,29 @@ INVARIANTS: dict[str, Broken] = {
     "tombstones: rows": Broken(
         replace_first(Kind.TOMBSTONES, lambda body: body[:-1] + b"\x80"), "no documents|expected"
     ),
+    "collections: numbers": Broken(catalog(lambda head, entries: entries.reverse()), "ascend"),
+    "collections: next number": Broken(
+        catalog(lambda head, entries: head.__setitem__(1, 2)), "do not ascend"
+    ),
+    "collections: distinct names": Broken(
+        catalog(lambda head, entries: entries.__setitem__(1, (2, b"mail"))), "there twice"
+    ),
+    "collections: allowed names": Broken(
+        catalog(lambda head, entries: entries.__setitem__(0, (1, b"a\nb"))), "not allowed"
+    ),
+    "collections: UTF-8": Broken(
+        catalog(lambda head, entries: entries.__setitem__(0, (1, b"\xff"))), "not UTF-8"
+    ),
+    "collections: count": Broken(
+        named(b"collections", lambda body: u32(12, 1 << 31)(body)), "2147483648 collections"
+    ),
+    "collections: size": Broken(
+        named(b"collections", lambda body: body + b"\0"), "1 bytes too many"
+    ),
+    "collections: cut": Broken(named(b"collections", lambda body: body[:-1]), "is cut"),
+    "collections and manifests": Broken(
+        catalog(lambda head, entries: entries.__setitem__(1, (3, b"other"))), "missing"
+    ),
     "unfinished and manifest": Broken(published, "in the manifest"),
     "centroids: older generations": Broken(extended((10**6, 1)), "extends"),
     "centroids: older generations ascend": Broken(extended((1, 5), (1, 6)), "extends"),
@@ -302,6 +341,8 @@ def add_records(path: Path) -> None:
 
 def use(db: mvdb.Database) -> None:
     """Reads everything and writes."""
+    for collection in db.collections():
+        assert len(db.collection(collection)) == 0
     names = list(db.ids())
     for seed in range(3):
         db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
@@ -331,6 +372,11 @@ def test_a_broken_invariant_is_refused(tmp_path: Path, intact: dict[str, bytes],
     path.write_bytes(intact[broken.specimen])
     if name.startswith(("encoder", "settings and encoder", "unfinished", "relevance")):
         add_records(path)
+    if name.startswith("collections"):
+        with mvdb.open(path, background=False) as db:
+            for collection in ("mail", "calendar", "gone"):
+                db.collection(collection, dim=3)
+            db.drop_collection("gone")
     if name.startswith("centroids: older"):
         extend(path)
     assert reseal(path, broken.change)

@@ -273,7 +273,7 @@ def test_no_busy_error_because_of_ones_own_maintenance(path: Path) -> None:
 
         def step(_: object) -> None:
             inside.set()
-            wait_for(lambda: db._engine.steps._writers == 1)
+            wait_for(lambda: db._engine.steps.turns._writers == 1)
             order.append("step")
 
         join = in_thread(lambda: db._engine.steps.run(step))
@@ -321,7 +321,7 @@ def test_many_writers_without_patience(path: Path) -> None:
 def waiting_step(db: mvdb.Database) -> Callable[[], None]:
     """A step that waits for the transaction that is open."""
     join = in_thread(lambda: db._engine.steps.run(lambda changes: None))
-    wait_for(lambda: db._engine.steps._in_step)
+    wait_for(lambda: db._engine.steps.turns.in_step)
     return join
 
 

@@ -42,7 +42,8 @@ def forking(path: str) -> None:
     db = mvdb.open(path, dim=DIM)
     fill(db, 150)
     maintenance, steps = db._engine.maintenance, db._engine.steps
-    with maintenance._working, maintenance._lock, steps._changed, steps.extending:
+    turns = steps.turns
+    with turns._working, maintenance._lock, turns._changed, steps.extending:
         child = os.fork()
     if not child:
         with pytest.raises(mvdb.ClosedError, match="fork"):

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.errors import CorruptionError
+from mvdb.storage.key_space import MARK
 from mvdb.storage.lmdb import pages
 from mvdb.storage.lmdb.overflow_values import address_of
 
@@ -54,7 +55,7 @@ class Size:
 @dataclass(frozen=True)
 class _Nodes:
     """All nodes of some pages, page by page: the index of the page (n,), the node's four numbers
-    (n, 4) and what its key begins with (n, length); is_first: it is the first of its page (n,)."""
+    (n, 4) and what its key begins with (n, width); is_first: it is the first of its page (n,)."""
 
     page: Numbers
     heads: Numbers
@@ -65,6 +66,64 @@ class _Nodes:
 def supports(page_size: int) -> bool:
     """Whether pages of this size can be found in the map, which begins on a page of the system."""
     return pages.READABLE_IN_MEMORY and mmap.PAGESIZE % page_size == 0
+
+
+class _Spaces:
+    """Membership of keys in one key space, or in any (scope None)."""
+
+    def __init__(self, scope: bytes | None) -> None:
+        self._is_any = scope is None
+        self._length = len(scope) if scope else 1
+        # Numbers whose order is that of the bytes.
+        self._first = int.from_bytes(scope, "big") if scope else 0
+        self._last = self._first if scope else MARK[0] - 1
+
+    def _numbers(self, prefixes: Prefixes) -> Numbers:
+        places = 8 * np.arange(self._length - 1, -1, -1)
+        numbers: Numbers = (prefixes[:, : self._length].astype(np.int64) << places).sum(axis=1)
+        return numbers
+
+    def hold(self, prefixes: Prefixes) -> NDArray[np.bool_]:
+        """Whether each key is in the key space."""
+        numbers = self._numbers(prefixes)
+        return self._is_any | ((numbers >= self._first) & (numbers <= self._last))
+
+    def may_hold(self, least: Prefixes, is_known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether pages may hold keys of the key space, given the least key of each, in order."""
+        from_here = np.where(is_known, self._numbers(least), 0)
+        to_there = np.append(from_here[1:], np.iinfo(np.int64).max)
+        return self._is_any | ((from_here <= self._last) & (to_there >= self._first))
+
+
+def _summed(
+    prefixes: Prefixes, keys: NDArray[np.float64], values: NDArray[np.float64]
+) -> dict[bytes, Size]:
+    """Sums by prefix. Keys are in order, so those of a prefix are adjacent."""
+    changes = (prefixes[1:] != prefixes[:-1]).any(axis=1)
+    firsts = np.concatenate([[0], np.nonzero(changes)[0] + 1])
+    key_sums = np.add.reduceat(keys, firsts).tolist()
+    value_sums = np.add.reduceat(values, firsts).tolist()
+    return {
+        prefixes[first].tobytes(): Size(key_sums[i], value_sums[i])
+        for i, first in enumerate(firsts.tolist())
+    }
+
+
+def _sampled(
+    numbers: Numbers, least: Prefixes, is_known: NDArray[np.bool_]
+) -> tuple[Numbers, NDArray[np.float64]]:
+    """An even sample of each long run of leaves with one prefix; how many each stands for."""
+    # A leaf holds one prefix when the next one begins with the same; the last may hold more.
+    inside = np.zeros(len(numbers), bool)
+    inside[:-1] = is_known[:-1] & (least[1:] == least[:-1]).all(axis=1)
+    weights = np.ones(len(numbers))
+    ends = [*(np.nonzero(np.diff(inside))[0] + 1).tolist(), len(numbers)]
+    for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+        count = end - begin
+        if count and inside[begin] and count > SAMPLED:
+            weights[begin:end] = 0
+            weights[begin + np.arange(SAMPLED) * count // SAMPLED] = count / SAMPLED
+    return numbers[weights > 0], weights[weights > 0]
 
 
 class Tree:
@@ -90,51 +149,45 @@ class Tree:
     def _damaged(self, what: str) -> CorruptionError:
         return CorruptionError(f"table {self._table}: {what}")
 
-    def sizes(self, length: int) -> dict[bytes, Size]:
-        """By the first `length` bytes of the keys, which have at least as many."""
+    def sizes(self, length: int, scope: bytes | None = None) -> dict[bytes, Size]:
+        """By the first `length` bytes of the keys, which have at least as many. scope: only of the
+        keys of this key space, and by their bytes behind it; None: of all."""
         if self._depth == 0:
             return {}
-        numbers, weights = self._leaves(length)
-        nodes = self._read(numbers, pages.LEAF, length)
-        weight = weights[nodes.page]
-        keys = weight * nodes.heads[:, 3]
-        values = weight * (nodes.heads[:, 0] | nodes.heads[:, 1] << 16)
-        changes = (nodes.prefixes[1:] != nodes.prefixes[:-1]).any(axis=1)
-        firsts = np.concatenate([[0], np.nonzero(changes)[0] + 1])
-        prefixes = nodes.prefixes[firsts].tobytes()
-        key_sums = np.add.reduceat(keys, firsts).tolist()
-        value_sums = np.add.reduceat(values, firsts).tolist()
-        # Keys are in order, so the keys of a prefix are adjacent.
-        return {
-            prefixes[i * length : (i + 1) * length]: Size(key_sums[i], value_sums[i])
-            for i in range(len(firsts))
-        }
+        before = len(scope or b"")
+        spaces = _Spaces(scope)
+        width = before + length if scope is None else max(1, before + length)
+        numbers, weights = self._leaves(width, spaces)
+        if not len(numbers):
+            return {}
+        nodes = self._read(numbers, pages.LEAF, width)
+        own = spaces.hold(nodes.prefixes)
+        heads, prefixes = nodes.heads[own], nodes.prefixes[own, before : before + length]
+        if not len(heads):
+            return {}
+        if bool((heads[:, 3] < before + length).any()):
+            raise self._damaged("a key is too short")
+        weight = weights[nodes.page[own]]
+        return _summed(prefixes, weight * heads[:, 3], weight * (heads[:, 0] | heads[:, 1] << 16))
 
-    def _leaves(self, length: int) -> tuple[Numbers, NDArray[np.float64]]:
+    def _leaves(self, width: int, spaces: _Spaces) -> tuple[Numbers, NDArray[np.float64]]:
         """Pages of the leaves that are to be read, and how many each stands for."""
         numbers = np.array([self._root], np.uint64).astype(np.int64)
-        least, is_known = np.zeros((1, length), np.uint8), np.zeros(1, bool)
+        least, is_known = np.zeros((1, width), np.uint8), np.zeros(1, bool)
         for _ in range(self._depth - 1):
-            nodes = self._read(numbers, pages.BRANCH, length)
+            nodes = self._read(numbers, pages.BRANCH, width)
             # The first node of a branch page has no key: what is under it begins where that does.
             known = np.ones(len(nodes.page), bool)
             nodes.prefixes[nodes.is_first], known[nodes.is_first] = least, is_known
-            least, is_known = nodes.prefixes, known
             heads = nodes.heads
             numbers = heads[:, 0] | heads[:, 1] << 16 | heads[:, 2] << 32
-        # A leaf holds one prefix when the next one begins with the same; the last may hold more.
-        inside = np.zeros(len(numbers), bool)
-        inside[:-1] = is_known[:-1] & (least[1:] == least[:-1]).all(axis=1)
-        weights = np.ones(len(numbers))
-        ends = [*(np.nonzero(np.diff(inside))[0] + 1).tolist(), len(numbers)]
-        for begin, end in zip([0, *ends[:-1]], ends, strict=True):
-            count = end - begin
-            if inside[begin] and count > SAMPLED:
-                weights[begin:end] = 0
-                weights[begin + np.arange(SAMPLED) * count // SAMPLED] = count / SAMPLED
-        return numbers[weights > 0], weights[weights > 0]
+            kept = spaces.may_hold(nodes.prefixes, known)
+            numbers, least, is_known = numbers[kept], nodes.prefixes[kept], known[kept]
+            if not len(numbers):
+                break
+        return _sampled(numbers, least, is_known)
 
-    def _read(self, numbers: Numbers, kind: int, length: int) -> _Nodes:
+    def _read(self, numbers: Numbers, kind: int, width: int) -> _Nodes:
         """The nodes of pages of a kind; all are inside their pages."""
         size = self._page_size
         if len(numbers) > self._last_page or not bool(
@@ -166,12 +219,13 @@ class Tree:
         begins = page * size + nodes
         heads = words.reshape(-1)[begins[:, None] // 2 + np.arange(4)].astype(np.int64)
         has_key = ~is_first if kind == pages.BRANCH else np.ones(len(page), bool)
-        too_short = has_key & (heads[:, 3] < length)
-        if bool((too_short | (has_key & (nodes + _NODE_BYTES + heads[:, 3] > size))).any()):
-            raise self._damaged("a key lies outside of its page, or is too short")
-        prefixes = np.zeros((len(page), length), np.uint8)
-        keys = begins[has_key, None] + _NODE_BYTES + np.arange(length)
-        prefixes[has_key] = data.reshape(-1)[keys]
+        if bool((has_key & (nodes + _NODE_BYTES + heads[:, 3] > size)).any()):
+            raise self._damaged("a key lies outside of its page")
+        # A shorter key is filled with zeros, which keeps the order.
+        within = has_key[:, None] & (np.arange(width) < heads[:, 3, None])
+        keys = begins[:, None] + _NODE_BYTES + np.arange(width)
+        prefixes = np.zeros((len(page), width), np.uint8)
+        prefixes[within] = data.reshape(-1)[keys[within]]
         return _Nodes(page, heads, prefixes, is_first)
 
     def _prefetch(self, numbers: Numbers) -> None:
