@@ -32,6 +32,9 @@ def test_frozen_constants_are_what_files_hold() -> None:
         "LIST_DIRECTORY": 12,
         "LISTS": 13,
         "ORDER": 14,
+        "WORD_DIRECTORY": 15,
+        "WORDS": 16,
+        "TENANT": 19,
     }
 
 
