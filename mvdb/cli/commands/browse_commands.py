@@ -51,7 +51,9 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("--integers", action="store_true", help=help)
     _add_limit(parser, 20, "documents")
     about = "print the tenants of a database, each with the number of its documents"
-    add_file(add_command(commands, "tenants", list_tenants, about))
+    parser = add_command(commands, "tenants", list_tenants, about)
+    add_file(parser)
+    add_collection(parser)
 
 
 def _add_limit(parser: argparse.ArgumentParser, default: int, what: str) -> None:
@@ -88,7 +90,7 @@ def _counted(rows: Sequence[tuple[str, int]]) -> str:
 
 
 def list_tenants(arguments: argparse.Namespace, console: Console) -> None:
-    with mvdb.open(arguments.file, readonly=True) as db:
+    with chosen(arguments, readonly=True) as db:
         tenants = db.tenants()
     if console.as_json:
         console.json({"file": str(arguments.file), "tenants": tenants})
