@@ -445,7 +445,7 @@ def test_progress_is_called_in_the_loop(path: Path) -> None:
             steps: list[Any] = []
             await db.insert("more", matrix(1))
             await db.optimize(steps.append)
-            assert steps == ["merging"]
+            assert steps == ["merging", "relevance"]
 
     run(main())
 

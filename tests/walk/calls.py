@@ -89,6 +89,7 @@ _READING: dict[str, dict[str, Any]] = {
     "__exit__": _LEAVING,
     "__len__": {},
     "__reduce__": {},
+    "collections": {},
     "explain": {"query": _QUERY, "id": 1, "text": "text", "tenant": None},
     "count": {"filter": {"n": {"$lt": 9}}, "tenant": None},
     "documents": {
@@ -124,9 +125,11 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "__repr__": {},
         "backup": {"path": "copy.mvdb", **_HOOKS},
         "close": {},
+        "collection": {"name": "mail", "dim": DIM, "bits": 2, "encoder": None},
         "compact": {"path": "compacted.mvdb", **_HOOKS},
         "delete": {"ids": [4], "filter": None, "tenant": None},
         "delete_tenant": {"name": "a tenant"},
+        "drop_collection": {"name": "mail"},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],
@@ -146,9 +149,10 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "upsert": _WRITE,
         "verify": {"deep": True, **_HOOKS},
     },
-    mvdb.Snapshot: {**_READING, "close": {}},
+    mvdb.Snapshot: {**_READING, "close": {}, "collection": {"name": "mail"}},
     mvdb.Transaction: {
         **_READING,
+        "collection": {"name": "mail"},
         "collects_for_training": {},
         "commit": {},
         "delete": {"ids": [4], "filter": None, "tenant": None},
@@ -223,6 +227,7 @@ def new_database(path: Path) -> mvdb.Database:
     """A database of some documents."""
     db = mvdb.open(path, dim=DIM, durability="relaxed", background=False)
     fill(db, 5)
+    fill(db.collection("mail", dim=DIM), 2)
     return db
 
 

@@ -107,7 +107,7 @@ def test_without_room(path: Path, room: int) -> None:
         return wrong
 
     assert not in_child(work)
-    assert len(content(path)) in (4, 5, 6)
+    assert 4 <= len(content(path)) <= 8  # one was deleted, up to three were added
 
 
 def insert(db: mvdb.Database) -> None:
