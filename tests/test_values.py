@@ -65,6 +65,7 @@ def test_a_hit_as_a_dict(db: mvdb.Database) -> None:
         "score": hit.score,
         "dense_score": hit.score,
         "lexical_score": None,
+        "relevance": None,
         "text": "text 1",
         "metadata": {"n": 1, "even": False},
         "highlights": [],
