@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,11 @@ class QueryInput:
 
     @classmethod
     def of(
-        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: bool
+        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: Callable[[], bool]
     ) -> QueryInput:
         """The input of a call. encodes: whether the database has an encoder. has_words: whether it
-        can be searched by words. InvalidInputError when the mode lacks its input, or leaves some of
-        it unused."""
+        can be searched by words; asked only where that decides. InvalidInputError when the mode
+        lacks its input, or leaves some of it unused."""
         text, mode = options.text, options.mode
         if query is None and text is None:
             raise InvalidInputError("query: token vectors or a text are needed, or text=")
@@ -52,7 +53,7 @@ class QueryInput:
         return cls(query, str(words) if text is None else text)
 
 
-def _mode(query: Any, text: str | None, *, encodes: bool, has_words: bool) -> str:
+def _mode(query: Any, text: str | None, *, encodes: bool, has_words: Callable[[], bool]) -> str:
     """The mode that "auto" stands for."""
     if query is None:
         return LEXICAL
@@ -60,4 +61,4 @@ def _mode(query: Any, text: str | None, *, encodes: bool, has_words: bool) -> st
         return DENSE if text is None else HYBRID
     if not encodes and text is None:
         return LEXICAL
-    return HYBRID if text is not None or has_words else DENSE
+    return HYBRID if text is not None or has_words() else DENSE

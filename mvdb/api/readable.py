@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
@@ -282,8 +282,7 @@ class Readable(DocumentReader):
     def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
         """Each query's vectors and parsed words, as its mode needs them."""
         encodes = self._engine.encoder.identity is not None
-        with self._reading() as (_, state):
-            has_words = lexical_search.fault(state) is None
+        has_words = cache(self._has_words)
         inputs = [
             QueryInput.of(query, options, encodes=encodes, has_words=has_words) for query in queries
         ]
@@ -295,6 +294,11 @@ class Readable(DocumentReader):
             )
             for one in inputs
         ]
+
+    def _has_words(self) -> bool:
+        """Whether the database can be searched by words."""
+        with self._reading() as (_, state):
+            return lexical_search.fault(state) is None
 
     def _search(
         self,
@@ -314,8 +318,8 @@ class Readable(DocumentReader):
             answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
             return [
-                self._hits(txn, state, found, options.fields, words_of(query, options.text))
-                for query, found in zip(queries, pages, strict=True)
+                self._hits(txn, state, found, options.fields, one.words or words_of(query, None))
+                for one, query, found in zip(questions, queries, pages, strict=True)
             ]
 
     def _answers(

@@ -117,10 +117,9 @@ class Answers:
                 )
                 return
             lexical = self._lexical(question, allowed, EXACT_FACTOR)
-            plain = self._lexical(question, allowed)
             relevances = partial(self._relevances, n_tokens=n_tokens)
             yield HybridSearch(
-                self.state, self.txn, search, lexical, plain, options, self.collector, relevances
+                self.state, self.txn, search, lexical, options, self.collector, relevances
             ).best
 
     def _lexical(

@@ -42,6 +42,15 @@ class Ranking:
     lexical: Scores | None = None
     relevances: Scores | None = None
 
+    def of(self, kept: NDArray[np.bool_]) -> Ranking:
+        """The same of some rows."""
+        sides = (self.dense, self.lexical, self.relevances)
+        return Ranking(
+            self.rows[kept],
+            self.scores[kept],
+            *(None if scores is None else scores[kept] for scores in sides),
+        )
+
     def best(self, state: State, txn: ReadTransaction, k: int) -> list[Found]:
         """The best k, best first, ties by id."""
         chosen = np.flatnonzero(self.scores >= kth_score(self.scores, k))

@@ -20,7 +20,7 @@ from mvdb import core
 from mvdb.search import fusion
 from mvdb.search.found import Found, Ranking, Rows, Scores, at_least, greatest, joined
 from mvdb.search.fusion import Scale
-from mvdb.search.lexical_search import LexicalSearch
+from mvdb.search.lexical_search import Evidence, LexicalSearch
 from mvdb.search.options import RELATIVE, SearchOptions
 from mvdb.search.profile_collector import Collector
 from mvdb.search.relevance import with_exact_evidence
@@ -46,18 +46,16 @@ class HybridSearch:
         txn: ReadTransaction,
         search: Callable[[], Search],
         lexical: LexicalSearch,
-        plain: LexicalSearch,
         options: SearchOptions,
         collector: Collector,
         relevance: Callable[[Scores], Scores | None],
     ) -> None:
-        """lexical: the words with the emphasis of a hybrid search; plain: without, for the scores
-        that users see. relevance: of dense scores; None without a level."""
+        """lexical: the words with the emphasis of a hybrid search. relevance: of dense scores; None
+        without a level."""
         self._state = state
         self._txn = txn
         self._search = search
         self._lexical = lexical
-        self._plain = plain
         self._options = options
         self._collector = collector
         self._relevance = relevance
@@ -77,13 +75,11 @@ class HybridSearch:
             if not self._lexical.drops or kept.sum() >= n or size >= among.total:
                 break
             size *= GROWTH
-        rows, dense = rows[kept], dense[kept]
-        lexical, exact = evidence.lexical[kept], evidence.exact[kept]
-        scores = self._fused(dense, lexical, exact)
+        rows, dense, evidence = rows[kept], dense[kept], evidence.of(kept)
+        scores = self._fused(dense, evidence.lexical, evidence.exact)
         self._collector.fused(len(kept) - n_dense, self._weight)
-        ranking = self._relevant(rows, scores, dense, lexical, exact)
-        found = ranking.best(self._state, self._txn, n)
-        return at_least(self._with_lexical(found), self._options.min_score)
+        ranking = self._relevant(Ranking(rows, scores, dense, evidence.plain), evidence)
+        return at_least(ranking.best(self._state, self._txn, n), self._options.min_score)
 
     def _union(self, among: Allowed, n: int, size: int) -> tuple[Rows, core.Floats, int]:
         """The documents of both sides with their dense scores, those of the dense side first; how
@@ -115,26 +111,13 @@ class HybridSearch:
             return fusion.relative(dense, lexical, self._weight, self._scales)
         return fusion.reciprocal(dense, lexical)
 
-    def _relevant(
-        self,
-        rows: Rows,
-        scores: Scores,
-        dense: core.Floats,
-        lexical: core.Floats,
-        exact: core.Floats,
-    ) -> Ranking:
-        """The ranking without the documents of too little relevance."""
-        relevances = self._relevance(dense)
+    def _relevant(self, ranking: Ranking, evidence: Evidence) -> Ranking:
+        """The ranking with relevances, without the documents of too little relevance."""
+        relevances = None if ranking.dense is None else self._relevance(ranking.dense)
         if relevances is None:
-            return Ranking(rows, scores, dense)
-        relevances = with_exact_evidence(relevances, exact, lexical)
+            return ranking
+        relevances = with_exact_evidence(relevances, evidence.exact, evidence.lexical)
         # Each side gives twice the documents asked for. If fewer remain here, both sides have gone
         # below the least relevance, and a larger union has no more.
         kept = relevances >= (self._options.min_relevance or 0.0)
-        return Ranking(rows[kept], scores[kept], dense[kept], None, relevances[kept])
-
-    def _with_lexical(self, found: list[Found]) -> list[Found]:
-        """With the scores of the words as a lexical search gives them."""
-        rows = np.array([one.document for one in found], core.PLACE)
-        scores = self._plain.evidence(rows).lexical.tolist()
-        return [replace(one, lexical_score=score) for one, score in zip(found, scores, strict=True)]
+        return replace(ranking, relevances=relevances).of(kept)

@@ -93,11 +93,18 @@ class _Ranking:
 @dataclass(frozen=True)
 class Evidence:
     """Per document: whether it has all phrases and none of the excluded ones; its lexical score;
-    the part of it that comes from exact terms and phrases."""
+    the part of it that comes from exact terms and phrases; its score without emphasis."""
 
     qualifies: NDArray[np.bool_]
     lexical: core.Floats
     exact: core.Floats
+    plain: core.Floats
+
+    def of(self, kept: NDArray[np.bool_]) -> Evidence:
+        """The same of some documents."""
+        return Evidence(
+            self.qualifies[kept], self.lexical[kept], self.exact[kept], self.plain[kept]
+        )
 
 
 class LexicalSearch:
@@ -177,18 +184,19 @@ class LexicalSearch:
         plan, terms = self._plan, self._words.terms
         places, has_words = self._places(rows)
         qualifies = np.ones(len(rows), np.bool_)
-        scores = {name: np.zeros(len(rows), np.float32) for name in ("lexical", "exact")}
+        lexical, exact, plain = np.zeros((3, len(rows)), np.float32)
         with self._collector.stage("words"):
-            for name, query in (("lexical", plan.words), ("exact", plan.exact)):
+            for scores, query in ((lexical, plan.words), (exact, plan.exact), (plain, plan.plain)):
                 if query is not None:
-                    scores[name][has_words] = query.score(terms, places)
+                    scores[has_words] = query.score(terms, places)
         if plan.verifies:
             has, phrases = self._phrases(places)
             qualifies[has_words] = has
             qualifies[~has_words] = not plan.phrases
-            for own in scores.values():
-                own[has_words] += phrases
-        return Evidence(qualifies, scores["lexical"], scores["exact"])
+            plain[has_words] += phrases
+            for scores in (lexical, exact):
+                scores[has_words] += plan.emphasis * phrases
+        return Evidence(qualifies, lexical, exact, plain)
 
     def contributions(self, document: DocumentRow) -> dict[str, float]:
         """What each word and phrase that a document has adds to its score."""
@@ -294,14 +302,14 @@ class LexicalSearch:
     def _with_phrases(self, places: Places) -> tuple[Places, core.Floats]:
         """Those of the rows that qualify by their texts, and their scores."""
         has, scores = self._phrases(places)
-        places, scores = places[has], scores[has]
+        places, scores = places[has], self._plan.emphasis * scores[has]
         if self._plan.words is not None:
             scores = scores + self._plan.words.score(self._words.terms, places)
         return places, scores.astype(np.float32)
 
     def _phrases(self, places: Places) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Whether rows have all phrases and none of the excluded ones, and the scores of the
-        phrases."""
+        phrases without emphasis."""
         plan = self._plan
         with self._collector.stage("phrases"):
             texts = self._texts(places)

@@ -52,7 +52,8 @@ class WordPlan:
 
     bound: all terms, those of phrases included, so that scores are upper bounds; None without
     terms. words: those of no phrase; None without any. exact: those that are exact evidence, with
-    the same weights; None without any. phrases: they must all be there. excluded_phrases: none of
+    the same weights; None without any. plain: all of `words` and the parts that do not count there,
+    without emphasis; None without any. phrases: they must all be there. excluded_phrases: none of
     them may be."""
 
     def __init__(
@@ -64,8 +65,9 @@ class WordPlan:
     ) -> None:
         """emphasis: factor of exact evidence. Other than 1, parts of an identifier that some
         document has whole do not count either (fusion.py has the rule)."""
-        self._emphasis = emphasis
+        self.emphasis = emphasis
         self._exact: Weights = defaultdict(float)
+        self._plain: Weights = defaultdict(float)
         self._indexes = indexes
         self._lexical = lexical
         self._stem = None if lexical.stemmer is None else tokeniser.stemmer(lexical.stemmer)
@@ -78,7 +80,7 @@ class WordPlan:
         for clause in clauses:
             self._add(clause, weights)
         self.words = self._query(weights) if weights else None
-        self._scoring = dict(weights)
+        self.plain = self._query(self._plain) if self._plain else None
         self.exact = self._query(self._exact) if self._exact else None
         for phrase in self.phrases:
             for term, idf in zip(phrase.terms, self._idf(phrase.terms).tolist(), strict=True):
@@ -112,7 +114,7 @@ class WordPlan:
     def phrase_scores(
         self, phrase: Phrase, counts: core.Numbers, lengths: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The scores of a phrase that rows of these lengths have so often."""
+        """The scores of a phrase that rows of these lengths have so often, without emphasis."""
         k1, b = self._lexical.k1, self._lexical.b
         norms = k1 * (1 - b + b * lengths / self._statistics.average)
         return phrase.weight * counts / np.maximum(counts + norms, 1e-9)
@@ -123,16 +125,17 @@ class WordPlan:
         each = [
             self._query({term: 1.0}).score(terms, places) for term in dict.fromkeys(phrase.terms)
         ]
-        bounds: core.Floats = np.float32(phrase.weight) * np.min(each, axis=0)
+        bounds: core.Floats = np.float32(self.emphasis * phrase.weight) * np.min(each, axis=0)
         return bounds
 
     def each(self, terms: core.TermList, places: Places) -> dict[str, float]:
-        """The score of each word that the row has, words as they are filed. places: of one row."""
+        """The score of each word that the row has, words as they are filed, without emphasis.
+        places: of one row."""
         scores = {
             term.decode("utf-8", "replace"): float(
                 self._query({term: weight}).score(terms, places)[0]
             )
-            for term, weight in self._scoring.items()
+            for term, weight in self._plain.items()
         }
         return {term: score for term, score in scores.items() if score > 0}
 
@@ -158,14 +161,15 @@ class WordPlan:
         exact[0] = clause.is_exact
         counts = self._frequencies(terms)
         implied = ~exact & (clause.is_exact and counts[0] > 0)
-        if self._emphasis != 1.0:
-            factors = term_factors(exact, implied, self._emphasis)
+        if self.emphasis != 1.0:
+            factors = term_factors(exact, implied, self.emphasis)
         else:
             factors = np.ones(len(terms), np.float32)
         idf = bm25.inverse_frequencies(self._statistics.n_rows, counts)
-        for term, is_exact, weight in zip(
-            terms, exact.tolist(), (factors * idf).tolist(), strict=True
+        for term, is_exact, plain, weight in zip(
+            terms, exact.tolist(), idf.tolist(), (factors * idf).tolist(), strict=True
         ):
+            self._plain[term] += plain
             if weight > 0:
                 weights[term] += weight
                 if is_exact:
@@ -184,11 +188,12 @@ class WordPlan:
         n_rows = self._statistics.n_rows
         frequency = min(n_rows, sum(counts[term] for term in terms))
         idf = float(bm25.inverse_frequencies(n_rows, np.array([frequency]))[0])
+        weight = self.emphasis * idf if clause.is_exact else idf
         for term in terms:
-            weights[term] += idf
+            self._plain[term] += idf
+            weights[term] += weight
             if clause.is_exact:
-                weights[term] += (self._emphasis - 1) * idf
-                self._exact[term] += self._emphasis * idf
+                self._exact[term] += weight
 
     def _add_phrase(self, clause: Clause, weights: Weights) -> None:
         """A phrase of one word is that word, unless words are filed by their stems."""
@@ -196,7 +201,7 @@ class WordPlan:
             self._add_word(replace(clause, sign=clause.sign or "+"), weights)
             return
         terms = self._filed(clause.terms)
-        phrase = Phrase(clause.terms, terms, self._emphasis * float(self._idf(terms).sum()))
+        phrase = Phrase(clause.terms, terms, float(self._idf(terms).sum()))
         if clause.sign == "-":
             self.excluded_phrases.append(phrase)
             return
