@@ -59,7 +59,7 @@ BELOW: dict[str, set[str]] = {
     "api": {*STORED, "search", "write", "repair", "ingest"},
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
-    "encoders": {"errors"},
+    "encoders": {"errors", "arguments", "threads"},
     "cli": {"__init__", "errors", "encoders"},
     "__main__": {"cli"},
     "_core_build": set(),
