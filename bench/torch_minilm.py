@@ -6,7 +6,7 @@ float32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,16 @@ class TorchMiniLM(MiniLMEncoder):
         self._model = _load_model()
         self._projection = torch.from_numpy(shipped_projection())
 
-    def _all_rows(self, windows: Iterable[Any]) -> Iterator[NDArray[np.float32]]:
-        """Rows of windows that come longest first."""
-        waiting = [window.tokens for window in windows]
-        while waiting:
-            count = max(1, _BATCH_TOKENS // len(waiting[0]))
-            batch, waiting = waiting[:count], waiting[count:]
+    def _all_rows(self, windows: Sequence[Any]) -> list[NDArray[np.float32]]:
+        order = sorted(range(len(windows)), key=lambda index: -len(windows[index].tokens))
+        found: dict[int, NDArray[np.float32]] = {}
+        while order:
+            count = max(1, _BATCH_TOKENS // len(windows[order[0]].tokens))
+            batch, order = order[:count], order[count:]
             with torch.inference_mode():
-                yield from self._forward(batch)
+                rows = self._forward([windows[index].tokens for index in batch])
+                found.update(zip(batch, rows, strict=True))
+        return [found[index] for index in range(len(windows))]
 
     def _forward(self, batch: list[list[int]]) -> Iterator[NDArray[np.float32]]:
         tokens = torch.zeros((len(batch), len(batch[0])), dtype=torch.long)

@@ -16,10 +16,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mvdb.encoders.kinds import KINDS, load_kind
 from mvdb.encoders.protocol import DEFAULT_NAME, Encoder
 from mvdb.encoders.requirements import require
 
-__all__ = ["DEFAULT_NAME", "Encoder", "default", "load"]
+__all__ = ["DEFAULT_NAME", "KINDS", "Encoder", "default", "load"]
 
 
 def default(*, threads: int | None = None) -> Encoder:
@@ -48,8 +49,8 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Encoder:
     The name says which library loads the model:
 
     1. :data:`DEFAULT_NAME` is :func:`default`.
-    2. ``"KIND:MODEL"`` with a kind ``sentence-transformers``, ``pylate``, ``fastembed`` or ``onnx``
-       is the model of that library; ``onnx:`` is followed by a folder.
+    2. ``"KIND:MODEL"`` with a kind of :data:`KINDS` (``sentence-transformers``, ``pylate``,
+       ``fastembed``, ``onnx``) is the model of that library; ``onnx:`` is followed by a folder.
     3. A folder with an ONNX model (``*.onnx``) and without ``modules.json`` is of the kind
        ``onnx``.
     4. Anything else is of the kind ``sentence-transformers``: a folder with a saved model, or the
@@ -72,6 +73,4 @@ def load(name_or_path: str | os.PathLike[str], **options: Any) -> Encoder:
     name = os.fspath(name_or_path)
     if name == DEFAULT_NAME:
         return default(**options)
-    from mvdb.encoders.kinds import load_kind
-
     return load_kind(name, options)

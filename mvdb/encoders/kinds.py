@@ -17,6 +17,8 @@ _KINDS = {
     "onnx": ("onnx", "onnx_folder", "OnnxEncoder"),
 }
 """Extra, module and class of each kind."""
+KINDS = tuple(_KINDS)
+"""The kinds that a name of :func:`load` can begin with, as in ``"pylate:MODEL"``."""
 
 
 def kind_of(name: str) -> tuple[str, str]:

@@ -14,8 +14,7 @@ on NFCorpus (``python -m bench.encoders --settings`` measures them):
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -25,20 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb.arguments import one_of, whole_number
+from mvdb.encoders.encoder_rows import Rows, as_list
 from mvdb.encoders.minilm_graph import minilm_graph
 from mvdb.encoders.minilm_weights import HIDDEN, POSITIONS, packaged_weights
+from mvdb.encoders.parallel_runs import ParallelRuns
 from mvdb.encoders.protocol import DEFAULT_NAME
 from mvdb.encoders.sessions import Session
-from mvdb.encoders.wordpiece import Span, WordPiece, is_punctuation
+from mvdb.encoders.wordpiece import Span, WordPiece, is_punctuation, vocabulary
 from mvdb.errors import InvalidInputError
-from mvdb.threads.workers import Workers, ordered_map
 
 # From a text's tokens (n,), those of all its windows, to which of them have a row (n,) bool.
 _Kept = Callable[[NDArray[Any]], NDArray[np.bool_]]
 _Item = TypeVar("_Item")
 
 WINDOW = 256
-_MOST_THREADS = 1024
 _NOWHERE: Span = (0, 0)
 """The span of [CLS] and [SEP]."""
 
@@ -83,9 +82,7 @@ class MiniLMEncoder:
         threads: int | None = None,
     ) -> None:
         self._window = whole_number("window", window, 3, POSITIONS)
-        if threads is not None:
-            whole_number("threads", threads, 1, _MOST_THREADS)
-        self._threads = threads or _usable_processors()
+        self._runs = ParallelRuns(threads)
         if isinstance(projection, str):
             projection = shipped_projection()
             self.name = DEFAULT_NAME
@@ -100,7 +97,6 @@ class MiniLMEncoder:
         self._session = Session(graph.model(), graph.arrays)
         self._words = WordPiece(vocabulary())
         self._cls, self._sep = self._words.number["[CLS]"], self._words.number["[SEP]"]
-        self._workers = Workers(self._threads, "mvdb-encode")
 
     def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """One (n, dim) float32 array of unit rows per text: its tokens but punctuation, in order.
@@ -125,7 +121,7 @@ class MiniLMEncoder:
         """
         one_of("kind", kind, ("document", "query"))
         kept = self._kept_in_document if kind == "document" else self._kept_in_query
-        return [self._text_spans(text, kept) for text in _as_list(texts)]
+        return [self._text_spans(text, kept) for text in as_list(texts)]
 
     def _text_spans(self, text: str, kept: _Kept) -> list[Span]:
         spans: list[Span] = []
@@ -134,30 +130,23 @@ class MiniLMEncoder:
         tokens = np.concatenate([window.tokens for window in self._windows([text])])
         return [span for span, is_kept in zip(spans, kept(tokens), strict=True) if is_kept]
 
-    def _encode(self, texts: Sequence[str], kept: _Kept) -> list[NDArray[np.float32]]:
-        windows = self._windows(_as_list(texts))
-        # The longest first: the last windows to end are short ones.
-        order = sorted(range(len(windows)), key=lambda index: -len(windows[index].tokens))
-        rows: list[list[NDArray[np.float32]]] = [[] for _ in windows]
-        for index, result in zip(order, self._all_rows(windows[i] for i in order), strict=True):
-            rows[index] = [result]
-        parts: list[list[int]] = [[] for _ in texts]
-        for index, window in enumerate(windows):
-            parts[window.text].append(index)
+    def _encode(self, texts: Sequence[str], kept: _Kept) -> list[Rows]:
+        windows = self._windows(as_list(texts))
+        parts: list[list[tuple[Rows, list[int]]]] = [[] for _ in texts]
+        for window, rows in zip(windows, self._all_rows(windows), strict=True):
+            parts[window.text].append((rows, window.tokens))
         return [
-            np.concatenate([rows[index][0] for index in part])[
-                kept(np.concatenate([windows[index].tokens for index in part]))
+            np.concatenate([rows for rows, _ in part])[
+                kept(np.concatenate([tokens for _, tokens in part]))
             ]
             for part in parts
         ]
 
-    def _all_rows(self, windows: Iterable[_Window]) -> Iterator[NDArray[np.float32]]:
-        if self._threads == 1:
-            return map(self._rows, windows)
-        return ordered_map(self._workers, self._rows, windows, 2 * self._threads)
+    def _all_rows(self, windows: Sequence[_Window]) -> list[Rows]:
+        return self._runs.map(self._rows, [window.tokens for window in windows])
 
-    def _rows(self, window: _Window) -> NDArray[np.float32]:
-        return self._session.run("rows", {"tokens": np.array([window.tokens], dtype=np.int64)})
+    def _rows(self, tokens: list[int]) -> Rows:
+        return self._session.run("rows", {"tokens": np.array([tokens], dtype=np.int64)})
 
     def _windows(self, texts: Sequence[str]) -> list[_Window]:
         """The windows of all texts, those of a text side by side, in order; at least one each."""
@@ -203,30 +192,12 @@ def shipped_projection() -> NDArray[np.float32]:
     return matrix
 
 
-def vocabulary() -> list[str]:
-    """BERT's uncased vocabulary, a token a line (github.com/google-research/bert, Apache 2.0)."""
-    source = resources.files("mvdb.encoders") / "minilm_vocabulary.txt"
-    return source.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-
-
 def _checked(projection: NDArray[Any]) -> NDArray[np.float32]:
     if projection.ndim != 2 or projection.shape[0] != HIDDEN:
         raise InvalidInputError(
             f"projection: the shape is {projection.shape}; {HIDDEN} rows are needed"
         )
     return np.ascontiguousarray(projection, dtype=np.float32)
-
-
-def _as_list(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise TypeError("texts is one str; give a sequence of them")
-    return list(texts)
-
-
-def _usable_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _pieces(tokens: list[_Item], room: int) -> Iterator[list[_Item]]:

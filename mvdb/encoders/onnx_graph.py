@@ -1,7 +1,7 @@
 """A model in ONNX's format, written operator by operator for ONNX Runtime.
 
-Arrays larger than `_INSIDE` are no part of the model's bytes: the session gets them from memory
-(``add_external_initializers``), so that those that are mapped from a file are not copied.
+Arrays larger than `_INSIDE` bytes are no part of the model's bytes: the session gets them from
+memory (``add_external_initializers``), so that those that are mapped from a file are not copied.
 Field numbers: ``onnx.proto`` of ONNX 1.17, IR version 10.
 """
 
@@ -19,7 +19,7 @@ Attribute = int | float | Sequence[int]
 ONNX, MICROSOFT = "", "com.microsoft"
 """Domains of operators: ONNX's own and those of ONNX Runtime."""
 
-_INSIDE = 1024
+_INSIDE = 1 << 14
 _OPSETS = {ONNX: 17, MICROSOFT: 1}
 _IR_VERSION = 10
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int8): 3, np.dtype(np.int64): 7}

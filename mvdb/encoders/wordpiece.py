@@ -17,6 +17,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterator, Sequence
+from importlib import resources
 
 Span = tuple[int, int]
 """Characters ``text[start:end]``."""
@@ -110,6 +111,12 @@ class WordPiece:
             pieces.append((number, end - start))
             start, prefix = end, "##"
         return pieces
+
+
+def vocabulary() -> list[str]:
+    """BERT's uncased vocabulary, a token a line (github.com/google-research/bert, Apache 2.0)."""
+    source = resources.files("mvdb.encoders") / "minilm_vocabulary.txt"
+    return source.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def is_punctuation(character: str) -> bool:

