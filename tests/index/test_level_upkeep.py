@@ -20,15 +20,15 @@ STRANGERS = [unit(RNG.standard_normal((8, DIM))).astype(np.float32) for _ in ran
 
 def test_maintenance_measures_from_64_documents_and_again_from_128(tmp_path: Path) -> None:
     with mvdb.open(tmp_path / "b.mvdb", dim=DIM) as db:
-        db.insert(list(range(63)), DOCUMENTS[:63])
+        db.insert(list(range(63)), STRANGERS[:63])
         assert at_rest(db)
-        db.insert(63, DOCUMENTS[63])
+        db.insert(63, STRANGERS[63])
         wait_for(lambda: db.stats().relevance_level is not None)
         wait_for(lambda: at_rest(db))
         first = db.stats().relevance_level
-        db.insert(list(range(64, 127)), STRANGERS[:63])
+        db.insert(list(range(64, 127)), DOCUMENTS[:63])
         assert at_rest(db)
-        db.insert(127, STRANGERS[63])
+        db.insert(127, DOCUMENTS[63])
         wait_for(lambda: db.stats().relevance_level != first)
         assert db.stats().maintenance_error is None
 
