@@ -176,6 +176,15 @@ def test_a_transaction_that_is_rolled_back_leaves_no_level(tmp_path: Path) -> No
         assert db.stats().relevance_level is None
 
 
+def test_a_measurement_can_be_cancelled(path: Path) -> None:
+    steps: list[str] = []
+    with mvdb.open(path, background=False) as db:
+        with pytest.raises(mvdb.CancelledError):
+            db.optimize(steps.append, cancel=lambda: "relevance" in steps)
+        assert steps[-1] == "relevance"
+        assert db.stats().relevance_level is None
+
+
 def test_a_search_takes_the_level_of_the_file_as_old_as_it_is(path: Path) -> None:
     with mvdb.open(path, background=False) as db:
         db.optimize()

@@ -217,7 +217,7 @@ class Maintenance:
         if infos and maintenance_steps.merge(self._steps, infos):
             return True
         self._step_name = "measuring relevance"
-        return self._is_level_due() and measure_level.measure(self._steps, self._steps.yield_gil)
+        return self._is_level_due() and measure_level.measure(self._steps)
 
     def _is_level_due(self) -> bool:
         return measure_level.is_due(self._steps, LEAST_DOCUMENTS)

@@ -44,12 +44,17 @@ def is_due(steps: StepTransactions, least: int) -> bool:
         return not has_none and relevance_level.is_due(txn, documents, least)
 
 
-def measure(steps: StepTransactions, check: Callable[[], None]) -> bool:
+def measure(steps: StepTransactions, check: Callable[[], None] = lambda: None) -> bool:
     """Measures and stores the level of the documents stored now; False if they have none. check:
     called between the searches; what it raises ends the work."""
+
+    def between() -> None:
+        check()
+        steps.yield_gil()
+
     with steps.reading() as (txn, state):
         documents = state.manifest.live_documents
-        level = steps.resources.measure(txn, state, check)
+        level = steps.resources.measure(txn, state, between)
     if level is None:
         steps.without_level = documents
         return False

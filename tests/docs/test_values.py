@@ -18,6 +18,7 @@ import pytest
 
 import mvdb
 from mvdb import cli, core
+from mvdb.cli.commands import search_command
 from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
@@ -28,7 +29,7 @@ from mvdb.lexical import query_language
 from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
-from mvdb.state import manifest, settings, unpublished
+from mvdb.state import manifest, relevance_level, settings, unpublished
 from mvdb.storage import catalog, envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
@@ -181,6 +182,24 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "greatest level of relevance",
         lambda: relevance.GREATEST_LEVEL,
         [r"of other documents, at most\s+{n}\."],
+    ),
+    (
+        "documents of a level",
+        lambda: relevance_level.LEAST_DOCUMENTS,
+        [
+            r"From\s+{n} documents on, the commit",
+            r"fewer than {n} documents gets a level",
+            r"file of {n} to 999 passages",
+        ],
+    ),
+    (
+        "least relevance of mvdb search",
+        lambda: search_command.MIN_RELEVANCE,
+        [
+            r"Default: {n} where the file's relevance",
+            r"of relevance {n} or more",
+            r"of less relevance than {n}",
+        ],
     ),
     (
         "boundary of relevance",
