@@ -30,21 +30,24 @@ def served(
 ) -> Iterator[tuple[mvdb.Database, Encoder | None]]:
     """The database, opened for the length of a block. A file that is not there is made, unless
     `readonly`. dim: of a new file without an encoder."""
-    encoder = None if arguments.no_encoder else _encoder(arguments, console)
+    stats = None
+    if readonly or arguments.file.exists():
+        # The file first: a wrong one shows at once, not after seconds of loading a model.
+        with chosen(arguments, readonly=True) as db:
+            stats = db.stats()
+    encoder = None if arguments.no_encoder else _encoder(arguments, console, stats)
     options: dict[str, Any] = {"readonly": readonly}
-    if not arguments.file.exists():
+    if stats is None:
         options["dim"] = encoder.dim if dim is None and encoder is not None else dim
     with chosen(arguments, encoder, **options) as db:
         yield db, encoder
 
 
-def _encoder(arguments: argparse.Namespace, console: Console) -> Encoder | None:
-    """The encoder that is named, or the default one where it is installed and fits the file."""
-    stats = None
-    if arguments.file.exists():
-        # The file first: a wrong one shows at once, not after seconds of loading a model.
-        with chosen(arguments, readonly=True) as db:
-            stats = db.stats()
+def _encoder(
+    arguments: argparse.Namespace, console: Console, stats: mvdb.Stats | None
+) -> Encoder | None:
+    """The encoder that is named, or the default one where it is installed and fits the file. stats:
+    of the file; None for a new one."""
     try:
         encoder = load_encoder(arguments.encoder)
     except ValueError as error:
