@@ -8,7 +8,8 @@ highlights, in turn by an application through the process (*served*), and within
 (*called*). *default encoder* is false where a stand-in gives vectors that were encoded before: the
 figures are then those of the engine and of the lines, without the encoder.
 
-*start s*: from the start of the process to its first answer.
+*cpu ms*: of the processor for a search, in all threads, of *served* in both processes. *start s*:
+from the start of the process to its first answer.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import mvdb
 from bench.corpora import load_collection
 from bench.hybrid import searchable
 from bench.points import Points, parser
+from bench.timing import timed
 from bench.truth import K
 from bench.vectors import DIM, load_vectors
 from mvdb.encoders import DEFAULT_NAME, Encoder
@@ -86,14 +88,14 @@ class Sidecar:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())["result"]
 
+    def cpu_seconds(self) -> float:
+        """Of the processor, that the process took so far."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         self._process.communicate()
-
-
-def milliseconds(call: Callable[[str], object], query: str) -> float:
-    started = time.perf_counter()
-    call(query)
-    return (time.perf_counter() - started) * 1e3
 
 
 def measure(name: str, folder: Path, queries: int, encoder: Encoder, choice: str) -> dict[str, Any]:
@@ -115,14 +117,18 @@ def measure(name: str, folder: Path, queries: int, encoder: Encoder, choice: str
 
         for query in asked[:_WARM]:
             assert json.loads(json.dumps(call(query))) == serve(query), query
+        before = sidecar.cpu_seconds()
         for query in asked:
-            called.append(milliseconds(call, query))
-            served.append(milliseconds(serve, query))
+            called.append(timed(call, query))
+            served.append(timed(serve, query))
+        cpu = sum(cost.cpu_ms for cost in served) + (sidecar.cpu_seconds() - before) * 1e3
     sidecar.close()
     row: dict[str, Any] = {"collection": name, "documents": len(vectors), "queries": queries}
     for title, values in (("called", called), ("served", served)):
         for share in (50, 95):
-            row[f"{title} p{share} ms"] = float(np.percentile(values, share))
+            row[f"{title} p{share} ms"] = float(np.percentile([one.ms for one in values], share))
+    row["called cpu ms"] = sum(cost.cpu_ms for cost in called) / queries
+    row["served cpu ms"] = cpu / queries
     return {**row, "start s": sidecar.start_seconds}
 
 

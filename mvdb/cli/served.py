@@ -29,16 +29,20 @@ def served(
     arguments: argparse.Namespace, console: Console, *, readonly: bool, dim: int | None = None
 ) -> Iterator[tuple[mvdb.Database, Encoder | None]]:
     """The database, opened for the length of a block. A file that is not there is made, unless
-    `readonly`. dim: of a new file without an encoder."""
-    stats = None
+    `readonly`. dim: of a new file; checked in another."""
+    stats, name = None, arguments.collection
+    if name is not None and not arguments.file.exists():
+        raise mvdb.PathNotFoundError(
+            f"{arguments.file}: no such file, hence no collection {name!r}"
+        )
     if readonly or arguments.file.exists():
         # The file first: a wrong one shows at once, not after seconds of loading a model.
         with chosen(arguments, readonly=True) as db:
             stats = db.stats()
     encoder = None if arguments.no_encoder else _encoder(arguments, console, stats)
     options: dict[str, Any] = {"readonly": readonly}
-    if stats is None:
-        options["dim"] = encoder.dim if dim is None and encoder is not None else dim
+    if name is None:  # else it would be the dimensions of the file's own documents
+        options["dim"] = dim
     with chosen(arguments, encoder, **options) as db:
         yield db, encoder
 

@@ -192,6 +192,7 @@ def test_every_error_of_the_api_has_a_documented_code() -> None:
         (("--no-encoder",), "dim"),
         (("--encoder", "no_such_module:make"), "no_such_module"),
         (("--collection", "none", *ENCODER), "none"),
+        ((*ENCODER, "--dim", "3"), "3"),
     ],
 )
 def test_a_server_that_cannot_start_says_why(
@@ -204,6 +205,7 @@ def test_a_server_that_cannot_start_says_why(
         assert reason in errors[-1]
         assert "Traceback" not in process.errors()
         assert process.rest() == []
+    assert not (tmp_path / "n.mvdb").exists()
 
 
 def test_a_file_of_another_encoder_is_refused(tmp_path: Path) -> None:

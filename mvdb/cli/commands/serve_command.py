@@ -23,7 +23,7 @@ def add_parsers(commands: Commands) -> None:
     help = "requests on standard input, answers on standard output"
     parser.add_argument("--stdio", action="store_true", required=True, help=help)
     parser.add_argument("--readonly", action="store_true", help="refuse changes")
-    help = "dimensions of a token vector, for a new file without an encoder"
+    help = "dimensions of a token vector, for a new file without an encoder; else checked"
     parser.add_argument("--dim", type=positive, metavar="N", help=help)
 
 
