@@ -40,9 +40,11 @@ class Sidecar:
         self._last_id = 0
 
     def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self._answers.put(json.loads(line))
-        self._answers.put(None)
+        try:
+            for line in self.process.stdout or ():
+                self._answers.put(json.loads(line))
+        finally:  # also behind a line that is no answer
+            self._answers.put(None)
 
     def write(self, data: bytes) -> None:
         assert self.process.stdin is not None
@@ -64,7 +66,7 @@ class Sidecar:
         if self._early:
             return self._early.pop(0)
         message = self._answers.get(timeout=PATIENCE)
-        assert message is not None, f"the process has ended: {self.errors()}"
+        assert message is not None, f"ended, or no answer: {self.errors()}"
         return message
 
     def answer(self, id: Any) -> dict[str, Any]:
