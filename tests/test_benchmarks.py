@@ -72,6 +72,7 @@ BENCHMARKS: dict[str, str] = {
     "relevance": "tiny --queries 6",
     "scale": "tiny 700 --base tiny --queries 4 --rounds 1",
     "search": "tiny --bits 2 --passes 1",
+    "sidecar": "tiny --queries 4",
     "stats": "--gb 0.001 --commit-every 100 --rounds 1",
     "synthetic": "650 --base tiny --queries 4",
     "tenants": "--documents 2000 --files 2 --rounds 1",

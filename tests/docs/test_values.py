@@ -29,6 +29,7 @@ from mvdb.lexical import query_language
 from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
+from mvdb.serving import assistant_tools, backlog, lines, methods
 from mvdb.state import manifest, relevance_level, settings, unpublished
 from mvdb.storage import catalog, envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
@@ -72,6 +73,25 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: LIMITS.kept_collections,
         [r"segments of the {n} collections used last", r"segments of the {n} used last"],
     ),
+    # ---- of programs that are served ----
+    ("line", lambda: lines.MAX_LINE, [r"the line has more than {n}; it was passed over"]),
+    ("calls held", lambda: backlog.MAX_CALLS, [r"At most {n} calls, and"]),
+    ("lines held", lambda: backlog.MAX_BYTES, [r"calls, and {n} of lines, are held"]),
+    ("page of documents", lambda: methods.DEFAULT_LIMIT, [r"`limit` \(default {n}\) documents or"]),
+    ("bytes of a page", lambda: methods.PAGE_BYTES, [r"documents or about {n}; the next page"]),
+    (
+        "reads",
+        lambda: methods.THREADS[methods.Lane.READ],
+        [r"up to {n} at the same time, each on the state"],
+    ),
+    (
+        "hit of a tool",
+        lambda: assistant_tools.HIT_CHARACTERS,
+        [r"first {n} characters of its text"],
+    ),
+    ("text of a tool", lambda: assistant_tools.GET_CHARACTERS, [r"`get` gives\s+{n} from `begin`"]),
+    ("hits of a tool", lambda: assistant_tools.MOST_HITS, [r"at most {n} hits or values"]),
+    ("ids of a tool", lambda: assistant_tools.MOST_IDS, [r"takes at most\s+{n} ids"]),
     # ---- of calls ----
     (
         "bits",

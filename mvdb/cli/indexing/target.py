@@ -68,8 +68,13 @@ class Target:
             `write`."""
 
     def __init__(
-        self, path: Path, encoder: str | None, bits: int | None, collection: str | None = None
+        self,
+        path: Path,
+        encoder: str | Encoder | None,
+        bits: int | None,
+        collection: str | None = None,
     ) -> None:
+        """encoder: the value of ``--encoder``, or one that is loaded already."""
         self.path = path
         self._collection = collection
         self.tokens = 0
@@ -121,7 +126,8 @@ class Target:
         return deleted
 
     def _open_with_encoder(self, opened: mvdb.Database | None = None) -> _Ahead:
-        encoder = load_encoder(self._choice)
+        choice = self._choice
+        encoder = load_encoder(choice) if choice is None or isinstance(choice, str) else choice
         if opened is not None:
             check_encoder(encoder, opened.stats().encoder, self.path)
         self._encoder = _Ahead(encoder)
