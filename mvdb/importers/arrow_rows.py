@@ -81,13 +81,13 @@ class _Columns:
 
     def stated_dim(self) -> int | None:
         """Dimensions of the vectors, where their type says it."""
-        tokens = self._schema.field(self._parts.vectors).type.value_type
+        tokens = self._vectors_type().value_type
         return int(tokens.list_size) if self._types.is_fixed_size_list(tokens) else None
 
     def _check(self) -> None:
         types = self._types
         if self._parts.vectors is not None:
-            kind = self._schema.field(self._parts.vectors).type
+            kind = self._vectors_type()
             token = kind.value_type if self._is_list(kind) else None
             if token is None or not self._is_list(token):
                 raise InvalidInputError(
@@ -102,6 +102,10 @@ class _Columns:
                     f"{self._where}: column {name!r}: {kind} is no metadata; name the columns "
                     "to keep with fields= (--fields)"
                 )
+
+    def _vectors_type(self) -> Any:
+        kind = self._schema.field(self._parts.vectors).type
+        return getattr(kind, "storage_type", kind)  # of an extension type
 
     def _is_list(self, kind: Any) -> bool:
         types = self._types

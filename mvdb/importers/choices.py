@@ -55,8 +55,10 @@ class Roles:
         return [name for name in names if name not in taken]
 
 
-def roles(names: Collection[str], choices: Choices, where: str) -> Roles:
-    """The roles of the fields `names`.
+def roles(
+    names: Collection[str], choices: Choices, where: str, *, same_fields: bool = True
+) -> Roles:
+    """The roles of the fields `names`; same_fields: every record has these.
 
     A field `tenant` beside a field `metadata` names the tenant, as `mvdb export` writes it; alone
     it is metadata. Raises InvalidInputError for a field that is not there."""
@@ -66,7 +68,7 @@ def roles(names: Collection[str], choices: Choices, where: str) -> Roles:
     metadata = METADATA if METADATA in names and choices.fields is None else None
     tenant = TENANT if metadata and TENANT in names else None
     others = () if metadata else choices.fields
-    for name in others or ():
+    for name in others or () if same_fields else ():
         _one(names, name, (), "fields", where)
     if text is None and (vectors is None or choices.encode):
         found = ", ".join(map(repr, names)) or "none"

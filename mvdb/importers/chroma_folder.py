@@ -15,8 +15,8 @@ from typing import Any
 
 from mvdb.errors import InvalidInputError
 from mvdb.importers.choices import Choices, chosen_table
-from mvdb.importers.pylate_ids import read_only
 from mvdb.importers.source import Source, present
+from mvdb.importers.sqlite_file import read_only
 
 _DOCUMENT = "chroma:document"
 _RECORDS = 500

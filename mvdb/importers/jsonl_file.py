@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from mvdb.errors import InvalidInputError
-from mvdb.importers.choices import Choices, Roles, roles
+from mvdb.importers.choices import METADATA, TEXTS, Choices, Roles, roles
 from mvdb.importers.source import BATCH_BYTES, Source
 
 MAX_LINE = 1 << 28
@@ -24,6 +26,8 @@ _RECORDS = 1000
 """Records of a batch at most."""
 _BATCH_LINES = BATCH_BYTES * 5
 """Bytes of the lines of a batch: JSON takes about five times the bytes of float32."""
+_BUFFER, _PACKED = 1 << 20, 1 << 10
+"""Bytes read at a time, plain and compressed. A KiB of zstd gives about 16 MiB at most."""
 _WINDOW = 1 << 27
 """Bytes that a zstd frame may want as its window, at most."""
 
@@ -34,7 +38,9 @@ def open_file(path: Path, choices: Choices) -> Source:
     if first is None:
         raise InvalidInputError(f"{path}: there is no record in it")
     number, record, _ = first
-    fields = roles(record, choices, f"{path}: line {number}")
+    fields = roles(record, choices, f"{path}: line {number}", same_fields=False)
+    if fields.text is None:
+        fields = replace(fields, text=TEXTS[0])  # later records may have one
     dim = None
     if fields.vectors is not None:
         dim = _matrix(record.get(fields.vectors), path, number).shape[1]
@@ -74,10 +80,10 @@ def _document(
         document["texts"] = text = record.get(fields.text)
         if not isinstance(text, (str, type(None))):
             raise InvalidInputError(f"{where}: {fields.text!r}: a string is needed")
-    if fields.metadata is not None:
-        metadata = record.get(fields.metadata)
+    if METADATA in record and not fields.others:
+        metadata = record[METADATA]
         if not isinstance(metadata, (dict, type(None))):
-            raise InvalidInputError(f"{where}: {fields.metadata!r}: an object is needed")
+            raise InvalidInputError(f"{where}: {METADATA!r}: an object is needed")
     else:
         metadata = {name: record[name] for name in fields.metadata_names(record)} or None
     document["metadata"] = metadata
@@ -91,7 +97,7 @@ def _document(
 def _matrix(value: Any, path: Path, number: int) -> NDArray[np.float32]:
     try:
         matrix = np.array(value, dtype=np.float32)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         matrix = np.empty(0, np.float32)
     if matrix.ndim != 2 or not matrix.size:
         raise InvalidInputError(
@@ -120,6 +126,42 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
             yield number, record, len(line)
 
 
+class _Zstd(io.RawIOBase):
+    """The content of zstd frames; unlike zstandard's own reader it notices that the last one is
+    cut off."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._frame = self._next_frame()
+        self._begun = False
+        self._rest, self._ready = b"", b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if self._frame.eof:
+                self._rest = self._frame.unused_data
+                self._frame, self._begun = self._next_frame(), False
+            given = self._rest or self._file.read(_PACKED)
+            self._rest = b""
+            if not given:
+                if self._begun:
+                    raise EOFError("cut off")
+                return 0
+            self._begun = True
+            self._ready = self._frame.decompress(given)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+    @staticmethod
+    def _next_frame() -> Any:
+        return zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -128,9 +170,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                 with gzip.open(file) as plain:
                     yield cast(BinaryIO, plain)
             elif path.suffix == ".zst":
-                reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-                with zstandard.open(file, "rb", dctx=reader) as plain:
-                    yield plain
+                yield io.BufferedReader(_Zstd(file), _BUFFER)
             else:
                 yield file
     except (gzip.BadGzipFile, EOFError, zstandard.ZstdError) as error:

@@ -65,7 +65,9 @@ def read(raw: bytes) -> Any:
         raise UnreadablePickle(f"a pickle of {len(raw):,} bytes; at most {MAX_BYTES:,} are read")
     try:
         return _Reader(raw).value()
-    except (IndexError, struct.error, UnicodeDecodeError, TypeError, KeyError) as error:
+    except UnreadablePickle:
+        raise
+    except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise UnreadablePickle(f"malformed pickle ({type(error).__name__}: {error})") from None
 
 

@@ -12,13 +12,15 @@ and the codebook: centroids and bucket weights. fast-plaid writes .npy files, Co
 torch. fast-plaid from 1.7 on keeps the tokens of all chunks in merged_codes.npy and
 merged_residuals.npy instead; merged_*.manifest.json tells how many rows each chunk has there.
 A document's number is its place over all chunks.
+
+fast-plaid's metadata.db, where it is there, has the documents' metadata.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from mvdb.errors import InvalidInputError
 from mvdb.importers import npy_file, torch_tensors
 from mvdb.importers.choices import Choices
 from mvdb.importers.plaid_codec import PlaidCodec
+from mvdb.importers.plaid_metadata import FILE as FIELDS
+from mvdb.importers.plaid_metadata import PlaidMetadata
 from mvdb.importers.pylate_ids import FILE as PYLATE_IDS
 from mvdb.importers.pylate_ids import PylateIds
 from mvdb.importers.source import Source, present, read_json, whole
@@ -55,6 +59,7 @@ class PlaidIndex(ABC):
         self.chunks = self._whole("num_chunks", _MAX_CHUNKS)
         self.codec = self.load_codec()
         self._ids = _pylate_ids(folder)
+        self._fields = PlaidMetadata(folder / FIELDS) if (folder / FIELDS).is_file() else None
         self._begins: dict[str, list[int]] = {}
         for chunk in range(self.chunks):
             present(self.doclens_path(chunk), self.part_of)
@@ -103,19 +108,23 @@ class PlaidIndex(ABC):
             codes, residuals, place = self.tokens(chunk, int(lengths.sum()))
             for first, some, rows in self.codec.batches(lengths, codes, residuals, place):
                 ids = self._names(number + first, len(some))
+                fields = self._metadata(number + first, len(some))
                 keep = np.array([id is not None for id in ids]) & (some > 0)
                 source.skipped += int(np.count_nonzero(~keep))
                 if not keep.all():
-                    rows = rows[np.repeat(keep, some)]
-                    ids, some = [id for id, k in zip(ids, keep, strict=True) if k], some[keep]
+                    rows, some = rows[np.repeat(keep, some)], some[keep]
+                    ids, fields = list(compress(ids, keep)), list(compress(fields, keep))
                 if len(some):
-                    yield {"ids": ids, "embeddings": (rows, some)}
+                    yield {"ids": ids, "embeddings": (rows, some), "metadata": fields}
             number += len(lengths)
 
     def _names(self, first: int, count: int) -> list[Any]:
         if self._ids is None:
             return list(range(first, first + count))
         return self._ids.of(first, count)
+
+    def _metadata(self, first: int, count: int) -> list[Any]:
+        return [None] * count if self._fields is None else self._fields.of(first, count)
 
     def _whole(self, field: str, greatest: int, inside: Any = None) -> int:
         values = self.metadata if inside is None else inside

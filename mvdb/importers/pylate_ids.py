@@ -6,18 +6,15 @@ PyLate writes it with sqlitedict: table `unnamed`, the number as text in `key`, 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mvdb.errors import InvalidInputError
 from mvdb.importers import pickle_values
+from mvdb.importers.sqlite_file import numbered, read_only
 
 FILE = "plaid_ids_to_documents_ids.sqlite"
 _MAX_BYTES = 4096
 """Of a pickled id; ids have at most 500 bytes."""
-_ASKED = 500  # SQLite takes at least 999 parameters
 
 
 class PylateIds:
@@ -32,13 +29,12 @@ class PylateIds:
         Raises InvalidInputError."""
         ids: dict[int, str | int] = {}
         with read_only(self._path) as database:
-            for start in range(first, first + count, _ASKED):
-                keys = [str(n) for n in range(start, min(start + _ASKED, first + count))]
+            for keys in numbered(first, count):
                 marks = ",".join("?" * len(keys))
                 rows = database.execute(
                     f"SELECT key, substr(value, 1, {_MAX_BYTES + 1}) FROM unnamed "
                     f"WHERE key IN ({marks})",
-                    keys,
+                    list(map(str, keys)),
                 )
                 ids.update((int(key), self._id(key, value)) for key, value in rows)
         return [ids.get(number) for number in range(first, first + count)]
@@ -52,17 +48,3 @@ class PylateIds:
         except pickle_values.UnreadablePickle:
             pass
         raise InvalidInputError(f"{self._path}: passage {key}: its id is no string or integer")
-
-
-@contextmanager
-def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """A SQLite file from elsewhere, opened without the right to change it or to call functions
-    that its schema names.
-
-    Raises InvalidInputError for what goes wrong inside of the block."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            database.execute("PRAGMA trusted_schema = OFF")
-            yield database
-    except sqlite3.Error as error:
-        raise InvalidInputError(f"{path}: not a database of the expected form ({error})") from None

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mvdb.errors import InvalidInputError
 from mvdb.importers import pickle_values
 from mvdb.importers.choices import Choices, chosen_table
-from mvdb.importers.pylate_ids import read_only
 from mvdb.importers.source import BATCH_BYTES, Source, present, read_json, whole
+from mvdb.importers.sqlite_file import read_only
 
 _TEXTS = ("text", "document", "page_content")
 _MAX_DIM = 4096
@@ -152,20 +152,28 @@ class _Collection:
         document["texts"] = None if text is None else payload.pop(text)
         document["metadata"] = payload or None
         if self.dim is not None:
-            document["embeddings"] = self._matrix(fields.get("vector"), rowid)
+            document["embeddings"] = self._matrix(fields.get("vector"), rowid, len(raw))
         return document
 
-    def _matrix(self, vector: Any, rowid: int) -> NDArray[np.float32] | None:
+    def _matrix(self, vector: Any, rowid: int, size: int) -> NDArray[np.float32] | None:
+        """size: bytes of the pickle. A number takes one at least, unless rows are repeated by
+        reference, as a hostile file may do and Qdrant does not."""
         if isinstance(vector, dict):
             vector = vector.get(self._vector)
         if vector is None or vector == []:
             return None
-        try:
-            matrix = np.array(vector, dtype=np.float32)
-        except (ValueError, TypeError):
-            matrix = np.empty(0, np.float32)
-        if matrix.ndim != 2 or matrix.shape[1] != self.dim:
-            raise InvalidInputError(
-                f"{self._place(rowid)}: its vectors are no list of vectors of {self.dim} dimensions"
-            )
-        return matrix
+        dim = self.dim or 0
+        fits = isinstance(vector, list) and len(vector) * dim <= size
+        if fits and all(_is_vector(row, dim) for row in vector):
+            try:
+                return np.array(vector, dtype=np.float32)
+            except OverflowError:  # an integer beyond all floats
+                pass
+        raise InvalidInputError(
+            f"{self._place(rowid)}: its vectors are no list of vectors of {dim} dimensions"
+        )
+
+
+def _is_vector(row: Any, dim: int) -> bool:
+    numbers = isinstance(row, list) and len(row) == dim
+    return numbers and all(type(number) in (float, int) for number in row)

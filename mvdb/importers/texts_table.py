@@ -47,7 +47,11 @@ def _joined(source: Source, joined: Source, path: Path) -> Iterator[dict[str, An
         for batch in source.batches():
             found = _found(table, [str(id) for id in batch["ids"]])
             pairs = [found.get(str(id), (None, None)) for id in batch["ids"]]
-            metadata = [None if one is None else json.loads(one) for _, one in pairs]
+            added = [{} if one is None else json.loads(one) for _, one in pairs]
+            metadata = [
+                {**(old or {}), **new} or None
+                for old, new in zip(batch["metadata"], added, strict=True)
+            ]
             joined.skipped = source.skipped
             yield {**batch, "texts": [text for text, _ in pairs], "metadata": metadata}
         joined.skipped = source.skipped

@@ -95,7 +95,9 @@ class _Archive:
             return type(value)(self._converted(one, depth + 1) for one in value)
         if isinstance(value, Made) and value.maker == _REBUILD:
             return self._tensor(value.arguments)
-        what = value.maker if isinstance(value, Made) else type(value).__name__
+        what: object = type(value).__name__
+        if isinstance(value, Made) and isinstance(value.maker, Name):
+            what = value.maker
         raise UnreadablePickle(f"it has {what} where a tensor is expected")
 
     def _tensor(self, arguments: Any) -> NDArray[Any]:
@@ -106,12 +108,12 @@ class _Archive:
         sizes, strides = _numbers(size), _numbers(stride)
         (first,) = _numbers((offset,))
         contiguous = tuple(math.prod(sizes[place + 1 :]) for place in range(len(sizes)))
-        if any(
+        count = math.prod(sizes)
+        if count and any(
             one > 1 and given != expected
             for one, given, expected in zip(sizes, strides, contiguous, strict=True)
         ):
             raise UnreadablePickle("a tensor that is not contiguous")
-        count = math.prod(sizes)
         if first + count > len(values):
             raise UnreadablePickle(f"a tensor of {count:,} numbers in a storage of {len(values):,}")
         return values[first : first + count].reshape(sizes)
@@ -123,7 +125,7 @@ class _Archive:
             raise UnreadablePickle("a tensor without a storage")
         kind = parts[1].name if isinstance(parts[1], Name) else ""
         if kind not in _TYPES:
-            raise UnreadablePickle(f"a tensor of the type {parts[1]}")
+            raise UnreadablePickle(f"a tensor of the type {kind or 'unknown'}")
         info = self._members.get(f"{self._prefix}data/{parts[2]}")
         if info is None:
             raise UnreadablePickle(f"the member data/{parts[2]} is missing")

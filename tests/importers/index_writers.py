@@ -179,10 +179,14 @@ def write_qdrant(
 ) -> Path:
     """A folder of Qdrant's local mode with one collection; points are written in turn."""
     module = types.ModuleType("qdrant_client.http.models.models")
-    point_type = type("PointStruct", (), {"__module__": module.__name__})
+    members = {"__module__": module.__name__, "__getstate__": _model_state}
+    point_type = type("PointStruct", (), members)
     module.PointStruct = point_type  # type: ignore[attr-defined]
-    present = sys.modules.get(module.__name__)
-    sys.modules[module.__name__] = module
+    parts = module.__name__.split(".")
+    parents = [".".join(parts[:length]) for length in range(1, len(parts))]
+    stood_in = {name: module for name in parents if name not in sys.modules}
+    before = {name: one for name, one in sys.modules.items() if name == module.__name__}
+    sys.modules.update({**stood_in, module.__name__: module})
     (folder / "collection" / name).mkdir(parents=True)
     meta = {"collections": {name: {"vectors": vectors}}, "aliases": {}}
     (folder / "meta.json").write_text(json.dumps(meta))
@@ -191,37 +195,26 @@ def write_qdrant(
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE points (id TEXT PRIMARY KEY, point BLOB)")
             for number, (id, vector, payload) in enumerate(points):
-                point = _Point(point_type, {"id": id, "vector": vector, "payload": payload})
+                point = point_type()
+                point.__dict__ = {"id": id, "vector": vector, "payload": payload}
                 raw = pickle.dumps(point, protocol=4)
                 database.execute("INSERT INTO points VALUES (?, ?)", (f"k{number}", raw))
             database.commit()
     finally:
-        del sys.modules[module.__name__]
-        if present is not None:
-            sys.modules[module.__name__] = present
+        for name in (*stood_in, module.__name__):
+            del sys.modules[name]
+        sys.modules.update(before)
     return folder
 
 
-class _Point:
-    """Pickles as a model of pydantic does."""
-
-    def __init__(self, kind: type, fields: dict[str, Any]) -> None:
-        self._kind, self._fields = kind, fields
-
-    def __reduce__(self) -> Any:
-        state = {
-            "__dict__": self._fields,
-            "__pydantic_extra__": None,
-            "__pydantic_fields_set__": set(self._fields),
-            "__pydantic_private__": None,
-        }
-        return _new(self._kind), (self._kind,), state
-
-
-def _new(kind: type) -> Any:
-    import copyreg
-
-    return copyreg.__newobj__  # type: ignore[attr-defined]
+def _model_state(model: Any) -> dict[str, Any]:
+    """What a model of pydantic gives to pickle."""
+    return {
+        "__dict__": dict(vars(model)),
+        "__pydantic_extra__": None,
+        "__pydantic_fields_set__": set(vars(model)),
+        "__pydantic_private__": None,
+    }
 
 
 def write_chroma(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,25 @@ def test_the_ids_of_pylate(write: Callable[..., Path], tmp_path: Path) -> None:
     decoded = index.decoded()
     same(read(source), {id: decoded[number] for number, id in ids.items()})
     assert source.skipped == 1
+
+
+def test_the_metadata_of_fast_plaid(tmp_path: Path) -> None:
+    folder = write_fast_plaid(tmp_path / "i", Plaid(documents(7)))
+    with closing(sqlite3.connect(folder / "metadata.db")) as database:
+        columns = '"_subset_" INTEGER PRIMARY KEY, "name" TEXT, "age" INTEGER, "x" REAL, "raw" BLOB'
+        database.execute(f"CREATE TABLE METADATA ({columns})")
+        rows = [(0, "Alice", 30, 5.5, b"x"), (2, None, 7, None, None), (3, None, None, None, None)]
+        database.executemany("INSERT INTO METADATA VALUES (?, ?, ?, ?, ?)", rows)
+        database.commit()
+    found: dict[int, Any] = {}
+    for batch in importers.open_source(folder).batches():
+        found.update(zip(batch["ids"], batch["metadata"], strict=True))
+    assert found.pop(0) == {"name": "Alice", "age": 30, "x": 5.5}
+    assert found.pop(2) == {"age": 7}
+    assert found == dict.fromkeys([1, 3, 4, 5, 6])
+    (folder / "metadata.db").write_bytes(b"x" * 5000)
+    with pytest.raises(mvdb.InvalidInputError, match=r"metadata\.db"):
+        importers.open_source(folder)
 
 
 def test_documents_without_tokens_are_left_out(tmp_path: Path) -> None:
