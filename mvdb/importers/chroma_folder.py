@@ -73,7 +73,7 @@ def _refuse_waiting(
 def _batches(
     path: Path, segment: str, tables: list[str], source: Source
 ) -> Iterator[dict[str, Any]]:
-    after = -1
+    source.skipped, after = 0, -1
     while True:
         with read_only(path) as database:
             rows = database.execute(

@@ -102,7 +102,7 @@ class PlaidIndex(ABC):
         raise InvalidInputError(f"{path}: a list of numbers of tokens is needed")
 
     def _batches(self, source: Source) -> Iterator[dict[str, Any]]:
-        number = 0
+        number = source.skipped = 0
         for chunk in range(self.chunks):
             lengths = self.doclens(chunk)
             codes, residuals, place = self.tokens(chunk, int(lengths.sum()))

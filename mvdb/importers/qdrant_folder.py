@@ -84,6 +84,7 @@ class _Collection:
         self.dim = whole(multi[self._vector], meta_path, "size", 1, _MAX_DIM)
 
     def batches(self, source: Source) -> Iterator[dict[str, Any]]:
+        source.skipped = 0
         seen: set[int | str] = set()
         batch: list[dict[str, Any]] = []
         tokens = 0

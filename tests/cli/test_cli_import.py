@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ENCODER, CommandLine
+from test_cli_interrupted import stop_in_the_middle
 
 import mvdb
 from tests.importers.index_writers import Plaid, write_chroma, write_colbert, write_fast_plaid
@@ -103,6 +105,36 @@ def test_all_tenants_there_and_back(mvdb_cli: CommandLine, kind: str) -> None:
             for id in before.ids(tenant=tenant):
                 (old,), (new,) = before.vectors(id, tenant=tenant), after.vectors(id, tenant=tenant)
                 assert np.array_equal(old, new)
+
+
+def test_documents_of_tenants_do_not_meet_in_a_file_without(mvdb_cli: CommandLine) -> None:
+    tenants_file(mvdb_cli.folder / "t.mvdb")
+    mvdb_cli.ok("export", "t.mvdb", "t.jsonl", "--all-tenants", "--vectors", "-q")
+    with mvdb.open(mvdb_cli.folder / "u.mvdb", dim=8):
+        pass
+    for more in ((), ("--collection", "c")):
+        outcome = mvdb_cli("import", "t.jsonl", "u.mvdb", *more)
+        assert (outcome.code, len(outcome.err.splitlines())) == (1, 1)
+        assert "tenants" in outcome.err
+    write_colbert(mvdb_cli.folder / "index", Plaid(documents(6), bits=2))
+    mvdb_cli.ok("import", "index", "v.mvdb", "--tenant", "acme", "-q")
+    assert mvdb_cli.ok("tenants", "v.mvdb", "--json").json["tenants"] == {"acme": 6}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_an_import_that_was_stopped_goes_on(mvdb_cli: CommandLine, sign: signal.Signals) -> None:
+    records = [(f"id {i}", f"text {i}", {"n": i}) for i in range(1800)]
+    write_chroma(mvdb_cli.folder / "chroma", records)
+    command = ("import", "chroma", "n.mvdb", *ENCODER)
+    half = {"WORDS_ENCODER_BATCHES": "2"}
+    process = mvdb_cli.start(*command, environment=half)
+    stop_in_the_middle(mvdb_cli, process, sign)
+    with mvdb.open(mvdb_cli.folder / "n.mvdb") as db:
+        before = len(db)
+        assert 0 < before < 1800
+    outcome = mvdb_cli.ok(*command, "--json").json
+    assert (outcome["imported"], outcome["known"]) == (1800 - before, before)
+    assert sorted(line["text"] for line in mvdb_cli.export()) == sorted(t for _, t, _ in records)
 
 
 def test_export_refuses_what_cannot_be_meant(mvdb_cli: CommandLine) -> None:

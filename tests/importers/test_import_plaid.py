@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 
 import mvdb
 from mvdb import importers
+from mvdb.importers.source import BATCH_BYTES
 from tests.importers.index_writers import (
     Floats,
     Plaid,
@@ -125,6 +127,26 @@ def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     source = importers.open_source(folder)
     assert max(len(batch["embeddings"][0]) for batch in source.batches()) <= 8
     same(read(source), dict(enumerate(index.decoded())))
+
+
+def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tokens, dim, length = 600_000, 64, 20
+    folder = write_fast_plaid(tmp_path / "i", Plaid(documents(2)), documents=2)
+    np.save(folder / "centroids.npy", rng.standard_normal((512, dim)).astype(np.float16))
+    np.save(folder / "0.codes.npy", rng.integers(0, 512, tokens))
+    np.save(folder / "0.residuals.npy", rng.integers(0, 256, (tokens, dim // 2), dtype=np.uint8))
+    (folder / "doclens.0.json").write_text(json.dumps([length] * (tokens // length)))
+    source = importers.open_source(folder)
+    tracemalloc.start()
+    try:
+        count = sum(len(batch["ids"]) for batch in source.batches())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == tokens // length
+    whole = tokens * dim * 4
+    assert peak < 5 * BATCH_BYTES < whole * 0.6
 
 
 def test_an_imported_index_is_searched(tmp_path: Path) -> None:

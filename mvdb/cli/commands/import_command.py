@@ -139,9 +139,13 @@ def _target(
     if bits is not None:
         options["bits"] = bits
     new = {} if bits or source.bits is None else {"bits": source.bits}
-    separates = source.tenants or arguments.tenant is not None
+    # Of a file that is there, the argument is checked: without tenants in it, ids would meet.
+    tenants: dict[str, Any] = {}
+    if source.tenants or arguments.tenant is not None:
+        tenants = {"tenants": True}
     if name is not None:
-        with mvdb.open(path, dim=options["dim"]) as file:
+        dim = {} if path.exists() else {"dim": options["dim"]}
+        with mvdb.open(path, **dim, **tenants) as file:
             if name not in file.collections():
                 options |= new
             db = file.collection(name, encoder=encoder, **options)
@@ -150,8 +154,7 @@ def _target(
         return
     if not path.exists():
         options |= new
-        options |= {"tenants": True} if separates else {}
-    with mvdb.open(path, encoder=encoder, **options) as db:
+    with mvdb.open(path, encoder=encoder, **options, **tenants) as db:
         _check(encoder, db, path)
         yield db
 
