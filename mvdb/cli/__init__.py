@@ -14,7 +14,9 @@ import mvdb
 from mvdb.cli.commands import (
     browse_commands,
     demo_command,
+    export_command,
     file_commands,
+    import_command,
     index_command,
     mcp_command,
     search_command,
@@ -37,6 +39,8 @@ def build_parser() -> Parser:
     )
     modules = index_command, search_command, browse_commands, file_commands, demo_command
     for module in (*modules, serve_command, mcp_command):
+        module.add_parsers(commands.add_parser)
+    for module in (import_command, export_command):
         module.add_parsers(commands.add_parser)
     return parser
 

@@ -72,6 +72,7 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
         "howto-browsing.md",
         "howto-updates.md",
         "howto-streaming.md",
+        "howto-import.md",
         "howto-filters.md",
         "howto-words.md",
         "howto-search.md",
