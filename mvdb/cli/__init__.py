@@ -14,6 +14,7 @@ import mvdb
 from mvdb.cli.commands import (
     browse_commands,
     demo_command,
+    eval_command,
     file_commands,
     index_command,
     search_command,
@@ -33,7 +34,14 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (index_command, search_command, browse_commands, file_commands, demo_command):
+    for module in (
+        index_command,
+        search_command,
+        browse_commands,
+        file_commands,
+        demo_command,
+        eval_command,
+    ):
         module.add_parsers(commands.add_parser)
     return parser
 

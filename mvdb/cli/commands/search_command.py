@@ -11,6 +11,7 @@ from typing import Any
 import mvdb
 from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
+    MODES,
     Commands,
     Parser,
     add_collection,
@@ -31,7 +32,6 @@ from mvdb.encoders import Encoder
 
 Matches = Callable[[mvdb.Hit], list[Match]]
 """The words of a hit's text that matched."""
-_MODES = ("auto", "dense", "lexical", "hybrid")
 
 
 def add_parsers(commands: Commands) -> None:
@@ -44,7 +44,7 @@ def add_parsers(commands: Commands) -> None:
         "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
         "(default): hybrid, or what the file and the encoder allow of it"
     )
-    parser.add_argument("--mode", choices=_MODES, default="auto", help=help)
+    parser.add_argument("--mode", choices=MODES, default="auto", help=help)
     help = "0..1: the weight of the words in a hybrid search (default: chosen by the query)"
     parser.add_argument("--lexical-weight", type=float, metavar="X", help=help)
     _add_options(parser)
