@@ -79,7 +79,8 @@ def measure(
 def _parsed(library: Any, name: str, k: int | None) -> Any:
     try:
         one = library.parse_measure(name)
-    except (NameError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+        one.validate_params()
+    except (NameError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise InvalidInputError(
             f"measures: {shown(name)} is no measure of ir-measures; examples: nDCG@10, RR@10, "
             "R@100, AP"
