@@ -36,12 +36,16 @@ def from_encoder(
 
 
 def _encoder(model: Any, name: str | None) -> Encoder:
+    if name is not None and not (isinstance(name, str) and name):
+        raise InvalidInputError(f"name: a str that is not empty is needed, not {shown(name)}")
     # Their package is imported at its first use.
     from mvdb.encoders import Encoder
 
     if isinstance(model, Encoder):
         if name not in (None, model.name):
-            raise InvalidInputError(f"name: the encoder is called {model.name!r}, not {name!r}")
+            raise InvalidInputError(
+                f"name: the encoder is called {shown(model.name)}, not {shown(name)}"
+            )
         return model
     members = ("encode_document", "encode_query", "get_embedding_dimension")
     if not all(callable(getattr(model, member, None)) for member in members):

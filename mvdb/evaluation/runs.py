@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -105,39 +104,42 @@ def read_run(path: Path) -> Run:
 
 
 def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str = "mvdb") -> None:
-    """Writes a run in the form of TREC, by score descending; the file is complete or not there.
+    """Writes a run in the form of TREC, by score descending. A file is complete or not there; what
+    is no file, such as a pipe, is written to.
 
     Raises InvalidInputError for a tag or an id that is empty or has white space, because that
     separates the columns, and for a score that is not finite; PathError."""
-    name = os.fspath(path)
-    _check_word("tag", tag)
-    folder = os.path.dirname(os.path.abspath(name))
+    _check_run(run, tag)
+    target = os.path.realpath(path)
+    is_file = os.path.isfile(target) or not os.path.exists(target)
+    partial = f"{target}.{os.getpid()}.partial" if is_file else target
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=folder, delete=False
-        ) as file:
-            try:
-                for query, found in run.items():
-                    file.writelines(_run_lines(query, found, tag))
-                file.close()
-                os.replace(file.name, name)
-            except BaseException:
-                file.close()
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise PathError(f"{name}: {error.strerror or error}") from error
+        with open(partial, "w", encoding="utf-8", newline="\n") as file:
+            for query, found in run.items():
+                file.writelines(_run_lines(query, found, tag))
+        if is_file:
+            os.replace(partial, target)
+    except BaseException as error:
+        if is_file and os.path.exists(partial):
+            os.unlink(partial)
+        if isinstance(error, OSError):
+            raise PathError(f"{os.fspath(path)}: {error.strerror or error}") from error
+        raise
 
 
-def _run_lines(query: str, found: Mapping[str, float], tag: str) -> list[str]:
-    _check_word("query", query)
-    result = []
+def _check_run(run: Mapping[str, Mapping[str, float]], tag: str) -> None:
+    _check_word("tag", tag)
+    for query, found in run.items():
+        _check_word("query", query)
+        for document, score in found.items():
+            _check_word("document", document)
+            if not math.isfinite(score):
+                raise InvalidInputError(f"document {document!r}: score {score} is not finite")
+
+
+def _run_lines(query: str, found: Mapping[str, float], tag: str) -> Iterator[str]:
     for rank, (document, score) in enumerate(_ordered(found).items(), start=1):
-        _check_word("document", document)
-        if not math.isfinite(score):
-            raise InvalidInputError(f"document {document!r}: score {score} is not finite")
-        result.append(f"{query} Q0 {document} {rank} {score!r} {tag}\n")
-    return result
+        yield f"{query} Q0 {document} {rank} {score!r} {tag}\n"
 
 
 def _ordered(found: Mapping[str, float]) -> dict[str, float]:

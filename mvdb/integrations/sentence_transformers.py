@@ -66,9 +66,10 @@ def heatmap(
 
     Raises ValueError as `similarity_map` does, and for another `aggregate`."""
     rows, patches = _as_embeddings(explanation)
-    return interpretability.maxsim_heatmap(
+    picture: Image | list[Image] = interpretability.maxsim_heatmap(
         image, rows, patches, n_patches, image_mask=image_mask, aggregate=aggregate, alpha=alpha
     )
+    return picture
 
 
 def _as_embeddings(explanation: Explanation) -> tuple[Any, Any]:

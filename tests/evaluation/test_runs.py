@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_the_form_of_trec(tmp_path: Path) -> None:
         path, {"q": {"b": 1.5, "a": 2.0}, "r": {"a": np.float32(0.5).item()}}, "me"
     )
     assert path.read_text() == "q Q0 a 1 2.0 me\nq Q0 b 2 1.5 me\nr Q0 a 1 0.5 me\n"
+
+
+def test_what_is_no_file_stays(tmp_path: Path) -> None:
+    """`--run-out /dev/stdout` writes to it; a link goes on leading to its file."""
+    null = Path(os.devnull)
+    evaluation.write_run(null, {"q": {"a": 1.0}})
+    assert null.is_char_device()
+    (tmp_path / "run.txt").write_text("before")
+    (tmp_path / "link").symlink_to(tmp_path / "run.txt")
+    evaluation.write_run(tmp_path / "link", {"q": {"a": 1.0}})
+    assert (tmp_path / "link").is_symlink()
+    assert evaluation.read_run(tmp_path / "run.txt") == {"q": {"a": 1.0}}
 
 
 @pytest.mark.parametrize(
