@@ -16,50 +16,16 @@ from sentence_transformers.multi_vector_encoder import interpretability  # noqa:
 import mvdb  # noqa: E402
 from mvdb import encoders  # noqa: E402
 from mvdb.integrations.sentence_transformers import heatmap, similarity_map  # noqa: E402
+from tests.integrations.tiny_model import save_model  # noqa: E402
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "river", "stone", "lamp", "bread", "."]
 TEXTS = {"a": "river stone", "b": "lamp bread lamp", "c": "stone bread river ."}
-
-
-def save_bert(folder: Path) -> None:
-    """A one-layer BERT of random weights, with a vocabulary of `WORDS`."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    vocabulary = {word: number for number, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    special = {"unk": "[UNK]", "pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=32,
-        **{f"{name}_token": token for name, token in special.items()},
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "max_position_embeddings": 32}
-    BertModel(
-        BertConfig(vocab_size=len(WORDS), num_hidden_layers=1, num_attention_heads=2, **sizes)
-    ).save_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from sentence_transformers.base.modules import Normalize, Transformer
-    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
-
-    folder = tmp_path_factory.mktemp("models")
-    save_bert(folder / "bert")
-    sentence_transformers.MultiVectorEncoder(
-        modules=[
-            Transformer(str(folder / "bert")),
-            MultiVectorMask(skiplist_words=[".", "[CLS]", "[SEP]"]),
-            Normalize(module_input_name="token_embeddings"),
-        ],
-        device="cpu",
-    ).save_pretrained(str(folder / "tiny"))
-    return folder / "tiny"
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
