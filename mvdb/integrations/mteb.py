@@ -13,9 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mvdb.integrations.requirement import Requirement
+from mvdb.integrations.requirement import MTEB
 
-MTEB = Requirement("mteb", "mteb", "2.1", "3")
 MTEB.check()
 
 from mteb.models import ModelMeta  # noqa: E402

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvdb.integrations.requirement import Requirement
+from mvdb.integrations.requirement import PYLATE
 
-PYLATE = Requirement("pylate", "pylate", "1.6", "2")
 PYLATE.check()
 
 import numpy as np  # noqa: E402

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from mvdb.integrations.requirement import Requirement
+from mvdb.integrations.requirement import SENTENCE_TRANSFORMERS
 
-SENTENCE_TRANSFORMERS = Requirement("sentence-transformers", "sentence-transformers", "6.0", "7")
 SENTENCE_TRANSFORMERS.check()
 
 import torch  # noqa: E402
