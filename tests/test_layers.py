@@ -63,7 +63,8 @@ BELOW: dict[str, set[str]] = {
     "encoders": {"errors"},
     "integrations": {"__init__", "errors", "types", "encoders"},
     "evaluation": {"__init__", "errors", "types"},
-    "cli": {"__init__", "errors", "encoders", "evaluation"},
+    "serving": {"__init__", "errors", "encoders"},
+    "cli": {"__init__", "errors", "encoders", "serving", "evaluation"},
     "__main__": {"cli"},
     "_core_build": set(),
 }

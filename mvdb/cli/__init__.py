@@ -17,7 +17,9 @@ from mvdb.cli.commands import (
     eval_command,
     file_commands,
     index_command,
+    mcp_command,
     search_command,
+    serve_command,
 )
 from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
@@ -34,14 +36,8 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (
-        index_command,
-        search_command,
-        browse_commands,
-        file_commands,
-        demo_command,
-        eval_command,
-    ):
+    modules = index_command, search_command, browse_commands, file_commands, demo_command
+    for module in (*modules, eval_command, serve_command, mcp_command):
         module.add_parsers(commands.add_parser)
     return parser
 
