@@ -11,6 +11,7 @@ from typing import Any
 import mvdb
 from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
+    MODES,
     Commands,
     Parser,
     add_collection,
@@ -35,7 +36,6 @@ _NOT_RELEVANT = "nothing found of relevance {:g} or more; --min-relevance 0 show
 MIN_RELEVANCE = 0.5
 """Least relevance of a result, where the file has a level of relevance: the value that parts
 answers from the best hits of questions that the collection does not answer (`mvdb.Hit`)."""
-_MODES = ("auto", "dense", "lexical", "hybrid")
 
 
 def add_parsers(commands: Commands) -> None:
@@ -48,7 +48,7 @@ def add_parsers(commands: Commands) -> None:
         "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
         "(default): hybrid, or what the file and the encoder allow of it"
     )
-    parser.add_argument("--mode", choices=_MODES, default="auto", help=help)
+    parser.add_argument("--mode", choices=MODES, default="auto", help=help)
     help = "0..1: the weight of the words in a hybrid search (default: chosen by the query)"
     parser.add_argument("--lexical-weight", type=float, metavar="X", help=help)
     help = (
