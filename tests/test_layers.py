@@ -60,6 +60,7 @@ BELOW: dict[str, set[str]] = {
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
+    "integrations": {"__init__", "errors", "types", "encoders"},
     "cli": {"__init__", "errors", "encoders"},
     "__main__": {"cli"},
     "_core_build": set(),
