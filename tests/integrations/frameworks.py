@@ -12,6 +12,7 @@ _MODULES = {
     "langchain": ("langchain_core", "langchain_tests"),
     "llama-index": ("llama_index.core",),
     "haystack": ("haystack",),
+    "llm": ("llm",),
 }
 
 

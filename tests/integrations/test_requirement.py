@@ -14,7 +14,7 @@ from mvdb.integrations import requirement
 from mvdb.integrations.requirement import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = [requirement.LANGCHAIN, requirement.LLAMA_INDEX, requirement.HAYSTACK]
+ALL = [requirement.LANGCHAIN, requirement.LLAMA_INDEX, requirement.HAYSTACK, requirement.LLM]
 
 
 def with_version(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
