@@ -13,6 +13,7 @@ _MODULES = {
     "llama-index": ("llama_index.core",),
     "haystack": ("haystack",),
     "llm": ("llm",),
+    "txtai": ("txtai",),
 }
 
 

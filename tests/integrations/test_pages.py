@@ -10,7 +10,7 @@ from tests.docs.test_readme import DOCS, python_blocks, run
 from tests.integrations.frameworks import need
 
 
-@pytest.mark.parametrize("framework", ["langchain", "llama-index", "haystack", "llm"])
+@pytest.mark.parametrize("framework", ["langchain", "llama-index", "haystack", "llm", "txtai"])
 def test_blocks_of_a_page_run_in_order(framework: str, tmp_path: Path) -> None:
     need(framework)
     script = tmp_path / "page.py"

@@ -14,7 +14,13 @@ from mvdb.integrations import requirement
 from mvdb.integrations.requirement import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = [requirement.LANGCHAIN, requirement.LLAMA_INDEX, requirement.HAYSTACK, requirement.LLM]
+ALL = [
+    requirement.LANGCHAIN,
+    requirement.LLAMA_INDEX,
+    requirement.HAYSTACK,
+    requirement.LLM,
+    requirement.TXTAI,
+]
 
 
 def with_version(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
