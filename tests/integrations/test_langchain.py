@@ -232,6 +232,14 @@ def test_relevance_parts_answers_from_others(store: MvdbVectorStore) -> None:
         store.similarity_search_with_relevance_scores("bread", mode="lexical")
 
 
+def test_a_store_is_made_of_documents(tmp_path: Path) -> None:
+    documents = [Document(page_content="rye bread", metadata={"n": 1}, id="rye")]
+    path = tmp_path / "a.mvdb"
+    with MvdbVectorStore.from_documents(documents, FakeEncoder(), database=path, bits=4) as store:
+        assert store.get_by_ids(["rye"]) == documents
+        assert store.database.bits == 4
+
+
 def test_one_document_alone_is_relevant(tmp_path: Path) -> None:
     with MvdbVectorStore.from_texts(
         ["rye bread"], FakeEncoder(), database=tmp_path / "a.mvdb"
