@@ -61,7 +61,8 @@ BELOW: dict[str, set[str]] = {
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
     "integrations": {"__init__", "errors", "types", "encoders"},
-    "cli": {"__init__", "errors", "encoders"},
+    "serving": {"__init__", "errors", "encoders"},
+    "cli": {"__init__", "errors", "encoders", "serving"},
     "__main__": {"cli"},
     "_core_build": set(),
 }
