@@ -136,6 +136,18 @@ def test_embeddings_make_one_vector_a_text_and_the_cosine_is_the_score(tmp_path:
         assert ids(store.similarity_search_by_vector(vector, k=4)) == best
 
 
+def test_embeddings_and_words_together_are_a_mode(tmp_path: Path) -> None:
+    embeddings = DeterministicFakeEmbedding(size=16)
+    with MvdbVectorStore(tmp_path / "a.mvdb", embeddings, mode="hybrid") as store:
+        store.add_texts(TEXTS, ids=IDS)
+        assert ids(store.similarity_search('"rye bread"', k=1)) == ["rye"]  # the phrase
+        pairs = store.similarity_search_with_relevance_scores("rye", k=4)
+        assert len(pairs) == 4
+        assert all(0 <= score <= 1 for _, score in pairs)
+        with pytest.raises(mvdb.InvalidInputError, match="relevance"):
+            store.similarity_search_with_relevance_scores("rye", mode="lexical")
+
+
 def test_other_embeddings_are_refused_for_texts(tmp_path: Path) -> None:
     class OtherEmbedding(DeterministicFakeEmbedding):
         pass
