@@ -10,7 +10,7 @@ from mvdb.cli import describe, main
 
 COMMANDS = (
     "index", "search", "count", "facets", "list", "info", "verify", "optimize", "compact",
-    "backup", "repair", "delete", "import", "export", "serve", "mcp", "demo",
+    "backup", "repair", "delete", "import", "export", "eval", "serve", "mcp", "demo",
 )  # fmt: skip
 
 
