@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mvdb import core
-from mvdb.arguments import number, whole_number
+from mvdb.arguments import number
 from mvdb.errors import InvalidInputError, shown
 
 SparseMapping = Mapping[str, float] | Mapping[int, float]
@@ -88,22 +88,25 @@ def _number(term: Any, weight: Any, where: str) -> float:
 
 
 def _key(term: Any, where: str) -> bytes:
-    if not isinstance(term, str):
-        if isinstance(term, (int, np.integer)) and not isinstance(term, bool):
-            named = f"{where}: term {shown(term)}"
-            what = "the number of a term"
-            value = whole_number(named, term, 0, _GREATEST_NUMBER, what=what)
-            return _INTEGER + value.to_bytes(4, "big")
-        raise InvalidInputError(f"{where}: a term is a str or an int, not {shown(term)}")
+    if isinstance(term, str):
+        return _text_key(term, where)
+    is_whole = isinstance(term, (int, np.integer)) and not isinstance(term, bool)
+    if is_whole and 0 <= term <= _GREATEST_NUMBER:
+        return _INTEGER + int(term).to_bytes(4, "big")
+    raise InvalidInputError(
+        f"{where}: a term is a str, or an int from 0 to {_GREATEST_NUMBER}, not {shown(term)}"
+    )
+
+
+def _text_key(term: str, where: str) -> bytes:
     try:
         raw = str.encode(term, "utf-8")
     except UnicodeEncodeError:
         raise InvalidInputError(
             f"{where}: term {shown(term)} is not valid Unicode (lone surrogate)"
         ) from None
-    if not 1 <= len(raw) <= core.MAX_TERM:
-        raise InvalidInputError(
-            f"{where}: term {shown(term)} has {len(raw)} UTF-8 bytes; 1 to {core.MAX_TERM} are "
-            "allowed"
-        )
-    return raw
+    if 1 <= len(raw) <= core.MAX_TERM:
+        return raw
+    raise InvalidInputError(
+        f"{where}: term {shown(term)} has {len(raw)} UTF-8 bytes; 1 to {core.MAX_TERM} are allowed"
+    )
