@@ -53,7 +53,7 @@ BENCHMARKS: dict[str, str] = {
     "fidelity": "tiny --bits 2 --centroids 16",
     "filters": "--documents 500",
     "growth": "--collection tiny --bits 2 --queries 4 --passes 1 --commit 60 --commit-size 20",
-    "hybrid": "tiny --queries 6",
+    "hybrid": "tiny --queries 6 --rounds 1",
     "kernels": "--repeats 1 --ghz 3",
     "lexical": "--collection tiny --peers fts5 --queries 4 --judged 4 --rounds 1",
     "peers.run": "tiny --only mvdb-2 --queries 4 --passes 1",

@@ -9,7 +9,7 @@ and of the views kept from them: see segment_parts.py.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -245,7 +245,8 @@ class Segment:
         if len(blocks) == 1:
             yield from ((row, (None, None)) for row in rows.tolist())
             return
-        opened, stored = -1, []
+        opened = -1
+        stored: Sequence[texts.Stored] = ()
         for row, block in zip(
             rows.tolist(), (np.searchsorted(blocks, rows, "right") - 1).tolist(), strict=True
         ):
@@ -274,7 +275,7 @@ class Segment:
                 record=record,
             )
 
-    def _block(self, txn: Values, index: int) -> list[texts.Stored]:
+    def _block(self, txn: Values, index: int) -> Sequence[texts.Stored]:
         """All documents of a block."""
         body = self.parts.body(txn, Part.DOCUMENTS, index)
         return texts.unpack(body, self._in_block(index), self.parts.where(Part.DOCUMENTS, index))
