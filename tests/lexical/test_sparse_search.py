@@ -408,3 +408,35 @@ def test_a_full_map_loses_no_weights(tmp_path: Path) -> None:
         assert db.search(sparse={17: 1})[0].id == 17
         assert len(db.search(sparse={"t": 1}, k=5000)) == 4000
         assert db.verify().ok
+
+
+def test_damaged_weights_are_noticed_and_left_out_of_a_repair(tmp_path: Path) -> None:
+    """A flipped bit in a segment's weights: nothing is computed from them, everything else goes on,
+    and a repair keeps the weights of the other segment alone."""
+    path = tmp_path / "a.mvdb"
+    with mvdb.open(path, dim=DIM, bits=16, background=False) as db:
+        own = [{"a": 1, "unmistakable": 1}, {"a": 2}, {"a": 3}]
+        db.insert([1, 2, 3], [matrix(i) for i in range(3)], sparse=own)
+        db.insert([4, 5], [matrix(i) for i in range(2)], sparse=[{"a": 4}, None])
+        db.delete(3)
+    path.write_bytes(
+        path.read_bytes().replace(b"unmistakable", b"Unmistakable")
+    )  # in old pages too
+    with mvdb.open(path, background=False) as db:
+        assert any("damaged" in problem for problem in db.verify().problems)
+        for search in (
+            lambda: db.search(sparse={"a": 1}),
+            lambda: db.search(matrix(0), sparse={"a": 1}),
+            lambda: db.update(1, metadata={}),
+            lambda: db.optimize(),
+        ):
+            with pytest.raises(mvdb.CorruptionError):
+                search()
+        assert len(db.search(matrix(0))) == 4
+        assert len(db) == 4
+    done = mvdb.repair(path, tmp_path / "b.mvdb")
+    assert (done.recovered, done.lost, done.weights_lost) == (4, 0, 2)
+    with mvdb.open(tmp_path / "b.mvdb") as db:
+        assert db.verify().ok
+        assert [hit.id for hit in db.search(sparse={"a": 1})] == [4]
+        assert len(db.search(matrix(0))) == 4
