@@ -54,10 +54,10 @@ class WeightWriter:
         self._rows: list[int] = []  # of the source, to be copied behind the empty rows
 
     def add(self, weights: Weights | None) -> None:
-        """Indexes the weights of the next row."""
+        """Indexes the weights of the next row. REQUIRES: of stored ones that follow each other, the
+        rows of one index ascend."""
         if isinstance(weights, StoredWeights):
-            follows = weights.index is self._source and self._rows[-1] < weights.row
-            if not follows:
+            if weights.index is not self._source:
                 self._copy()
                 self._source = weights.index
             self._rows.append(weights.row)

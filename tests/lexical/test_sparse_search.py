@@ -149,6 +149,33 @@ def test_hits_are_those_of_the_model(
         run.db.close()
 
 
+def test_every_copy_of_a_document_keeps_its_weights(tmp_path: Path) -> None:
+    """An update of metadata before the training and after it, the training, a merge, a merge into a
+    segment with posting lists, whose slots are in another order."""
+
+    def check_all(weights: dict[int, float]) -> None:
+        hits = db.search(sparse={"t": 1}, k=100)
+        assert {hit.id: hit.score for hit in hits} == weights
+        assert db.verify().ok
+
+    with opened(tmp_path / "a.mvdb", LIMITS, dim=DIM, background=False) as db:
+        db.insert([0, 1, 2], [matrix(i) for i in range(3)], sparse=[{"t": 1}, None, {"t": 3}])
+        db.update([2, 0], metadata={"v": 1})
+        check_all({0: 1, 2: 3})
+        rest = list(range(3, 40))
+        db.insert(rest, [matrix(i) for i in rest], sparse=[{"t": i} for i in rest])
+        assert db.stats().centroids > 0
+        weights = {0: 1.0, 2: 3.0, **{i: float(i) for i in rest}}
+        check_all(weights)
+        db.update([30, 4, 2], metadata={"v": 2})
+        check_all(weights)
+        db.delete(5)
+        del weights[5]
+        db.optimize()
+        assert db.stats().bytes["lists"] > 0
+        check_all(weights)
+
+
 def test_stored_weights_are_within_the_stated_error(tmp_path: Path) -> None:
     """A query of weight 1 for a term gives the stored weight."""
     rng = np.random.default_rng(3)
