@@ -53,8 +53,9 @@ class Hit:
             if the mode does not have that side.
         relevance: 0..1, .5 and above for most documents that answer the query, less for those that
             are merely the least bad; see "Relevance" in docs/engine.md. None in a search by words
-            or a sparse vector alone, and until the collection is calibrated, by `Database.optimize`
-            or by the first search with `min_relevance`.
+            or a sparse vector alone, and until the collection is calibrated: by the commit that
+            trains centroids, by maintenance, by `Database.optimize` or by the first search with
+            `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
         highlights: where the words of the query stand in `text`: (first, last, weight), characters
@@ -313,6 +314,8 @@ class Stats(Value):
             sample of its entries.
         file_bytes: the file's size, free pages included.
         encoder: name of the encoder the vectors come from, or None.
+        relevance_level: score per token of an answer, 0..1, by which `Hit.relevance` is calibrated;
+            None until it has been measured.
         maintenance_error: the last failure of this handle's background thread: time (UTC), step and
             error; None without a failure, or after a later success."""
 
@@ -328,6 +331,7 @@ class Stats(Value):
     bytes: Mapping[str, int]
     file_bytes: int
     encoder: str | None
+    relevance_level: float | None
     maintenance_error: str | None
 
 

@@ -60,7 +60,8 @@ BELOW: dict[str, set[str]] = {
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
-    "cli": {"__init__", "errors", "encoders"},
+    "serving": {"__init__", "errors", "encoders"},
+    "cli": {"__init__", "errors", "encoders", "serving"},
     "__main__": {"cli"},
     "_core_build": set(),
 }

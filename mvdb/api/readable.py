@@ -347,9 +347,7 @@ class Readable(DocumentReader):
         tools = engine.queries, engine.prefetcher, engine.limits
         if options is None or options.min_relevance is None:
             return Answers(txn, state, *tools, collector, engine.levels.known(txn))
-        measure = Answers(txn, state, *tools, Collector()).measured_level
-        level = engine.levels.fitting(txn, state.manifest.live_documents, measure)
-        return Answers(txn, state, *tools, collector, level)
+        return Answers(txn, state, *tools, collector, engine.levels.needed(txn, state))
 
     def _hits(
         self,

@@ -16,7 +16,9 @@ from mvdb.cli.commands import (
     demo_command,
     file_commands,
     index_command,
+    mcp_command,
     search_command,
+    serve_command,
 )
 from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
@@ -33,7 +35,8 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for module in (index_command, search_command, browse_commands, file_commands, demo_command):
+    modules = index_command, search_command, browse_commands, file_commands, demo_command
+    for module in (*modules, serve_command, mcp_command):
         module.add_parsers(commands.add_parser)
     return parser
 

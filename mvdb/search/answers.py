@@ -164,11 +164,12 @@ class Answers:
             for one, value in zip(found, relevances.tolist(), strict=True)
         ]
 
-    def measured_level(self) -> float | None:
-        """The level of relevance of the state, by 64 searches."""
+    def measured_level(self, check: Callable[[], None]) -> float | None:
+        """The level of relevance of the state, by 64 searches. check: called before each."""
         options = SearchOptions.checked(2)
 
         def best_two(vectors: core.Floats) -> list[Found]:
+            check()
             with self.searching(vectors) as search:
                 return search().best(self.state.everything, options)
 

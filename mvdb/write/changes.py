@@ -32,6 +32,9 @@ from mvdb.write.write_buffer import WriteBuffer
 
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 """A transaction and the state that it sees."""
+Measure = Callable[[ReadTransaction, State, Callable[[], None]], float | None]
+"""The level of relevance of a state; None if it has none. The function given to it is called
+between the searches, and may raise to end them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Resources:
     folder: str
     """For temporary files."""
     executor: Executor
+    measure: Measure
 
 
 class Changes:

@@ -19,7 +19,13 @@ from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document
 from mvdb.state.state import State
 from mvdb.threads import shield
-from mvdb.write import extend_codebook, merge_policy, metadata_updates, train_codebook
+from mvdb.write import (
+    extend_codebook,
+    measure_level,
+    merge_policy,
+    metadata_updates,
+    train_codebook,
+)
 from mvdb.write import flush as flushing
 from mvdb.write.changes import Changes
 from mvdb.write.merge import merge_at_once
@@ -160,10 +166,12 @@ def _flush_buffer(changes: Changes, buffer: WriteBuffer) -> None:
 
 
 def finish(changes: Changes) -> None:
-    """Prepares the commit: flushes, makes small merges, writes the manifest."""
+    """Prepares the commit: flushes, makes small merges, measures the level of relevance if the
+    centroids are new, writes the manifest."""
     flush(changes)
     while infos := _merge_due(changes):
         merge_at_once(changes, infos)
+    measure_level.measure_at_once(changes)
     changes.store_manifest()
 
 

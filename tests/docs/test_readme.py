@@ -18,6 +18,7 @@ from tests.support.patience import PATIENCE
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]
+PAGES.append(ROOT / "examples" / "README.md")
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -145,7 +146,7 @@ def test_every_page_is_linked_from_the_index() -> None:
     assert not missing, f"docs/index.md does not link to {sorted(missing)}"
 
 
-_PATH = re.compile(r"`((?:mvdb|csrc|tests|bench|docs)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:mvdb|csrc|tests|bench|docs|examples)/[\w./-]*)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

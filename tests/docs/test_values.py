@@ -18,6 +18,7 @@ import pytest
 
 import mvdb
 from mvdb import cli, core
+from mvdb.cli.commands import search_command
 from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
@@ -28,7 +29,8 @@ from mvdb.lexical import query_language
 from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
-from mvdb.state import manifest, settings, unpublished
+from mvdb.serving import assistant_tools, backlog, lines, methods
+from mvdb.state import manifest, relevance_level, settings, unpublished
 from mvdb.storage import catalog, envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
@@ -71,6 +73,25 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: LIMITS.kept_collections,
         [r"segments of the {n} collections used last", r"segments of the {n} used last"],
     ),
+    # ---- of programs that are served ----
+    ("line", lambda: lines.MAX_LINE, [r"the line has more than {n}; it was passed over"]),
+    ("calls held", lambda: backlog.MAX_CALLS, [r"At most {n} calls, and"]),
+    ("lines held", lambda: backlog.MAX_BYTES, [r"calls, and {n} of lines, are held"]),
+    ("page of documents", lambda: methods.DEFAULT_LIMIT, [r"`limit` \(default {n}\) documents or"]),
+    ("bytes of a page", lambda: methods.PAGE_BYTES, [r"documents or about {n}; the next page"]),
+    (
+        "reads",
+        lambda: methods.THREADS[methods.Lane.READ],
+        [r"up to {n} at the same time, each on the state"],
+    ),
+    (
+        "hit of a tool",
+        lambda: assistant_tools.HIT_CHARACTERS,
+        [r"first {n} characters of its text"],
+    ),
+    ("text of a tool", lambda: assistant_tools.GET_CHARACTERS, [r"`get` gives\s+{n} from `begin`"]),
+    ("hits of a tool", lambda: assistant_tools.MOST_HITS, [r"at most {n} hits or values"]),
+    ("ids of a tool", lambda: assistant_tools.MOST_IDS, [r"takes at most\s+{n} ids"]),
     # ---- of calls ----
     (
         "bits",
@@ -181,6 +202,24 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "greatest level of relevance",
         lambda: relevance.GREATEST_LEVEL,
         [r"of other documents, at most\s+{n}\."],
+    ),
+    (
+        "documents of a level",
+        lambda: relevance_level.LEAST_DOCUMENTS,
+        [
+            r"From\s+{n} documents on, the commit",
+            r"fewer than {n} documents gets a level",
+            r"file of {n} to 999 passages",
+        ],
+    ),
+    (
+        "least relevance of mvdb search",
+        lambda: search_command.MIN_RELEVANCE,
+        [
+            r"Default: {n} where the file's relevance",
+            r"of relevance {n} or more",
+            r"of less relevance than {n}",
+        ],
     ),
     (
         "boundary of relevance",

@@ -75,6 +75,7 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
     with chosen(arguments, readonly=True) as db:
         stats = db.stats()
         names = db.collections() if arguments.collection is None else []
+    level = stats.relevance_level
     centroids = f"{stats.centroids:,} (of {stats.trained_tokens:,} tokens)"
     rows = {
         "file": f"{shown(arguments)} {size(stats.file_bytes)}",
@@ -85,6 +86,7 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
         "encoder": stats.encoder or "none: vectors were given",
         "segments": f"{stats.segments:,}",
         "centroids": centroids if stats.centroids else "none yet: searched exactly",
+        "relevance": "not measured" if level is None else f"level {level:.3f}",
         "deleted": f"{stats.deleted_share:.1%}",
         "drift": f"{stats.drift:.3f}",
         **{f"  {part}": size(number) for part, number in stats.bytes.items() if number},
