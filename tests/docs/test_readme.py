@@ -75,6 +75,7 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
         "howto-import.md",
         "howto-filters.md",
         "howto-words.md",
+        "howto-sparse.md",
         "howto-search.md",
         "howto-async.md",
         "howto-tenants.md",

@@ -67,6 +67,7 @@ _SEARCH: dict[str, Any] = {
     "candidates": 100,
     "exact": False,
     "text": None,
+    "sparse": None,
     "mode": "auto",
     "strict": False,
     "lexical_weight": 0.5,
@@ -86,6 +87,7 @@ _WRITE: dict[str, Any] = {
     "texts": ["a text"],
     "metadata": [{"n": 1}],
     "tenant": None,
+    "sparse": [{"term": 1.0, 7: 2.5}],
 }
 _UPDATE: dict[str, Any] = {
     "ids": [2],
@@ -120,7 +122,7 @@ _READING: dict[str, dict[str, Any]] = {
     },
     "profile": _SEARCH,
     "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1, "tenant": None},
-    "search": _SEARCH,
+    "search": {**_SEARCH, "sparse": {"term": 1.0, 7: 2.5}},
     "search_batch": {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "queries": [_QUERY, _QUERY],

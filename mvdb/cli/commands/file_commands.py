@@ -156,6 +156,8 @@ def repair(arguments: argparse.Namespace, console: Console) -> None:
         )
     text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
     text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
+    weights = f" ({outcome.weights_lost:,} without their sparse vectors)"
+    text += weights if outcome.weights_lost else ""
     text += f", {outcome.lost:,} lost"
     lost = ", ".join(map(repr, outcome.collections_lost))
     text += f"; lost as a whole: collections {lost}" if lost else ""
