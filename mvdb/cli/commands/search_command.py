@@ -174,18 +174,18 @@ def search(
     """The hits for a query, with the words that matched in each; seconds it took. encoder: that of
     the database; None without one."""
     started = time.monotonic()
-    # Optional for encoders: the span of characters for each of a document's rows.
-    document_tokens = getattr(encoder, "document_tokens", None)
+    # Optional for encoders: the span of characters for each row.
+    tokens = getattr(encoder, "tokens", None)
     with db.snapshot() as snapshot:
 
         def matches(hit: mvdb.Hit) -> list[Match]:
             if hit.text is None:
                 return []
             found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
-            if found or hit.dense_score is None or document_tokens is None:
+            if found or hit.dense_score is None or tokens is None:
                 return found
             scores = snapshot.explain(query, hit.id).scores
-            return matched_words(hit.text, document_tokens(hit.text), scores)
+            return matched_words(hit.text, tokens([hit.text])[0], scores)
 
         hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)
