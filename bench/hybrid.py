@@ -2,10 +2,13 @@
 
     python -m bench.hybrid                               # four collections
     python -m bench.hybrid scifact --stem english --queries 300
+    python -m bench.hybrid wiki-50k --rounds 5           # times too
 
 nDCG@10 of MaxSim alone, BM25 alone, reciprocal rank fusion and the default search of a file with
 token vectors and texts; over all queries, and over those with odd numbers: the constants of the
-default were chosen on the even ones.
+default were chosen on the even ones. *p50 ms*: each query is asked each way in turn, ``--rounds``
+times (0: not at all), and counts with its least time; *of the sum*: over that of MaxSim and BM25
+together. One thread.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ import mvdb
 from bench.corpora import Collection, load_collection
 from bench.metrics import ndcg_at
 from bench.points import Points, parser
+from bench.timing import timed
 from bench.truth import K
 from bench.vectors import Vectors, load_vectors
 
 COLLECTIONS = ("nfcorpus", "scifact", "cranfield", "squad-dev-plus")
 MAX_QUERIES = 1000
 """Of larger sets as many are drawn evenly: sets may be ordered by topic."""
+MAX_TIMED = 200
 WAYS: dict[str, dict[str, Any]] = {
     "MaxSim": {"mode": "dense"},
     "BM25": {"mode": "lexical"},
@@ -66,7 +71,26 @@ def answers(
     return found
 
 
-def rows(name: str, folder: str, bits: int, stem: str | None, most: int) -> list[dict[str, Any]]:
+def medians(
+    db: mvdb.Database,
+    collection: Collection,
+    queries: Sequence[NDArray[Any]],
+    chosen: Sequence[int],
+    rounds: int,
+) -> dict[str, float]:
+    """The median milliseconds of each way; of no rounds: none."""
+    least = {way: np.full(len(chosen), np.inf) for way in WAYS}
+    for _ in range(rounds):
+        for at, i in enumerate(chosen):
+            for way, times in least.items():
+                cost = timed(answers, db, way, collection, queries, [i])
+                times[at] = min(times[at], cost.ms)
+    return {way: float(np.median(times)) for way, times in least.items()} if rounds else {}
+
+
+def rows(
+    name: str, folder: str, bits: int, stem: str | None, most: int, rounds: int
+) -> list[dict[str, Any]]:
     """A row for each way."""
     collection, vectors = load_collection(name), load_vectors(name)
     count = len(collection.queries)
@@ -74,8 +98,10 @@ def rows(name: str, folder: str, bits: int, stem: str | None, most: int) -> list
     ids = [collection.query_ids[i] for i in chosen]
     made = []
     with searchable(Path(folder) / f"{name}.mvdb", collection, vectors, bits, stem) as db:
+        queries = vectors.queries()
+        p50 = medians(db, collection, queries, chosen[:MAX_TIMED], rounds)
         for way in WAYS:
-            found = answers(db, way, collection, vectors.queries(), chosen)
+            found = answers(db, way, collection, queries, chosen)
             judged, odd = (
                 {one: collection.qrels[one] for one in part} for part in (ids, ids[1::2])
             )
@@ -86,6 +112,9 @@ def rows(name: str, folder: str, bits: int, stem: str | None, most: int) -> list
                     "of odd queries": ndcg_at(K, found, odd),
                 }
             )
+            if p50:
+                made[-1]["p50 ms"] = p50[way]
+                made[-1]["of the sum"] = p50[way] / (p50["MaxSim"] + p50["BM25"])
     return made
 
 
@@ -96,11 +125,12 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--bits", type=int, default=2)
     options.add_argument("--stem", help="language of the stemmer (default: none)")
     options.add_argument("--queries", type=int, default=MAX_QUERIES, help="at most")
+    options.add_argument("--rounds", type=int, default=0, help="of timing")
     chosen = options.parse_args(arguments)
     points = Points(chosen.results)
     for name in chosen.collections:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-            made = rows(name, folder, chosen.bits, chosen.stem, chosen.queries)
+            made = rows(name, folder, chosen.bits, chosen.stem, chosen.queries, chosen.rounds)
             points.add(name, *made)
         points.show()
 

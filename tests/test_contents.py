@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     original = texts.unpack
 
-    def unpack(block: memoryview, n_documents: int, where: str) -> list[texts.Stored]:
+    def unpack(block: memoryview, n_documents: int, where: str) -> Sequence[texts.Stored]:
         found.append(n_documents)
         return original(block, n_documents, where)
 
@@ -164,7 +164,7 @@ def test_a_damaged_block_is_told_to_its_own_hits(
 ) -> None:
     original = texts.unpack
 
-    def unpack(block: memoryview, n_documents: int, where: str) -> list[texts.Stored]:
+    def unpack(block: memoryview, n_documents: int, where: str) -> Sequence[texts.Stored]:
         found = original(block, n_documents, where)
         if any(text is not None and text.startswith(b"100 ") for text, _ in found):
             raise mvdb.CorruptionError(f"{where}: damaged")

@@ -21,6 +21,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import overload
 
 import numpy as np
 import zstandard
@@ -62,11 +63,14 @@ def pack(documents: Sequence[Stored]) -> bytes:
     return _SIZE.pack(len(raw)) + frame
 
 
-def unpack(block: memoryview, n_documents: int, where: str) -> list[Stored]:
+def unpack(block: memoryview, n_documents: int, where: str) -> Sequence[Stored]:
     """The documents of a block; CorruptionError when it does not hold n_documents of them."""
     with _opened(block, n_documents, where) as raw:
-        parts = [None if size == _NONE else raw.take(size) for size in raw.lengths.tolist()]
-    return list(zip(parts[::2], parts[1::2], strict=True))
+        if n_documents > 1:
+            return _Documents(raw)
+        # It may be large, and a stream.
+        text, stored = (None if size == _NONE else raw.take(size) for size in raw.lengths.tolist())
+        return [(text, stored)]
 
 
 def raw_bytes(block: memoryview, where: str) -> int:
@@ -120,10 +124,11 @@ class _Raw:
             self._stream = unpacker.stream_reader(frame)
         self.lengths: NDArray[np.uint32] = np.frombuffer(self.take(table), dtype="<u4")
         """Of each document's text and metadata."""
-        present = np.where(self.lengths == _NONE, 0, self.lengths).astype(np.int64)
-        if table + int(present.sum()) != size:
+        self.present = np.where(self.lengths == _NONE, 0, self.lengths).astype(np.int64)
+        """The same in bytes: 0 for none."""
+        if table + int(self.present.sum()) != size:
             raise CorruptionError(f"{where}: lengths do not add up to the block's size")
-        if int(present[1::2].max(initial=0)) > metadata.MAX_BYTES:
+        if int(self.present[1::2].max(initial=0)) > metadata.MAX_BYTES:
             raise CorruptionError(f"{where}: metadata of more than {metadata.MAX_BYTES} bytes")
 
     def take(self, size: int) -> bytes:
@@ -136,6 +141,35 @@ class _Raw:
         if len(taken) != size:
             raise CorruptionError(f"{self._where}: the compressed block ends early")
         return taken
+
+
+class _Documents(Sequence[Stored]):
+    """The documents of a block. Each is cut out when it is asked for: one document of a block of
+    hundreds costs no more than itself."""
+
+    def __init__(self, raw: _Raw) -> None:
+        self._lengths = raw.lengths
+        self._ends = raw.present.cumsum()
+        self._bytes = raw.take(int(raw.present.sum()))
+
+    def __len__(self) -> int:
+        return len(self._lengths) // 2
+
+    @overload
+    def __getitem__(self, at: int) -> Stored: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Stored]: ...
+    def __getitem__(self, at: int | slice) -> Stored | list[Stored]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        if not 0 <= at < len(self):
+            raise IndexError(f"document {at} of {len(self)}")
+        return self._part(2 * at), self._part(2 * at + 1)
+
+    def _part(self, at: int) -> bytes | None:
+        length = int(self._lengths[at])
+        end = int(self._ends[at])
+        return None if length == _NONE else self._bytes[end - length : end]
 
 
 @contextmanager

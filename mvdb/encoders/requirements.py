@@ -27,7 +27,7 @@ EXTRAS = {
         Library("safetensors", "safetensors", (0, 4)),
     ),
     "torch": (Library("sentence_transformers", "sentence-transformers", (6, 0)),),
-    "pylate": (Library("pylate", "pylate", (1, 3)),),
+    "pylate": (Library("pylate", "pylate", (1, 6)),),
     "fastembed": (Library("fastembed", "fastembed", (0, 7)),),
 }
 """Libraries by extra of the distribution mvdb-engine."""

@@ -85,6 +85,11 @@ class Scale:
             return cls(0.0, 0.0)
         return cls(float(scores.min()), float(scores.max()))
 
+    @property
+    def slope(self) -> float:
+        """Change of a scaled score by that of a score."""
+        return 0.0 if self.greatest == self.least else 1.0 / (self.greatest - self.least)
+
     def scaled(self, scores: Scores) -> NDArray[np.float64]:
         """Scores on this scale. If all of the union are equal, positive ones become 1, others 0."""
         values = scores.astype(np.float64)

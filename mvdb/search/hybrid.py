@@ -1,11 +1,13 @@
 """Answers a query by meaning and by words at once.
 
-1. Both sides give their best documents, at least SIDE each (search.py, lexical_search.py).
+1. The vectors give the documents that are scored to find the best ones (search.py), the words
+   their best ones (lexical_search.py).
 2. The union is scored by both sides completely: what only words have found gets its MaxSim, what
    only vectors have found its BM25. Documents that lack a phrase of the query are dropped.
 3. Both scores become one (fusion.py). The weight of the words and the scales of both sides are
    those of the first union; a larger one, for later pages or groups, keeps them, so that a document
    has the same score in all.
+4. Documents that may be among the best are scored precisely (union.py).
 """
 
 from __future__ import annotations
@@ -14,24 +16,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvdb import core
 from mvdb.search import fusion
-from mvdb.search.found import Found, Ranking, Rows, Scores, at_least, greatest, joined
+from mvdb.search.found import Found, Ranking, Scores, at_least, greatest, joined
 from mvdb.search.fusion import Scale
-from mvdb.search.lexical_search import Evidence, LexicalSearch
+from mvdb.search.lexical_search import Evidence
 from mvdb.search.options import RELATIVE, SearchOptions
 from mvdb.search.profile_collector import Collector
 from mvdb.search.relevance import with_exact_evidence
 from mvdb.search.search import Search
+from mvdb.search.second_side import SecondSide
+from mvdb.search.union import Union
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
 
 SIDE = 100
-"""Least number of documents that each side gives: with fewer the best ones of one side lack
-competitors of the other, and the scales depend on chance."""
+"""Documents that each side gives at most, or twice those asked for: with fewer the best ones of one
+side lack competitors of the other, and the scales depend on chance."""
 GROWTH = 4
 """Ratio of the documents of each side to those of the time before, while phrases that must not be
 there leave too few."""
@@ -45,13 +47,13 @@ class HybridSearch:
         state: State,
         txn: ReadTransaction,
         search: Callable[[], Search],
-        lexical: LexicalSearch,
+        lexical: SecondSide,
         options: SearchOptions,
         collector: Collector,
         relevance: Callable[[Scores], Scores | None],
     ) -> None:
-        """lexical: the words with the emphasis of a hybrid search. relevance: of dense scores; None
-        without a level."""
+        """lexical: the words with the emphasis of a hybrid search, or a sparse vector. relevance:
+        of dense scores; None without a level."""
         self._state = state
         self._txn = txn
         self._search = search
@@ -67,49 +69,60 @@ class HybridSearch:
         among = self._lexical.restricted(allowed)
         if not among.total:
             return []
-        size = max(SIDE, 2 * n)
+        search, depth = self._search(), n
         while True:
-            rows, dense, n_dense = self._union(among, n, size)
-            evidence = self._lexical.evidence(rows)
+            union, n_dense = self._union(search, among, n, depth)
+            evidence = self._lexical.evidence(union.rows)
             kept = evidence.qualifies
-            if not self._lexical.drops or kept.sum() >= n or size >= among.total:
+            if not self._lexical.drops or kept.sum() >= n or _size(depth) >= among.total:
                 break
-            size *= GROWTH
-        rows, dense, evidence = rows[kept], dense[kept], evidence.of(kept)
-        scores = self._fused(dense, evidence.lexical, evidence.exact)
+            depth = GROWTH * _size(depth)
+        union, evidence = union.of(kept), evidence.of(kept)
+        scores = self._fused(union, evidence, n)
+        search.end()
         self._collector.fused(len(kept) - n_dense, self._weight)
-        ranking = self._relevant(Ranking(rows, scores, dense, evidence.plain), evidence)
+        ranking = Ranking(union.rows, scores, union.dense, evidence.plain)
+        ranking, evidence = ranking.of(union.is_precise), evidence.of(union.is_precise)
+        ranking = self._relevant(ranking, evidence)
         return at_least(ranking.best(self._state, self._txn, n), self._options.min_score)
 
-    def _union(self, among: Allowed, n: int, size: int) -> tuple[Rows, core.Floats, int]:
-        """The documents of both sides with their dense scores, those of the dense side first; how
-        many these are."""
-        search = self._search()
+    def _union(self, search: Search, among: Allowed, n: int, depth: int) -> tuple[Union, int]:
+        """The documents of both sides, those of the dense side first; how many these are. depth:
+        the dense side is as good as the best so many deserve."""
         # A larger k would ask for more candidates, which the best n do not need.
         candidates = search.candidates(replace(self._options, k=n))
-        options = replace(self._options, k=size, candidates=candidates)
-        slots, dense = search.ranking(among, options)
-        rows = search.rows(slots)
-        kept = greatest(rows, dense, size)
-        rows, dense = rows[kept], dense[kept]
-        by_words, scores = self._lexical.ranking(among, size, with_ties=False)
-        by_words = by_words[greatest(by_words, scores, size)]
-        union, new = joined(rows, by_words)
-        dense = np.concatenate([dense, search.scores(by_words[new])])
-        search.end()
-        return union, dense, len(rows)
+        scored = search.scored(among, replace(self._options, k=depth, candidates=candidates))
+        rows = search.rows(scored.slots)
+        kept = greatest(rows, scored.scores, _size(depth))
+        rows, dense = rows[kept], scored.scores[kept]
+        by_words, scores = self._lexical.ranking(among, _size(depth), with_ties=False)
+        by_words = by_words[greatest(by_words, scores, _size(depth))]
+        rows, new = joined(rows, by_words)
+        others = search.scores(by_words[new], precise=scored.is_precise)
+        dense = np.concatenate([dense, others])
+        is_precise = np.full(len(rows), scored.is_precise)
+        union = Union(rows, dense, is_precise, search.fast_error, search.scores)
+        return union, len(kept)
 
-    def _fused(
-        self, dense: core.Floats, lexical: core.Floats, exact: core.Floats
-    ) -> NDArray[np.float64]:
+    def _fused(self, union: Union, evidence: Evidence, n: int) -> Scores:
+        """The scores of a union by both sides. Of documents that cannot be among the best n the
+        dense scores are not precise."""
+        options, lexical = self._options, evidence.lexical
+        if options.fusion != RELATIVE or options.min_relevance is not None:
+            union.refine(np.ones(len(union), np.bool_))
         if self._scales is None:
-            self._scales = Scale.of(dense), Scale.of(lexical)
+            self._scales = union.scale(), Scale.of(lexical)
             if self._weight is None:
-                self._weight = fusion.lexical_weight(exact, lexical)
-        if self._options.fusion == RELATIVE:
-            assert self._weight is not None
-            return fusion.relative(dense, lexical, self._weight, self._scales)
-        return fusion.reciprocal(dense, lexical)
+                self._weight = fusion.lexical_weight(evidence.exact, lexical)
+        if options.fusion != RELATIVE:
+            return fusion.reciprocal(union.dense, lexical)
+        weight, scales = self._weight, self._scales
+        assert weight is not None
+        return union.refine_best(
+            lambda dense: fusion.relative(dense, lexical, weight, scales),
+            n,
+            (1.0 - weight) * scales[0].slope,
+        )
 
     def _relevant(self, ranking: Ranking, evidence: Evidence) -> Ranking:
         """The ranking with relevances, without the documents of too little relevance."""
@@ -121,3 +134,8 @@ class HybridSearch:
         # below the least relevance, and a larger union has no more.
         kept = relevances >= (self._options.min_relevance or 0.0)
         return replace(ranking, relevances=relevances).of(kept)
+
+
+def _size(depth: int) -> int:
+    """Documents of each side at most."""
+    return max(SIDE, 2 * depth)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NewType
 
 import numpy as np
@@ -47,6 +48,15 @@ Coarse = tuple[Slots, core.Floats]
 """Slots, best first, and their coarse scores."""
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Documents with their scores, in no order. is_precise: of the query in int16, not in int8."""
+
+    slots: CheckedSlots
+    scores: core.Floats
+    is_precise: bool
+
+
 class Search:
     """One query over one state that has segments. `query` is loaded."""
 
@@ -76,35 +86,44 @@ class Search:
 
     def ranking(self, allowed: Allowed, options: SearchOptions) -> tuple[CheckedSlots, core.Floats]:
         """The best k allowed documents, in no order, and all whose score is that of the k-th."""
+        scored = self.scored(allowed, options)
+        slots, scores = scored.slots, scored.scores
+        if not scored.is_precise:
+            contends = scores >= kth_score(scores, options.k) - self.fast_error
+            slots = CheckedSlots(slots[contends])
+            scores = self._score(slots, precise=True)
+        best = scores >= kth_score(scores, options.k)
+        return CheckedSlots(slots[best]), scores[best]
+
+    def scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
+        """All documents whose stored vectors had to be scored to find the best k."""
         n_candidates = options.n_candidates(self._state, self._limits)
         nprobe = options.lists_per_token(self._state)
         plan = self._plan(allowed, options, nprobe, n_candidates)
         if plan == planning.EXACT:
-            slots = self._every(allowed)
-            self._fetch(slots)
-            if not options.exact:
-                slots = self._first_scored(allowed, slots, options.k)
-        else:
+            return self._all_scored(allowed, options)
+        ranking = self._coarse(allowed, plan, nprobe, n_candidates)
+        if plan == planning.LISTS and len(ranking[0]) < min(options.k, allowed.total):
+            # A filter may allow hardly any documents of the probed lists.
+            plan = planning.INTERACTION
+            self._collector.fell_back(plan)
             ranking = self._coarse(allowed, plan, nprobe, n_candidates)
-            if plan == planning.LISTS and len(ranking[0]) < min(options.k, allowed.total):
-                # A filter may allow hardly any documents of the probed lists.
-                plan = planning.INTERACTION
-                self._collector.fell_back(plan)
-                ranking = self._coarse(allowed, plan, nprobe, n_candidates)
-            slots = self._refined(allowed, *ranking, options.k)
-        scores = self._score(slots, precise=True)
-        best = scores >= kth_score(scores, options.k)
-        return CheckedSlots(slots[best]), scores[best]
+        return self._best_scored(allowed, *ranking, options.k)
+
+    @property
+    def fast_error(self) -> float:
+        """Bound on the difference of fast scores and precise ones."""
+        return FAST_ERROR * math.sqrt(self._query.m)
 
     def candidates(self, options: SearchOptions) -> int:
         """The number of candidates of a search with these options."""
         return options.n_candidates(self._state, self._limits)
 
-    def scores(self, rows: Rows) -> core.Floats:
-        """The precise scores of some documents."""
+    def scores(self, rows: Rows, *, precise: bool = True) -> core.Floats:
+        """The scores of some documents."""
         slots = self._slots_of(rows)
         self._fetch(slots)
-        return self._score(slots, precise=True)
+        return self._score(slots, precise=precise)
 
     def rows(self, slots: Slots) -> Rows:
         """Documents by segment and row."""
@@ -212,19 +231,22 @@ class Search:
 
     # ---- scores ----
 
-    def _first_scored(self, allowed: Allowed, slots: Slots, k: int) -> Slots:
-        """Those of all allowed documents whose precise score may be among the best k."""
+    def _all_scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
+        """All allowed documents."""
         segments = self._vectors.segments
-        parts = planning.parts_of(segments, allowed.counts)
-        n_centroids = max((one.codec.n_centroids for one in segments if one.codec), default=0)
-        if planning.begins_fast(parts, n_centroids):
-            return self._contenders(slots, self._score(slots), k)
-        self._collector.scored(len(slots))
-        return slots
+        slots = self._every(allowed)
+        self._fetch(slots)
+        precise = options.exact
+        if not options.exact:
+            parts = planning.parts_of(segments, allowed.counts)
+            n_centroids = max((one.codec.n_centroids for one in segments if one.codec), default=0)
+            precise = not planning.begins_fast(parts, n_centroids)
+            if precise:
+                self._collector.scored(len(slots))
+        return Scored(CheckedSlots(slots), self._score(slots, precise=precise), precise)
 
-    def _refined(self, allowed: Allowed, ranked: Slots, coarse: core.Floats, k: int) -> Slots:
-        """Scores a coarse ranking until the rest cannot matter; the documents that may be among the
-        best k."""
+    def _best_scored(self, allowed: Allowed, ranked: Slots, coarse: core.Floats, k: int) -> Scored:
+        """A coarse ranking, scored until the rest cannot matter, and all float16 documents."""
         others = self._every(allowed, float16=True)
         other_scores = self._score(others)
         first = max(FIRST_CANDIDATES, 2 * k)
@@ -234,7 +256,7 @@ class Search:
         if stop > first:
             scores = np.concatenate([scores, self._score(ranked[first:stop])])
         slots = np.concatenate([ranked[: len(scores)], others])
-        return self._contenders(slots, np.concatenate([scores, other_scores]), k)
+        return Scored(CheckedSlots(slots), np.concatenate([scores, other_scores]), False)
 
     def _stop(self, coarse: core.Floats, scores: core.Floats, kth: float) -> int:
         """The rank in the coarse order up to which documents may reach the k-th score, by the gap
@@ -244,11 +266,6 @@ class Search:
         gaps = scores - coarse[: len(scores)]
         reach = float(gaps.mean()) + self._limits.stop_deviations * float(gaps.std())
         return int(np.searchsorted(-coarse, reach - kth, side="right"))
-
-    def _contenders(self, slots: Slots, scores: core.Floats, k: int) -> Slots:
-        """The slots whose precise score may be among the best k."""
-        bound = kth_score(scores, k) - FAST_ERROR * math.sqrt(self._query.m)
-        return slots[scores >= bound]
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
         return Ranking(self.rows(slots), scores, dense=scores).best(self._state, self._txn, k)

@@ -1,4 +1,4 @@
-"""A history of six steps that a child process performs while its system calls fail.
+"""A history of seven steps that a child process performs while its system calls fail.
 
 ``python -m tests.faults.steps FILE`` prints one JSON line per event; what it finds wrong by itself
 it prints as {"wrong": ...}.
@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.support.opening import opened
 DIM = 16
 BITS = 8
 LIMITS = Limits(train_documents=50, extended_at_once=0)
+UPDATED = {"updated": True, "n": 7}
 
 
 def _insert(model: Model, names: list[int], version: int) -> Model:
@@ -35,6 +37,8 @@ def states() -> list[Model]:
     replaced = _insert(result[-1], [1, 2, 3, 200], 3)
     result.append({name: entry for name, entry in replaced.items() if name not in (5, 6)})
     result.append(_insert(result[-1], list(range(300, 400)), 4))  # training
+    updated = {name: replace(result[-1][name], metadata=UPDATED) for name in (7, 350)}
+    result.append({**result[-1], **updated})
     result.append({name: entry for name, entry in result[-1].items() if name != 300})  # optimize
     result.append(result[-1])  # compact
     result.append(result[-1])  # backup
@@ -56,7 +60,7 @@ def steps(copy: Path) -> list[Callable[[mvdb.Database], None]]:
     """What leads from each state to the next."""
     content = states()
 
-    def replace(db: mvdb.Database) -> None:
+    def exchange(db: mvdb.Database) -> None:
         with db.transaction() as txn:
             write(txn, content[2], [1, 2, 3, 200])
             txn.search(np.ones((1, DIM), np.float32), 2)
@@ -68,8 +72,9 @@ def steps(copy: Path) -> list[Callable[[mvdb.Database], None]]:
 
     return [
         lambda db: write(db, content[1], [100]),
-        replace,
+        exchange,
         lambda db: write(db, content[3], list(range(300, 400))),
+        lambda db: db.update([7, 350], metadata=[UPDATED, UPDATED]),
         optimize,
         lambda db: db.compact(),
         lambda db: db.backup(copy),
@@ -111,7 +116,7 @@ def after_failure(
         writes = "go on"
     except mvdb.WriteFailedError:
         writes = "refused"
-    copying = number > 4
+    copying = number > 5
     if isinstance(error, mvdb.WriteFailedError) and writes != "refused" and not copying:
         say(wrong="WriteFailedError, but the handle takes further writes")
     if isinstance(error, mvdb.StorageFullError) and writes != "go on":

@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -289,8 +290,12 @@ def main() -> None:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "tenants.mvdb", Random(chosen.seed))
-        run.run(chosen.operations)
-    print(f"seed {chosen.seed}: {dict(run.done)}, {time.monotonic() - start:.0f} s, none wrong")
+        with suppress(KeyboardInterrupt):  # what was done until then is said
+            run.run(chosen.operations)
+    print(
+        f"seed {chosen.seed}: {run.done.total()} calls ({dict(run.done)}), {run.next} documents "
+        f"put, {time.monotonic() - start:.0f} s, none wrong"
+    )
 
 
 if __name__ == "__main__":

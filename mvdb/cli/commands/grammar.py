@@ -13,6 +13,8 @@ from mvdb.cli.console import Console
 
 _JSON = "print the result as JSON"
 USAGE = 2  # exit code
+MODES = ("auto", "dense", "lexical", "hybrid")
+"""Of a search."""
 
 Run = Callable[[argparse.Namespace, Console], None]
 Commands = Callable[..., "Parser"]
