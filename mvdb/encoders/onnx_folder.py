@@ -161,7 +161,7 @@ class OnnxEncoder:
     def _document(self, text: str) -> _Text:
         made = self._documents.tokens(text)
         kept = [token not in self._skipped for token in made.tokens]
-        return made._replace(kept=kept)
+        return _Text(made.tokens, made.seen, kept, made.spans)
 
     def _query(self, text: str) -> _Text:
         settings = self._settings
