@@ -60,7 +60,8 @@ BELOW: dict[str, set[str]] = {
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio"},
     "encoders": {"errors"},
-    "cli": {"__init__", "errors", "encoders"},
+    "reading": {"errors"},
+    "cli": {"__init__", "errors", "encoders", "reading"},
     "__main__": {"cli"},
     "_core_build": set(),
 }

@@ -9,8 +9,8 @@ from conftest import ENCODER, CommandLine
 
 import mvdb.cli
 from mvdb.cli.commands import demo_command
-from mvdb.cli.reading.cutting import MOST, SHORT
 from mvdb.cli.stdlib import stdlib_records
+from mvdb.reading.cutting import MOST, SHORT
 
 
 def test_the_docstrings_of_the_standard_library() -> None:

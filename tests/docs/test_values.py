@@ -18,7 +18,6 @@ import pytest
 
 import mvdb
 from mvdb import cli, core
-from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.documents import ids, metadata, tenants, texts
@@ -26,6 +25,7 @@ from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
+from mvdb.reading import cutting
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.state import manifest, settings, unpublished
