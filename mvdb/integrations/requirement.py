@@ -33,7 +33,7 @@ class Requirement:
 LANGCHAIN = Requirement("langchain", "langchain-core", "1.0", "2")
 LLAMA_INDEX = Requirement("llama-index", "llama-index-core", "0.14", "0.15")
 HAYSTACK = Requirement("haystack", "haystack-ai", "3.0", "4")
-TXTAI = Requirement("txtai", "txtai", "9.0", "10")
+TXTAI = Requirement("txtai", "txtai", "9.14", "10")
 LLM = Requirement("llm", "llm", "0.27", "1")
 
 
