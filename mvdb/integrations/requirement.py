@@ -33,6 +33,9 @@ class Requirement:
 LANGCHAIN = Requirement("langchain", "langchain-core", "1.0", "2")
 LLAMA_INDEX = Requirement("llama-index", "llama-index-core", "0.14", "0.15")
 HAYSTACK = Requirement("haystack", "haystack-ai", "3.0", "4")
+PYLATE = Requirement("pylate", "pylate", "1.6", "2")
+SENTENCE_TRANSFORMERS = Requirement("sentence-transformers", "sentence-transformers", "6.0", "7")
+MTEB = Requirement("mteb", "mteb", "2.26", "3")
 TXTAI = Requirement("txtai", "txtai", "9.14", "10")
 LLM = Requirement("llm", "llm", "0.27", "1")
 

@@ -12,6 +12,7 @@ from functools import partial
 
 from mvdb import core
 from mvdb.documents import id_table, tenants
+from mvdb.documents.sparse_vectors import SparseVector
 from mvdb.documents.tenants import Tenant
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
@@ -43,8 +44,10 @@ def append(
     lengths: core.Numbers,
     vectors: core.Floats,
     stored: Sequence[tuple[bytes | None, bytes | None]],
+    weights: Sequence[SparseVector | None],
 ) -> None:
-    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata.
+    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata, learned
+    weights.
     InvalidInputError for texts whose words this process cannot index."""
     if any(text is not None for text, _ in stored):
         changes.check_words()
@@ -52,7 +55,7 @@ def append(
     documents = []
     for i, key in enumerate(keys):
         id_table.put(changes.txn, key, first + i)
-        documents.append(Document(first + i, key, int(lengths[i]), *stored[i]))
+        documents.append(Document(first + i, key, int(lengths[i]), *stored[i], weights[i]))
     resources = changes.resources
     if changes.buffer is None:
         memory = _flush_bytes(changes) // 2
