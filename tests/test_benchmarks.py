@@ -86,7 +86,7 @@ LIBRARIES = {
     *("cgroups", "colbertv2_codec", "corpora", "device", "drawing", "memory", "metrics"),
     *("pagecache", "peers.common", "peers.environments", "points", "processes", "timing", "truth"),
 }
-NEED_MORE = {"encoders", "known_items", "make_projection", "plots"}
+NEED_MORE = {"encoders", "known_items", "make_projection", "plots", "torch_minilm"}
 """They need torch or matplotlib."""
 
 

@@ -195,6 +195,13 @@ INVARIANTS: dict[str, Broken] = {
     "encoder: types": Broken(
         named(b"encoder", encoder({"name": ["a"], "dim": 16, "pooling": None})), "texts"
     ),
+    "encoder: revision": Broken(
+        named(b"encoder", encoder({"name": "a", "dim": 16, "pooling": None, "revision": None})),
+        "texts",
+    ),
+    "encoder: prefix": Broken(
+        named(b"encoder", encoder({"name": "a", "dim": 16, "pooling": None, "prefix": 5})), "texts"
+    ),
     "encoder: dim": Broken(
         named(b"encoder", encoder({"name": "a", "dim": "16", "pooling": None})), "dim is not"
     ),

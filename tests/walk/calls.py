@@ -44,6 +44,17 @@ def matrix(seed: int, tokens: int = 3) -> Any:
     return matrix_of(seed, tokens, DIM)
 
 
+class NoTexts:
+    """An encoder that is not asked."""
+
+    dim, name = DIM, "an encoder"
+
+    def encode_documents(self, texts: Any) -> Any:
+        raise AssertionError("no text was given")
+
+    encode_queries = encode_documents
+
+
 _QUERY = matrix(1)
 _LEAVING = {"kind": None, "error": None, "trace": None}
 _SEARCH: dict[str, Any] = {
@@ -182,6 +193,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "background": False,
         "memory": 64 << 20,
     },
+    "from_encoder": {"model": NoTexts(), "path": "opened.mvdb", "name": "an encoder"},
     "repair": {"src": "source.mvdb", "dst": "repaired.mvdb", **_HOOKS},
 }
 

@@ -1,4 +1,4 @@
-"""Commands on a file or a collection of it (info, optimize, delete, export) and on a whole file
+"""Commands on a file or a collection of it (info, optimize, delete) and on a whole file
 (verify, compact, backup, repair)."""
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count as count_up
-from itertools import islice
 from pathlib import Path
 
 import mvdb
@@ -29,7 +28,6 @@ from mvdb.cli.console import Console, count, one_line, size
 from mvdb.cli.progress import progress
 
 _PROBLEMS_SHOWN = 20
-_EXPORTED = 256  # documents read at once
 
 
 def add_parsers(commands: Commands) -> None:
@@ -61,14 +59,6 @@ def add_parsers(commands: Commands) -> None:
     add_filter(which.add_argument, "delete the documents that match")
     add_tenant(parser)
     parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
-    # Every command takes --json; the output of this one, input of ``mvdb index -``, is JSON anyway.
-    about = "print every document as a line of JSON: id, text, metadata"
-    parser = add_command(commands, "export", export, about, json_help=argparse.SUPPRESS)
-    parser.set_defaults(json=True)
-    add_file(parser)
-    add_tenant(parser)
-    add_collection(parser)
-    parser.add_argument("--vectors", action="store_true", help="with the stored token vectors")
 
 
 def info(arguments: argparse.Namespace, console: Console) -> None:
@@ -188,18 +178,3 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
     text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
     value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
     console.summary(text, value)
-
-
-def export(arguments: argparse.Namespace, console: Console) -> None:
-    whose = arguments.tenant
-    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
-        ids = iter(snapshot.ids(tenant=whose))
-        while batch := list(islice(ids, _EXPORTED)):
-            rows = snapshot.vectors(batch, tenant=whose) if arguments.vectors else None
-            for number, document in enumerate(snapshot.get(batch, tenant=whose)):
-                if document is not None:
-                    line = document.to_dict()
-                    del line["n_tokens"]
-                    console.json(
-                        line if rows is None else {**line, "vectors": rows[number].tolist()}
-                    )

@@ -11,6 +11,7 @@ from typing import Any
 import mvdb
 from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
+    MODES,
     Commands,
     Parser,
     add_collection,
@@ -35,7 +36,6 @@ _NOT_RELEVANT = "nothing found of relevance {:g} or more; --min-relevance 0 show
 MIN_RELEVANCE = 0.5
 """Least relevance of a result, where the file has a level of relevance: the value that parts
 answers from the best hits of questions that the collection does not answer (`mvdb.Hit`)."""
-_MODES = ("auto", "dense", "lexical", "hybrid")
 
 
 def add_parsers(commands: Commands) -> None:
@@ -48,7 +48,7 @@ def add_parsers(commands: Commands) -> None:
         "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
         "(default): hybrid, or what the file and the encoder allow of it"
     )
-    parser.add_argument("--mode", choices=_MODES, default="auto", help=help)
+    parser.add_argument("--mode", choices=MODES, default="auto", help=help)
     help = "0..1: the weight of the words in a hybrid search (default: chosen by the query)"
     parser.add_argument("--lexical-weight", type=float, metavar="X", help=help)
     help = (
@@ -174,18 +174,18 @@ def search(
     """The hits for a query, with the words that matched in each; seconds it took. encoder: that of
     the database; None without one."""
     started = time.monotonic()
-    # Optional for encoders: the span of characters for each of a document's rows.
-    document_tokens = getattr(encoder, "document_tokens", None)
+    # Optional for encoders: the span of characters for each row.
+    tokens = getattr(encoder, "tokens", None)
     with db.snapshot() as snapshot:
 
         def matches(hit: mvdb.Hit) -> list[Match]:
             if hit.text is None:
                 return []
             found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
-            if found or hit.dense_score is None or document_tokens is None:
+            if found or hit.dense_score is None or tokens is None:
                 return found
             scores = snapshot.explain(query, hit.id).scores
-            return matched_words(hit.text, document_tokens(hit.text), scores)
+            return matched_words(hit.text, tokens([hit.text])[0], scores)
 
         hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)
