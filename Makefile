@@ -6,11 +6,8 @@
 # Needs python3 (3.10 or newer), a C compiler and make. Variables:
 #   PYTHON  the interpreter that makes .venv
 #   JOBS    processes that run tests side by side (default: one for each processor, at most 8)
-#   TORCH   what pip installs as torch before the demo. On Linux the public index has it with CUDA,
-#           gigabytes of it; pip's --index-url may be given here to take a build for the CPU alone.
 
 PYTHON = python3
-TORCH = torch==2.13.0
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -48,9 +45,7 @@ $(VENV)/.test: $(CORE) | $(BIN)/python
 	$(PIP) --editable ".[dev,cli]"
 	touch $@
 
-# torch first and by itself, so that the package's own requirement does not choose another build.
 $(VENV)/.demo: $(CORE) | $(BIN)/python
-	$(PIP) $(TORCH)
 	$(PIP) --editable ".[text,cli]"
 	touch $@
 

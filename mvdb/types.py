@@ -47,12 +47,15 @@ class Hit:
         id: the document's id.
         score: by the `mode` of the search: MaxSim of the query and the stored vectors (sum over
             query tokens of the greatest dot product with a token of the document), BM25 of the
-            words, or both joined, in 0..1.
-        dense_score, lexical_score: MaxSim and BM25; None if the mode does not have that side.
+            words or the inner product of the sparse vectors, or MaxSim and one of these joined, in
+            0..1.
+        dense_score, lexical_score: MaxSim; BM25, or the inner product of the sparse vectors. None
+            if the mode does not have that side.
         relevance: 0..1, .5 and above for most documents that answer the query, less for those that
             are merely the least bad; see "Relevance" in docs/engine.md. None in a search by words
-            alone, and until the collection is calibrated, by `Database.optimize` or by the first
-            search with `min_relevance`.
+            or a sparse vector alone, and until the collection is calibrated: by the commit that
+            trains centroids, by maintenance, by `Database.optimize` or by the first search with
+            `min_relevance`.
         text: the stored text or None; read from the file at first use.
         metadata: the stored metadata or None; read from the file at first use.
         highlights: where the words of the query stand in `text`: (first, last, weight), characters
@@ -244,11 +247,14 @@ class Profile(Value):
 
     Attributes:
         hits: the result.
-        mode: "dense" (MaxSim), "lexical" (BM25 of words) or "hybrid" (both).
-        found_by_words: of a hybrid search: documents that the words alone have found.
-        lexical_weight: of a hybrid search: the weight of the words, 0..1.
-        stages: seconds by stage name. Of a lexical search: "terms" (words looked up in the term
-            indexes), "words" (documents ranked by them), "phrases" (texts read to find phrases).
+        mode: "dense" (MaxSim), "lexical" (BM25 of words), "sparse" (inner product of sparse
+            vectors) or "hybrid" (MaxSim and one of the others).
+        found_by_words: of a hybrid search: documents that the words, or the sparse vector, alone
+            have found.
+        lexical_weight: of a hybrid search: the weight of the words or the sparse vector, 0..1.
+        stages: seconds by stage name. Of a lexical or sparse search: "terms" (looked up in the term
+            indexes), "words" or "sparse" (documents ranked by them), "phrases" (texts read to find
+            phrases).
         texts: texts in which phrases were looked for.
         plan: of a dense search: "lists", "interaction" (all codes are scanned) or "exact"
             (everything is scored).
@@ -300,13 +306,16 @@ class Stats(Value):
             `records` (residuals, and codes stored with them), `codes` (codes stored apart), `ids`,
             `documents` (texts and metadata, compressed), `fields` (columns for filters),
             `list_directory` and `lists` (inverted lists), `order`, `word_directory` and `words`
-            (term indexes of the texts). Tables: `table_ids` in whole
+            (term indexes of the texts), `weight_directory` and `weights` (of the sparse vectors).
+            Tables: `table_ids` in whole
             pages, `table_tombstones`, `table_centroids`. All but `table_ids` exclude the unused
             space of pages. The sizes come from LMDB's pages; a part whose entries fill more than
             16 pages of the tree in a segment (about 2,000 large values) is estimated from an even
             sample of its entries.
         file_bytes: the file's size, free pages included.
         encoder: name of the encoder the vectors come from, or None.
+        relevance_level: score per token of an answer, 0..1, by which `Hit.relevance` is calibrated;
+            None until it has been measured.
         maintenance_error: the last failure of this handle's background thread: time (UTC), step and
             error; None without a failure, or after a later success."""
 
@@ -322,6 +331,7 @@ class Stats(Value):
     bytes: Mapping[str, int]
     file_bytes: int
     encoder: str | None
+    relevance_level: float | None
     maintenance_error: str | None
 
 

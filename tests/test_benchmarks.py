@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.relevance import nonsense
 from bench.vectors import DIM, cache_folder
 from tests.support.children import ROOT
 from tests.support.model import unit
@@ -40,9 +42,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = [json.dumps({"_id": one, "title": "", "text": one}) for one in ids]
         (folder / "tiny").mkdir(exist_ok=True)
         (folder / "tiny" / f"{stem}.jsonl").write_text("\n".join(lines))
+    _nonsense(cache.with_name(cache.name.replace("tiny", "nonsense")), cache, rng)
     judged = [f"query {number}\tdoc {number}\t1\n" for number in range(QUERIES)]
     (folder / "tiny" / "qrels.tsv").write_text("query\tdocument\tgrade\n" + "".join(judged))
     return folder
+
+
+def _nonsense(folder: Path, tiny: Path, rng: np.random.Generator) -> None:
+    """Vectors of the queries without meaning of `bench.relevance`, which need an encoder."""
+    shutil.copytree(tiny, folder)
+    count = len(nonsense().queries)
+    np.save(folder / "query_lengths.npy", np.full(count, 3, np.int32))
+    flat = unit(rng.standard_normal((3 * count, DIM)))
+    np.save(folder / "query_flat.npy", flat.astype(np.float32))
 
 
 BENCHMARKS: dict[str, str] = {
@@ -57,6 +69,7 @@ BENCHMARKS: dict[str, str] = {
     "kernels": "--repeats 1 --ghz 3",
     "lexical": "--collection tiny --peers fts5 --queries 4 --judged 4 --rounds 1",
     "peers.run": "tiny --only mvdb-2 --queries 4 --passes 1",
+    "relevance": "tiny --queries 6",
     "scale": "tiny 700 --base tiny --queries 4 --rounds 1",
     "search": "tiny --bits 2 --passes 1",
     "sidecar": "tiny --queries 4",
@@ -72,7 +85,7 @@ LIBRARIES = {
     *("cgroups", "colbertv2_codec", "corpora", "device", "drawing", "memory", "metrics"),
     *("pagecache", "peers.common", "peers.environments", "points", "processes", "timing", "truth"),
 }
-NEED_MORE = {"encoders", "known_items", "make_projection", "plots"}
+NEED_MORE = {"encoders", "known_items", "make_projection", "plots", "torch_minilm"}
 """They need torch or matplotlib."""
 
 

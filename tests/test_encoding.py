@@ -105,6 +105,37 @@ def test_another_encoder_warns_at_open_and_is_refused_at_use(db: mvdb.Database, 
         assert allowed.stats().encoder == "fake"
 
 
+def with_members(**members: str) -> FakeEncoder:
+    encoder = FakeEncoder()
+    vars(encoder).update(members)
+    return encoder
+
+
+@pytest.mark.parametrize("member", ["revision", "prefix"])
+def test_revision_and_prefix_are_guarded_when_both_sides_tell_them(path: Path, member: str) -> None:
+    with mvdb.open(path, encoder=with_members(**{member: "one"})) as db:
+        db.insert("cat", texts="cat")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for encoder in (with_members(**{member: "one"}), FakeEncoder()):
+            with mvdb.open(path, encoder=encoder) as db:
+                assert db.search("cat", 1)[0].id == "cat"
+    with pytest.warns(UserWarning, match=f"{member} one.*{member} two"):
+        other = mvdb.open(path, encoder=with_members(**{member: "two"}))
+    with other, refused(other, mvdb.EncoderMismatchError, f"{member} one", f"{member} two"):
+        other.search("cat")
+
+
+def test_a_file_that_knows_no_revision_takes_an_encoder_with_one(
+    db: mvdb.Database, path: Path
+) -> None:
+    db.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mvdb.open(path, encoder=with_members(revision="2", prefix="> ")) as again:
+            assert again.search("cat", 1)[0].id == "cat"
+
+
 def test_an_encoder_of_another_dim_is_refused_at_open(db: mvdb.Database, path: Path) -> None:
     db.close()
     with pytest.raises(mvdb.DimensionMismatch, match=f"dim {DIM}, not 16"):

@@ -151,3 +151,47 @@ def test_without_another_document_there_is_no_level(tmp_path: Path) -> None:
         db.optimize()
         hits = db.search(WORLD.strangers[0], min_relevance=0.5)
         assert [(hit.id, hit.relevance) for hit in hits] == [("only", None)]
+
+
+def test_the_commit_that_trains_measures(tmp_path: Path) -> None:
+    documents = [WORLD.documents[i % 120] for i in range(1000)]
+    with mvdb.open(tmp_path / "b.mvdb", dim=DIM, background=False) as db:
+        db.insert(list(range(999)), documents[:999])
+        assert db.stats().relevance_level is None
+        db.insert(999, documents[999])
+        level = db.stats().relevance_level
+        assert level is not None
+        assert 0 < level <= 1
+        assert all((one or 0) > 0.5 for one in relevances(db, WORLD.answerable))
+        assert all((one or 0) < 0.5 for one in relevances(db, WORLD.strangers))
+        assert db.verify().ok
+
+
+def test_a_transaction_that_is_rolled_back_leaves_no_level(tmp_path: Path) -> None:
+    with mvdb.open(tmp_path / "b.mvdb", dim=DIM, background=False) as db:
+        txn = db.transaction()
+        txn.insert(list(range(1000)), [WORLD.documents[i % 120] for i in range(1000)])
+        assert txn.search(WORLD.answerable[0])
+        txn.rollback()
+        assert db.stats().relevance_level is None
+
+
+def test_a_measurement_can_be_cancelled(path: Path) -> None:
+    steps: list[str] = []
+    with mvdb.open(path, background=False) as db:
+        with pytest.raises(mvdb.CancelledError):
+            db.optimize(steps.append, cancel=lambda: "relevance" in steps)
+        assert steps[-1] == "relevance"
+        assert db.stats().relevance_level is None
+
+
+def test_a_search_takes_the_level_of_the_file_as_old_as_it_is(path: Path) -> None:
+    with mvdb.open(path, background=False) as db:
+        db.optimize()
+        db.delete(list(range(10, 120)))
+    with mvdb.open(path, readonly=True) as db:
+        (hit,), (again,) = (
+            db.search(WORLD.answerable[0], 1, min_relevance=least) for least in (None, 0.0)
+        )
+        assert hit.relevance is not None
+        assert again.relevance == hit.relevance

@@ -577,3 +577,26 @@ def test_a_repeated_id_is_skipped_in_every_form(
     (first,) = db.get(8)
     assert first is not None
     assert first.text == "text 0"
+
+
+def test_a_map_named_sparse_has_learned_weights(db: mvdb.Database) -> None:
+    """Of words or of numbers of a vocabulary; null for none. Another type stays metadata."""
+    kind = pa.map_(pa.string(), pa.float32())
+    words = pa.array([[("sea", 1.0), ("Sea", 2.0)], None, []], kind)
+    numbers = pa.array([[(7, 0.5)]], pa.map_(pa.int32(), pa.float64()))
+    plain = {"id": [0, 1, 2], "embeddings": embeddings(3), "n": [1, 2, 3]}
+    other = {"id": [3], "embeddings": embeddings(1)}
+    db.insert_batches(pa.table({**plain, "sparse": words}))
+    db.insert_batches(pa.table({**other, "sparse": numbers}))
+    assert [(hit.id, hit.score) for hit in db.search(sparse={"Sea": 1, 7: 1})] == [(0, 2), (3, 0.5)]
+    assert [one and one.metadata for one in db.get([1, 3])] == [{"n": 2}, None]
+    db.insert_batches(pa.table({**other, "id": [4], "sparse": ["a text"]}))
+    assert list(db.ids({"sparse": "a text"})) == [4]
+    for wrong in (pa.map_(pa.string(), pa.string()), pa.map_(pa.bool_(), pa.float32())):
+        table = pa.table({**other, "id": [9], "sparse": pa.array([None], wrong)})
+        with pytest.raises(mvdb.InvalidInputError, match=r"^column 'sparse': found map"):
+            db.insert_batches(table)
+    twice = pa.array([[("a", 1.0), ("a", 2.0)]], kind)
+    with pytest.raises(mvdb.InvalidInputError, match=r"^row 0, column 'sparse': a term is there"):
+        db.insert_batches(pa.table({**other, "id": [9], "sparse": twice}))
+    assert 9 not in db

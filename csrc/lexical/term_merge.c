@@ -7,6 +7,7 @@
 
 typedef struct source {
   const uint32_t *map;
+  uint32_t *ranks; /* [rows + 1], how many rows before each are kept */
   mv_term_cursor cursor;
   uint32_t number;
 } source;
@@ -14,6 +15,7 @@ typedef struct source {
 struct mv_term_merge {
   source *sources;
   source **heap;         /* the least term first, ties by number */
+  size_t n_sources;      /* whose ranks are freed */
   size_t n_open;         /* sources with terms left */
   uint32_t n_rows, next; /* next: the row behind the last one of the open list */
   mv_term_output output;
@@ -53,14 +55,28 @@ static mv_status advance(source *one, int *more) {
   return mv_term_compare(before, size, cursor->term, cursor->size) < 0 ? MV_OK : MV_ERROR_CORRUPT;
 }
 
+/* Counts the kept rows of a source, so that runs without any are passed over. */
+static mv_status rank_rows(source *one, const uint32_t *map, uint32_t n_rows) {
+  one->map = map;
+  one->ranks = mv_alloc((size_t)n_rows + 1, sizeof *one->ranks);
+  if (one->ranks == NULL) return MV_ERROR_MEMORY;
+  uint32_t rank = 0;
+  for (uint32_t row = 0; row < n_rows; row++) {
+    one->ranks[row] = rank;
+    rank += map[row] != (uint32_t)MV_NO_ROW;
+  }
+  one->ranks[n_rows] = rank;
+  return MV_OK;
+}
+
 static mv_status open_sources(mv_term_merge *merge, const mv_terms *const *terms,
                               const uint32_t *const *maps, size_t n) {
   for (size_t i = 0; i < n; i++) {
     source *one = &merge->sources[i];
-    one->map = maps[i];
     one->number = (uint32_t)i;
     if (terms[i]->n_blocks == 0) continue;
-    mv_status status = mv_cursor_start(&one->cursor, terms[i], 0);
+    mv_status status = rank_rows(one, maps[i], terms[i]->n_rows);
+    if (status == MV_OK) status = mv_cursor_start(&one->cursor, terms[i], 0);
     if (status == MV_OK) status = mv_cursor_next(&one->cursor);
     if (status != MV_OK) return status;
     merge->heap[merge->n_open++] = one;
@@ -82,7 +98,11 @@ mv_status mv_term_merge_new(const mv_terms *const *terms, const uint32_t *const 
   merge->sources = mv_alloc(n, sizeof *merge->sources);
   merge->heap = mv_alloc(n, sizeof *merge->heap);
   mv_status status = MV_ERROR_MEMORY;
-  if (merge->sources != NULL && merge->heap != NULL) status = open_sources(merge, terms, maps, n);
+  if (merge->sources != NULL && merge->heap != NULL) {
+    merge->n_sources = n;
+    memset(merge->sources, 0, n * sizeof *merge->sources);
+    status = open_sources(merge, terms, maps, n);
+  }
   if (status != MV_OK) {
     mv_term_merge_free(merge);
     return status;
@@ -93,6 +113,7 @@ mv_status mv_term_merge_new(const mv_terms *const *terms, const uint32_t *const 
 
 void mv_term_merge_free(mv_term_merge *merge) {
   if (merge == NULL) return;
+  for (size_t i = 0; i < merge->n_sources; i++) mv_free(merge->sources[i].ranks);
   mv_free(merge->sources);
   mv_free(merge->heap);
   mv_output_free(&merge->output);
@@ -102,7 +123,12 @@ void mv_term_merge_free(mv_term_merge *merge) {
 /* Puts the present postings of a source out under their new rows. */
 static mv_status copy_list(mv_term_merge *merge, const source *one) {
   const mv_term_postings *list = &one->cursor.list;
-  for (uint32_t run = 0; run < list->n_runs; run++) {
+  for (uint32_t run = 0, first = 0; run < list->n_runs; run++) {
+    const uint32_t last = mv_postings_last(list, run);
+    if (last < first || last >= list->terms->n_rows) return MV_ERROR_CORRUPT;
+    const uint32_t before = one->ranks[first];
+    first = last + 1;
+    if (one->ranks[first] == before) continue;
     uint32_t rows[MV_TERMS_RUN], n, kept = 0;
     uint16_t values[MV_TERMS_RUN];
     mv_status status = mv_postings_read(list, run, rows, values, &n);

@@ -15,7 +15,7 @@ from mvdb.api.transaction import Transaction, stream_target
 from mvdb.api.upkeep import Upkeep
 from mvdb.hooks import Cancel
 from mvdb.ingest import streaming
-from mvdb.ingest.inputs import MetadataInput, TenantInput, Texts
+from mvdb.ingest.inputs import MetadataInput, SparseInput, TenantInput, Texts
 from mvdb.search.options import Filter
 from mvdb.state.state import State
 from mvdb.storage.environment import ReadTransaction
@@ -93,6 +93,7 @@ class Database(Upkeep):
         texts: Texts = None,
         metadata: MetadataInput = None,
         tenant: TenantInput = None,
+        sparse: SparseInput = None,
     ) -> None:
         """Adds documents, in a transaction of its own.
 
@@ -107,6 +108,12 @@ class Database(Upkeep):
             tenant: to whom the documents belong, where tenants are separated
                 (docs/howto-tenants.md): one name for all, or one for each. A str of 1..500 UTF-8
                 bytes. Ids are distinct within a tenant.
+            sparse: learned sparse vectors (SPLADE, arXiv 2107.05720, and kin), see
+                docs/howto-sparse.md: for one id a mapping of terms to weights; else a sequence of
+                mappings, None for a document without. A term is a str of at most 64 bytes of UTF-8,
+                taken as it is, or an int in 0..2^32-1; 1 is not "1". At most 65,536 terms. A weight
+                is in 0..65,280; terms of weight 0 are left out. Weights are stored within 1/256 of
+                their value, those below 2^-16 as 129/128 of that.
 
         Raises:
             DuplicateIdError: the database has a document of an id.
@@ -114,7 +121,9 @@ class Database(Upkeep):
             BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
         """
         with self.transaction() as txn:
-            txn.insert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
+            txn.insert(
+                ids, embeddings, texts=texts, metadata=metadata, tenant=tenant, sparse=sparse
+            )
 
     def upsert(
         self,
@@ -124,11 +133,14 @@ class Database(Upkeep):
         texts: Texts = None,
         metadata: MetadataInput = None,
         tenant: TenantInput = None,
+        sparse: SparseInput = None,
     ) -> None:
-        """Adds documents or replaces them whole (vectors, text and metadata), in a transaction of
-        its own. Arguments and errors as for `insert`."""
+        """Adds documents or replaces them whole (vectors, text, metadata, sparse vector), in a
+        transaction of its own. Arguments and errors as for `insert`."""
         with self.transaction() as txn:
-            txn.upsert(ids, embeddings, texts=texts, metadata=metadata, tenant=tenant)
+            txn.upsert(
+                ids, embeddings, texts=texts, metadata=metadata, tenant=tenant, sparse=sparse
+            )
 
     def update(
         self,
@@ -205,7 +217,8 @@ class Database(Upkeep):
 
         Args:
             batches: an iterable of batches: mappings with the arguments of `insert` (`ids`,
-                `embeddings`, `texts`, `metadata`, `tenant`), tuples of them in this order, or
+                `embeddings`, `texts`, `metadata`, `tenant`, `sparse`), tuples of them in this
+                order, or
                 Arrow data. Or Arrow data itself: a pyarrow Table, RecordBatch, RecordBatchReader or
                 Dataset, or anything with `__arrow_c_stream__`, such as a data frame. Or the path of
                 a .parquet, .arrow or .feather file. For the columns see docs/howto-streaming.md.

@@ -83,9 +83,11 @@ class OpenCollection:
                 f"{stored.dim}; run mvdb.repair"
             )
         self.cache = StateCache(stored)
-        self.levels = Levels()
+        self.levels = Levels(file.queries, file.prefetcher, file.limits)
         folder = str(file.path.absolute().parent)
-        self.resources = Resources(stored, file.limits, file.budget, folder, BUILDING)
+        self.resources = Resources(
+            stored, file.limits, file.budget, folder, BUILDING, self.levels.measure
+        )
         self.steps = StepTransactions(environment, self.cache, self.resources, file.turns)
         self.maintenance = Maintenance(self.steps, in_background=file.in_background)
         self.closed: str | None = None

@@ -1,4 +1,5 @@
-"""What a search is asked for: token vectors, words, or a text that serves as both."""
+"""What a search is asked for: token vectors, words, a text that serves as both, a learned sparse
+vector."""
 
 from __future__ import annotations
 
@@ -6,17 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mvdb.documents.sparse_vectors import SparseVector
 from mvdb.errors import InvalidInputError
-from mvdb.search.options import AUTO, DENSE, HYBRID, LEXICAL, SearchOptions
+from mvdb.search.options import AUTO, DENSE, HYBRID, LEXICAL, SPARSE, SearchOptions
 
 
 @dataclass(frozen=True)
 class QueryInput:
-    """One query of a search. query: token vectors, or a text to be encoded; None for a search by
-    words alone. text: the words; None for a search by vectors alone."""
+    """One query of a search. query: token vectors, or a text to be encoded; None for a search
+    without meaning. text: the words, sparse: the weights of terms: at most one of them; neither in
+    a search by vectors alone."""
 
     query: Any = None
     text: str | None = None
+    sparse: SparseVector | None = None
 
     @classmethod
     def of(
@@ -25,12 +29,18 @@ class QueryInput:
         """The input of a call. encodes: whether the database has an encoder. has_words: whether it
         can be searched by words; asked only where that decides. InvalidInputError when the mode
         lacks its input, or leaves some of it unused."""
+        if options.sparse is not None:
+            return cls._with_sparse(query, options, options.sparse, encodes=encodes)
         text, mode = options.text, options.mode
         if query is None and text is None:
-            raise InvalidInputError("query: token vectors or a text are needed, or text=")
+            raise InvalidInputError(
+                "query: token vectors or a text are needed, or text=, or sparse="
+            )
         words = query if isinstance(query, str) else None
         if mode == AUTO:
             mode = _mode(query, text, encodes=encodes, has_words=has_words)
+        if mode == SPARSE:
+            raise InvalidInputError('sparse: mode="sparse" needs sparse=, the weights of terms')
         if mode == LEXICAL:
             if query is not None and (words is None or text is not None):
                 raise InvalidInputError(
@@ -51,6 +61,35 @@ class QueryInput:
         if text is None and words is None:
             raise InvalidInputError('text: mode="hybrid" needs words beside the vectors')
         return cls(query, str(words) if text is None else text)
+
+    @classmethod
+    def _with_sparse(
+        cls, query: Any, options: SearchOptions, sparse: SparseVector, *, encodes: bool
+    ) -> QueryInput:
+        """The input of a call with a sparse vector."""
+        mode = options.mode
+        if options.text is not None:
+            raise InvalidInputError(
+                "sparse: words (text=) and a sparse vector were both given; a search takes one of "
+                "them beside the vectors: leave the other out"
+            )
+        if mode in (DENSE, LEXICAL):
+            needs = "vectors" if mode == DENSE else "words"
+            raise InvalidInputError(f'sparse: mode="{mode}" takes {needs} alone; leave sparse out')
+        if query is None:
+            if mode == HYBRID:
+                raise InvalidInputError(
+                    'query: mode="hybrid" needs token vectors, or a text and an encoder'
+                )
+            return cls(sparse=sparse)
+        if mode == SPARSE:
+            raise InvalidInputError('query: mode="sparse" takes sparse alone; leave query out')
+        if isinstance(query, str) and not encodes:
+            raise InvalidInputError(
+                "query: without an encoder a str is words, and a search takes either words or a "
+                "sparse vector: leave one out, or give an encoder to mvdb.open(encoder=...)"
+            )
+        return cls(query, sparse=sparse)
 
 
 def _mode(query: Any, text: str | None, *, encodes: bool, has_words: Callable[[], bool]) -> str:

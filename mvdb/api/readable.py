@@ -18,6 +18,7 @@ from mvdb.arguments import whole_number
 from mvdb.documents import ids as id_keys
 from mvdb.documents import tenants
 from mvdb.documents.hit_fields import HitFields
+from mvdb.documents.sparse_vectors import SparseMapping
 from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.ingest.vectors import as_query, listed
@@ -48,6 +49,7 @@ class Readable(DocumentReader):
         k: int = 10,
         *,
         text: str | None = None,
+        sparse: SparseMapping | None = None,
         mode: str = "auto",
         strict: bool = False,
         lexical_weight: float | None = None,
@@ -67,7 +69,8 @@ class Readable(DocumentReader):
         fields: str | Sequence[str] | None = None,
     ) -> list[Hit]:
         """The k best documents: by MaxSim (ColBERT, arXiv 2004.12832), by their words with BM25 (as
-        in Lucene), or by both (docs/howto-words.md).
+        in Lucene) or their learned sparse vectors, or by MaxSim and one of these
+        (docs/howto-words.md).
 
         Args:
             query: token vectors (m, dim), m in 1..4096, of any float dtype; rows are scaled to
@@ -77,15 +80,21 @@ class Readable(DocumentReader):
                 words, "a phrase", +must, -not, prefix*, field:value. Documents that have some of
                 the words are hits, but all of the phrases and words with a plus must be there, and
                 none of those with a minus.
-            mode: "dense": MaxSim. "lexical": BM25. "hybrid": the best documents of both sides, at
-                least 100 of each, all scored by both; `score` is in 0..1 then. The last two need a
-                lexical index (`mvdb.open(lexical=...)`). "auto": dense for vectors alone; lexical
-                for text alone, and for a query that is a str without an encoder; hybrid for
-                vectors with text, and for a str with an encoder, where there is a lexical index.
+            sparse: a learned sparse vector (SPLADE, arXiv 2107.05720): weights of terms, as for
+                `Database.insert`, of at most 4,096 terms; alone, or beside the vectors of a query
+                in place of words (docs/howto-sparse.md). Documents that have a term of it are hits,
+                by the inner product.
+            mode: "dense": MaxSim. "lexical": BM25. "sparse": the inner product of sparse vectors.
+                "hybrid": the best documents of both sides, at least 100 of each, all scored by
+                both; `score` is in 0..1 then. Words need a lexical index
+                (`mvdb.open(lexical=...)`). "auto": dense for vectors alone; lexical for text alone,
+                and for a query that is a str without an encoder; sparse for sparse alone; hybrid
+                for vectors with text or sparse, and for a str with an encoder, where there is a
+                lexical index.
             strict: raise QueryError for malformed words, which else are searched as plain words.
             lexical_weight: hybrid: weight of the lexical side, 0..1. None: chosen by the query's
                 terms, from .25 for prose to .7 for identifiers, numbers and phrases
-                (docs/engine.md, "Hybrid search").
+                (docs/engine.md, "Hybrid search"); .25 for a sparse vector.
             fusion: hybrid: "relative": both sides scaled to 0..1 over the found documents and
                 added. "rrf": reciprocal ranks are added, with the constant 60.
             k: number of hits; fewer when fewer documents qualify.
@@ -139,6 +148,7 @@ class Readable(DocumentReader):
         options = SearchOptions.checked(
             k,
             text=text,
+            sparse=sparse,
             mode=mode,
             strict=strict,
             lexical_weight=lexical_weight,
@@ -183,6 +193,8 @@ class Readable(DocumentReader):
         checked = SearchOptions.checked(k, **options)
         if checked.text is not None:
             raise InvalidInputError("text: search_batch takes words as queries, not as text")
+        if checked.sparse is not None:
+            raise InvalidInputError("sparse: search_batch takes no sparse vectors; call search")
         hooks = Hooks.checked(progress, cancel)
         if isinstance(queries, str) or getattr(queries, "ndim", 3) == 2:
             raise InvalidInputError(
@@ -280,7 +292,7 @@ class Readable(DocumentReader):
         return [as_query(query, self.dim) for query in queries]
 
     def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
-        """Each query's vectors and parsed words, as its mode needs them."""
+        """Each query's vectors and its words or sparse vector, as its mode needs them."""
         encodes = self._engine.encoder.identity is not None
         has_words = cache(self._has_words)
         inputs = [
@@ -291,6 +303,7 @@ class Readable(DocumentReader):
             Question(
                 None if one.query is None else next(dense),
                 None if one.text is None else query_language.parse(one.text, options.strict),
+                one.sparse,
             )
             for one in inputs
         ]
@@ -334,9 +347,7 @@ class Readable(DocumentReader):
         tools = engine.queries, engine.prefetcher, engine.limits
         if options is None or options.min_relevance is None:
             return Answers(txn, state, *tools, collector, engine.levels.known(txn))
-        measure = Answers(txn, state, *tools, Collector()).measured_level
-        level = engine.levels.fitting(txn, state.manifest.live_documents, measure)
-        return Answers(txn, state, *tools, collector, level)
+        return Answers(txn, state, *tools, collector, engine.levels.needed(txn, state))
 
     def _hits(
         self,

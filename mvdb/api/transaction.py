@@ -19,7 +19,14 @@ from mvdb.documents.tenants import Tenant
 from mvdb.errors import DuplicateIdError, InvalidInputError, NotFoundError
 from mvdb.filters import language
 from mvdb.ingest import streaming
-from mvdb.ingest.inputs import Documents, MetadataInput, MetadataUpdates, TenantInput, Texts
+from mvdb.ingest.inputs import (
+    Documents,
+    MetadataInput,
+    MetadataUpdates,
+    SparseInput,
+    TenantInput,
+    Texts,
+)
 from mvdb.ingest.vectors import DocumentVectors
 from mvdb.search.allowed import matching_keys
 from mvdb.search.options import Filter
@@ -128,9 +135,10 @@ class Transaction(Readable):
         texts: Texts = None,
         metadata: MetadataInput = None,
         tenant: TenantInput = None,
+        sparse: SparseInput = None,
     ) -> None:
         """Adds documents; see `Database.insert`."""
-        self._store(ids, embeddings, texts, metadata, tenant, replace=False)
+        self._store(ids, embeddings, texts, metadata, tenant, sparse, replace=False)
 
     def upsert(
         self,
@@ -140,9 +148,10 @@ class Transaction(Readable):
         texts: Texts = None,
         metadata: MetadataInput = None,
         tenant: TenantInput = None,
+        sparse: SparseInput = None,
     ) -> None:
         """Adds documents or replaces them whole; see `Database.upsert`."""
-        self._store(ids, embeddings, texts, metadata, tenant, replace=True)
+        self._store(ids, embeddings, texts, metadata, tenant, sparse, replace=True)
 
     def update(
         self,
@@ -213,19 +222,19 @@ class Transaction(Readable):
         texts: Texts,
         metadata: MetadataInput,
         tenant: TenantInput,
+        sparse: SparseInput,
         *,
         replace: bool,
     ) -> None:
         with self._write():
+            given = ids, embeddings, texts, metadata, tenant, sparse
             separates = self._engine.settings.tenants
-            documents = Documents.of(
-                ids, embeddings, texts, metadata, tenant, dim=self.dim, separates=separates
-            )
+            documents = Documents.of(*given, dim=self.dim, separates=separates)
             documents.check_distinct()
             self._add(documents, replace=replace)
 
     def _add(self, documents: Documents, *, replace: bool) -> None:
-        stored = documents.stored()
+        stored, weights = documents.stored(), documents.weights()
         vectors = documents.vectors
         if vectors is None:
             vectors = self._encode(documents)
@@ -237,8 +246,8 @@ class Transaction(Readable):
                 raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
         for batch in vectors.batches(documents.names):
             span = slice(batch.first, batch.first + len(batch.lengths))
-            keys = all_keys[span]
-            self._change(index_writer.append, keys, batch.lengths, batch.flat, stored[span])
+            documents_of = all_keys[span], batch.lengths, batch.flat, stored[span], weights[span]
+            self._change(index_writer.append, *documents_of)
 
     def _owned(self, documents: Documents) -> list[bytes]:
         """The keys of documents to be written, with their tenants, which are made if new."""

@@ -13,10 +13,8 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.hooks import Cancel, Hooks, Progress
 from mvdb.repair.verify import Checker
 from mvdb.repair.verify_collections import check_file
-from mvdb.search.profile_collector import Collector
 from mvdb.state import encoder_identity, manifest, relevance_level, statistics
 from mvdb.state.lexical_identity import check_lexical
-from mvdb.state.relevance_level import RelevanceLevel
 from mvdb.threads import shield
 from mvdb.types import Report, Stats
 
@@ -36,6 +34,7 @@ class Upkeep(WithCollections):
             generation = current.generation
             centroids = codebooks.centroid_count(txn, generation) if generation else 0
             encoder = encoder_identity.load(txn)
+            relevance = relevance_level.load(txn)
             parts = statistics.by_part(txn)
         stored = sum(info.n_tokens for info in current.segments)
         return Stats(
@@ -51,6 +50,7 @@ class Upkeep(WithCollections):
             bytes=parts,
             file_bytes=self._engine.environment.size(),
             encoder=None if encoder is None else encoder.name,
+            relevance_level=None if relevance is None else relevance.level,
             maintenance_error=self._engine.maintenance.error,
         )
 
@@ -86,23 +86,6 @@ class Upkeep(WithCollections):
                     progress(step)
         finally:
             shield.run(work.close)
-        self._calibrate(progress)
-
-    def _calibrate(self, progress: StepProgress | None) -> None:
-        """Measures and stores the level of relevance, if it is due."""
-        with self._reading() as (txn, state):
-            documents = state.manifest.live_documents
-            stored = relevance_level.load(txn)
-            if documents == 0 or (stored is not None and stored.fits(documents)):
-                return
-            level = self._answers(txn, state, Collector()).measured_level()
-        if level is None:
-            return
-        with self._engine.write(None) as writing:
-            relevance_level.store(writing, RelevanceLevel(level, documents))
-            writing.commit()
-        if progress is not None:
-            progress("relevance")
 
     def compact(
         self,

@@ -14,7 +14,10 @@ import mvdb
 from mvdb.cli.commands import (
     browse_commands,
     demo_command,
+    eval_command,
+    export_command,
     file_commands,
+    import_command,
     index_command,
     mcp_command,
     search_command,
@@ -26,6 +29,19 @@ from mvdb.cli.console import Console, one_line
 __all__ = ["build_parser", "main"]
 
 ERROR, INTERRUPTED = 1, 130
+_MODULES = (
+    index_command,
+    search_command,
+    browse_commands,
+    file_commands,
+    import_command,
+    export_command,
+    eval_command,
+    serve_command,
+    mcp_command,
+    demo_command,
+)
+"""Of all commands, in the order of the help."""
 
 
 def build_parser() -> Parser:
@@ -35,8 +51,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    modules = index_command, search_command, browse_commands, file_commands, demo_command
-    for module in (*modules, serve_command, mcp_command):
+    for module in _MODULES:
         module.add_parsers(commands.add_parser)
     return parser
 

@@ -22,14 +22,15 @@ _BEFORE_ITEM = re.compile(rf"\n(?= {{0,3}}(?:[-*+•]|{BOLD}?\d+{PLAIN}?[.)]) )"
 
 @dataclass(frozen=True)
 class Result:
-    """A hit with all that is shown of it; scores have four decimals, those of a side that the
-    search has not are None."""
+    """A hit with all that is shown of it; scores and relevance have four decimals; those that
+    the search has not are None."""
 
     rank: int
     id: str | int
     score: float
     dense_score: float | None
     lexical_score: float | None
+    relevance: float | None
     text: str | None
     metadata: dict[str, Any]
     matches: list[Match]

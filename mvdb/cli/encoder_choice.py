@@ -14,7 +14,8 @@ _FACTORY = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 
 def load_encoder(choice: str | None) -> Encoder:
     """The encoder that `choice` (the value of ``--encoder``) names; ValueError says why none."""
-    factory = _FACTORY.fullmatch(choice or "")
+    is_model = (choice or "").partition(":")[0] in encoders.KINDS
+    factory = None if is_model else _FACTORY.fullmatch(choice or "")
     if choice and factory and not Path(choice).exists():
         try:
             encoder = getattr(importlib.import_module(factory[1]), factory[2])()

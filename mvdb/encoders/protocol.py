@@ -15,8 +15,15 @@ DEFAULT_NAME = "all-MiniLM-L6-v2-pca128"
 class Encoder(Protocol):
     """What turns texts into token vectors.
 
-    An encoder may also have ``pooling: str``, which says how it lessens a document's rows
-    ("none" when there is a row for each token it keeps).
+    Optional members:
+
+    - ``pooling: str``: how a document's rows are lessened ("none" when there is a row for each
+      token that is kept);
+    - ``revision: str``: what tells apart vectors of the same name, such as a model's version;
+    - ``prefix: str``: the text or tokens that the model puts before documents and queries;
+    - ``tokens(texts, kind="document")``: for each text the characters ``(start, end)`` of each row
+      of its matrix, ``(0, 0)`` for a row that stands for none; ``kind="query"`` for those of
+      queries.
     """
 
     @property

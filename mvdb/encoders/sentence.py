@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
-from mvdb.errors import PathError
+from mvdb.encoders.encoder_rows import (
+    Rows,
+    as_list,
+    as_rows,
+    model_name,
+    never_empty,
+    prefix_text,
+)
+from mvdb.errors import InvalidInputError, PathError
 
 
 class SentenceEncoder:
@@ -30,12 +36,15 @@ class SentenceEncoder:
         name: kept in database files; by default the model's name, or the last part of its folder's
             path (the rest of it differs from machine to machine). Needed with a
             ``MultiVectorEncoder``.
-        options: keyword arguments of ``MultiVectorEncoder``: ``device``, ``local_files_only``, ...
+        options: keyword arguments of ``MultiVectorEncoder``: ``device``, ``local_files_only``,
+            ``backend`` (``"torch"``, ``"onnx"`` or ``"openvino"``; those other than torch need
+            ``sentence-transformers[onnx]`` or ``[openvino]``), ``revision``, ...
 
     Raises:
         PathError: there is no such model.
-        ValueError: the model does not tell its dimension, or a ``MultiVectorEncoder`` came without
-            ``name``.
+        ImportError: ``backend`` needs a library that is not installed.
+        InvalidInputError: the model does not tell its dimension, or a ``MultiVectorEncoder`` came
+            without ``name``.
     """
 
     def __init__(
@@ -49,38 +58,38 @@ class SentenceEncoder:
     ) -> None:
         if isinstance(model, (str, os.PathLike)):
             self._model = _load(os.fspath(model), options)
-            self.name = name or _name_of(os.fspath(model))
+            self.name = name or model_name(os.fspath(model))
         elif name is not None:
             self._model = model
             self.name = name
         else:
-            raise ValueError("a loaded model needs a name: SentenceEncoder(model, name=...)")
+            raise InvalidInputError(
+                "name: a loaded model needs one: SentenceEncoder(model, name=...)"
+            )
         self._batch_size = batch_size
         self._token_pooling = token_pooling
         self.pooling = "none" if token_pooling is None else type(token_pooling).__name__
         dim = self._model.get_embedding_dimension()
         if dim is None:
-            raise ValueError(f"the model {self.name} does not tell the dimension of its vectors")
-        self.dim = int(dim)
-
-    def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """One (n, dim) float32 array per text, as long as the model makes its rows; n >= 1."""
-        arrays = self._arrays(
-            self._model.encode_document(
-                _as_list(texts), token_pooling=self._token_pooling, **self._options
+            raise InvalidInputError(
+                f"the model {self.name} does not tell the dimension of its vectors"
             )
-        )
-        # A mask may leave a document nothing; the query's side of the model masks no token.
-        empty = [index for index, array in enumerate(arrays) if not len(array)]
-        if empty:
-            replaced = self.encode_queries([texts[index] for index in empty])
-            for index, array in zip(empty, replaced, strict=True):
-                arrays[index] = array
-        return arrays
+        self.dim = int(dim)
+        self.revision: str | None = options.get("revision")
+        prompts = self._model.prompts
+        self.prefix = prefix_text(prompts.get("query"), prompts.get("document"))
 
-    def encode_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Rows]:
+        """One (n, dim) float32 array per text, as long as the model makes its rows; n >= 1."""
+        given = as_list(texts)
+        encoded = self._model.encode_document(
+            given, token_pooling=self._token_pooling, **self._options
+        )
+        return never_empty(as_rows(encoded, self.dim), given, self.encode_queries)
+
+    def encode_queries(self, texts: Sequence[str]) -> list[Rows]:
         """One (m, dim) float32 array per text, as long as the model makes its rows."""
-        return self._arrays(self._model.encode_query(_as_list(texts), **self._options))
+        return as_rows(self._model.encode_query(as_list(texts), **self._options), self.dim)
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -90,24 +99,16 @@ class SentenceEncoder:
             "show_progress_bar": False,
         }
 
-    def _arrays(self, encoded: Any) -> list[NDArray[np.float32]]:
-        return [np.asarray(array, dtype=np.float32).reshape(-1, self.dim) for array in encoded]
-
 
 def _load(model: str, options: dict[str, Any]) -> MultiVectorEncoder:
+    backend = options.get("backend")
+    if backend in ("onnx", "openvino") and importlib.util.find_spec("optimum") is None:
+        raise ImportError(
+            f"backend {backend!r} needs optimum, not installed:"
+            f" pip install 'sentence-transformers[{backend}]'"
+        )
     try:
         return MultiVectorEncoder(model, **options)
     except OSError as error:
         reason = " ".join(str(error).split())
         raise PathError(f"{model}: no model that can be loaded ({reason})") from error
-
-
-def _as_list(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise TypeError("texts is one str; give a sequence of them")
-    return list(texts)
-
-
-def _name_of(name_or_path: str) -> str:
-    path = Path(name_or_path)
-    return path.resolve().name if path.is_dir() else name_or_path

@@ -1,4 +1,5 @@
-"""Documents as users hand them in, made canonical once: ids, vectors, texts, metadata."""
+"""Documents as users hand them in, made canonical once: ids, vectors, texts, metadata, learned
+sparse vectors."""
 
 from __future__ import annotations
 
@@ -8,15 +9,17 @@ from typing import Any
 
 from mvdb.documents import ids as id_keys
 from mvdb.documents import metadata as metadata_json
-from mvdb.documents import tenants
+from mvdb.documents import sparse_vectors, tenants
+from mvdb.documents.sparse_vectors import SparseMapping, SparseVector
 from mvdb.documents.texts import Stored
-from mvdb.errors import InvalidInputError
+from mvdb.errors import InvalidInputError, shown
 from mvdb.ingest.vectors import DocumentVectors, listed
 from mvdb.types import Id
 
 Texts = str | Sequence[str | None] | None
 TenantInput = str | Sequence[str] | None
 MetadataInput = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+SparseInput = SparseMapping | Sequence[SparseMapping | None] | None
 Owned = tuple[str | None, bytes]
 """The name of a tenant, None where tenants are not separated, and the key of an id."""
 
@@ -24,8 +27,9 @@ Owned = tuple[str | None, bytes]
 @dataclass(frozen=True)
 class Documents:
     """The documents of one insert, a list of each of their parts. Ids are checked; texts and
-    metadata by `stored`, vectors (None: the texts are to be encoded) as they are used. keys: of the
-    ids, without their tenants. tenants: None where tenants are not separated."""
+    metadata by `stored`, sparse vectors by `weights`, vectors (None: the texts are to be encoded)
+    as they are used. keys: of the ids, without their tenants. tenants: None where tenants are not
+    separated."""
 
     names: list[Id]
     keys: list[bytes]
@@ -33,6 +37,7 @@ class Documents:
     texts: list[Any] | None
     metadata: list[Any] | None
     tenants: list[str] | None
+    sparse: list[Any] | None
 
     @classmethod
     def of(
@@ -42,6 +47,7 @@ class Documents:
         texts: Texts = None,
         metadata: MetadataInput = None,
         tenant: TenantInput = None,
+        sparse: SparseInput = None,
         *,
         dim: int,
         separates: bool = False,
@@ -60,6 +66,7 @@ class Documents:
             _one_each("texts", [texts] if isinstance(texts, str) else texts, count),
             _one_each("metadata", [metadata] if isinstance(metadata, Mapping) else metadata, count),
             _tenants(tenant, count, separates=separates),
+            _one_each("sparse", [sparse] if isinstance(sparse, Mapping) else sparse, count),
         )
 
     def __len__(self) -> int:
@@ -76,6 +83,7 @@ class Documents:
             None if self.texts is None else [self.texts[i] for i in chosen],
             None if self.metadata is None else [self.metadata[i] for i in chosen],
             None if self.tenants is None else [self.tenants[i] for i in chosen],
+            None if self.sparse is None else [self.sparse[i] for i in chosen],
         )
 
     def owned_keys(self) -> list[Owned]:
@@ -106,6 +114,19 @@ class Documents:
                 strict=True,
             )
         )
+
+    def weights(self) -> list[SparseVector | None]:
+        """Sparse vectors, None for one without weights; InvalidInputError names the document and
+        the term at fault."""
+        if self.sparse is None:
+            return [None] * len(self)
+        found = []
+        for name, given in zip(self.names, self.sparse, strict=True):
+            vector = None
+            if given is not None:
+                vector = sparse_vectors.checked(given, f"sparse: document {shown(name)}")
+            found.append(vector or None)
+        return found
 
     def written(self) -> list[str]:
         """The texts, for an encoder; InvalidInputError names a document without one. After

@@ -27,7 +27,7 @@ Stream = Generator[Any, None, None]
 
 COMMIT_EVERY = 10_000
 """Documents per transaction by default."""
-_ARGUMENTS = ("ids", "embeddings", "texts", "metadata", "tenant")
+_ARGUMENTS = ("ids", "embeddings", "texts", "metadata", "tenant", "sparse")
 
 
 class Transaction(Protocol):

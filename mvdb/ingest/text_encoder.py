@@ -23,12 +23,16 @@ def identity(encoder: Any) -> EncoderIdentity:
             f"encoder: {type(encoder).__name__} has no {', '.join(missing)}; see mvdb.encoders"
         )
     dim = whole_number("encoder.dim", encoder.dim, 1, core.MAX_DIM)
-    pooling = getattr(encoder, "pooling", None)
     return EncoderIdentity(
         _text("encoder.name", encoder.name),
         dim,
-        None if pooling is None else _text("encoder.pooling", pooling),
+        *(_optional_text(encoder, member) for member in ("pooling", "revision", "prefix")),
     )
+
+
+def _optional_text(encoder: Any, member: str) -> str | None:
+    value = getattr(encoder, member, None)
+    return None if value is None else _text(f"encoder.{member}", value)
 
 
 def _text(what: str, value: Any) -> str:
@@ -55,12 +59,10 @@ class TextEncoder:
 
     def mismatch(self, stored: EncoderIdentity | None) -> str | None:
         """Why this encoder's vectors do not go with the stored ones, or None."""
-        if self.identity is None or stored is None or self.identity == stored:
+        if self.identity is None or stored is None or self.identity.agrees(stored):
             return None
         return (
-            f"the vectors in the file come from encoder {stored.name!r} (dim {stored.dim}, pooling "
-            f"{stored.pooling}), this handle has {self.identity.name!r} (dim {self.identity.dim}, "
-            f"pooling {self.identity.pooling})"
+            f"the vectors in the file come from encoder {stored}, this handle has {self.identity}"
         )
 
     def _check(self, stored: EncoderIdentity | None, purpose: str) -> Any:

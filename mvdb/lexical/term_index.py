@@ -211,6 +211,12 @@ class TermIndexWriter:
         self.n_rows += 1
         self._spill_if_full()
 
+    def add_empty(self, count: int) -> None:
+        """Appends rows without weights."""
+        self._spill()
+        self._add_run(count, None, ())
+        self.n_rows += count
+
     def add_rows(self, index: TermIndex, rows: core.Numbers) -> None:
         """Appends copies of rows of another index, ascending. Reads the whole of that index."""
         self._spill()

@@ -22,6 +22,8 @@ class Repair(Value):
         recovered: documents in the new file.
         lost: live documents of the damaged file that could not be proved intact.
         texts_lost: recovered documents whose text and metadata were damaged (now None).
+        weights_lost: recovered documents of segments whose learned sparse vectors were damaged
+            (now None).
         collections_lost: names of collections whose settings or manifest are damaged, so that
             nothing tells how many documents they had. The numbers above include the documents of
             all other collections."""
@@ -29,6 +31,7 @@ class Repair(Value):
     recovered: int
     lost: int
     texts_lost: int
+    weights_lost: int = 0
     collections_lost: tuple[str, ...] = ()
 
 
@@ -67,4 +70,5 @@ def _copy(file: SalvagedFile, dst: str, hooks: Hooks) -> Repair:
     salvager = FileSalvager(file, folder, hooks)
     Environment.open(dst, initialise=salvager.copy_to).close()
     tally = salvager.tally
-    return Repair(tally.recovered, tally.lost, tally.texts_lost, tuple(salvager.lost))
+    lost = tally.lost, tally.texts_lost, tally.weights_lost
+    return Repair(tally.recovered, *lost, tuple(salvager.lost))

@@ -8,7 +8,8 @@
 4. Of each segment every live document is copied whose record has its checksum, whose codes are
    within the codebook, and whose key is known. Codes and residuals are copied as they are stored:
    nothing is encoded again. A damaged block of texts costs texts and metadata only. The words of
-   the texts are indexed anew.
+   the texts are indexed anew. Learned weights are copied if the term index of the segment verifies
+   as a whole; of a part of it nobody could tell which documents lack weights.
 5. Damaged tombstones bring deleted documents back, but for those that step 2 excludes.
 6. The tenants of these documents keep their names (salvage_tenants.py).
 7. The new manifest lists the segments written; without the newest codebook the new file begins
@@ -28,12 +29,14 @@ from mvdb.documents import id_table, texts
 from mvdb.documents import ids as id_keys
 from mvdb.errors import CorruptionError, FormatError
 from mvdb.hooks import Hooks
+from mvdb.lexical.term_index import TermIndex
 from mvdb.limits import Limits
 from mvdb.repair.salvage_tenants import copy_tenants
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, Part, SegmentInfo
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import EncodedDocument, Sealed, SegmentWriter
+from mvdb.segment.weight_writer import StoredWeights, WeightWriter
 from mvdb.state import encoder_identity, lexical_identity, manifest, settings, tombstones
 from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.manifest import Manifest
@@ -46,7 +49,7 @@ from mvdb.storage.lmdb.sweep_pages import SalvagedFile
 REPORT_DOCUMENTS = 1024
 """Documents between two reports of progress."""
 WORD_BYTES = 64 << 20
-"""Words of a segment that are collected before they are sorted and written."""
+"""Words of a segment, and its learned weights, that are collected before they are written."""
 _KINDS = {codebooks.TABLE: Kind.CENTROIDS, settings.TABLE: Kind.META}
 
 
@@ -79,17 +82,20 @@ class SalvagedValues:
 
 @dataclass
 class Tally:
-    """Numbers of recovered and lost documents, and of lost texts of recovered documents."""
+    """Numbers of recovered and lost documents, and of recovered documents whose texts, or learned
+    weights, are lost."""
 
     recovered: int = 0
     lost: int = 0
     texts_lost: int = 0
+    weights_lost: int = 0
 
     def add(self, other: Tally) -> None:
         """Adds the numbers of another collection."""
         self.recovered += other.recovered
         self.lost += other.lost
         self.texts_lost += other.texts_lost
+        self.weights_lost += other.weights_lost
 
 
 def newest_manifest(found: SalvagedValues) -> Manifest:
@@ -207,7 +213,8 @@ class Salvager:
         words = None
         if self._lexical.fault is None:
             words = lexical_identity.new_words(self._lexical, self._folder, WORD_BYTES)
-        return SegmentWriter(info.id, info.generation, Limits(), words=words)
+        weights = WeightWriter(self._folder, WORD_BYTES)
+        return SegmentWriter(info.id, info.generation, Limits(), weights, words=words)
 
     def _store_lexical(self, txn: WriteTransaction) -> None:
         """All segments are current, or none if this process cannot index their texts."""
@@ -257,6 +264,7 @@ class Salvager:
         live = tombstones.salvaged(
             self._txn.candidates(Kind.TOMBSTONES, layout.segment_prefix(info.id)), info
         )
+        weights, are_lost = self._weights(segment)
         starts, chunks = segment.directory.starts, segment.directory.chunks
         parts: tuple[memoryview, memoryview] | None = None
         opened = -1
@@ -271,7 +279,20 @@ class Salvager:
             first = int(starts[chunks[chunk]])
             document = self._document(segment, row, slot, first, *parts)
             if document is not None:
-                yield document
+                self.tally.weights_lost += are_lost
+                stored = None if weights is None else StoredWeights(weights, row)
+                yield replace(document, weights=stored)
+
+    def _weights(self, segment: Segment) -> tuple[TermIndex | None, bool]:
+        """The learned weights of a segment, None without any; whether they are damaged."""
+        has = segment.parts.has
+        try:
+            index = segment.weights(self._txn)
+            if index is not None:
+                index.check_all()
+            return index, index is None and has(self._txn, Part.WEIGHTS)
+        except CorruptionError:
+            return None, True
 
     def _chunk(
         self, segment: Segment, chunk: int, *, inline: bool
@@ -326,6 +347,7 @@ class Salvager:
             record=record,
             text=text,
             metadata=metadata,
+            weights=None,
         )
 
     def _key(self, segment: Segment, row: int, number: int) -> bytes | None:

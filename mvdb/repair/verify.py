@@ -132,7 +132,7 @@ class Checker:
         codes = chunks if codebook and not segment.has_inline_codes(self._txn) else 0
         self._blocks["codes"] += codes
         extents = 0 if lists is None else lists.n_extents
-        words = segment.words(self._txn)
+        words, weights = segment.words(self._txn), segment.weights(self._txn)
         self._parts += Counter(
             {
                 (info.id, Part.DIRECTORY): 1,
@@ -146,12 +146,17 @@ class Checker:
                 (info.id, Part.ORDER): 0 if segment.order is None else 1,
                 (info.id, Part.WORD_DIRECTORY): 0 if words is None else 1,
                 (info.id, Part.WORDS): 0 if words is None else words.n_extents,
+                (info.id, Part.WEIGHT_DIRECTORY): 0 if weights is None else 1,
+                (info.id, Part.WEIGHTS): 0 if weights is None else weights.n_extents,
             }
         )
         if self._deep:
             n_texts = self._check_contents(segment)
             with self._noting("words"):
                 self._check_words(segment, info, n_texts)
+            with self._noting("weights"):
+                if weights is not None:
+                    weights.check_all()
 
     def _count_tokens(self, segment: Segment, live: Live | None, info: SegmentInfo) -> int:
         lengths = segment.lengths()

@@ -1,4 +1,5 @@
-"""Answers the queries of one call over one state: by meaning (MaxSim), by words (BM25), or both."""
+"""Answers the queries of one call over one state: by meaning (MaxSim), by words (BM25) or a learned
+sparse vector, or by meaning and one of these."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from mvdb import core
+from mvdb.documents.sparse_vectors import SparseVector
 from mvdb.errors import InvalidInputError
 from mvdb.hooks import Hooks
 from mvdb.lexical.query_language import TextQuery
@@ -21,12 +23,14 @@ from mvdb.search.found import Found, Scores
 from mvdb.search.fusion import EXACT_FACTOR
 from mvdb.search.hybrid import HybridSearch
 from mvdb.search.lexical_search import LexicalSearch
-from mvdb.search.options import DENSE, HYBRID, LEXICAL, SearchOptions
+from mvdb.search.options import DENSE, HYBRID, LEXICAL, SPARSE, SearchOptions
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.profile_collector import Collector
 from mvdb.search.query_pool import QueryPool
 from mvdb.search.relevance import relevance
 from mvdb.search.search import Search
+from mvdb.search.second_side import SecondSide
+from mvdb.search.sparse_search import SparseSearch
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
@@ -36,18 +40,19 @@ from mvdb.threads.workers import Workers, ordered_map
 
 @dataclass(frozen=True)
 class Question:
-    """One query. vectors: unit rows (m, dim); None for a search by words alone. words: None for a
-    search by meaning alone."""
+    """One query. vectors: unit rows (m, dim); None for a search without meaning. words, sparse: the
+    second side, one of them; neither in a search by meaning alone."""
 
     vectors: core.Floats | None
     words: TextQuery | None
+    sparse: SparseVector | None = None
 
     @property
     def mode(self) -> str:
-        """DENSE, LEXICAL or HYBRID."""
+        """DENSE, LEXICAL, SPARSE or HYBRID."""
         if self.vectors is None:
-            return LEXICAL
-        return DENSE if self.words is None else HYBRID
+            return LEXICAL if self.sparse is None else SPARSE
+        return DENSE if self.words is None and self.sparse is None else HYBRID
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ class Answers:
             lexical_search.check(self.state)
         if options.min_relevance is not None and any(one.vectors is None for one in questions):
             raise InvalidInputError(
-                "min_relevance: a search by words alone has no relevance; give vectors or an "
-                "encoder, or leave it out"
+                "min_relevance: a search by words or a sparse vector alone has no relevance; give "
+                "vectors or an encoder, or leave it out"
             )
         arrangement = arrangement_of(self.txn, self.state, options)
 
@@ -105,22 +110,29 @@ class Answers:
     ) -> Iterator[Ranked]:
         """The ranking of a question by its mode."""
         if question.vectors is None:
-            lexical = self._lexical(question, allowed)
-            yield lambda n, among: lexical.best(among, replace(options, k=n))
+            alone = self._second_side(question, allowed)
+            yield lambda n, among: alone.best(among, replace(options, k=n))
             return
         with self.searching(question.vectors) as search:
             n_tokens = len(question.vectors)
-            if question.words is None:
+            if question.mode == DENSE:
                 bounded = options.with_least_relevance(n_tokens, self.level)
                 yield lambda n, among: self._relevant(
                     search().best(among, replace(bounded, k=n)), n_tokens
                 )
                 return
-            lexical = self._lexical(question, allowed, EXACT_FACTOR)
+            side = self._second_side(question, allowed, EXACT_FACTOR)
             relevances = partial(self._relevances, n_tokens=n_tokens)
             yield HybridSearch(
-                self.state, self.txn, search, lexical, options, self.collector, relevances
+                self.state, self.txn, search, side, options, self.collector, relevances
             ).best
+
+    def _second_side(
+        self, question: Question, allowed: Allowed, emphasis: float = 1.0
+    ) -> SecondSide:
+        if question.sparse is None:
+            return self._lexical(question, allowed, emphasis)
+        return SparseSearch(self.state, self.txn, question.sparse, self.collector)
 
     def _lexical(
         self, question: Question, allowed: Allowed, emphasis: float = 1.0
@@ -152,11 +164,12 @@ class Answers:
             for one, value in zip(found, relevances.tolist(), strict=True)
         ]
 
-    def measured_level(self) -> float | None:
-        """The level of relevance of the state, by 64 searches."""
+    def measured_level(self, check: Callable[[], None]) -> float | None:
+        """The level of relevance of the state, by 64 searches. check: called before each."""
         options = SearchOptions.checked(2)
 
         def best_two(vectors: core.Floats) -> list[Found]:
+            check()
             with self.searching(vectors) as search:
                 return search().best(self.state.everything, options)
 

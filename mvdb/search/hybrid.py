@@ -20,11 +20,12 @@ import numpy as np
 from mvdb.search import fusion
 from mvdb.search.found import Found, Ranking, Scores, at_least, greatest, joined
 from mvdb.search.fusion import Scale
-from mvdb.search.lexical_search import Evidence, LexicalSearch
+from mvdb.search.lexical_search import Evidence
 from mvdb.search.options import RELATIVE, SearchOptions
 from mvdb.search.profile_collector import Collector
 from mvdb.search.relevance import with_exact_evidence
 from mvdb.search.search import Search
+from mvdb.search.second_side import SecondSide
 from mvdb.search.union import Union
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import State
@@ -46,13 +47,13 @@ class HybridSearch:
         state: State,
         txn: ReadTransaction,
         search: Callable[[], Search],
-        lexical: LexicalSearch,
+        lexical: SecondSide,
         options: SearchOptions,
         collector: Collector,
         relevance: Callable[[Scores], Scores | None],
     ) -> None:
-        """lexical: the words with the emphasis of a hybrid search. relevance: of dense scores; None
-        without a level."""
+        """lexical: the words with the emphasis of a hybrid search, or a sparse vector. relevance:
+        of dense scores; None without a level."""
         self._state = state
         self._txn = txn
         self._search = search

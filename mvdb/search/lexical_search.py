@@ -22,20 +22,16 @@ from mvdb.errors import CorruptionError, InvalidInputError
 from mvdb.filters import language
 from mvdb.lexical import tokeniser
 from mvdb.lexical.query_language import TextQuery
-from mvdb.search.allowed import by_row, matching
+from mvdb.search.allowed import matching
 from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.profile_collector import Collector
-from mvdb.search.word_plan import Places, WordPlan
+from mvdb.search.term_ranking import GROWTH, SPARE, BestRows, Places, TermRanking
+from mvdb.search.word_plan import WordPlan
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 
-SPARE = 16
-"""Rows asked for beyond k, so that most ties with the k-th are among them."""
-GROWTH = 8
-"""Ratio of the rows asked for, and of texts read, to those of the time before. A block of texts is
-unpacked once for all rows of it that are read together."""
 FIRST_RANKED = 1 << 14
 """Rows that are ranked by the scores of their words before texts are read."""
 FIRST_TEXTS = 16
@@ -69,25 +65,11 @@ def fault(state: State) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Ranking:
-    """Rows with their scores or upper bounds. is_all: no other row qualifies."""
-
-    places: Places
-    scores: core.Floats
-    is_all: bool
-
-    def may_enter(self, bounds: core.Floats, k: int) -> NDArray[np.bool_]:
-        """Whether rows of these upper bounds may be among the best k, or tie with the k-th."""
-        if len(self.scores) < k:
-            return np.ones(len(bounds), np.bool_)
-        return bounds >= kth_score(self.scores, k) * (1 - ROUNDING)
-
-    def joined(self, places: Places, scores: core.Floats) -> _Ranking:
-        """Both, in no order."""
-        return _Ranking(
-            np.concatenate([self.places, places]), np.concatenate([self.scores, scores]), False
-        )
+def _may_enter(best: BestRows, bounds: core.Floats, k: int) -> NDArray[np.bool_]:
+    """Whether rows of these upper bounds may be among the best k, or tie with the k-th."""
+    if len(best.scores) < k:
+        return np.ones(len(bounds), np.bool_)
+    return bounds >= kth_score(best.scores, k) * (1 - ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -126,6 +108,7 @@ class LexicalSearch:
         self._txn = txn
         self._collector = collector
         self._words = state.open_words(txn)
+        self._rows = TermRanking(state, self._words, collector, "words")
         fields = [one for one in query.fields if self._has_field(one.path, visible)]
         self._filter = replace(query, fields=tuple(fields)).filter
         # Where no document has such a field, some may have the words.
@@ -168,21 +151,18 @@ class LexicalSearch:
         plan = self._plan
         if plan.bound is None or not allowed.total:
             return np.empty(0, core.PLACE), np.empty(0, np.float32)
-        with self._collector.stage("words"):
-            bitmaps = self._bitmaps(allowed)
+        bitmaps, total = self._rows.bitmaps(allowed), allowed.total
         if plan.verifies:
-            ranking = self._verified(plan.bound, bitmaps, allowed.total, k)
-        elif with_ties:
-            ranking = self._ranked(plan.bound, bitmaps, allowed.total, k)
+            ranking = self._verified(plan.bound, bitmaps, total, k)
         else:
-            ranking = self._top(plan.bound, bitmaps, min(k, allowed.total))
+            ranking = self._rows.best(plan.bound, bitmaps, total, k, with_ties=with_ties)
         best = ranking.scores >= kth_score(ranking.scores, k)
-        return self._rows(ranking.places[best]), ranking.scores[best]
+        return self._rows.rows(ranking.places[best]), ranking.scores[best]
 
     def evidence(self, rows: Rows) -> Evidence:
         """What some documents have of the query. REQUIRES: `restricted`."""
         plan, terms = self._plan, self._words.terms
-        places, has_words = self._places(rows)
+        places, has_words = self._rows.places(rows)
         qualifies = np.ones(len(rows), np.bool_)
         lexical, exact, plain = np.zeros((3, len(rows)), np.float32)
         with self._collector.stage("words"):
@@ -200,7 +180,7 @@ class LexicalSearch:
 
     def contributions(self, document: DocumentRow) -> dict[str, float]:
         """What each word and phrase that a document has adds to its score."""
-        places, has_words = self._places(np.array([document], core.PLACE))
+        places, has_words = self._rows.places(np.array([document], core.PLACE))
         if not has_words[0]:
             return {}
         scores = self._plan.each(self._words.terms, places)
@@ -216,75 +196,40 @@ class LexicalSearch:
     def _has_field(self, path: str, visible: Allowed) -> bool:
         return matching(self._txn, self._state, language.Exists(path), visible).total > 0
 
-    def _bitmaps(self, allowed: Allowed) -> core.Bitmaps:
-        """The allowed rows of the segments that have words."""
-        if allowed is self._state.everything:
-            return self._words.live
-        masks = by_row(self._state, allowed)
-        return core.Bitmaps([masks[i] for i in self._words.segments])
-
-    def _rows(self, places: Places) -> Rows:
-        """Places by term index as documents of the state."""
-        rows: Rows = places.copy()
-        rows["segment"] = np.array(self._words.segments, np.uint32)[places["segment"]]
-        return rows
-
-    def _places(self, rows: Rows) -> tuple[Places, NDArray[np.bool_]]:
-        """The places by term index of those documents whose segment has one, and which these
-        are."""
-        index_of = np.full(len(self._state.segments), -1, np.int64)
-        index_of[list(self._words.segments)] = np.arange(len(self._words.segments))
-        indexes = index_of[rows["segment"]]
-        has_words = indexes >= 0
-        places = rows[has_words].copy()
-        places["segment"] = indexes[has_words]
-        return places, has_words
-
-    # ---- ranking ----
-
-    def _ranked(self, query: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int) -> _Ranking:
-        """The best k of `total` rows, with all whose score is that of the k-th."""
-        wanted = k + SPARE
-        while True:
-            ranking = self._top(query, bitmaps, min(wanted, total))
-            scores = ranking.scores
-            if ranking.is_all or len(scores) == total or scores[-1] < scores[k - 1]:
-                return ranking
-            wanted *= GROWTH
-
-    def _top(self, query: core.TermQuery, bitmaps: core.Bitmaps, limit: int) -> _Ranking:
-        with self._collector.stage("words"):
-            places, scores = query.best(self._words.terms, bitmaps, limit)
-        return _Ranking(places, scores, len(places) < limit)
-
     # ---- phrases ----
 
     def _verified(
         self, bound: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int
-    ) -> _Ranking:
+    ) -> BestRows:
         """The best k of `total` rows that have all phrases and none of the excluded ones, with all
         of the same score as the k-th, and others."""
-        best = _Ranking(np.empty(0, core.PLACE), np.empty(0, np.float32), True)
+        best = BestRows(np.empty(0, core.PLACE), np.empty(0, np.float32), True)
         seen, wanted = 0, max(FIRST_RANKED, k + SPARE)
         while True:
-            ranking = self._top(bound, bitmaps, min(wanted, total))
+            ranking = self._rows.top(bound, bitmaps, min(wanted, total))
             best = self._read(ranking.places[seen:], best, k)
             seen = len(ranking.places)
-            if ranking.is_all or seen == total or not best.may_enter(ranking.scores[-1:], k).any():
+            if (
+                ranking.is_all
+                or seen == total
+                or not _may_enter(best, ranking.scores[-1:], k).any()
+            ):
                 return best
             wanted *= GROWTH
 
-    def _read(self, places: Places, best: _Ranking, k: int) -> _Ranking:
+    def _read(self, places: Places, best: BestRows, k: int) -> BestRows:
         """The best rows so far with those of `places` that may be among the best k."""
         bounds = self._bounds(places)
         order = np.argsort(-bounds, kind="stable")
         at, step = 0, max(k, FIRST_TEXTS)
         while at < len(order):
             chunk = order[at : at + step]
-            chunk = chunk[best.may_enter(bounds[chunk], k)]
+            chunk = chunk[_may_enter(best, bounds[chunk], k)]
             if len(chunk) == 0:
                 break
-            best = best.joined(*self._with_phrases(places[chunk]))
+            own, scores = self._with_phrases(places[chunk])
+            all_scores = np.concatenate([best.scores, scores])
+            best = BestRows(np.concatenate([best.places, own]), all_scores, False)
             at, step = at + step, GROWTH * step
         return best
 

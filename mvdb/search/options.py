@@ -8,7 +8,9 @@ from typing import Any, TypedDict
 
 from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
+from mvdb.documents import sparse_vectors
 from mvdb.documents.hit_fields import HitFields
+from mvdb.documents.sparse_vectors import MAX_QUERY_TERMS, SparseMapping, SparseVector
 from mvdb.documents.tenants import check_name
 from mvdb.errors import InvalidInputError, shown
 from mvdb.filters import language
@@ -26,8 +28,9 @@ CANDIDATES_POWER = 0.75
 AUTO = "auto"
 DENSE = "dense"
 LEXICAL = "lexical"
+SPARSE = "sparse"
 HYBRID = "hybrid"
-MODES = (AUTO, DENSE, LEXICAL, HYBRID)
+MODES = (AUTO, DENSE, LEXICAL, SPARSE, HYBRID)
 RELATIVE = "relative"
 FUSIONS = (RELATIVE, "rrf")
 
@@ -38,6 +41,7 @@ class SearchArguments(TypedDict, total=False):
     """The options of a search as users give them; see `Database.search`."""
 
     text: str | None
+    sparse: SparseMapping | None
     mode: str
     strict: bool
     lexical_weight: float | None
@@ -63,6 +67,7 @@ class SearchOptions:
 
     k: int
     text: str | None
+    sparse: SparseVector | None
     mode: str
     strict: bool
     lexical_weight: float | None
@@ -87,6 +92,7 @@ class SearchOptions:
         k: int,
         *,
         text: str | None = None,
+        sparse: SparseMapping | None = None,
         mode: str = AUTO,
         strict: bool = False,
         lexical_weight: float | None = None,
@@ -109,6 +115,7 @@ class SearchOptions:
         return cls(
             whole_number("k", k, 1),
             None if text is None else _text(text),
+            None if sparse is None else sparse_vectors.checked(sparse, "sparse", MAX_QUERY_TERMS),
             one_of("mode", mode, MODES),
             flag("strict", strict),
             None if lexical_weight is None else fraction("lexical_weight", lexical_weight),

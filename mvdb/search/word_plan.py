@@ -19,6 +19,7 @@ from mvdb.lexical import bm25, phrases, tokeniser
 from mvdb.lexical.query_language import Clause
 from mvdb.lexical.term_index import TermIndex
 from mvdb.search.fusion import term_factors
+from mvdb.search.term_ranking import Places
 from mvdb.state.lexical_identity import LexicalIdentity
 from mvdb.state.tombstones import Live
 
@@ -26,8 +27,6 @@ MAX_EXPANSIONS = 256
 MAX_LISTED = 4096
 """Terms with a prefix that are looked at, by segment, in the order of their bytes."""
 
-Places = NDArray[np.void]
-"""Rows by term index and row, dtype `core.PLACE`."""
 Weights = defaultdict[bytes, float]
 """Of terms: the sum of their idf over the clauses that have them."""
 Condition = Callable[[TermIndex], Live]

@@ -20,6 +20,7 @@ from mvdb.segment.segment_writer import (
     Sealed,
     SegmentWriter,
 )
+from mvdb.segment.weight_writer import WeightWriter
 from mvdb.segment.word_writer import WordWriter
 from mvdb.storage.spool import Spool
 
@@ -32,10 +33,11 @@ class ClusteredWriter(SegmentWriter):
         segment: int,
         generation: int,
         limits: Limits,
+        weights: WeightWriter,
         listing: Listing,
         words: WordWriter | None,
     ) -> None:
-        super().__init__(segment, generation, limits, listing, words)
+        super().__init__(segment, generation, limits, weights, listing, words)
         self._codec = listing.codec
         self._vectors = Spool(listing.folder, limits.spool_bytes)
         self._row_starts = [0]

@@ -3,9 +3,10 @@
 A segment is an immutable set of documents. Its parts are values of the table `segments`, each in an
 envelope, under (segment, part, index).
 
-Ids, texts, words and metadata are in the order of the document numbers: a document's position there
-is its *row*. Records and posting lists are in an order of their own, with similar documents side by
-side (clustering.py): a document's position there is its *slot*. Slots are cut into chunks.
+Ids, texts, words, learned weights and metadata are in the order of the document numbers: a
+document's position there is its *row*. Records and posting lists are in an order of their own, with
+similar documents side by side (clustering.py): a document's position there is its *slot*. Slots are
+cut into chunks.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Part(IntEnum):
     ORDER = 9  # index 0: document at each slot; none when slots are in the documents' order
     WORD_DIRECTORY = 10  # index 0: counts, dictionary heads, checksums of the term index of words
     WORDS = 11  # per extent: blocks of its dictionary and of its postings
+    WEIGHT_DIRECTORY = 12  # index 0: the same of the term index of learned weights
+    WEIGHTS = 13  # per extent: blocks of it
 
 
 KINDS = {part: Kind[part.name] for part in Part}

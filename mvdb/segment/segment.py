@@ -1,5 +1,5 @@
-"""One segment, opened for reading: directory, ids, texts, words and metadata by row; vectors on
-request.
+"""One segment, opened for reading: directory, ids, texts, words, learned weights and metadata by
+row; vectors on request.
 
 A `Segment` is opened once per environment and shared by the states and threads that contain it: its
 contents are immutable. Each part is read and verified at its first use. REQUIRES of transactions
@@ -25,6 +25,7 @@ from mvdb.segment.segment_parts import SegmentParts
 from mvdb.segment.segment_writer import EncodedDocument
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.segment.tenant_slots import TenantSlots
+from mvdb.segment.weight_writer import StoredWeights
 from mvdb.storage.invariants import is_cut, require
 from mvdb.storage.values import Values
 
@@ -67,6 +68,7 @@ class Segment:
         self._columns: ColumnIndex | None = None
         self._vectors: StoredVectors | None = None
         self._words: TermIndex | None = None
+        self._weights: TermIndex | None = None
         self._checked = np.zeros(len(self), bool)  # by slot; shared with segments it is `extended`
 
     def __len__(self) -> int:
@@ -162,21 +164,41 @@ class Segment:
         """Reconstructed vectors (n_tokens, dim) of a document."""
         return self.open_vectors(txn).decoded(self.slot(row))
 
-    # ---- words ----
+    # ---- words and weights ----
 
     def words(self, txn: Values) -> TermIndex | None:
         """The term index of its texts, opened once; None when it has none."""
         if self._words is None and self.parts.has(txn, Part.WORD_DIRECTORY):
+            words = self._term_index(txn, Part.WORD_DIRECTORY, Part.WORDS)
             where = self.parts.where(Part.WORDS)
-            directory = self.parts.body(txn, Part.WORD_DIRECTORY)
-            words = TermIndex(
-                directory, lambda count: self.parts.extents(txn, Part.WORDS, count), where
-            )
             require(words.lengths is not None, where, "weights where words are expected")
-            fits = words.n_rows == len(self)
-            require(fits, where, f"{words.n_rows} rows for {len(self)} documents")
             self._words = words
         return self._words
+
+    def weights(self, txn: Values) -> TermIndex | None:
+        """The term index of its learned weights, opened once; None when it has none."""
+        if self._weights is None and self.parts.has(txn, Part.WEIGHT_DIRECTORY):
+            weights = self._term_index(txn, Part.WEIGHT_DIRECTORY, Part.WEIGHTS)
+            where = self.parts.where(Part.WEIGHTS)
+            require(weights.lengths is None, where, "words where weights are expected")
+            self._weights = weights
+        return self._weights
+
+    def stored_weights(self, txn: Values, row: int) -> StoredWeights | None:
+        """Where the learned weights of a document are; None when the segment has none."""
+        index = self.weights(txn)
+        return None if index is None else StoredWeights(index, row)
+
+    def _term_index(self, txn: Values, directory: Part, extents: Part) -> TermIndex:
+        where = self.parts.where(extents)
+        index = TermIndex(
+            self.parts.body(txn, directory),
+            lambda count: self.parts.extents(txn, extents, count),
+            where,
+        )
+        fits = index.n_rows == len(self)
+        require(fits, where, f"{index.n_rows} rows for {len(self)} documents")
+        return index
 
     # ---- ids, texts, metadata ----
 
@@ -248,6 +270,7 @@ class Segment:
                 n_tokens=n_tokens,
                 text=text,
                 metadata=raw,
+                weights=self.stored_weights(txn, row),
                 codes=codes,
                 record=record,
             )

@@ -5,7 +5,8 @@
 2. Slots are added (codes, record), in the order in which they are to be stored. A full chunk of
    records becomes a part; codes become a part beside it or, in a segment with posting lists, the
    beginning of each record.
-3. `finish` makes the other parts: ids, order, columns, directory, words, posting lists.
+3. `finish` makes the other parts: ids, order, columns, directory, words, learned weights, posting
+   lists.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mvdb.filters import columns
 from mvdb.limits import Limits
 from mvdb.segment import posting_lists
 from mvdb.segment.layout import KINDS, Directory, Part, SegmentInfo, pack_directory, part_key
+from mvdb.segment.weight_writer import Weights, WeightWriter
 from mvdb.segment.word_writer import WordWriter
 from mvdb.storage import envelope
 from mvdb.storage.spool import Spool
@@ -40,11 +42,13 @@ class Document:
     n_tokens: int
     text: bytes | None
     metadata: bytes | None
+    weights: Weights | None
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of its text and metadata."""
-        return len(self.text or b"") + len(self.metadata or b"")
+        """Bytes of its text, metadata and weights, as far as they are in memory."""
+        weights = 0 if self.weights is None else self.weights.n_bytes
+        return len(self.text or b"") + len(self.metadata or b"") + weights
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,16 @@ class SegmentWriter:
         segment: int,
         generation: int,
         limits: Limits,
+        weights: WeightWriter,
         listing: Listing | None = None,
         words: WordWriter | None = None,
     ) -> None:
         """`generation`: the number of the codebook. `listing`: None for a segment without posting
-        lists. `words`: None for one without a term index; closed with the segment."""
+        lists. `words`: None for one without a term index of its texts. `weights` and `words` are
+        closed with the segment."""
         self.segment = segment
         self.words = words
+        self.weights = weights
         self._generation = generation
         self._limits = limits
         self._listing = listing
@@ -122,6 +129,7 @@ class SegmentWriter:
         """Closes temporary files."""
         if self._all_codes is not None:
             self._all_codes.close()
+        self.weights.close()
         if self.words is not None:
             self.words.close()
 
@@ -136,15 +144,17 @@ class SegmentWriter:
         self.add_slot(document.codes, document.record, document.n_tokens)
 
     def add_document(self, document: Document) -> None:
-        """Appends a document as a row, and indexes its text."""
+        """Appends a document as a row, and indexes its text and its weights."""
         self.add_row(document.number, document.key, document.text, document.metadata)
+        self.weights.add(document.weights)
         if self.words is not None:
             self.words.add_text(document.text)
 
     def add_row(
         self, number: int, key: bytes, text: bytes | None, raw_metadata: bytes | None
     ) -> None:
-        """Appends a document's id, text and metadata. The caller adds its row to `words`."""
+        """Appends a document's id, text and metadata. The caller adds its row to `words` and
+        `weights`."""
         self._numbers.append(number)
         self._keys += key
         self._key_ends.append(len(self._keys))
@@ -197,9 +207,8 @@ class SegmentWriter:
         self._put(Part.DIRECTORY, 0, pack_directory(directory))
         yield self.take()
         if self.words is not None:
-            for part, index, body in self.words.parts():
-                self._put(part, index, body)
-                yield self.take()
+            yield from self._made(self.words.parts())
+        yield from self._made(self.weights.parts())
         if self._listing is not None and self._all_codes is not None:
             yield from self._make_lists(self._listing, self._all_codes)
 
@@ -216,6 +225,12 @@ class SegmentWriter:
             first=self._numbers[0],
             last=self._numbers[-1],
         )
+
+    def _made(self, parts: Iterator[tuple[Part, int, bytes]]) -> Iterator[list[Sealed]]:
+        """The parts of a term index, one in each step."""
+        for part, index, body in parts:
+            self._put(part, index, body)
+            yield self.take()
 
     def _make_lists(self, listing: Listing, all_codes: Spool) -> Iterator[list[Sealed]]:
         """The posting lists, an extent in each step."""

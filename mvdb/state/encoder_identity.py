@@ -14,7 +14,9 @@ from mvdb.storage.format import Kind
 
 TABLE = "meta"
 KEY = b"encoder"
-_FIELDS = {"name", "dim", "pooling"}
+_OPTIONAL = ("revision", "prefix")
+"""Fields that are written only when the encoder has them."""
+_FIELDS = {"name", "dim", "pooling", *_OPTIONAL}
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,23 @@ class EncoderIdentity:
     name: str
     dim: int
     pooling: str | None = None
+    revision: str | None = None
+    prefix: str | None = None
+
+    def agrees(self, other: EncoderIdentity) -> bool:
+        """Whether the vectors go together: all that both tell is equal. An absent revision or
+        prefix is unknown; files of earlier versions have none."""
+        mine, others = asdict(self), asdict(other)
+        return all(
+            mine[field] == others[field]
+            or (field in _OPTIONAL and None in (mine[field], others[field]))
+            for field in mine
+        )
+
+    def __str__(self) -> str:
+        optional = {field: value for field in _OPTIONAL if (value := getattr(self, field))}
+        rest = "".join(f", {field} {value}" for field, value in optional.items())
+        return f"{self.name!r} (dim {self.dim}, pooling {self.pooling}{rest})"
 
 
 def load(txn: ReadTransaction) -> EncoderIdentity | None:
@@ -42,16 +61,23 @@ def _identity_of(record: Any) -> EncoderIdentity:
     """ValueError for a record that `store` does not write."""
     fields = record if isinstance(record, dict) else {}
     name, dim, pooling = fields.get("name"), fields.get("dim"), fields.get("pooling")
-    if not isinstance(name, str) or not (pooling is None or isinstance(pooling, str)):
-        raise ValueError("name and pooling are not texts")
+    optional = {field: fields[field] for field in _OPTIONAL if field in fields}
+    texts = [name, *optional.values(), *([] if pooling is None else [pooling])]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("name, pooling, revision and prefix are not texts")
     if type(dim) is not int or not 1 <= dim <= core.MAX_DIM:
         raise ValueError("dim is not a number of dimensions")
     if not fields.keys() <= _FIELDS:
-        raise ValueError("it has more than name, dim and pooling")
-    return EncoderIdentity(name, dim, pooling)
+        raise ValueError("it has more than name, dim, pooling, revision and prefix")
+    return EncoderIdentity(str(name), dim, pooling, **optional)
 
 
 def store(txn: WriteTransaction, encoder: EncoderIdentity) -> None:
     """Writes the identity."""
-    body = json.dumps(asdict(encoder), ensure_ascii=False).encode("utf-8")
+    record = {
+        field: value
+        for field, value in asdict(encoder).items()
+        if field not in _OPTIONAL or value is not None
+    }
+    body = json.dumps(record, ensure_ascii=False).encode("utf-8")
     txn.put(TABLE, KEY, envelope.seal(Kind.META, KEY, body))

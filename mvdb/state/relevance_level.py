@@ -16,6 +16,9 @@ TABLE = "meta"
 KEY = b"relevance"
 GROWTH = 2
 """Ratio of documents, either way, from which a level is measured again."""
+LEAST_DOCUMENTS = 64
+"""Documents from which a level is measured without being asked for: as many as pseudo-queries. The
+median of fewer is less sure, and in a small collection few documents have another like them."""
 _LAYOUT = Record("dQ")  # on disk: frozen
 
 
@@ -42,6 +45,14 @@ def load(txn: ReadTransaction) -> RelevanceLevel | None:
     if not 0 < level <= 1:
         raise CorruptionError(f"relevance: a level of {level} is impossible")
     return RelevanceLevel(level, documents)
+
+
+def is_due(txn: ReadTransaction, documents: int, least: int) -> bool:
+    """Whether a collection of so many live documents is to be measured, with `least` or more."""
+    if documents < least:
+        return False
+    stored = load(txn)
+    return stored is None or not stored.fits(documents)
 
 
 def store(txn: WriteTransaction, level: RelevanceLevel) -> None:

@@ -47,9 +47,10 @@ class StateVectors:
 
 
 @dataclass(frozen=True)
-class StateWords:
-    """The term indexes of a state's texts, opened. segments: the indexes of the segments that have
-    one. terms: as the core reads them. live: per term index a mask by row, or None for all."""
+class StateTerms:
+    """The term indexes of a state's texts, or of its learned weights, opened. segments: the
+    indexes of the segments that have one. terms: as the core reads them. live: per term index a
+    mask by row, or None for all."""
 
     segments: tuple[int, ...]
     indexes: tuple[TermIndex, ...]
@@ -78,7 +79,8 @@ class State:
         self._firsts = [info.first for info in manifest.segments]
         self._lock = threading.Lock()
         self._vectors: StateVectors | None = None
-        self._words: StateWords | None = None
+        self._words: StateTerms | None = None
+        self._weights: StateTerms | None = None
 
     @cached_property
     def everything(self) -> Allowed:
@@ -124,22 +126,34 @@ class State:
                 self._vectors = StateVectors(segments, views)
             return self._vectors
 
-    def open_words(self, txn: ReadTransaction) -> StateWords:
-        """The term indexes of all segments, opened once."""
+    def open_words(self, txn: ReadTransaction) -> StateTerms:
+        """The term indexes of the texts of all segments, opened once."""
         return self._words or shield.run(lambda: self._opened_words(txn))
 
-    def _opened_words(self, txn: ReadTransaction) -> StateWords:
+    def _opened_words(self, txn: ReadTransaction) -> StateTerms:
         with self._lock:
             if self._words is None:
-                opened = [(i, one.words(txn)) for i, one in enumerate(self.segments)]
-                pairs = [(i, words) for i, words in opened if words is not None]
-                self._words = StateWords(
-                    tuple(i for i, _ in pairs),
-                    tuple(words for _, words in pairs),
-                    core.TermList([words.view for _, words in pairs]),
-                    core.Bitmaps([self.live[i] for i, _ in pairs]),
-                )
+                self._words = self._terms([one.words(txn) for one in self.segments])
             return self._words
+
+    def open_weights(self, txn: ReadTransaction) -> StateTerms:
+        """The term indexes of the learned weights of all segments, opened once."""
+        return self._weights or shield.run(lambda: self._opened_weights(txn))
+
+    def _opened_weights(self, txn: ReadTransaction) -> StateTerms:
+        with self._lock:
+            if self._weights is None:
+                self._weights = self._terms([one.weights(txn) for one in self.segments])
+            return self._weights
+
+    def _terms(self, opened: Sequence[TermIndex | None]) -> StateTerms:
+        pairs = [(i, index) for i, index in enumerate(opened) if index is not None]
+        return StateTerms(
+            tuple(i for i, _ in pairs),
+            tuple(index for _, index in pairs),
+            core.TermList([index.view for _, index in pairs]),
+            core.Bitmaps([self.live[i] for i, _ in pairs]),
+        )
 
     @property
     def codebook(self) -> codebooks.Codebook | None:

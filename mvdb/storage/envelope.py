@@ -25,7 +25,7 @@ from mvdb.storage.format import (
     Kind,
 )
 
-_CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS, Kind.WORDS)
+_CHECKED_INSIDE = (Kind.RECORDS, Kind.LISTS, Kind.WORDS, Kind.WEIGHTS)
 HEADER_BYTES = ENVELOPE_HEADER.size
 
 
@@ -84,9 +84,8 @@ def unseal(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
 def peek(kind: Kind, key: Buffer, value: Buffer, where: str) -> memoryview:
     """The body of ``value`` after checking the header but not the body's hash.
 
-    For ``Kind.RECORDS``, ``Kind.LISTS`` and ``Kind.WORDS`` this is all the envelope can prove (the
-    hash of key and header is checked); for other kinds use it only on a body that `unseal` has
-    accepted before.
+    For kinds of `_CHECKED_INSIDE` this is all the envelope can prove (the hash of key and header is
+    checked); for other kinds use it only on a body that `unseal` has accepted before.
     Same errors as `unseal`.
     """
     if kind not in _CHECKED_INSIDE:

@@ -61,6 +61,8 @@ class Kind(IntEnum):
     ORDER = 14
     WORD_DIRECTORY = 15
     WORDS = 16
+    WEIGHT_DIRECTORY = 17
+    WEIGHTS = 18
     TENANT = 19
 
 

@@ -20,6 +20,7 @@ from mvdb.limits import Limits
 from mvdb.segment import layout
 from mvdb.segment.layout import FLOAT16, SegmentInfo
 from mvdb.segment.segment_writer import Listing, Sealed
+from mvdb.segment.weight_writer import WeightWriter
 from mvdb.segment.word_writer import WordWriter
 from mvdb.state import lexical_identity, manifest, tombstones
 from mvdb.state.settings import Settings
@@ -31,6 +32,9 @@ from mvdb.write.write_buffer import WriteBuffer
 
 Reading = Callable[[], AbstractContextManager[tuple[ReadTransaction, State]]]
 """A transaction and the state that it sees."""
+Measure = Callable[[ReadTransaction, State, Callable[[], None]], float | None]
+"""The level of relevance of a state; None if it has none. The function given to it is called
+between the searches, and may raise to end them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Resources:
     folder: str
     """For temporary files."""
     executor: Executor
+    measure: Measure
 
 
 class Changes:
@@ -112,9 +117,13 @@ class Changes:
         return number, Listing(codebook.codec, resources.folder, resources.memory.postings)
 
     def new_words(self) -> WordWriter | None:
-        """The writer of a new segment's term index; None for a file without a lexical index."""
+        """The writer of the term index of a new segment's texts; None for a file without one."""
         resources = self.resources
         return lexical_identity.new_words(self.lexical, resources.folder, resources.memory.words)
+
+    def new_weights(self) -> WeightWriter:
+        """The writer of the term index of a new segment's learned weights."""
+        return WeightWriter(self.resources.folder, self.resources.memory.weights)
 
     def check_words(self) -> None:
         """InvalidInputError when texts cannot be indexed by this process."""

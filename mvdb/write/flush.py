@@ -84,11 +84,11 @@ def write_encoded(
 
 def _new_writer(changes: Changes, n_tokens: int, generation: int) -> SegmentWriter:
     number, listing = changes.new_segment(n_tokens)
-    limits, words = changes.limits, changes.new_words()
+    limits, weights, words = changes.limits, changes.new_weights(), changes.new_words()
     # Posting lists are those of the present codebook.
     if listing is None or generation != changes.manifest.generation:
-        return SegmentWriter(number, generation, limits, words=words)
-    return ClusteredWriter(number, generation, limits, listing, words)
+        return SegmentWriter(number, generation, limits, weights, words=words)
+    return ClusteredWriter(number, generation, limits, weights, listing, words)
 
 
 def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> SegmentInfo:
@@ -155,4 +155,5 @@ def _stored_documents(state: State, txn: ReadTransaction) -> Iterator[tuple[Docu
         allowance.earn(segment.stored_bytes)
         for row, stored in segment.rows_stored(txn, rows, allowance):
             vectors, number = segment.vectors(txn, row), int(segment.directory.numbers[row])
-            yield Document(number, segment.key(txn, row), len(vectors), *stored), vectors
+            key, weights = segment.key(txn, row), segment.stored_weights(txn, row)
+            yield Document(number, key, len(vectors), *stored, weights), vectors

@@ -12,13 +12,20 @@ from functools import partial
 
 from mvdb import core
 from mvdb.documents import id_table, tenants
+from mvdb.documents.sparse_vectors import SparseVector
 from mvdb.documents.tenants import Tenant
 from mvdb.errors import CorruptionError
 from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Document
 from mvdb.state.state import State
 from mvdb.threads import shield
-from mvdb.write import extend_codebook, merge_policy, metadata_updates, train_codebook
+from mvdb.write import (
+    extend_codebook,
+    measure_level,
+    merge_policy,
+    metadata_updates,
+    train_codebook,
+)
 from mvdb.write import flush as flushing
 from mvdb.write.changes import Changes
 from mvdb.write.merge import merge_at_once
@@ -37,8 +44,10 @@ def append(
     lengths: core.Numbers,
     vectors: core.Floats,
     stored: Sequence[tuple[bytes | None, bytes | None]],
+    weights: Sequence[SparseVector | None],
 ) -> None:
-    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata.
+    """Adds documents with new ids: unit vectors (sum of lengths, dim), texts and metadata, learned
+    weights.
     InvalidInputError for texts whose words this process cannot index."""
     if any(text is not None for text, _ in stored):
         changes.check_words()
@@ -46,7 +55,7 @@ def append(
     documents = []
     for i, key in enumerate(keys):
         id_table.put(changes.txn, key, first + i)
-        documents.append(Document(first + i, key, int(lengths[i]), *stored[i]))
+        documents.append(Document(first + i, key, int(lengths[i]), *stored[i], weights[i]))
     resources = changes.resources
     if changes.buffer is None:
         memory = _flush_bytes(changes) // 2
@@ -157,10 +166,12 @@ def _flush_buffer(changes: Changes, buffer: WriteBuffer) -> None:
 
 
 def finish(changes: Changes) -> None:
-    """Prepares the commit: flushes, makes small merges, writes the manifest."""
+    """Prepares the commit: flushes, makes small merges, measures the level of relevance if the
+    centroids are new, writes the manifest."""
     flush(changes)
     while infos := _merge_due(changes):
         merge_at_once(changes, infos)
+    measure_level.measure_at_once(changes)
     changes.store_manifest()
 
 

@@ -21,9 +21,10 @@ from mvdb.errors import ClosedError
 from mvdb.limits import Limits
 from mvdb.state import manifest, unpublished
 from mvdb.state.lexical_identity import Lexical
+from mvdb.state.relevance_level import LEAST_DOCUMENTS
 from mvdb.threads import workers
 from mvdb.threads.scheduler import LATER, Appointment
-from mvdb.write import extend_codebook, maintenance_steps, merge_policy
+from mvdb.write import extend_codebook, maintenance_steps, measure_level, merge_policy
 from mvdb.write.maintenance_steps import Inline
 from mvdb.write.step_transactions import StepTransactions
 
@@ -149,7 +150,7 @@ class Maintenance:
                 run = merge_policy.next_merge(txn, current, limits, merge_policy.due)
             if is_others:
                 self._look_later(patience)
-            elif run or extend_codebook.is_due(current, limits):
+            elif run or extend_codebook.is_due(current, limits) or self._is_level_due():
                 self._start()
             else:
                 self._succeeded()
@@ -213,7 +214,13 @@ class Maintenance:
             return True
         self._step_name = "merging"
         infos = maintenance_steps.next_merge(self._steps, merge_policy.due)
-        return len(infos) > 0 and maintenance_steps.merge(self._steps, infos)
+        if infos and maintenance_steps.merge(self._steps, infos):
+            return True
+        self._step_name = "measuring relevance"
+        return self._is_level_due() and measure_level.measure(self._steps)
+
+    def _is_level_due(self) -> bool:
+        return measure_level.is_due(self._steps, LEAST_DOCUMENTS)
 
 
 def _lower_priority() -> None:

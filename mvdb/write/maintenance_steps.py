@@ -1,5 +1,7 @@
 """The work of maintenance: first training, more centroids, merges. Each step is a transaction.
 
+The level of relevance, measured after them: measure_level.py.
+
 The segment of a merge of several steps is listed as unpublished (state/unpublished.py) from its
 first step to its last; each step renews the heartbeat. A process that dies between two steps leaves
 the entry; a later merge of any process removes it, with all stored parts.
@@ -18,7 +20,7 @@ from mvdb.segment.layout import SegmentInfo
 from mvdb.segment.segment_writer import Sealed
 from mvdb.state import lexical_identity, unpublished
 from mvdb.state.lexical_identity import Lexical
-from mvdb.write import extend_codebook, merge_policy, train_codebook
+from mvdb.write import extend_codebook, measure_level, merge_policy, train_codebook
 from mvdb.write.changes import Changes
 from mvdb.write.merge import Merge, SegmentGone, publish
 from mvdb.write.merge_policy import Policy
@@ -93,6 +95,9 @@ def optimise(
                 f"{steps.environment.path}: other processes ended the same merge {most} times; "
                 "let one process at a time optimise the file"
             )
+    if measure_level.is_due(steps, measure_level.LEAST_ASKED):
+        yield "relevance"
+        measure_level.measure(steps, check)
 
 
 def _change_lexical(asked: Lexical, changes: Changes) -> None:

@@ -34,6 +34,11 @@ class Budget:
         return self.total // 12
 
     @property
+    def weights(self) -> int:
+        """Learned weights of a new segment, likewise."""
+        return self.total // 12
+
+    @property
     def sample(self) -> int:
         """Points that centroids are trained on; drawing and sorting them takes as much again."""
         return self.total // 4

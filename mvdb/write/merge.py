@@ -1,7 +1,7 @@
 """One merge: neighbouring segments become one, without their deleted documents, in steps.
 
-1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time. Term indexes are merged; the texts
-   of segments whose words are out of date are indexed anew.
+1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time. Term indexes of words and of
+   learned weights are merged; the texts of segments whose words are out of date are indexed anew.
 2. If the new segment gets posting lists, its documents are clustered by the old segments' codes.
 3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time, without
    decoding. Only codes change, if the present codebook has codes of more bytes: they are widened.
@@ -62,7 +62,12 @@ class Merge:
         self._limits = changes.limits
         self._lexical = changes.lexical
         self.writer = SegmentWriter(
-            number, changes.manifest.generation, self._limits, listing, changes.new_words()
+            number,
+            changes.manifest.generation,
+            self._limits,
+            changes.new_weights(),
+            listing,
+            changes.new_words(),
         )
         self._reading = reading
         self._yield_gil = yield_gil
@@ -128,9 +133,11 @@ class Merge:
                         if i % YIELD_DOCUMENTS == 0:
                             self._yield_gil()
                 yield self.writer.take()
-            if words is not None and has_words:
-                with self._reading() as (txn, state):
-                    words.add_rows(_find(state, info)[0].words(txn), rows)
+            with self._reading() as (txn, state):
+                segment = _find(state, info)[0]
+                if words is not None and has_words:
+                    words.add_rows(segment.words(txn), rows)
+                self.writer.weights.add_rows(segment.weights(txn), rows)
 
     def _choose_order(self) -> core.Numbers:
         points = []

@@ -35,6 +35,8 @@ class StepTransactions:
         self.limits = resources.limits
         self.stopped = False
         """Whether no step begins any more."""
+        self.without_level = 0
+        """Documents of the collection when it had no level of relevance."""
         self._cache = cache
         self.extending = threading.Lock()  # held while centroids are trained to be added
 

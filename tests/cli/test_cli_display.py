@@ -81,7 +81,7 @@ def marked(query: str, text: str) -> list[str]:
     encoder = WordsEncoder()
     asked, stored = map(unit, encoder.encode_queries([query, text]))
     scores = (asked @ stored.T).astype(np.float32)
-    found = matched_words(text, encoder.document_tokens(text), scores)
+    found = matched_words(text, encoder.tokens([text])[0], scores)
     return [text[match.start : match.end] for match in found]
 
 

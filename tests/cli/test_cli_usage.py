@@ -10,7 +10,7 @@ from mvdb.cli import describe, main
 
 COMMANDS = (
     "index", "search", "count", "facets", "list", "info", "verify", "optimize", "compact",
-    "backup", "repair", "delete", "export", "serve", "mcp", "demo",
+    "backup", "repair", "delete", "import", "export", "eval", "serve", "mcp", "demo",
 )  # fmt: skip
 
 
@@ -19,6 +19,7 @@ COMMANDS = (
     [
         (), ("nothing",), ("index", "only-one"), ("search", "n.mvdb"), ("info",), ("delete", "f"),
         ("delete", "f", "id", "--filter", "{}"), ("facets", "f"), ("list", "f", "--limit", "0"),
+        ("import", "only-one"), ("import", "a", "b", "--from", "x"), ("export", "f", "--to", "x"),
         ("index", "a", "b", "--bits", "3"), ("search", "f", "q", "-k", "0"),
         ("search", "f", "q", "-k", "many"), ("index", "a", "b", "--no-such-option"),
         ("serve", "f"), ("serve", "--stdio"), ("serve", "f", "--stdio", "--dim", "0"), ("mcp",),

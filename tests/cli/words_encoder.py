@@ -37,11 +37,11 @@ class WordsEncoder:
     def encode_queries(self, texts: Sequence[str], /) -> list[NDArray[Any]]:
         return [self._rows(text) for text in texts]
 
-    def document_tokens(self, text: str) -> list[tuple[int, int]]:
-        return [found.span() for found in _WORD.finditer(text)] or [(0, 0)]
+    def tokens(self, texts: Sequence[str], kind: str = "document") -> list[list[tuple[int, int]]]:
+        return [[found.span() for found in _WORD.finditer(text)] or [(0, 0)] for text in texts]
 
     def _rows(self, text: str) -> NDArray[Any]:
-        words = [text[first:last].lower() for first, last in self.document_tokens(text)]
+        words = [text[first:last].lower() for first, last in self.tokens([text])[0]]
         return np.stack([_vector(word) for word in words])
 
 

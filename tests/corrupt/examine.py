@@ -77,6 +77,8 @@ def questions(db: mvdb.Database, plan: Plan) -> dict[str, Callable[[], Any]]:
                 },
             )
         ),
+        "sparse": lambda: _hits(db.search(sparse={"term 2": 1.0, 7: 0.5}, k=40)),
+        "both sides": lambda: _hits(db.search(query, 12, sparse={"term 4": 1.0, 9: 0.5})),
         "among": lambda: _hits(db.search(query, 20, ids=ids[::3])),
         "batch": lambda: [_hits(hits) for hits in db.search_batch([query, other], 3, threads=2)],
         "rerank": lambda: _hits(db.rerank(other, ids[::5])),

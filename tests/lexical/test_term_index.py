@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +222,29 @@ def test_a_damaged_directory_is_refused_or_harmless(tmp_path: Path) -> None:
     for size in range(0, len(directory), 97):
         with pytest.raises(CorruptionError):
             read(directory[:size], extents)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_few_rows_of_long_lists(tmp_path: Path, weights: bool) -> None:
+    """Runs without a wanted row are passed over: lists of several runs, of whose rows few are
+    kept, some of them at the ends of runs."""
+    rng = np.random.default_rng(6)
+    texts = [" ".join(word(t) for t in np.flatnonzero(rng.random(8) < 0.6)) for _ in range(900)]
+    writer = TermIndexWriter(str(tmp_path), 1 << 24, weights=weights)
+    for text in texts:
+        if weights:
+            names = [word.encode() for word in text.split()]
+            writer.add_weights(names, np.arange(1, len(names) + 1, dtype=np.float32))
+        else:
+            writer.add_text(text.encode())
+    whole = finish(writer)
+    for kept in ([0], [899], [127, 128, 129], [5, 400, 401, 890], sorted({*range(0, 900, 97)})):
+        few = TermIndexWriter(str(tmp_path), 1 << 24, weights=weights)
+        few.add_rows(whole, np.array(kept, np.uint32))
+        index = finish(few)
+        index.check_all()
+        wanted = Counter(word.encode() for row in kept for word in texts[row].split())
+        assert dict(index.all_terms()) == dict(wanted)
+        for term in wanted:
+            has = index.containing(core.TermNames([term])).tolist()
+            assert has == [term.decode() in texts[row].split() for row in kept]

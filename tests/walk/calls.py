@@ -44,6 +44,17 @@ def matrix(seed: int, tokens: int = 3) -> Any:
     return matrix_of(seed, tokens, DIM)
 
 
+class NoTexts:
+    """An encoder that is not asked."""
+
+    dim, name = DIM, "an encoder"
+
+    def encode_documents(self, texts: Any) -> Any:
+        raise AssertionError("no text was given")
+
+    encode_queries = encode_documents
+
+
 _QUERY = matrix(1)
 _LEAVING = {"kind": None, "error": None, "trace": None}
 _SEARCH: dict[str, Any] = {
@@ -56,6 +67,7 @@ _SEARCH: dict[str, Any] = {
     "candidates": 100,
     "exact": False,
     "text": None,
+    "sparse": None,
     "mode": "auto",
     "strict": False,
     "lexical_weight": 0.5,
@@ -75,6 +87,7 @@ _WRITE: dict[str, Any] = {
     "texts": ["a text"],
     "metadata": [{"n": 1}],
     "tenant": None,
+    "sparse": [{"term": 1.0, 7: 2.5}],
 }
 _UPDATE: dict[str, Any] = {
     "ids": [2],
@@ -109,7 +122,7 @@ _READING: dict[str, dict[str, Any]] = {
     },
     "profile": _SEARCH,
     "rerank": {"query": _QUERY, "ids": [0, 1], "k": 1, "tenant": None},
-    "search": _SEARCH,
+    "search": {**_SEARCH, "sparse": {"term": 1.0, 7: 2.5}},
     "search_batch": {
         **{name: value for name, value in _SEARCH.items() if name != "query"},
         "queries": [_QUERY, _QUERY],
@@ -180,6 +193,7 @@ FUNCTION_CALLS: dict[str, dict[str, Any]] = {
         "background": False,
         "memory": 64 << 20,
     },
+    "from_encoder": {"model": NoTexts(), "path": "opened.mvdb", "name": "an encoder"},
     "repair": {"src": "source.mvdb", "dst": "repaired.mvdb", **_HOOKS},
 }
 

@@ -64,7 +64,10 @@ def test_what_an_encoder_gives(path: Path, name: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("member", ["dim", "name", "pooling", "encode_documents", "encode_queries"])
+MEMBERS = ["dim", "name", "pooling", "revision", "prefix", "encode_documents", "encode_queries"]
+
+
+@pytest.mark.parametrize("member", MEMBERS)
 def test_what_an_encoder_is(path: Path, member: str) -> None:
     wrong = []
     for label, make in BAD.items():
@@ -84,11 +87,22 @@ def test_what_an_encoder_is(path: Path, member: str) -> None:
 
 
 def test_names_of_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(encoders.__all__) == {"DEFAULT_NAME", "Encoder", "default", "load"}
+    assert set(encoders.__all__) == {"DEFAULT_NAME", "KINDS", "Encoder", "default", "load"}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     wrong = []
-    given = [5, None, "", "\ud800", b"\xff", "no/such/model", os.fspath(tmp_path), tmp_path / "no"]
+    given = [
+        5,
+        None,
+        "",
+        "\ud800",
+        b"\xff",
+        "no/such/model",
+        "onnx:no",
+        "pylate:",
+        os.fspath(tmp_path),
+        tmp_path / "no",
+    ]
     for name in given:
         try:
             encoders.load(name)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Commands on a file or a collection of it (info, optimize, delete, export) and on a whole file
+"""Commands on a file or a collection of it (info, optimize, delete) and on a whole file
 (verify, compact, backup, repair)."""
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count as count_up
-from itertools import islice
 from pathlib import Path
 
 import mvdb
@@ -29,7 +28,6 @@ from mvdb.cli.console import Console, count, one_line, size
 from mvdb.cli.progress import progress
 
 _PROBLEMS_SHOWN = 20
-_EXPORTED = 256  # documents read at once
 
 
 def add_parsers(commands: Commands) -> None:
@@ -61,20 +59,13 @@ def add_parsers(commands: Commands) -> None:
     add_filter(which.add_argument, "delete the documents that match")
     add_tenant(parser)
     parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
-    # Every command takes --json; the output of this one, input of ``mvdb index -``, is JSON anyway.
-    about = "print every document as a line of JSON: id, text, metadata"
-    parser = add_command(commands, "export", export, about, json_help=argparse.SUPPRESS)
-    parser.set_defaults(json=True)
-    add_file(parser)
-    add_tenant(parser)
-    add_collection(parser)
-    parser.add_argument("--vectors", action="store_true", help="with the stored token vectors")
 
 
 def info(arguments: argparse.Namespace, console: Console) -> None:
     with chosen(arguments, readonly=True) as db:
         stats = db.stats()
         names = db.collections() if arguments.collection is None else []
+    level = stats.relevance_level
     centroids = f"{stats.centroids:,} (of {stats.trained_tokens:,} tokens)"
     rows = {
         "file": f"{shown(arguments)} {size(stats.file_bytes)}",
@@ -85,6 +76,7 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
         "encoder": stats.encoder or "none: vectors were given",
         "segments": f"{stats.segments:,}",
         "centroids": centroids if stats.centroids else "none yet: searched exactly",
+        "relevance": "not measured" if level is None else f"level {level:.3f}",
         "deleted": f"{stats.deleted_share:.1%}",
         "drift": f"{stats.drift:.3f}",
         **{f"  {part}": size(number) for part, number in stats.bytes.items() if number},
@@ -164,6 +156,8 @@ def repair(arguments: argparse.Namespace, console: Console) -> None:
         )
     text = f"{arguments.destination}: {count(outcome.recovered, 'document')} recovered"
     text += f" ({outcome.texts_lost:,} without their text)" if outcome.texts_lost else ""
+    weights = f" ({outcome.weights_lost:,} without their sparse vectors)"
+    text += weights if outcome.weights_lost else ""
     text += f", {outcome.lost:,} lost"
     lost = ", ".join(map(repr, outcome.collections_lost))
     text += f"; lost as a whole: collections {lost}" if lost else ""
@@ -184,18 +178,3 @@ def delete(arguments: argparse.Namespace, console: Console) -> None:
     text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
     value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
     console.summary(text, value)
-
-
-def export(arguments: argparse.Namespace, console: Console) -> None:
-    whose = arguments.tenant
-    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
-        ids = iter(snapshot.ids(tenant=whose))
-        while batch := list(islice(ids, _EXPORTED)):
-            rows = snapshot.vectors(batch, tenant=whose) if arguments.vectors else None
-            for number, document in enumerate(snapshot.get(batch, tenant=whose)):
-                if document is not None:
-                    line = document.to_dict()
-                    del line["n_tokens"]
-                    console.json(
-                        line if rows is None else {**line, "vectors": rows[number].tolist()}
-                    )

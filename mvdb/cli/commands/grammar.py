@@ -13,6 +13,8 @@ from mvdb.cli.console import Console
 
 _JSON = "print the result as JSON"
 USAGE = 2  # exit code
+MODES = ("auto", "dense", "lexical", "hybrid")
+"""Of a search."""
 
 Run = Callable[[argparse.Namespace, Console], None]
 Commands = Callable[..., "Parser"]
@@ -81,8 +83,9 @@ def add_tenant(parser: Parser) -> None:
 
 def add_encoder(parser: Parser) -> None:
     help = (
-        "encoder of texts: a model's name or folder, or MODULE:FUNCTION, a function without "
-        "arguments that returns an encoder (default: the offline one of the extra text)"
+        "encoder of texts: a model's name or folder, KIND:MODEL for another library (pylate, "
+        "fastembed, onnx), or MODULE:FUNCTION, a function without arguments that returns an "
+        "encoder (default: the offline one of the extra text)"
     )
     parser.add_argument("--encoder", metavar="NAME", help=help)
 

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             console.warn("what was stored so far stays; the same command goes on from there")
             raise
         counts.tokens = target.tokens
+        target.finish()
     console.summary(counts.as_text(file), counts.as_json(file))
 
 

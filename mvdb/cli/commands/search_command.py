@@ -11,6 +11,7 @@ from typing import Any
 import mvdb
 from mvdb.cli.chosen import chosen
 from mvdb.cli.commands.grammar import (
+    MODES,
     Commands,
     Parser,
     add_collection,
@@ -31,7 +32,10 @@ from mvdb.encoders import Encoder
 
 Matches = Callable[[mvdb.Hit], list[Match]]
 """The words of a hit's text that matched."""
-_MODES = ("auto", "dense", "lexical", "hybrid")
+_NOT_RELEVANT = "nothing found of relevance {:g} or more; --min-relevance 0 shows the nearest"
+MIN_RELEVANCE = 0.5
+"""Least relevance of a result, where the file has a level of relevance: the value that parts
+answers from the best hits of questions that the collection does not answer (`mvdb.Hit`)."""
 
 
 def add_parsers(commands: Commands) -> None:
@@ -44,9 +48,14 @@ def add_parsers(commands: Commands) -> None:
         "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
         "(default): hybrid, or what the file and the encoder allow of it"
     )
-    parser.add_argument("--mode", choices=_MODES, default="auto", help=help)
+    parser.add_argument("--mode", choices=MODES, default="auto", help=help)
     help = "0..1: the weight of the words in a hybrid search (default: chosen by the query)"
     parser.add_argument("--lexical-weight", type=float, metavar="X", help=help)
+    help = (
+        f"0..1: leave out results of less relevance; 0: none (default {MIN_RELEVANCE}, where the "
+        "file's relevance has been measured and the search has vectors)"
+    )
+    parser.add_argument("--min-relevance", type=float, metavar="X", help=help)
     _add_options(parser)
     add_encoder(parser)
     about = "The passages most like a stored one, which is left out. Needs no encoder."
@@ -94,17 +103,30 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     if not arguments.query.strip():
         raise ValueError("the query is empty")
     options |= {"mode": arguments.mode, "lexical_weight": arguments.lexical_weight}
-    encoder = _encoder(arguments, console)
-    with chosen(arguments, encoder, readonly=True) as db:
-        answer = search(db, encoder, arguments.query, arguments.k, **options)
-    _print(answer, {"query": arguments.query}, arguments, console)
-
-
-def _encoder(arguments: argparse.Namespace, console: Console) -> Encoder | None:
-    """The encoder of a search; None for one by words, which is also what is left without one."""
     # The file first: a wrong name shows at once, not after seconds of loading a model.
     with chosen(arguments, readonly=True) as db:
         stats = db.stats()
+    encoder = _encoder(arguments, stats, console)
+    least = _least_relevance(arguments, stats, with_vectors=encoder is not None)
+    options["min_relevance"] = least
+    with chosen(arguments, encoder, readonly=True) as db:
+        answer = search(db, encoder, arguments.query, arguments.k, **options)
+    nothing = "nothing found" if least is None else _NOT_RELEVANT.format(least)
+    _print(answer, {"query": arguments.query}, arguments, console, nothing)
+
+
+def _least_relevance(
+    arguments: argparse.Namespace, stats: mvdb.Stats, *, with_vectors: bool
+) -> float | None:
+    """The least relevance of a result; None: all are shown."""
+    asked: float | None = arguments.min_relevance
+    if asked is not None:
+        return asked or None
+    return MIN_RELEVANCE if with_vectors and stats.relevance_level is not None else None
+
+
+def _encoder(arguments: argparse.Namespace, stats: mvdb.Stats, console: Console) -> Encoder | None:
+    """The encoder of a search; None for one by words, which is also what is left without one."""
     if arguments.mode == "lexical":
         return None
     try:
@@ -134,6 +156,7 @@ def _print(
     asked: dict[str, Any],
     arguments: argparse.Namespace,
     console: Console,
+    nothing: str = "nothing found",
 ) -> None:
     if console.as_json:
         console.json({"file": str(arguments.file), **asked, **as_json(*answer)})
@@ -142,7 +165,7 @@ def _print(
         with_texts = fields is None or "text" in fields.split(",")
         show(answer[0], console, arguments.file, with_texts=with_texts)
     elif not console.quiet:
-        console.note("nothing found")
+        console.note(nothing)
 
 
 def search(
@@ -151,18 +174,18 @@ def search(
     """The hits for a query, with the words that matched in each; seconds it took. encoder: that of
     the database; None without one."""
     started = time.monotonic()
-    # Optional for encoders: the span of characters for each of a document's rows.
-    document_tokens = getattr(encoder, "document_tokens", None)
+    # Optional for encoders: the span of characters for each row.
+    tokens = getattr(encoder, "tokens", None)
     with db.snapshot() as snapshot:
 
         def matches(hit: mvdb.Hit) -> list[Match]:
             if hit.text is None:
                 return []
             found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
-            if found or hit.dense_score is None or document_tokens is None:
+            if found or hit.dense_score is None or tokens is None:
                 return found
             scores = snapshot.explain(query, hit.id).scores
-            return matched_words(hit.text, document_tokens(hit.text), scores)
+            return matched_words(hit.text, tokens([hit.text])[0], scores)
 
         hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)
@@ -177,6 +200,7 @@ def _results(hits: list[mvdb.Hit], offset: int, matches: Matches) -> list[Result
             round(hit.score, 4),
             _rounded(hit.dense_score),
             _rounded(hit.lexical_score),
+            _rounded(hit.relevance),
             hit.text,
             dict(hit.metadata or {}),
             matches(hit),

@@ -12,6 +12,9 @@ from mvdb.cli.encoder_choice import check_encoder, load_encoder
 from mvdb.encoders import Encoder
 
 BATCH = 128  # texts encoded together
+MEASURED = range(64, 1000)
+"""Documents of a file whose level of relevance `finish` measures: fewer are too few for a level
+that nobody asked for, more have centroids (docs/engine.md)."""
 
 Id = str | int
 
@@ -91,6 +94,15 @@ class Target:
 
     def close(self) -> None:
         self._file.close()
+
+    def finish(self) -> None:
+        """After the last `write`: measures the level of relevance of a file too small for training,
+        because this process ends before maintenance would. A larger one has its level from the
+        transaction that trained the centroids."""
+        stats = self.db.stats()
+        is_small = not stats.centroids and stats.documents in MEASURED
+        if self.tokens and is_small and stats.relevance_level is None:
+            self.db.optimize()
 
     def write(self, records: Sequence[Record], stale: Sequence[Id] = ()) -> int:
         """Deletes the ids in `stale`, of which it returns the number found, and stores `records` in

@@ -16,10 +16,13 @@ from mvdb.ingest.arrow.library import pyarrow
 COLUMNS = ("id", "embeddings", "text", "metadata")
 TENANT = "tenant"
 """A column of its own where tenants are separated; elsewhere a field of the metadata."""
+SPARSE = "sparse"
+"""Learned sparse vectors where its type is a map; else a field of the metadata."""
 _ID = "string or int64"
 _VECTORS = "list<fixed_size_list<float32>[{dim}]> (or of float16, float64 or plain lists)"
 _TEXT = "string"
 _METADATA = "struct, or string with a JSON object"
+_SPARSE = "map<string, float32> or map<int64, float32> (or of other integers and floats)"
 
 
 class Converter:
@@ -39,8 +42,8 @@ class Converter:
         self._compute = pyarrow("compute")
 
     def arguments(self, batch: Any) -> dict[str, Any]:
-        """`ids`, `embeddings` as (flat, lengths), `texts`, `metadata` and `tenant` of a record
-        batch. flat is (tokens, dim) in the batch's own memory.
+        """`ids`, `embeddings` as (flat, lengths), `texts`, `metadata`, `tenant` and `sparse` of a
+        record batch. flat is (tokens, dim) in the batch's own memory.
 
         Raises InvalidInputError or DimensionMismatch that names the column, and the row where it is
         one row's fault."""
@@ -61,6 +64,8 @@ class Converter:
         if self._separates and TENANT in columns:
             self._refuse_null(columns[TENANT], TENANT, "every document needs a tenant")
             result["tenant"] = columns[TENANT].to_pylist()
+        if self._has_sparse(columns):
+            result["sparse"] = self._sparse(columns[SPARSE])
         self._row += batch.num_rows
         return result
 
@@ -84,6 +89,8 @@ class Converter:
                 self._expect(name, kind, self._is_text(kind) or self._types.is_null(kind), _TEXT)
             elif name == TENANT and self._separates:
                 self._expect(name, kind, self._is_text(kind), _TEXT)
+            elif name == SPARSE and self._types.is_map(kind):
+                self._expect(name, kind, self._is_sparse(kind), _SPARSE)
             elif name == "metadata":
                 self._expect(name, kind, self._is_metadata(kind), _METADATA)
             elif "metadata" not in fields:
@@ -115,6 +122,12 @@ class Converter:
             self._check_json("metadata", kind)
             return True
         return self._is_text(kind) or bool(self._types.is_null(kind))
+
+    def _is_sparse(self, kind: Any) -> bool:
+        return self._is_id(kind.key_type) and self._is_float(kind.item_type)
+
+    def _has_sparse(self, columns: Mapping[str, Any]) -> bool:
+        return SPARSE in columns and bool(self._types.is_map(columns[SPARSE].type))
 
     def _is_list(self, kind: Any) -> bool:
         types = self._types
@@ -205,6 +218,16 @@ class Converter:
         """The row, within the stream, that a token of the batch belongs to."""
         return self._row + int(np.searchsorted(np.cumsum(lengths), token, side="right"))
 
+    def _sparse(self, column: Any) -> list[dict[Any, float] | None]:
+        vectors: list[dict[Any, float] | None] = []
+        for index, pairs in enumerate(column.to_pylist()):
+            vectors.append(None if pairs is None else dict(pairs))
+            if pairs is not None and len(vectors[-1] or ()) < len(pairs):
+                raise InvalidInputError(
+                    f"row {self._row + index}, column {SPARSE!r}: a term is there twice"
+                )
+        return vectors
+
     def _metadata(self, columns: Mapping[str, Any], rows: int) -> list[Any] | None:
         entries: list[Any]
         if "metadata" in columns:
@@ -212,9 +235,8 @@ class Converter:
             if self._is_text(columns["metadata"].type):
                 entries = [self._parse(i, entry) for i, entry in enumerate(entries)]
         else:
-            others = {
-                name: columns[name].to_pylist() for name in columns if name not in self._columns
-            }
+            own = (*self._columns, SPARSE) if self._has_sparse(columns) else self._columns
+            others = {name: columns[name].to_pylist() for name in columns if name not in own}
             if not others:
                 return None
             entries = [
