@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mvdb.lexical.phrases import places
 from mvdb.lexical.query_language import Clause, TextQuery
-from mvdb.lexical.tokeniser import PART, Stem, Token, fold_with_offsets, folded_tokens
+from mvdb.lexical.tokeniser import PART, Stem, fold_with_offsets, folded_terms
 
 
 class Highlight(NamedTuple):
@@ -34,9 +34,8 @@ def highlights(
         stem: the stemmer of the term index, if it has one.
     """
     folded, offsets = fold_with_offsets(text)
-    tokens = folded_tokens(folded)
     found: list[Highlight] = []
-    for one in _merged(_Wanted(query, idf, stem).ranges(tokens)):
+    for one in _merged(_Wanted(query, idf, stem).ranges(folded_terms(folded))):
         last = one.last
         while last < len(folded) and offsets[last] == offsets[last - 1]:
             last += 1  # the rest of a character that became several
@@ -56,21 +55,24 @@ class _Wanted:
         self._prefixes = tuple(_terms(clauses, "prefix"))
         self._phrases = [clause.terms for clause in clauses if clause.kind == "phrase"]
 
-    def ranges(self, tokens: list[Token]) -> Iterator[Highlight]:
-        """In folded characters, in no order."""
-        terms = [token.term.encode("utf-8") for token in tokens]
-        for token, term, filed in zip(tokens, terms, self._filed(terms), strict=True):
-            if filed in self._words or term.startswith(self._prefixes):
-                yield Highlight(token.first, token.last, self._weight(filed))
-        whole = [at for at, token in enumerate(tokens) if token.kind != PART]
+    def ranges(self, tokens: list[tuple[bytes, int, int, int]]) -> Iterator[Highlight]:
+        """In folded characters, in no order. tokens: as `folded_terms` gives them."""
+        terms = [token[0] for token in tokens]
+        words, prefixes = self._words, self._prefixes
+        for at, filed in enumerate(self._filed(terms)):
+            if filed in words or (prefixes and terms[at].startswith(prefixes)):
+                yield Highlight(*tokens[at][2:], self._weight(filed))
+        if not self._phrases:
+            return
+        whole = [at for at, token in enumerate(tokens) if token[1] != PART]
         sequence = [terms[at] for at in whole]
-        for words in self._phrases:
+        for phrase in self._phrases:
             weight = None
-            for at in places(words, sequence):
+            for at in places(phrase, sequence):
                 if weight is None:
-                    weight = sum(map(self._weight, self._filed(list(words))))
-                first, last = whole[at], whole[at + len(words) - 1]
-                yield Highlight(tokens[first].first, tokens[last].last, weight)
+                    weight = sum(map(self._weight, self._filed(list(phrase))))
+                first, last = whole[at], whole[at + len(phrase) - 1]
+                yield Highlight(tokens[first][2], tokens[last][3], weight)
 
     def _filed(self, terms: list[bytes]) -> list[bytes]:
         return terms if self._stem is None else self._stem(terms)

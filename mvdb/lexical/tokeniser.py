@@ -16,7 +16,7 @@ import re
 import threading
 import unicodedata
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -154,10 +154,10 @@ def _clusters(run: str) -> list[str]:
     return pieces
 
 
-def fold_with_offsets(text: str) -> tuple[str, array[int]]:
+def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
     """`fold(text)`, and for each of its characters, and its end, where that stands in `text`."""
     if text.isascii():
-        return text, array("q", range(len(text) + 1))
+        return text, range(len(text) + 1)
     folded: list[str] = []
     offsets = array("q")
     end = 0
@@ -196,17 +196,19 @@ def tokens(text: str) -> list[Token]:
 
 def folded_tokens(folded: str) -> list[Token]:
     """The tokens of a text that `fold` made."""
+    return [Token(term.decode("utf-8"), *rest) for term, *rest in folded_terms(folded)]
+
+
+def folded_terms(folded: str) -> list[tuple[bytes, int, int, int]]:
+    """The same as plain tuples, terms in UTF-8: for texts of which few tokens are looked at."""
     encoded = folded.encode("utf-8")
     found = core.tokenise(encoded)
     if len(encoded) == len(folded):
-        return [Token(term.decode("ascii"), *rest) for term, *rest in found]
+        return found
     begins = (np.frombuffer(encoded, np.uint8) & 0xC0) != 0x80
     characters = np.concatenate([[0], np.cumsum(begins)]).tolist()
     # Before byte i stand characters[i] characters, i being the first byte of one.
-    return [
-        Token(term.decode("utf-8"), kind, characters[first], characters[last])
-        for term, kind, first, last in found
-    ]
+    return [(term, kind, characters[first], characters[last]) for term, kind, first, last in found]
 
 
 # ---- stems ----
