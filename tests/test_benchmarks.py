@@ -73,6 +73,7 @@ BENCHMARKS: dict[str, str] = {
     "scale": "tiny 700 --base tiny --queries 4 --rounds 1",
     "search": "tiny --bits 2 --passes 1",
     "sidecar": "tiny --queries 4",
+    "sparse": "--documents 600",
     "stats": "--gb 0.001 --commit-every 100 --rounds 1",
     "synthetic": "650 --base tiny --queries 4",
     "tenants": "--documents 2000 --files 2 --rounds 1",

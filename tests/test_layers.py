@@ -65,7 +65,8 @@ BELOW: dict[str, set[str]] = {
     "evaluation": {"__init__", "errors", "types"},
     "serving": {"__init__", "errors", "encoders"},
     "importers": {"__init__", "errors", "types", "encoders"},
-    "cli": {"__init__", "errors", "encoders", "importers", "serving", "evaluation"},
+    "reading": {"errors"},
+    "cli": {"__init__", "errors", "encoders", "importers", "serving", "evaluation", "reading"},
     "__main__": {"cli"},
     "_core_build": set(),
 }

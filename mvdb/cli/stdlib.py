@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from mvdb.cli.indexing.target import Record
-from mvdb.cli.reading.cutting import cut
-from mvdb.cli.reading.files import Unreadable, find_files, read_file
-from mvdb.cli.reading.python_source import blocks_of, docstrings
+from mvdb.reading.cutting import cut
+from mvdb.reading.decoding import decode
+from mvdb.reading.files import read_file
+from mvdb.reading.python_source import blocks_of, docstrings
+from mvdb.reading.unreadable import Unreadable
 
 _FEWEST_WORDS = 8
 _MOST_BYTES = 4 << 20
@@ -23,13 +25,14 @@ def stdlib_records() -> Iterator[Record]:
     Long docstrings are cut to their first passage. An id is the full name: ``json.dumps``."""
     seen: set[str] = set()
     root = Path(sysconfig.get_path("stdlib"))
-    for path in find_files(root, lambda folder, reason: None, _is_private):
+    for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if path.suffix != ".py" or not all(part.isidentifier() for part in parts[:-1]):
+        names = path.relative_to(root).parts
+        if any(map(_is_private, names)) or not all(part.isidentifier() for part in parts[:-1]):
             continue
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         with suppress(Unreadable, SyntaxError):
-            for docstring in docstrings(read_file(path, _MOST_BYTES)[0]):
+            for docstring in docstrings(decode(read_file(path, _MOST_BYTES)).text):
                 name = ".".join((module, *docstring.name))
                 private = any(part.startswith("_") for part in docstring.name)
                 few = len(docstring.text.split()) <= _FEWEST_WORDS

@@ -61,16 +61,17 @@ def checked(value: Any, where: str, most: int = MAX_TERMS) -> SparseVector:
         raise InvalidInputError(f"{where}: a mapping of terms to weights, not {shown(value)}")
     if len(value) > most:
         raise InvalidInputError(f"{where}: {len(value)} terms; at most {most} are taken")
-    terms, weights = [], []
-    for term, weight in value.items():
-        terms.append(_key(term, where))
-        weights.append(weight if type(weight) in _FLOATS else _number(term, weight, where))
+    pairs = list(value.items())
+    terms = [_key(term, where) for term, _ in pairs]
+    weights = [weight for _, weight in pairs]
+    if not _FLOATS.issuperset(map(type, weights)):
+        weights = [_number(term, weight, where) for term, weight in pairs]
     exact = np.array(weights, np.float64)
     allowed = (exact >= 0) & (exact <= core.GREATEST_WEIGHT)  # not NaN
     if not allowed.all():
         at = int(np.argmin(allowed))
         raise InvalidInputError(
-            f"{where}: term {shown(list(value)[at])}: a weight from 0 to {core.GREATEST_WEIGHT:g} "
+            f"{where}: term {shown(pairs[at][0])}: a weight from 0 to {core.GREATEST_WEIGHT:g} "
             f"is needed, not {shown(weights[at])}"
         )
     if len(set(terms)) < len(terms):
@@ -88,6 +89,8 @@ def _number(term: Any, weight: Any, where: str) -> float:
 
 
 def _key(term: Any, where: str) -> bytes:
+    if type(term) is int and 0 <= term <= _GREATEST_NUMBER:  # most are, and this is quicker
+        return _INTEGER + term.to_bytes(4, "big")
     if isinstance(term, str):
         return _text_key(term, where)
     is_whole = isinstance(term, (int, np.integer)) and not isinstance(term, bool)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mvdb.encoders.kinds import KINDS, load_kind
+from mvdb.encoders.encoder_kinds import KINDS, load_kind
 from mvdb.encoders.protocol import DEFAULT_NAME, Encoder
 from mvdb.encoders.requirements import require
 

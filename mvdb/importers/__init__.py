@@ -9,9 +9,9 @@ The command `mvdb import` does the same. Sources are untrusted: no pickle is loa
 checked against the files before memory is reserved.
 """
 
-from mvdb.importers.kinds import KINDS, open_source
 from mvdb.importers.parquet_writer import ParquetWriter
 from mvdb.importers.source import Source
+from mvdb.importers.source_kinds import KINDS, open_source
 from mvdb.importers.texts_table import with_texts
 
 __all__ = ["KINDS", "ParquetWriter", "Source", "open_source", "with_texts"]

@@ -57,12 +57,12 @@ class _Mark:
     """Begins a group on the stack."""
 
 
-def read(raw: bytes) -> Any:
-    """The value of a pickle.
+def read(raw: bytes, most: int = MAX_BYTES) -> Any:
+    """The value of a pickle of at most `most` bytes.
 
     Raises UnreadablePickle."""
-    if len(raw) > MAX_BYTES:
-        raise UnreadablePickle(f"a pickle of {len(raw):,} bytes; at most {MAX_BYTES:,} are read")
+    if len(raw) > most:
+        raise UnreadablePickle(f"a pickle of {len(raw):,} bytes; at most {most:,} are read")
     try:
         return _Reader(raw).value()
     except UnreadablePickle:

@@ -33,8 +33,7 @@ from mvdb.importers.choices import Choices
 from mvdb.importers.plaid_codec import PlaidCodec
 from mvdb.importers.plaid_metadata import FILE as FIELDS
 from mvdb.importers.plaid_metadata import PlaidMetadata
-from mvdb.importers.pylate_ids import FILE as PYLATE_IDS
-from mvdb.importers.pylate_ids import PylateIds
+from mvdb.importers.pylate_ids import PylateIds, pylate_ids
 from mvdb.importers.source import Source, present, read_json, whole
 
 _MAX_CHUNKS = 1 << 20
@@ -58,7 +57,7 @@ class PlaidIndex(ABC):
             raise InvalidInputError(f"{self.metadata_path}: a JSON object is needed")
         self.chunks = self._whole("num_chunks", _MAX_CHUNKS)
         self.codec = self.load_codec()
-        self._ids = _pylate_ids(folder)
+        self._ids = _ids_beside(folder)
         self._fields = PlaidMetadata(folder / FIELDS) if (folder / FIELDS).is_file() else None
         self._begins: dict[str, list[int]] = {}
         for chunk in range(self.chunks):
@@ -233,13 +232,10 @@ def fast_plaid_folder(folder: Path) -> Path:
     return inner if inner.is_dir() else folder
 
 
-def _pylate_ids(folder: Path) -> PylateIds | None:
+def _ids_beside(folder: Path) -> PylateIds | None:
     """The ids beside an index, if PyLate wrote it."""
-    if (folder / PYLATE_IDS).is_file():
-        return PylateIds(folder / PYLATE_IDS)
-    if folder.name == _INNER and (folder.parent / PYLATE_IDS).is_file():
-        return PylateIds(folder.parent / PYLATE_IDS)
-    return None
+    ids = pylate_ids(folder)
+    return pylate_ids(folder.parent) if ids is None and folder.name == _INNER else ids
 
 
 def open_fast_plaid(folder: Path, choices: Choices) -> Source:

@@ -36,7 +36,7 @@ HAYSTACK = Requirement("haystack", "haystack-ai", "3.0", "4")
 PYLATE = Requirement("pylate", "pylate", "1.6", "2")
 SENTENCE_TRANSFORMERS = Requirement("sentence-transformers", "sentence-transformers", "6.0", "7")
 MTEB = Requirement("mteb", "mteb", "2.26", "3")
-TXTAI = Requirement("txtai", "txtai", "9.0", "10")
+TXTAI = Requirement("txtai", "txtai", "9.14", "10")
 LLM = Requirement("llm", "llm", "0.27", "1")
 
 

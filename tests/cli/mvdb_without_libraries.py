@@ -8,7 +8,7 @@ import sys
 from mvdb.cli import main
 
 if __name__ == "__main__":
-    for name in ("rich", "markdown_it", "bs4"):
+    for name in ("rich", "markdown_it", "lxml"):
         assert name not in sys.modules, f"mvdb.cli imports {name} before it is needed"
         sys.modules[name] = None  # type: ignore[assignment]
     sys.exit(main())

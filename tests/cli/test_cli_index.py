@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,7 +60,8 @@ def test_a_changed_file_is_replaced_whole(notes: CommandLine) -> None:
     notes.write("notes/fruit.md", f"# Fruit\n\n{paragraph}\n\n# Plums\n\n{paragraph}\n")
     summary = notes.index("notes", "n.mvdb")
     assert summary["files"] == {
-        "indexed": 1, "unchanged": 2, "empty": 0, "skipped": 0, "removed": 0,
+        "indexed": 1, "unchanged": 2, "empty": 0, "skipped": 0, "failed": 0,
+        "removed": 0,
     }  # fmt: skip
     assert summary["passages"]["deleted"] == 1
     fruit = [id for id in ids(notes) if "fruit" in id]
@@ -124,24 +128,66 @@ def test_what_cannot_be_read_is_said_and_counted(mvdb_cli: CommandLine) -> None:
     mvdb_cli.write("a/good.txt", "Good.")
     mvdb_cli.write("a/binary.txt", b"\x7fELF\0\0\0")
     mvdb_cli.write("a/large.txt", b"x" * ((1 << 20) + 1))
+    mvdb_cli.write("a/one.o", b"\x7fELF\0\0\0")
+    mvdb_cli.write("a/two.o", b"\x7fELF\0\0\0")
     os.symlink("nowhere", mvdb_cli.folder / "a" / "dangling.md")
     outcome = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--max-size", "1")
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
         "mvdb: warning: a/binary.txt: skipped: binary",
-        "mvdb: warning: a/dangling.md: skipped: No such file or directory",
+        "mvdb: warning: a/dangling.md: skipped: it is gone, or a link to nothing",
         "mvdb: warning: a/large.txt: skipped: larger than 1 MiB (--max-size)",
+        "mvdb: warning: 5 files skipped: .o 2, binary 1, gone 1, too large 1",
     ]
-    assert outcome.out.startswith("1 file (3 skipped), ")
+    assert outcome.out.startswith("1 file (5 skipped), ")
     quiet = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--max-size", "1", "-q")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
 
 
-def test_a_file_that_cannot_be_read_any_more_keeps_its_passages(notes: CommandLine) -> None:
+def test_a_file_that_cannot_be_read_any_more_loses_its_passages(notes: CommandLine) -> None:
+    """What it said before must not be found for ever; one may ask to keep it."""
     notes.write("notes/fruit.md", b"\0")
-    outcome = notes("index", "notes", "n.mvdb", *ENCODER, "--prune")
+    outcome = notes("index", "notes", "n.mvdb", *ENCODER, "--keep-unreadable")
     assert outcome.code == 0
     assert "notes/fruit.md#1" in ids(notes)
+    assert notes("index", "notes", "n.mvdb", *ENCODER).code == 0
+    assert "notes/fruit.md#1" not in ids(notes)
+
+
+def test_a_failing_reader_costs_its_file_alone(mvdb_cli: CommandLine) -> None:
+    """The rest is stored; the command names the file, and its exit code says so."""
+    mvdb_cli.write("a/good.txt", "Good.")
+    mvdb_cli.write("a/bad.epub", b"PK\5\6" + bytes(18))
+    mvdb_cli.write("a/worse.docx", docx_without_document())
+    outcome = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--json")
+    assert outcome.code == 1
+    summary = json.loads(outcome.out)
+    assert summary["files"]["indexed"] == 1
+    assert summary["skipped"] == {"damaged": 1}
+    (failure,) = summary["failures"]
+    assert failure["path"] == "a/worse.docx"
+    assert "could not be read: a/worse.docx (" in outcome.err.splitlines()[-1]
+    assert [line["text"] for line in mvdb_cli.export("n.mvdb")] == ["Good."]
+
+
+def docx_without_document() -> bytes:
+    """An archive that python-docx cannot make sense of."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("x", "y")
+    return data.getvalue()
+
+
+def test_what_is_found_by_default(mvdb_cli: CommandLine) -> None:
+    """Whatever is text; not what ignore files name, nor hidden files or folders of tools."""
+    for name in ("main.c", "Makefile", "node_modules/x.js", ".secret", "build/out.txt", "data.csv"):
+        mvdb_cli.write(f"a/{name}", "words in it\n")
+    mvdb_cli.write("a/.gitignore", "build/\n")
+    names = lambda: [line["metadata"]["path"] for line in mvdb_cli.export("n.mvdb")]  # noqa: E731
+    mvdb_cli.index("a", "n.mvdb")
+    assert names() == ["a/Makefile", "a/data.csv", "a/main.c"]
+    mvdb_cli.index("a", "n.mvdb", "--no-ignore", "--hidden")
+    assert len(names()) == 7
 
 
 def test_names_that_are_long_or_not_utf8(mvdb_cli: CommandLine) -> None:

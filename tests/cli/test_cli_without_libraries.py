@@ -27,7 +27,7 @@ def test_files_are_read_as_plain_text_with_one_note_for_each_kind(plain_cli: Com
     assert outcome.err.splitlines() == [
         f"mvdb: warning: {suffix} files are read as plain text: {name} is not installed "
         "(pip install 'mvdb-engine[cli]')"
-        for suffix, name in ((".md", "markdown_it"), (".html", "bs4"))
+        for suffix, name in ((".md", "markdown_it"), (".html", "lxml"))
     ]
     lines = plain_cli.export()
     assert [(line["text"], line["metadata"]["title"]) for line in lines] == [

@@ -19,7 +19,6 @@ import pytest
 import mvdb
 from mvdb import cli, core
 from mvdb.cli.commands import search_command
-from mvdb.cli.reading import cutting
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.documents import ids, metadata, sparse_vectors, tenants, texts
@@ -27,6 +26,7 @@ from mvdb.filters import column_blobs, columns, language
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
+from mvdb.reading import cutting
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mvdb import encoders
-from mvdb.encoders.kinds import kind_of
+from mvdb.encoders.encoder_kinds import kind_of
 from mvdb.errors import InvalidInputError
 
 

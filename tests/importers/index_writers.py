@@ -162,8 +162,11 @@ def _number(number: int) -> bytes:
     return b"J" + struct.pack("<i", number)
 
 
-def write_pylate_ids(folder: Path, ids: Mapping[int, str | int]) -> None:
-    """The map of PyLate, as sqlitedict writes it."""
+def write_pylate_ids(folder: Path, ids: Mapping[int, Any], *, pickled: bool = True) -> None:
+    """The map of PyLate: pickled as since 1.6, or as sqlitedict writes it."""
+    if pickled:
+        (folder / "plaid_ids_to_documents_ids.pkl").write_bytes(pickle.dumps(dict(ids)))
+        return
     with closing(sqlite3.connect(folder / "plaid_ids_to_documents_ids.sqlite")) as database:
         database.execute("CREATE TABLE unnamed (key TEXT PRIMARY KEY, value BLOB)")
         rows = [(number, pickle.dumps(id)) for number, id in ids.items()]

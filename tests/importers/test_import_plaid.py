@@ -74,19 +74,28 @@ def test_the_merged_files_of_fast_plaid(tmp_path: Path) -> None:
     np.testing.assert_allclose(changed[6], index.decoded()[6], atol=2e-6)
 
 
+@pytest.mark.parametrize("pickled", [True, False], ids=["pickle", "sqlite"])
 @pytest.mark.parametrize("write", WRITERS)
-def test_the_ids_of_pylate(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_ids_of_pylate(write: Callable[..., Path], pickled: bool, tmp_path: Path) -> None:
     index = Plaid(documents(7))
     ids = {0: "a", 1: "ü", 3: 12, 4: "b" * 300, 5: "c", 6: "d"}  # 2 was removed
     if write is write_fast_plaid:
         write(tmp_path / "i" / "fast_plaid_index", index)
     else:
         write(tmp_path / "i", index)
-    write_pylate_ids(tmp_path / "i", ids)
+    write_pylate_ids(tmp_path / "i", ids, pickled=pickled)
     source = importers.open_source(tmp_path / "i")
     decoded = index.decoded()
     same(read(source), {id: decoded[number] for number, id in ids.items()})
     assert source.skipped == 1
+
+
+@pytest.mark.parametrize("pickled", [True, False], ids=["pickle", "sqlite"])
+def test_ids_that_ask_for_code_are_refused(pickled: bool, tmp_path: Path) -> None:
+    folder = write_colbert(tmp_path / "i", Plaid(documents(4)))
+    write_pylate_ids(folder, {0: "a", 1: Path("x")}, pickled=pickled)
+    with pytest.raises(mvdb.InvalidInputError, match=r"documents_ids\..*passage 1"):
+        list(importers.open_source(folder).batches())
 
 
 def test_the_metadata_of_fast_plaid(tmp_path: Path) -> None:

@@ -198,6 +198,21 @@ def test_a_data_set_of_hugging_face(tmp_path: Path) -> None:
     assert set(loaded(importers.open_source(tmp_path / "three"), tmp_path / "o")) == {1, 2}
 
 
+def test_an_index_of_pylate(tmp_path: Path) -> None:
+    indexes = pytest.importorskip("pylate.indexes")
+    given = documents(60)
+    index = indexes.PLAID(index_folder=str(tmp_path), index_name="i", override=True, device="cpu")
+    index.add_documents([f"d{i}" for i in range(60)], given)
+    index.remove_documents(["d3", "d9"])
+    source = importers.open_source(tmp_path / "i")
+    found = read(source)
+    assert source.kind == "fast-plaid"
+    assert set(found) == {f"d{i}" for i in range(60)} - {"d3", "d9"}
+    for number in (0, 4, 59):
+        similar = (found[f"d{number}"] * given[number]).sum(axis=1)
+        assert similar.min() > 0.9
+
+
 def test_the_ids_of_sqlitedict(tmp_path: Path) -> None:
     sqlitedict = pytest.importorskip("sqlitedict")
     from tests.importers.index_writers import Plaid, write_colbert

@@ -25,10 +25,14 @@ from mvdb.cli.progress import progress
 STDIN = Path("-")
 
 _ABOUT = """\
-Cuts files (.txt .md .rst .py .html) into passages and stores them. Run it again after changes:
-unchanged files are skipped, changed ones replaced. After an interruption, run the same command
-again; it resumes. SRC may be - for JSON lines {"id"?, "text", "metadata"?} on standard input."""
+Cuts files of text, code and documents into passages and stores them; what is binary, hidden or
+named by .gitignore is left out. Run it again after changes: unchanged files are skipped, changed
+ones replaced. After an interruption, run the same command again; it resumes. SRC may be - for
+JSON lines {"id"?, "text", "metadata"?} on standard input."""
 _PRUNE = "remove the passages of files that are gone from the folders among SRC"
+_NO_IGNORE = "take what .gitignore and .ignore name, and folders like node_modules and venv"
+_HIDDEN = "take files and folders whose names begin with a dot"
+_KEEP = "keep the passages of a file that can no longer be read"
 _BITS = "bits per dimension, for a new file (default 2) or collection"
 _MAX_SIZE = "skip files larger than this (default 16)"
 
@@ -39,6 +43,9 @@ def add_parsers(commands: Commands) -> None:
     add_file(parser, "the database; made if it is not there")
     add_collection(parser, "a collection of the file, made if it is not there")
     parser.add_argument("--prune", action="store_true", help=_PRUNE)
+    parser.add_argument("--no-ignore", action="store_true", help=_NO_IGNORE)
+    parser.add_argument("--hidden", action="store_true", help=_HIDDEN)
+    parser.add_argument("--keep-unreadable", action="store_true", help=_KEEP)
     add_encoder(parser)
     parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=_BITS)
     parser.add_argument("--max-size", metavar="MIB", type=positive, default=16, help=_MAX_SIZE)
@@ -52,7 +59,15 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         try:
             with progress(console, "indexing") as update:
                 files = [source for source in sources if source != STDIN]
-                sync = FileSync(target, console, counts, arguments.max_size << 20)
+                sync = FileSync(
+                    target,
+                    console,
+                    counts,
+                    arguments.max_size << 20,
+                    ignore=not arguments.no_ignore,
+                    hidden=arguments.hidden,
+                    keep_unreadable=arguments.keep_unreadable,
+                )
                 sync.index(files, update)
                 if arguments.prune:
                     sync.prune(files)
@@ -65,6 +80,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         counts.tokens = target.tokens
         target.finish()
     console.summary(counts.as_text(file), counts.as_json(file))
+    if left_out := counts.left_out():
+        console.warn(left_out)
+    if counts.failures:
+        path, reason = counts.failures[0]
+        others = f", and {len(counts.failures) - 1:,} more" if len(counts.failures) > 1 else ""
+        raise ValueError(f"could not be read: {path}{others} ({reason}); the rest is stored")
 
 
 def _check(sources: list[Path], file: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mvdb.cli.console import count, size
 
-_FILES = ("indexed", "unchanged", "empty", "skipped", "removed")
+_FILES = ("indexed", "unchanged", "empty", "skipped", "failed", "removed")
 _PASSAGES = ("written", "kept", "deleted")
 
 
@@ -20,13 +21,27 @@ class Counts:
 
     Attributes:
         files: by outcome (JSON lines are no files); empty ones are without text.
+        skipped: the skipped ones by kind: what they are or, if they are binary, their ending.
+        failures: path and reason of those whose reader failed.
         passages: written, found unchanged ("kept") and deleted.
         tokens: token vectors written."""
 
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_FILES, 0))
     passages: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PASSAGES, 0))
+    skipped: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
     tokens: int = 0
     started: float = field(default_factory=time.monotonic)
+
+    def skip(self, kind: str) -> None:
+        """A file is left out."""
+        self.files["skipped"] += 1
+        self.skipped[kind] += 1
+
+    def fail(self, path: str, reason: str) -> None:
+        """The reader of a file failed."""
+        self.files["failed"] += 1
+        self.failures.append((path, reason))
 
     @property
     def seconds(self) -> float:
@@ -39,7 +54,9 @@ class Counts:
 
     def as_json(self, file: Path) -> dict[str, Any]:
         """The summary for --json."""
-        done = {"files": self.files, "passages": self.passages, "tokens": self.tokens}
+        done: dict[str, Any] = {"files": self.files, "skipped": dict(self.skipped.most_common())}
+        done["failures"] = [{"path": path, "reason": reason} for path, reason in self.failures]
+        done |= {"passages": self.passages, "tokens": self.tokens}
         seconds, bytes = round(self.seconds, 3), os.path.getsize(file)
         return {"file": str(file), **done, "seconds": seconds, "file_bytes": bytes}
 
@@ -55,6 +72,13 @@ class Counts:
         passages += f" ({kept:,} unchanged)" if kept else ""
         tokens, bytes = count(self.tokens, "token"), size(os.path.getsize(file))
         return f"{files}, {passages}, {tokens}, {self.seconds:.1f} s, {file} {bytes}"
+
+    def left_out(self) -> str:
+        """What was skipped, by kind; empty if nothing was."""
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in self.skipped.most_common(12))
+        more = len(self.skipped) - 12
+        others = f", {count(more, 'other kind')}" if more > 0 else ""
+        return f"{count(self.files['skipped'], 'file')} skipped: {kinds}{others}" if kinds else ""
 
     def note(self) -> str:
         """A few words beside the progress bar."""

@@ -15,18 +15,36 @@ from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.names import id_stem, passage_id, path_from, path_in, split_id
 from mvdb.cli.indexing.target import BATCH, Id, Record, Target
 from mvdb.cli.progress import Update
-from mvdb.cli.reading.cutting import cut
-from mvdb.cli.reading.files import Unreadable, find_files, read_blocks, read_file
+from mvdb.reading.cutting import cut
+from mvdb.reading.files import content_hash, read_file
+from mvdb.reading.finding import find_files
+from mvdb.reading.formats import has_reader, read_bytes
+from mvdb.reading.unreadable import BINARY, FAILED, MISSING_LIBRARY, Unreadable
 
 
 class FileSync:
     """Brings a database up to date with files."""
 
-    def __init__(self, target: Target, console: Console, counts: Counts, most_bytes: int) -> None:
+    def __init__(
+        self,
+        target: Target,
+        console: Console,
+        counts: Counts,
+        most_bytes: int,
+        *,
+        ignore: bool = True,
+        hidden: bool = False,
+        keep_unreadable: bool = False,
+    ) -> None:
+        """ignore, hidden: see `Ignoring`. keep_unreadable: passages of a file stay when it can no
+        longer be read."""
         self._target = target
         self._console = console
         self._counts = counts
         self._most_bytes = most_bytes
+        self._ignore = ignore
+        self._hidden = hidden
+        self._keep_unreadable = keep_unreadable
         # The greatest passage number by file; of a million passages this holds only the files.
         self._known: dict[str, int] = {}
         for stem, number in filter(None, map(split_id, target.db.ids())):
@@ -37,7 +55,13 @@ class FileSync:
 
     def index(self, sources: Sequence[Path], update: Update) -> None:
         """Indexes files and folders."""
-        paths = [path for source in sources for path in find_files(source, self._refuse)]
+        own = {os.path.abspath(f"{self._target.path}{ending}") for ending in ("", "-lock")}
+        paths = [
+            path
+            for source in sources
+            for path in find_files(source, self._refuse, ignore=self._ignore, hidden=self._hidden)
+            if os.path.abspath(path) not in own
+        ]
         for number, path in enumerate(paths, start=1):
             self._file(path)
             if len(self._records) >= BATCH:
@@ -60,9 +84,15 @@ class FileSync:
                 self._flush()
         self._flush()
 
-    def _refuse(self, path: Path, reason: str) -> None:
-        self._counts.files["skipped"] += 1
-        self._console.warn(f"{path}: skipped: {reason}")
+    def _refuse(self, path: Path, reason: str, kind: str) -> None:
+        if kind == FAILED:
+            self._counts.fail(str(path), reason)
+            self._console.warn(f"{path}: {reason}")
+            return
+        unknown = kind == BINARY and not has_reader(path)
+        self._counts.skip(path.suffix.lower() or "no ending" if unknown else kind)
+        if not unknown and kind != "link":
+            self._console.warn(f"{path}: skipped: {reason}")
 
     def _file(self, path: Path) -> None:
         name = path_in(self._target.path, path)
@@ -71,15 +101,21 @@ class FileSync:
             return
         self._seen.add(stem)
         try:
-            text, hash = read_file(path, self._most_bytes)
+            data = read_file(path, self._most_bytes)
+            hash = content_hash(data)
+            if self._metadata(stem).get("hash") == hash:
+                self._counts.files["unchanged"] += 1
+                return
+            blocks, note = read_bytes(path, data)
         except Unreadable as error:
-            self._refuse(path, str(error))
+            self._refuse(path, str(error), error.kind)
+            if not self._keep_unreadable and error.kind != MISSING_LIBRARY:
+                self._stale += self._ids(stem)
             return
-        if self._metadata(stem).get("hash") == hash:
-            self._counts.files["unchanged"] += 1
-            return
+        if note:
+            self._console.warn(f"{path}: {note}")
         records = []
-        for number, one in enumerate(cut(read_blocks(path, text)), start=1):
+        for number, one in enumerate(cut(blocks), start=1):
             place = {"path": name, "title": " > ".join(one.trail), "line": one.line}
             place |= {"end_line": one.end_line, "hash": hash}
             records.append(Record(passage_id(stem, number), one.text, place))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvdb.cli.reading.blocks import Block, count_words, read_plain
-from mvdb.cli.reading.cutting import ENOUGH, MOST, SHORT, cut
-from mvdb.cli.reading.markdown import read_markdown
-from mvdb.cli.reading.rst import read_rst
+from mvdb.reading.blocks import Block, count_words, read_plain
+from mvdb.reading.cutting import ENOUGH, MOST, SHORT, cut
+from mvdb.reading.markdown import read_markdown
+from mvdb.reading.rst import read_rst
 
 WORDS = st.sampled_from(["one", "two.", "Three", "four!", "漢字", "x" * 400, "日本。語", "end.)"])
 TEXTS = st.lists(

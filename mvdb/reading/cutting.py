@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
-from mvdb.cli.reading.blocks import Block, count_words
+from mvdb.reading.blocks import Block, count_words
 
 SHORT = 30  # fewer words do not stand alone
 ENOUGH = 120  # from here on a passage ends at the next paragraph
@@ -24,6 +24,15 @@ _SENTENCE_END = re.compile(
 )
 _LINE_END = re.compile(r"\n")
 _SPACE = re.compile(r"\s+")
+_JOINER = "\u200d"
+# Combining marks, variation selectors, the joiner of emoji and their skin tones: of the text that
+# people write all but the rarest.
+_JOINS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f"
+    "\u0981-\u0983\u09bc-\u09cd\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u200d"
+    "\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f\U0001f3fb-\U0001f3ff]"
+)
+_MOST_MARKS = 32
 
 
 @dataclass(frozen=True)
@@ -97,23 +106,27 @@ def _join(first: Passage, second: Passage, trail: tuple[str, ...]) -> Passage:
 
 def _fit(block: Block) -> Iterator[Passage]:
     """The block whole, or in sentences (lines, where lines count) if it is too long for that."""
-    whole = _piece(block, 0, len(block.text))
+    whole = _piece(block, 0, len(block.text), _Place(block))
     # Up to ENOUGH it fits into a passage of its own or ends one; longer ones would leave gaps.
     if whole.words <= ENOUGH:
         yield whole
         return
     ends = _LINE_END if block.verbatim else _SENTENCE_END
+    place = _Place(block)
     for start, end in _split(block.text, 0, len(block.text), ends):
         for first, last in _shorten(block.text, start, end):
-            yield _piece(block, first, last)
+            yield _piece(block, first, last, place)
 
 
 def _split(text: str, start: int, end: int, at: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """The stretches between matches; one of nothing but space goes with the next."""
+    seen = start
     for found in at.finditer(text, start, end):
-        if text[start : found.end()].strip():
+        if not text[seen : found.end()].isspace():
             yield start, found.end()
             start = found.end()
-    if text[start:end].strip():
+        seen = found.end()
+    if text[seen:end].strip() or text[start:seen].strip():
         yield start, end
 
 
@@ -124,25 +137,53 @@ def _shorten(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         return
     held, words = start, 0
     for first, last in _split(text, start, end, _SPACE):
-        for at in range(first, last, MOST):
-            more = count_words(text[at : min(last, at + MOST)])
+        at = first
+        while at < last:
+            behind = _character_end(text, min(last, at + MOST), last)
+            more = count_words(text[at:behind])
             if words and words + more > MOST:
                 yield held, at
                 held, words = at, 0
             words += more
+            at = behind
     yield held, end
 
 
-def _piece(block: Block, start: int, end: int) -> Passage:
-    before, raw = block.text[:start], block.text[start:end]
+def _character_end(text: str, at: int, end: int) -> int:
+    """The first place from `at` on that does not divide what a reader takes for one character."""
+    most = min(end, at + _MOST_MARKS)
+    while 0 < at < most and (_JOINS.match(text[at]) or text[at - 1] == _JOINER):
+        at += 1
+    return at
+
+
+class _Place:
+    """Counts the lines of a block, whose pieces are asked for in order."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._at = 0
+        self._line = block.line
+
+    def line(self, at: int) -> int:
+        """The line of a place of the text."""
+        self._line += self._block.text.count("\n", self._at, at)
+        self._at = at
+        return min(self._block.end_line, self._line)
+
+
+def _piece(block: Block, start: int, end: int, place: _Place) -> Passage:
+    raw = block.text[start:end]
     keep = block.verbatim or start == 0  # indentation
     text = raw.rstrip() if keep else raw.strip()
-    inner = start + len(raw) - len(raw.lstrip())
-    line = min(block.end_line, block.line + block.text.count("\n", 0, inner))
+    line = place.line(start + len(raw) - len(raw.lstrip()))
     last = min(block.end_line, line + raw.strip().count("\n"))
     if end == len(block.text):
         last = block.end_line
-    space = before[len(before.rstrip()) :]
+    before = start
+    while before > 0 and block.text[before - 1].isspace():
+        before -= 1
+    space = block.text[before:start]
     glue = "\n" if "\n" in space else " " if space else ""
     glue, words = glue if start else _PARAGRAPH, count_words(text)
     return Passage(text, line, last, block.trail, block.verbatim, words, glue)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mvdb.cli.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, paragraphs
 
 # A YAML head holds settings of a site generator, not text.
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(?:.*\n){0,198}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")

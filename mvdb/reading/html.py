@@ -1,17 +1,13 @@
-"""HTML stripped to its text, with headings; by beautifulsoup4."""
+"""HTML stripped to its text, with headings; by lxml, whose time is linear."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from mvdb.cli.reading.blocks import Block, Headings, read_plain
-
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
+from mvdb.reading.blocks import Block, Headings, read_plain
 
 _HIDDEN = ("script", "style", "noscript", "template", "svg", "math", "iframe", "object")
 _HEADINGS = {"title": 0, **{f"h{level}": level for level in range(1, 7)}}
@@ -25,6 +21,7 @@ _BLOCKS = {*_BLOCK_TAGS.split(), *_HEADINGS}
 _MARKS = dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n")
 _MARKS |= {"td": " ", "th": " ", "li": "\n- "}
 _SPACE = re.compile(r"\s+")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 class _Piece(NamedTuple):
@@ -38,18 +35,14 @@ class _Piece(NamedTuple):
 
 def read_html(text: str) -> Iterator[Block]:
     """Blocks of an HTML document; its title stands above its headings."""
-    from bs4 import BeautifulSoup
-    from bs4.exceptions import ParserRejectedMarkup
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # XHTML, or a text that looks like a file's name
-            soup = BeautifulSoup(text, "html.parser")
-    except ParserRejectedMarkup:
-        yield from read_plain(text)
+    root, whole = _parsed(text)
+    if not whole:
+        yield from read_plain(_TAG.sub(" ", text))
+        return
+    if root is None:
         return
     headings = Headings()
-    for ((_, tag, verbatim), _), group in groupby(_pieces(soup), key=lambda piece: piece[:2]):
+    for ((_, tag, verbatim), _), group in groupby(_pieces(root), key=lambda piece: piece[:2]):
         pieces = list(group)
         words = [piece for piece in pieces if piece.line and piece.text.strip()]
         shown = _shown(pieces, verbatim)
@@ -64,27 +57,61 @@ def read_html(text: str) -> Iterator[Block]:
             yield Block(shown, first, last, once, verbatim)
 
 
-def _pieces(soup: BeautifulSoup) -> Iterator[_Piece]:
-    from bs4.element import CData, NavigableString, Tag
+def _parsed(text: str) -> tuple[Any, bool]:
+    """The root of the document, None for one without anything; whether all of it was parsed: the
+    parser stops below a depth of 2,048."""
+    from lxml import etree
 
-    for hidden in soup(_HIDDEN):
-        hidden.decompose()
-    blocks = {id(soup): (0, "", False)}  # around the content of each tag
+    # Given as UTF-8: what the text says of its encoding has been heeded.
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True)
+    try:
+        root = etree.fromstring(text.replace("\0", " ").encode("utf-8", "replace"), parser)
+    except etree.XMLSyntaxError:  # of an empty document
+        root = None
+    limit = etree.ErrorTypes.ERR_RESOURCE_LIMIT
+    return root, all(entry.type != limit for entry in parser.error_log)
+
+
+def _pieces(root: Any) -> Iterator[_Piece]:
     begun, line = 0, 1
-    for node in soup.descendants:
-        block = blocks[id(node.parent)]
-        if isinstance(node, Tag):
-            line = node.sourceline or line
-            if node.name in _BLOCKS:
+    # Around the content of each open element: its block.
+    blocks: list[tuple[int, str, bool]] = [(0, "", False)]
+    for event, node in _walk(root):
+        block = blocks[-1]
+        if event == "start":
+            line = max(line, node.sourceline or 0)
+            if node.tag in _BLOCKS:
                 begun += 1
-                block = begun, node.name, block[2] or node.name == "pre"
-            blocks[id(node)] = block
-            if node.name in _MARKS:
-                yield _Piece(block, begun, _MARKS[node.name], 0)
+                block = begun, node.tag, block[2] or node.tag == "pre"
+            blocks.append(block)
+            if node.tag in _MARKS:
+                yield _Piece(block, begun, _MARKS[node.tag], 0)
+        elif event == "end":
+            blocks.pop()
         else:
-            if type(node) in (NavigableString, CData):  # comments are of subclasses
-                yield _Piece(block, begun, str(node), line)
-            line += str(node).count("\n")
+            yield _Piece(block, begun, node, line)
+            line += node.count("\n")
+
+
+def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """Starts, ends and texts, in the document's order; nothing of what is hidden."""
+    from lxml import etree
+
+    hidden = 0
+    for event, node in etree.iterwalk(root, events=("start", "end")):
+        is_hidden = node.tag in _HIDDEN or not isinstance(node.tag, str)
+        if event == "start":
+            hidden += is_hidden
+            if not hidden:
+                yield "start", node
+                if node.text:
+                    yield "text", node.text
+            continue
+        if not hidden:
+            yield "end", node
+        hidden -= is_hidden
+        if not hidden and node.tail:
+            yield "text", node.tail
 
 
 def _shown(pieces: list[_Piece], verbatim: bool) -> str:

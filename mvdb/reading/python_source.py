@@ -1,17 +1,18 @@
-"""Python: the docstrings of modules, classes and functions, with their signatures.
-
-An encoder of prose finds a function by its docstring, not its body. Nothing is imported or run."""
+"""Python source, whole, cut at its classes and functions; or its docstrings alone, with their
+signatures. Nothing is imported or run."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import groupby
 
-from mvdb.cli.reading.blocks import Block, paragraphs, read_plain
+from mvdb.reading.blocks import Block, paragraphs
+from mvdb.reading.code import read_code, verbatim
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MAX_SIGNATURE = 300
@@ -41,9 +42,16 @@ def docstrings(source: str) -> list[Docstring]:
 
     SyntaxError: `source` is not Python of this version, or is nested too deeply."""
     try:
+        return list(_walk(_parsed(source), ()))
+    except RecursionError as error:
+        raise SyntaxError(str(error)) from error
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like in the source
-            return list(_walk(ast.parse(source), ()))
+            return ast.parse(source)
     except (ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error)) from error
 
@@ -94,9 +102,32 @@ def blocks_of(found: Docstring) -> Iterator[Block]:
 
 
 def read_python(text: str) -> Iterator[Block]:
-    """Blocks of Python source; of its lines as plain text if it does not parse."""
+    """Blocks of Python source, lines as they are, below the names of the classes and functions that
+    they belong to; of code by its indentation if it does not parse."""
+    lines = text.split("\n")
+    owners: list[tuple[str, ...]] = [()] * len(lines)
     try:
-        found = docstrings(text)
+        for first, end, name in _spans(_parsed(text), (), lines):
+            owners[first:end] = [name] * (end - first)
     except SyntaxError:
-        return read_plain(text)
-    return (block for docstring in found for block in blocks_of(docstring))
+        yield from read_code(text)
+        return
+    for trail, group in groupby(range(len(lines)), key=lambda number: owners[number]):
+        numbers = list(group)
+        yield from verbatim(lines[numbers[0] : numbers[-1] + 1], numbers[0] + 1, trail)
+
+
+def _spans(
+    node: ast.Module | _Definition, name: tuple[str, ...], lines: Sequence[str]
+) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """The lines from and to which classes and functions reach, outer ones first, with decorators
+    and the comment above; and their names."""
+    for child in _statements(node.body):
+        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([child.lineno, *(one.lineno for one in child.decorator_list)]) - 1
+            while first > 0 and lines[first - 1].lstrip().startswith("#"):
+                first -= 1
+            inner = (*name, child.name)
+            yield first, child.end_lineno or child.lineno, inner
+            if isinstance(child, ast.ClassDef):
+                yield from _spans(child, inner, lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mvdb.cli.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, paragraphs
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}")
 

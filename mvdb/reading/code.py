@@ -1,0 +1,79 @@
+"""Source code of any language, whole: cut at definitions, which are told by indentation.
+
+A definition begins at a line without indentation that follows a blank line or the end of another
+one, or at a comment right above it. Its name heads its blocks; within it, blocks end at blank
+lines. Nothing is parsed: the same rule serves all languages that people indent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from mvdb.reading.blocks import Block, paragraphs
+
+_COMMENT = re.compile(r"(?://|/\*|\*|#(?!include|define|if|el|end|pragma|undef)|--|;|%|\"\"\")")
+_CLOSES = re.compile(r"[)\]}>]|(?:end|else|elif|elsif|fi|done|esac|then)\b|(?:catch|finally)\b")
+_WORDS = (
+    "class struct union enum interface trait impl protocol extension record object module "
+    "namespace package func function fn fun def defp defmodule sub proc procedure macro "
+    "macro_rules type typedef create table view trigger"
+)
+_NAMED = re.compile(
+    rf"\b(?:{'|'.join(_WORDS.split())})\b!?\s+(?:\([^()]*\)\s*)?([A-Za-z_$][\w$.:]*)", re.IGNORECASE
+)
+_CALLED = re.compile(r"([A-Za-z_~$][\w$:~]*)\s*\(")
+_ASSIGNED = re.compile(r"([A-Za-z_$][\w$.]*)\s*(?::[^=]+)?=")
+_HEAD_LINES = 5
+"""A definition names itself in its first lines, comments apart."""
+
+
+def read_code(text: str) -> Iterator[Block]:
+    """Blocks of source code, lines as they are, the definition's name above them."""
+    lines = text.expandtabs(4).split("\n") if "\t" in text else text.split("\n")
+    original = text.split("\n")
+    starts = [*_starts(lines), len(lines)]
+    for first, last in pairwise([0, *starts] if starts[0] else starts):
+        name = _name(lines[first:last])
+        trail = (name,) if name else ()
+        yield from verbatim(original[first:last], first + 1, trail)
+
+
+def verbatim(lines: Sequence[str], first: int, trail: tuple[str, ...]) -> Iterator[Block]:
+    """Lines, of which the first has the number `first`, in blocks that end at blank lines."""
+    for block in paragraphs(lines, first, trail):
+        yield Block(block.text, block.line, block.end_line, trail, verbatim=True)
+
+
+def _starts(lines: Sequence[str]) -> Iterator[int]:
+    """The lines at which definitions begin, comments above them included."""
+    after_end = True
+    comment: int | None = None
+    for number, line in enumerate(lines):
+        if not line.strip():
+            after_end, comment = True, None
+            continue
+        outermost = not line[0].isspace()
+        if outermost and _COMMENT.match(line):
+            if comment is None and after_end:
+                comment = number
+                yield number
+            after_end = False
+        elif outermost and not _CLOSES.match(line):
+            if after_end and comment is None:
+                yield number
+            after_end, comment = False, None
+        else:
+            after_end = outermost
+            comment = comment if not outermost and comment is not None else None
+
+
+def _name(lines: Sequence[str]) -> str:
+    """The name that a definition gives itself; empty if none is seen."""
+    heads = [line for line in lines if line.strip() and not _COMMENT.match(line.lstrip())]
+    for pattern in (_NAMED, _CALLED, _ASSIGNED):
+        for line in heads[:_HEAD_LINES]:
+            found = pattern.search(line[:400]) if not line[0].isspace() else None
+            if found:
+                return found[1]
+    return ""

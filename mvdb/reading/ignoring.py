@@ -1,0 +1,121 @@
+"""Which files and folders are left out: hidden ones, those of tools, and what ignore files name.
+
+Ignore files have the rules of gitignore (https://git-scm.com/docs/gitignore): `.gitignore` and, for
+search alone, `.ignore`. The file nearest to a path decides, the last matching line of it. Those of
+the folders above a source count up to the root of its git repository."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+IGNORE_FILES = (".gitignore", ".ignore")
+"""The second overrules the first."""
+_OF_TOOLS = frozenset({"node_modules", "__pycache__", "venv", "bower_components"})
+_ENVIRONMENT = "pyvenv.cfg"
+"""A folder with this file is an environment of Python, whatever its name."""
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """The rules of one folder's ignore file."""
+
+    folder: str
+    spec: GitIgnoreSpec
+
+    def decides(self, path: str, *, is_folder: bool) -> bool | None:
+        """Whether a path below the folder is left out; None without a matching line."""
+        relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
+        return self.spec.check_file(relative + "/" * is_folder).include
+
+
+class Ignoring:
+    """What is left out below one source. Folders are entered before what is in them."""
+
+    def __init__(self, source: Path, *, ignore: bool = True, hidden: bool = False) -> None:
+        """ignore: keep the rules of ignore files, and leave out the folders of tools. hidden: take
+        what begins with a dot, too."""
+        self._ignore = ignore
+        self._hidden = hidden
+        self._rules: dict[str, tuple[_Rules, ...]] = {}
+        if ignore:
+            top = os.path.abspath(source)
+            self._rules[top] = tuple(_above(top))
+
+    def enter(self, folder: str, names: Sequence[str]) -> None:
+        """Reads the ignore files among the names of a folder."""
+        if not self._ignore:
+            return
+        folder = os.path.abspath(folder)
+        outer = self._rules.get(folder) or self._rules.get(os.path.dirname(folder), ())
+        self._rules[folder] = (*outer, *_rules_of(folder, names))
+
+    def leaves_out(self, folder: str, name: str, *, is_folder: bool) -> bool:
+        """Whether a name of an entered folder is left out."""
+        if not self._hidden and name.startswith("."):
+            return True
+        if not self._ignore:
+            return False
+        path = os.path.join(os.path.abspath(folder), name)
+        if is_folder and (name in _OF_TOOLS or name == ".git" or _is_environment(path)):
+            return True
+        for rules in reversed(self._rules[os.path.abspath(folder)]):
+            decided = rules.decides(path, is_folder=is_folder)
+            if decided is not None:
+                return decided
+        return False
+
+
+def _is_environment(path: str) -> bool:
+    return os.path.exists(os.path.join(path, _ENVIRONMENT))
+
+
+def _above(top: str) -> Iterator[_Rules]:
+    """The rules of the folders above a source, outermost first, as far as its repository goes."""
+    folders = [top]
+    while not os.path.exists(os.path.join(folders[-1], ".git")):
+        parent = os.path.dirname(folders[-1])
+        if parent == folders[-1]:
+            return  # in no repository
+        folders.append(parent)
+    for folder in reversed(folders[1:]):
+        yield from _rules_of(folder, IGNORE_FILES)
+
+
+def _rules_of(folder: str, names: Sequence[str]) -> Iterator[_Rules]:
+    for name in IGNORE_FILES:
+        if name not in names:
+            continue
+        try:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                lines = file.read(_MOST_BYTES).splitlines()
+        except OSError:
+            continue  # named, or of no right to read: as if it were not there
+        spec = _spec(lines)
+        if spec is not None:
+            yield _Rules(folder, spec)
+
+
+def _spec(lines: Sequence[str]) -> GitIgnoreSpec | None:
+    try:
+        from pathspec import GitIgnoreSpec
+    except ImportError:
+        message = "ignore files are not read: pathspec is not installed"
+        warnings.warn(f"{message} (pip install 'mvdb-engine[cli]')", stacklevel=2)
+        return None
+    kept = []
+    for line in lines:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError:
+            continue  # git passes over a malformed line too
+        kept.append(line)
+    return GitIgnoreSpec.from_lines(kept)

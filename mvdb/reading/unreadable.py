@@ -1,0 +1,19 @@
+"""The exception of a file that is left out."""
+
+from __future__ import annotations
+
+MISSING_LIBRARY = "missing library"
+FAILED = "failed"
+BINARY = "binary"
+
+
+class Unreadable(Exception):
+    """A file that is left out: the message says why, in a few words.
+
+    kind: files that are left out for the same reason are counted together: BINARY, "too large",
+    "encoding", "damaged", "denied", "gone", "special", "no text", MISSING_LIBRARY; FAILED is a
+    fault of the reader."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
