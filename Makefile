@@ -1,13 +1,18 @@
 # make demo    installs into .venv, indexes Python's own documentation and asks it questions
-# make test    every test and check
+# make test    every test and check that needs no torch
+# make frameworks
+#              the tests of frameworks that need torch, in environments of their own
 # make lint    the checks of form alone: types, style, formatting
 # make clean   removes what the others made
 #
 # Needs python3 (3.10 or newer), a C compiler and make. Variables:
 #   PYTHON  the interpreter that makes .venv
 #   JOBS    processes that run tests side by side (default: one for each processor, at most 8)
+#   TORCH   what pip installs as torch. On Linux the public index has it with CUDA, gigabytes of it;
+#           pip's --index-url may be given here to take a build for the CPU alone.
 
 PYTHON = python3
+TORCH = torch==2.13.0
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -19,7 +24,15 @@ JOBS = auto
 CORE = pyproject.toml setup.py mvdb/_core_build.py mvdb/core.cdef.h \
        $(wildcard csrc/*.h csrc/*/*.h csrc/*/*.c)
 
-.PHONY: help demo test lint clean
+# PyLate needs an older sentence-transformers than the rest.
+FRAMEWORKS = .venv-torch
+PYLATE = .venv-pylate
+OF_TORCH = tests/encoders/test_sentence.py tests/importers/test_import_real.py \
+           tests/integrations/test_sentence_transformers.py tests/integrations/test_mteb.py \
+           tests/integrations/test_txtai.py
+OF_PYLATE = tests/encoders/test_pylate_encoder.py tests/integrations/test_pylate.py
+
+.PHONY: help demo test frameworks lint clean
 .NOTPARALLEL:
 
 help:
@@ -33,6 +46,10 @@ test: $(VENV)/.test
 	$(MAKE) -C csrc/test test
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(PYTEST_FLAGS)
 
+frameworks: $(FRAMEWORKS)/.test $(PYLATE)/.test
+	$(FRAMEWORKS)/bin/python -m pytest $(PYTEST_FLAGS) $(OF_TORCH)
+	$(PYLATE)/bin/python -m pytest $(PYTEST_FLAGS) $(OF_PYLATE)
+
 lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/ruff check .
@@ -42,11 +59,26 @@ lint: $(VENV)/.test
 # Installed in place (editable), core included: the tests are for the sources that one sees, and a
 # folder mvdb without its core in the working folder would hide an installed one.
 $(VENV)/.test: $(CORE) | $(BIN)/python
-	$(PIP) --editable ".[dev,cli]"
+	$(PIP) --editable ".[dev]"
 	touch $@
 
 $(VENV)/.demo: $(CORE) | $(BIN)/python
 	$(PIP) --editable ".[text,cli]"
+	touch $@
+
+# torch first and by itself, so that no package's requirement chooses another build.
+$(FRAMEWORKS)/.test: $(CORE)
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --editable ".[cli,mteb,torch,txtai]" chromadb datasets pytest hypothesis qdrant-client lancedb pillow
+	touch $@
+
+$(PYLATE)/.test: $(CORE)
+	$(PYTHON) -m venv $(PYLATE)
+	$(PYLATE)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PYLATE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --editable ".[pylate]" pytest hypothesis
 	touch $@
 
 $(BIN)/python:
@@ -54,6 +86,6 @@ $(BIN)/python:
 
 clean:
 	$(MAKE) -C csrc/test clean
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) $(PYLATE) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f mvdb/_core.c mvdb/_core*.so mvdb/_core*.o
 	find mvdb tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

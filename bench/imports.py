@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 import mvdb
 from bench.corpora import load_collection
 from bench.metrics import ndcg_at, overlap_at
@@ -43,12 +41,14 @@ def measure(name: str, runner: str, bits: list[int]) -> None:
     source = cache_folder(name)
     work = source.parent / "peers" / source.name / runner
     result = json.loads((work / "result.json").read_text(encoding="utf-8"))
-    vectors, qrels = load_vectors(name), load_collection(name).qrels
-    table = all_scores(vectors.queries(), vectors.doc_flat, vectors.doc_lengths)
+    vectors, judged = load_vectors(name), load_collection(name).qrels
+    asked = result["query_ids"]  # all, or the first ones
+    queries, qrels = vectors.queries()[: len(asked)], {query: judged[query] for query in asked}
+    table = all_scores(queries, vectors.doc_flat, vectors.doc_lengths)
     exact = [[vectors.doc_ids[place] for place in row] for row in best_ten(table)]
 
     def row(label: str, found: list[list[str]], note: str = "") -> None:
-        quality = ndcg_at(K, dict(zip(vectors.query_ids, found, strict=True)), qrels)
+        quality = ndcg_at(K, dict(zip(asked, found, strict=True)), qrels)
         print(f"| {label} | {quality:.4f} | {overlap_at(K, found, exact):.3f} | {note} |")
 
     print("| search | nDCG@10 | overlap@10 | |\n|---|---|---|---|")
@@ -66,7 +66,7 @@ def measure(name: str, runner: str, bits: list[int]) -> None:
                 for exactly in (False, True):
                     found = [
                         [vectors.doc_ids[int(hit.id)] for hit in db.search(query, K, exact=exactly)]
-                        for query in map(np.asarray, vectors.queries())
+                        for query in queries
                     ]
                     label = f"mvdb, {number} bits{', exact' if exactly else ''}"
                     row(label, found, f"{count:,} documents in {seconds:.1f} s")

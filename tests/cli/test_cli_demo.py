@@ -57,8 +57,8 @@ ROOMS = ("mvdb.cli", "mvdb.reading", "mvdb.importers", "mvdb.serving", "mvdb.eva
 
 
 def test_only_the_public_api_is_imported() -> None:
-    """The command line stands on the public API: mvdb and mvdb.encoders, and
-    what serves others on top of it; nothing below."""
+    """The command line stands on the public API, mvdb and mvdb.encoders, and on mvdb.serving, which
+    does too; on nothing below."""
     for path in sorted(Path(mvdb.cli.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -18,11 +18,12 @@ import pytest
 
 import mvdb
 from mvdb import cli, core
-from mvdb.cli.commands import search_command
+from mvdb.cli.commands import import_command, search_command
 from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.documents import ids, metadata, sparse_vectors, tenants, texts
 from mvdb.filters import column_blobs, columns, language
+from mvdb.importers import source
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
@@ -57,6 +58,17 @@ def option(command: str, name: str) -> Any:
 
 
 VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
+    # ---- of imports ----
+    (
+        "bytes of a batch",
+        lambda: source.BATCH_BYTES,
+        [r"Vectors are read in batches of about {n}, from mapped files"],
+    ),
+    (
+        "documents of a commit",
+        lambda: import_command.ENCODED,
+        [r"a commit comes after every {n} documents\."],
+    ),
     # ---- of collections ----
     (
         "collections of a file",

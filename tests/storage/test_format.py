@@ -34,6 +34,8 @@ def test_frozen_constants_are_what_files_hold() -> None:
         "ORDER": 14,
         "WORD_DIRECTORY": 15,
         "WORDS": 16,
+        "WEIGHT_DIRECTORY": 17,
+        "WEIGHTS": 18,
         "TENANT": 19,
     }
 

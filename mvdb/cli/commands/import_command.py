@@ -26,7 +26,7 @@ from mvdb.cli.encoder_choice import check_encoder, load_encoder
 from mvdb.cli.progress import progress
 from mvdb.encoders import Encoder
 
-_ENCODED = 512
+ENCODED = 512
 """Documents of a transaction while texts are encoded: so many are encoded again after a kill."""
 _ABOUT = """\
 Stores the documents of another engine's index or of a file: their ids, vectors, texts and metadata.
@@ -122,7 +122,7 @@ def _insert(
     db.insert_batches(
         batches,
         tenant=arguments.tenant,
-        commit_every=None if encoder is None else _ENCODED,
+        commit_every=None if encoder is None else ENCODED,
         progress=report,
         total=source.total,
     )
