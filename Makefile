@@ -1,7 +1,7 @@
 # make demo    installs into .venv, indexes Python's own documentation and asks it questions
 # make test    every test and check that needs no torch
 # make frameworks
-#              the tests of frameworks that need torch, in environments of their own
+#              the tests of libraries that need torch, in an environment of its own
 # make lint    the checks of form alone: types, style, formatting
 # make clean   removes what the others made
 #
@@ -24,13 +24,10 @@ JOBS = auto
 CORE = pyproject.toml setup.py mvdb/_core_build.py mvdb/core.cdef.h \
        $(wildcard csrc/*.h csrc/*/*.h csrc/*/*.c)
 
-# PyLate needs an older sentence-transformers than the rest.
 FRAMEWORKS = .venv-torch
-PYLATE = .venv-pylate
 OF_TORCH = tests/encoders/test_sentence.py tests/importers/test_import_real.py \
            tests/integrations/test_sentence_transformers.py tests/integrations/test_mteb.py \
            tests/integrations/test_txtai.py
-OF_PYLATE = tests/encoders/test_pylate_encoder.py tests/integrations/test_pylate.py
 
 .PHONY: help demo test frameworks lint clean
 .NOTPARALLEL:
@@ -46,9 +43,8 @@ test: $(VENV)/.test
 	$(MAKE) -C csrc/test test
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(PYTEST_FLAGS)
 
-frameworks: $(FRAMEWORKS)/.test $(PYLATE)/.test
+frameworks: $(FRAMEWORKS)/.test
 	$(FRAMEWORKS)/bin/python -m pytest $(PYTEST_FLAGS) $(OF_TORCH)
-	$(PYLATE)/bin/python -m pytest $(PYTEST_FLAGS) $(OF_PYLATE)
 
 lint: $(VENV)/.test
 	$(BIN)/mypy
@@ -74,18 +70,11 @@ $(FRAMEWORKS)/.test: $(CORE)
 	    --editable ".[cli,mteb,torch,txtai]" chromadb datasets pytest hypothesis qdrant-client lancedb pillow
 	touch $@
 
-$(PYLATE)/.test: $(CORE)
-	$(PYTHON) -m venv $(PYLATE)
-	$(PYLATE)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(PYLATE)/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --editable ".[pylate]" pytest hypothesis
-	touch $@
-
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
 	$(MAKE) -C csrc/test clean
-	rm -rf $(VENV) $(FRAMEWORKS) $(PYLATE) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f mvdb/_core.c mvdb/_core*.so mvdb/_core*.o
 	find mvdb tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
