@@ -67,7 +67,7 @@ $(FRAMEWORKS)/.test: $(CORE)
 	$(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --editable ".[cli,mteb,torch,txtai]" chromadb datasets pytest hypothesis qdrant-client lancedb pillow
+	    --editable ".[cli,mteb,torch,txtai]" chromadb datasets pytest hypothesis lancedb pillow qdrant-client sqlitedict
 	touch $@
 
 $(BIN)/python:
