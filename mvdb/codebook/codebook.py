@@ -21,7 +21,6 @@ Parts 1 to 4 are cut into extents of EXTENT_BYTES, index 0, 1, ...
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from mvdb.storage.environment import WriteTransaction
 from mvdb.storage.format import Kind, Record
 from mvdb.storage.invariants import require
 from mvdb.storage.values import Values
+from mvdb.threads.cached import cached
 
 TABLE = "centroids"
 
@@ -53,7 +53,7 @@ class Codebook:
     codec: core.Codec
     extends: Extended
 
-    @cached_property
+    @cached
     def sizes(self) -> Extended:
         """Number of centroids of the codebook and of those that it extends, by their numbers."""
         return {**self.extends, self.generation: self.codec.n_centroids}

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import resources
 from typing import Any, Literal, TypeVar
 
@@ -32,6 +31,7 @@ from mvdb.encoders.protocol import DEFAULT_NAME
 from mvdb.encoders.sessions import Session
 from mvdb.encoders.wordpiece import Span, WordPiece, is_punctuation, vocabulary
 from mvdb.errors import InvalidInputError
+from mvdb.threads.cached import cached
 
 # From a text's tokens (n,), those of all its windows, to which of them have a row (n,) bool.
 _Kept = Callable[[NDArray[Any]], NDArray[np.bool_]]
@@ -170,7 +170,7 @@ class MiniLMEncoder:
             kept = tokens == self._cls
         return kept
 
-    @cached_property
+    @cached
     def _dropped(self) -> NDArray[np.bool_]:
         """For each token of the vocabulary, whether it is punctuation."""
         return np.array(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,10 +36,12 @@ class OneVectorEncoder:
         given = next((name for name in names if isinstance(name, str) and name), None)
         self.name = kind if given is None else f"{kind}:{given}"
 
-    @cached_property
+    @property
     def dim(self) -> int:
         """Numbers of a vector."""
-        return len(self._embed_query("dimensions")) if self._dim is None else self._dim
+        if self._dim is None:
+            self._dim = len(self._embed_query("dimensions"))
+        return self._dim
 
     def encode_documents(self, texts: Sequence[str], /) -> list[NDArray[Any]]:
         """A matrix (1, dim) per text."""

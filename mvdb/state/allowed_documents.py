@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
 from mvdb import core
 from mvdb.state.tombstones import Live
+from mvdb.threads.cached import cached
 
 Chosen = Live | core.Numbers | None
 """Documents of a segment: a mask by slot; or their slots, uint32, ascending; or None for all."""
@@ -27,7 +27,7 @@ class Allowed:
         self.counts = [_count(*one) for one in zip(sizes, chosen, strict=True)]
         self.total = sum(self.counts)
 
-    @cached_property
+    @cached
     def bitmaps(self) -> core.Bitmaps:
         """The masks as the core reads them, a bit for each slot."""
         return core.Bitmaps([self.mask(index) for index in range(len(self._sizes))])

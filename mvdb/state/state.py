@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from mvdb.state.tombstones import Live
 from mvdb.storage.environment import ReadTransaction
 from mvdb.storage.values import Values
 from mvdb.threads import shield
+from mvdb.threads.cached import cached
 
 
 class DocumentRow(NamedTuple):
@@ -82,7 +83,7 @@ class State:
         self._words: StateTerms | None = None
         self._weights: StateTerms | None = None
 
-    @cached_property
+    @cached
     def everything(self) -> Allowed:
         """All live documents."""
         masks = [
