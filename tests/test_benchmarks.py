@@ -86,8 +86,11 @@ LIBRARIES = {
     *("cgroups", "colbertv2_codec", "corpora", "device", "drawing", "memory", "metrics"),
     *("pagecache", "peers.common", "peers.environments", "points", "processes", "timing", "truth"),
 }
-NEED_MORE = {"encoders", "known_items", "make_projection", "plots", "torch_minilm"}
-"""They need torch or matplotlib."""
+NEED_MORE = {
+    *("encoders", "imports", "known_items", "make_projection", "plots", "pylate_overlap"),
+    "torch_minilm",
+}
+"""They need torch, matplotlib, or an index of another engine."""
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

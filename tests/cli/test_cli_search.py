@@ -129,7 +129,7 @@ def test_bad_filters(notes: CommandLine, filter: str, reason: str) -> None:
         ("no_such_module:make", "No module named 'no_such_module'"),
         ("words_encoder:no_such_function", "no_such_function"),
         ("words_encoder:make_nothing", "no encoder"),
-        ("onnx:no_such_folder", "onnx"),
+        ("onnx:no_such_folder", "no_such_folder: no such folder"),
     ],
 )
 def test_bad_encoders(notes: CommandLine, encoder: str, reason: str) -> None:
