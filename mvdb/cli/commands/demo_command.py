@@ -31,7 +31,7 @@ QUESTIONS = (
     "ask for a password without showing it on the screen",
     "the middle value of a list of numbers",
     "copyfileobj",
-    '"leap year"',
+    '"leap years"',
 )
 
 
