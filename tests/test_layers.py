@@ -25,7 +25,7 @@ MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 LONG_FILES = {"core.py"}
 
-GROUND = {"errors", "arguments", "hooks", "threads", "core", "types", "limits"}
+GROUND = {"errors", "arguments", "extras", "hooks", "threads", "core", "types", "limits"}
 STORED = {
     *GROUND,
     "storage",
@@ -40,6 +40,7 @@ STORED = {
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
+    "extras": set(),
     "arguments": {"errors"},
     "hooks": {"errors", "arguments"},
     "threads": {"errors"},
@@ -60,12 +61,12 @@ BELOW: dict[str, set[str]] = {
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "from_model": {"errors", "api", "encoders"},
     "__init__": {"errors", "types", "api", "repair", "encoders", "aio", "from_model"},
-    "encoders": {"errors", "arguments", "threads", "core"},
-    "integrations": {"__init__", "errors", "types", "encoders"},
-    "evaluation": {"__init__", "errors", "types"},
-    "serving": {"__init__", "errors", "encoders"},
-    "importers": {"__init__", "errors", "types", "encoders"},
-    "reading": {"errors"},
+    "encoders": {"extras", "errors", "arguments", "threads", "core"},
+    "integrations": {"extras", "__init__", "errors", "types", "encoders"},
+    "evaluation": {"extras", "__init__", "errors", "types"},
+    "serving": {"extras", "__init__", "errors", "encoders"},
+    "importers": {"extras", "__init__", "errors", "types", "encoders"},
+    "reading": {"extras", "errors"},
     "cli": {"__init__", "errors", "encoders", "importers", "serving", "evaluation", "reading"},
     "__main__": {"cli"},
     "_core_build": set(),

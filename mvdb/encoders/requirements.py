@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from dataclasses import dataclass
+
+from mvdb.extras import major_minor, remedy
 
 _ANY = (0, 0)
 
@@ -41,9 +42,7 @@ def require(extra: str) -> None:
     """
     faults = [fault for library in EXTRAS[extra] if (fault := _fault(library))]
     if faults:
-        raise ImportError(
-            f"text encoding needs {', '.join(faults)}: pip install 'mvdb-engine[{extra}]'"
-        )
+        raise ImportError(f"text encoding needs {', '.join(faults)}: {remedy(extra)}")
 
 
 def _fault(library: Library) -> str | None:
@@ -57,8 +56,7 @@ def _fault(library: Library) -> str | None:
         version = metadata.version(library.distribution)
     except metadata.PackageNotFoundError:  # a copy without metadata
         return None
-    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
-    if tuple(numbers) >= library.least:
+    if major_minor(version) >= library.least:
         return None
     least = ".".join(map(str, library.least))
     return f"{library.distribution} {least} or newer (installed: {version})"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mvdb.errors import InvalidInputError, shown
+from mvdb.extras import library
 
 _DEFAULTS = ("nDCG@10", "RR@10", "AP@1000", "R@10", "R@100", "R@1000")
 
@@ -53,12 +53,12 @@ def measure(
         InvalidInputError: no measure of a name, or none that is installed; no measure or no
             judgement is given; no query of the run is judged.
     """
-    library = _library()
+    measurer = library("ir_measures", "eval", "measures need ir-measures")
     if not measures:
         raise InvalidInputError("measures: no measure is named")
     if not qrels:
         raise InvalidInputError("qrels: no query is judged")
-    parsed = [_parsed(library, name, k) for name in measures]
+    parsed = [_parsed(measurer, name, k) for name in measures]
     if not any(query in qrels for query in run):
         raise InvalidInputError(
             f"run: none of its queries is judged; it has {shown(next(iter(run), None))}, the "
@@ -68,7 +68,7 @@ def measure(
     names = dict(zip(parsed, measures, strict=True))
     judged = {query: dict(run[query]) for query in qrels if run.get(query)}
     try:
-        for one in library.iter_calc(list(names), {q: dict(g) for q, g in qrels.items()}, judged):
+        for one in measurer.iter_calc(list(names), {q: dict(g) for q, g in qrels.items()}, judged):
             by_query[names[one.measure]][one.query_id] = float(one.value)
     except (ValueError, RuntimeError) as error:
         raise InvalidInputError(f"measures: {error}") from error
@@ -76,9 +76,9 @@ def measure(
     return Evaluation(means, by_query)
 
 
-def _parsed(library: Any, name: str, k: int | None) -> Any:
+def _parsed(measurer: Any, name: str, k: int | None) -> Any:
     try:
-        one = library.parse_measure(name)
+        one = measurer.parse_measure(name)
         one.validate_params()
     except (NameError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise InvalidInputError(
@@ -89,12 +89,3 @@ def _parsed(library: Any, name: str, k: int | None) -> Any:
     if k is not None and cutoff is not None and cutoff > k:
         raise InvalidInputError(f"measures: {name} looks at {cutoff} documents, k is {k}")
     return one
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("ir_measures")
-    except ImportError as error:
-        raise ImportError(
-            f"measures need ir-measures ({error}): pip install 'mvdb-engine[eval]'"
-        ) from error

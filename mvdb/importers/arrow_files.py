@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.errors import InvalidInputError
-from mvdb.importers.arrow_rows import arrow_source, pyarrow, rows_of
+from mvdb.extras import pyarrow
+from mvdb.importers.arrow_rows import arrow_source, rows_of
 from mvdb.importers.choices import Choices, chosen_table
 from mvdb.importers.source import Source, present, read_json, whole
 

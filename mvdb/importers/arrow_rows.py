@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from mvdb.errors import InvalidInputError
+from mvdb.extras import pyarrow
 from mvdb.importers.choices import Choices, Roles, roles
 from mvdb.importers.source import BATCH_BYTES, Source
 
@@ -14,18 +14,6 @@ _MAX_ROWS = 10_000
 INTEGER_IDS = "id_is_integer"
 """A column of `mvdb export`: whether the id, written as text, is an integer. It is there where a
 file has ids of both types, because a column has one type."""
-
-
-def pyarrow(module: str = "") -> Any:
-    """The package pyarrow or a module of it.
-
-    Raises ImportError that names the extra."""
-    try:
-        return importlib.import_module(f"pyarrow.{module}" if module else "pyarrow")
-    except ImportError as error:
-        raise ImportError(
-            f"Parquet files and data sets need pyarrow ({error}): pip install 'mvdb-engine[arrow]'"
-        ) from error
 
 
 def rows_of(size: int, rows: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.errors import InvalidInputError
+from mvdb.extras import library
 from mvdb.importers.arrow_rows import arrow_source
 from mvdb.importers.choices import Choices, chosen_table
 from mvdb.importers.source import Source
@@ -17,12 +18,7 @@ _SUFFIX = ".lance"
 
 def open_table(path: Path, choices: Choices) -> Source:
     """A table: a folder NAME.lance, or one of the tables in the folder of a database."""
-    try:
-        import lancedb
-    except ImportError as error:
-        raise ImportError(
-            f"tables of LanceDB need lancedb ({error}): pip install 'mvdb-engine[lancedb]'"
-        ) from error
+    lancedb = library("lancedb", "lancedb", "tables of LanceDB need lancedb")
     folder, name = path, choices.table
     if path.suffix == _SUFFIX:
         if name not in (None, path.stem):

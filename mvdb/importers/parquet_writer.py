@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvdb.importers.arrow_rows import INTEGER_IDS, pyarrow
+from mvdb.extras import pyarrow
+from mvdb.importers.arrow_rows import INTEGER_IDS
 
 
 class ParquetWriter:

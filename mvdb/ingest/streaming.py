@@ -17,7 +17,7 @@ from mvdb.errors import InvalidInputError
 from mvdb.hooks import Cancel, Hooks
 from mvdb.ingest.arrow import sources
 from mvdb.ingest.arrow.arrow_columns import Converter
-from mvdb.ingest.arrow.library import is_arrow
+from mvdb.ingest.arrow.recognition import is_arrow
 from mvdb.ingest.inputs import Documents, Owned
 from mvdb.limits import Limits
 from mvdb.types import InsertProgress

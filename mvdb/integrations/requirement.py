@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from importlib import metadata
+
+from mvdb.extras import major_minor, remedy
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,14 @@ class Requirement:
         """Raises ImportError when the distribution is missing, or has a version outside of the
         range; the message names the range and the extra."""
         needed = f"{self.distribution} >={self.lowest},<{self.below}"
-        remedy = f"pip install 'mvdb-engine[{self.extra}]'"
+        install = remedy(self.extra)
         adapter = f"mvdb.integrations.{self.extra.replace('-', '_')}"
         try:
             found = metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
-            raise ImportError(f"{adapter} needs {needed}, not installed: {remedy}") from None
-        if not _numbers(self.lowest) <= _numbers(found) < _numbers(self.below):
-            raise ImportError(f"{adapter} needs {needed}, found version {found}: {remedy}")
+            raise ImportError(f"{adapter} needs {needed}, not installed: {install}") from None
+        if not major_minor(self.lowest) <= major_minor(found) < major_minor(self.below):
+            raise ImportError(f"{adapter} needs {needed}, found version {found}: {install}")
 
 
 LANGCHAIN = Requirement("langchain", "langchain-core", "1.0", "2")
@@ -38,9 +39,3 @@ SENTENCE_TRANSFORMERS = Requirement("sentence-transformers", "sentence-transform
 MTEB = Requirement("mteb", "mteb", "2.26", "3")
 TXTAI = Requirement("txtai", "txtai", "9.14", "10")
 LLM = Requirement("llm", "llm", "0.27", "1")
-
-
-def _numbers(version: str) -> tuple[int, int]:
-    """Major and minor; what follows does not decide."""
-    major, minor, *_ = [*map(int, re.findall(r"\d+", version)), 0, 0]
-    return major, minor

@@ -24,6 +24,7 @@ import numpy as np
 
 from mvdb import core
 from mvdb.errors import InvalidInputError
+from mvdb.extras import remedy
 
 NAME = "mvdb-words"
 VERSION = 1
@@ -216,15 +217,13 @@ def folded_terms(folded: str) -> list[tuple[bytes, int, int, int]]:
 Stem = Callable[[list[bytes]], list[bytes]]
 """Gives for each term, UTF-8, the term under which it is filed."""
 
-_HINT = "pip install 'mvdb-engine[stem]'"
-
 
 def stemmer_fault(language: str) -> str | None:
     """Why this process has no stemmer for a language, with the remedy; None if it has one."""
     try:
         library = importlib.import_module("Stemmer")
     except ImportError:
-        return f"stems of words need PyStemmer: {_HINT}"
+        return f"stems of words need PyStemmer: {remedy('stem')}"
     known = library.algorithms()
     if language in known:
         return None

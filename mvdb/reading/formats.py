@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from mvdb.extras import remedy
 from mvdb.reading.blocks import Block, read_plain
 from mvdb.reading.code import read_code, verbatim
 from mvdb.reading.decoding import Text, decode
@@ -113,7 +114,7 @@ def read_bytes(name: str | PurePath, data: bytes) -> Reading:
             return Reading(list(_OF_BYTES[suffix](data)))
         return _from_text(suffix, PurePath(name).name.lower(), decode(data))
     except ImportError as error:
-        message = f"needs {error.name}: pip install 'mvdb-engine[files]'"
+        message = f"needs {error.name}: {remedy('files')}"
         raise Unreadable(message, MISSING_LIBRARY) from error
     except Unreadable:
         raise
@@ -132,6 +133,6 @@ def _from_text(suffix: str, name: str, found: Text) -> Reading:
     try:
         return Reading(list(reader(text)), note)
     except ImportError as error:
-        missing = f"{error.name} is not installed (pip install 'mvdb-engine[cli]')"
+        missing = f"{error.name} is not installed ({remedy('cli')})"
         warnings.warn(f".{suffix} files are read as plain text: {missing}", stacklevel=2)
         return Reading(list(read_plain(text)), note)

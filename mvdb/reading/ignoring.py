@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mvdb.extras import remedy
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -109,7 +111,7 @@ def _spec(lines: Sequence[str]) -> GitIgnoreSpec | None:
         from pathspec import GitIgnoreSpec
     except ImportError:
         message = "ignore files are not read: pathspec is not installed"
-        warnings.warn(f"{message} (pip install 'mvdb-engine[cli]')", stacklevel=2)
+        warnings.warn(f"{message} ({remedy('cli')})", stacklevel=2)
         return None
     kept = []
     for line in lines:

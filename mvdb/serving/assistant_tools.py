@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import mvdb
+from mvdb.extras import major_minor, remedy
 from mvdb.serving.error_codes import message_of
 
 MOST_HITS = 50
@@ -158,10 +159,10 @@ def _telling(tool: Callable[..., Any], fault: type[Exception]) -> Callable[..., 
 
 
 def _require_mcp() -> None:
-    remedy = "pip install 'mvdb-engine[mcp]'"
+    install = remedy("mcp")
     try:
         version = importlib.metadata.version("mcp")
     except importlib.metadata.PackageNotFoundError:
-        raise ImportError(f"mvdb mcp needs the package mcp, not installed: {remedy}") from None
-    if int(version.partition(".")[0]) < 2:
-        raise ImportError(f"mvdb mcp needs mcp 2 or newer, not {version}: {remedy}")
+        raise ImportError(f"mvdb mcp needs the package mcp, not installed: {install}") from None
+    if major_minor(version) < (2, 0):
+        raise ImportError(f"mvdb mcp needs mcp 2 or newer, not {version}: {install}")

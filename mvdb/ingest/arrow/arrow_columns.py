@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mvdb.documents import metadata as metadata_json
 from mvdb.errors import DimensionMismatch, InvalidInputError
-from mvdb.ingest.arrow.library import pyarrow
+from mvdb.extras import pyarrow
 
 COLUMNS = ("id", "embeddings", "text", "metadata")
 TENANT = "tenant"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.errors import InvalidInputError, shown
+from mvdb.extras import pyarrow
 from mvdb.ingest.arrow.arrow_columns import COLUMNS
-from mvdb.ingest.arrow.library import pyarrow
 from mvdb.limits import Limits
 from mvdb.storage.failures import translate, translating
 
