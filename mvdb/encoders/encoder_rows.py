@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mvdb.errors import InvalidInputError, PathError
 
 Rows = NDArray[np.float32]
 
@@ -35,6 +38,25 @@ def never_empty(
         for index, rows in zip(empty, replaced, strict=True):
             documents[index] = rows
     return documents
+
+
+def loaded(
+    model: Any, name: str | None, load: Callable[[str], Any], encoder: str
+) -> tuple[Any, str]:
+    """A model and its name in files. model: a name or folder for `load`, or one that is loaded,
+    which needs a name. encoder: the class that is made.
+
+    Raises PathError where `load` finds nothing, InvalidInputError without a name."""
+    if not isinstance(model, (str, os.PathLike)):
+        if name is None:
+            raise InvalidInputError(f"name: a loaded model needs one: {encoder}(model, name=...)")
+        return model, name
+    path = os.fspath(model)
+    try:
+        return load(path), name or model_name(path)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise PathError(f"{path}: no model that can be loaded ({reason})") from error
 
 
 def model_name(name_or_path: str) -> str:

@@ -13,11 +13,10 @@ from mvdb.encoders.encoder_rows import (
     Rows,
     as_list,
     as_rows,
-    model_name,
+    loaded,
     never_empty,
     prefix_text,
 )
-from mvdb.errors import InvalidInputError, PathError
 
 
 class PylateEncoder:
@@ -51,16 +50,9 @@ class PylateEncoder:
     ) -> None:
         self._batch_size = whole_number("batch_size", batch_size, 1)
         self._pool_factor = whole_number("pool_factor", pool_factor, 1)
-        if isinstance(model, (str, os.PathLike)):
-            self._model = _load(os.fspath(model), options)
-            self.name = name or model_name(os.fspath(model))
-        elif name is not None:
-            self._model = model
-            self.name = name
-        else:
-            raise InvalidInputError(
-                "name: a loaded model needs one: PylateEncoder(model, name=...)"
-            )
+        self._model, self.name = loaded(
+            model, name, lambda path: ColBERT(path, **options), "PylateEncoder"
+        )
         self.pooling = "none" if pool_factor == 1 else f"hierarchical, {pool_factor}"
         self.revision: str | None = options.get("revision")
         self.prefix = prefix_text(self._model.query_prefix, self._model.document_prefix)
@@ -83,11 +75,3 @@ class PylateEncoder:
             texts, batch_size=self._batch_size, show_progress_bar=False, **options
         )
         return as_rows(encoded, self.dim)
-
-
-def _load(model: str, options: dict[str, Any]) -> ColBERT:
-    try:
-        return ColBERT(model, **options)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise PathError(f"{model}: no model that can be loaded ({reason})") from error

@@ -13,11 +13,11 @@ from mvdb.encoders.encoder_rows import (
     Rows,
     as_list,
     as_rows,
-    model_name,
+    loaded,
     never_empty,
     prefix_text,
 )
-from mvdb.errors import InvalidInputError, PathError
+from mvdb.errors import InvalidInputError
 
 
 class SentenceEncoder:
@@ -56,16 +56,9 @@ class SentenceEncoder:
         name: str | None = None,
         **options: Any,
     ) -> None:
-        if isinstance(model, (str, os.PathLike)):
-            self._model = _load(os.fspath(model), options)
-            self.name = name or model_name(os.fspath(model))
-        elif name is not None:
-            self._model = model
-            self.name = name
-        else:
-            raise InvalidInputError(
-                "name: a loaded model needs one: SentenceEncoder(model, name=...)"
-            )
+        self._model, self.name = loaded(
+            model, name, lambda path: _load(path, options), "SentenceEncoder"
+        )
         self._batch_size = batch_size
         self._token_pooling = token_pooling
         self.pooling = "none" if token_pooling is None else type(token_pooling).__name__
@@ -107,8 +100,4 @@ def _load(model: str, options: dict[str, Any]) -> MultiVectorEncoder:
             f"backend {backend!r} needs optimum, not installed:"
             f" pip install 'sentence-transformers[{backend}]'"
         )
-    try:
-        return MultiVectorEncoder(model, **options)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise PathError(f"{model}: no model that can be loaded ({reason})") from error
+    return MultiVectorEncoder(model, **options)

@@ -30,13 +30,12 @@ _HEAD_LINES = 5
 
 def read_code(text: str) -> Iterator[Block]:
     """Blocks of source code, lines as they are, the definition's name above them."""
-    lines = text.expandtabs(4).split("\n") if "\t" in text else text.split("\n")
-    original = text.split("\n")
+    lines = text.split("\n")
     starts = [*_starts(lines), len(lines)]
     for first, last in pairwise([0, *starts] if starts[0] else starts):
         name = _name(lines[first:last])
         trail = (name,) if name else ()
-        yield from verbatim(original[first:last], first + 1, trail)
+        yield from verbatim(lines[first:last], first + 1, trail)
 
 
 def verbatim(lines: Sequence[str], first: int, trail: tuple[str, ...]) -> Iterator[Block]:
@@ -65,7 +64,7 @@ def _starts(lines: Sequence[str]) -> Iterator[int]:
             after_end, comment = False, None
         else:
             after_end = outermost
-            comment = comment if not outermost and comment is not None else None
+            comment = None if outermost else comment
 
 
 def _name(lines: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mvdb.extras import remedy
 
@@ -113,11 +114,8 @@ def _spec(lines: Sequence[str]) -> GitIgnoreSpec | None:
         message = "ignore files are not read: pathspec is not installed"
         warnings.warn(f"{message} ({remedy('cli')})", stacklevel=2)
         return None
-    kept = []
+    patterns: list[Any] = []
     for line in lines:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError:
-            continue  # git passes over a malformed line too
-        kept.append(line)
-    return GitIgnoreSpec.from_lines(kept)
+        with suppress(ValueError):  # git passes over a malformed line too
+            patterns += GitIgnoreSpec.from_lines([line]).patterns
+    return GitIgnoreSpec(patterns)

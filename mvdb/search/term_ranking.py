@@ -53,7 +53,7 @@ class AllowedRows:
         else:
             places, scores = self._rows, query.score(self._terms, self._rows)
             keys = (places["document"], places["segment"], -scores)
-            best = np.lexsort(keys)[: min(limit, np.count_nonzero(scores))]
+            best = np.lexsort(keys)[: np.count_nonzero(scores)][:limit]
             places, scores = places[best], scores[best]
         return BestRows(places, scores, len(places) < limit)
 
