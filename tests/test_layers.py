@@ -66,7 +66,7 @@ BELOW: dict[str, set[str]] = {
     "evaluation": {"extras", "__init__", "errors", "types"},
     "serving": {"extras", "__init__", "errors", "encoders"},
     "importers": {"extras", "__init__", "errors", "types", "encoders"},
-    "reading": {"extras", "errors"},
+    "reading": {"extras", "errors", "arguments"},
     "cli": {"__init__", "errors", "encoders", "importers", "serving", "evaluation", "reading"},
     "__main__": {"cli"},
     "_core_build": set(),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 # Scripts written without spaces count by character, and a run without spaces (base64, a URL) by
 # the piece: both come close to the count of an encoder's tokeniser.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]{{1,16}}")
+UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
 
 
 @dataclass(frozen=True)
