@@ -1,0 +1,15 @@
+"""Files and folders in a database: found, read, cut into passages, kept up to date.
+
+>>> import mvdb
+>>> from mvdb import folders
+>>> with mvdb.open("notes.mvdb", encoder=mvdb.encoders.default()) as db:   # doctest: +SKIP
+...     report = folders.sync(db, "notes", prune=True)
+
+The command `mvdb index` does the same.
+"""
+
+from mvdb.folders.indexed_files import IndexedFile, files
+from mvdb.folders.report import Progress, Refusal, Report
+from mvdb.folders.syncing import sync
+
+__all__ = ["IndexedFile", "Progress", "Refusal", "Report", "files", "sync"]
