@@ -60,7 +60,7 @@ BELOW: dict[str, set[str]] = {
     "api": {*STORED, "search", "write", "repair", "ingest"},
     "aio": {"errors", "arguments", "hooks", "threads", "types", "api"},
     "from_model": {"errors", "api", "encoders"},
-    "__init__": {"errors", "types", "api", "repair", "encoders", "aio", "from_model"},
+    "__init__": {"errors", "types", "api", "repair", "encoders", "aio", "from_model", "reading"},
     "encoders": {"extras", "errors", "arguments", "threads", "core"},
     "integrations": {"extras", "__init__", "errors", "types", "encoders"},
     "evaluation": {"extras", "__init__", "errors", "types"},

@@ -15,11 +15,11 @@ from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.names import id_stem, passage_id, path_from, path_in, split_id
 from mvdb.cli.indexing.target import BATCH, Id, Record, Target
 from mvdb.cli.progress import Update
-from mvdb.reading.cutting import cut
+from mvdb.reading import Unreadable, cut
 from mvdb.reading.files import content_hash, read_file
 from mvdb.reading.finding import find_files
 from mvdb.reading.formats import has_reader, read_bytes
-from mvdb.reading.unreadable import BINARY, FAILED, MISSING_LIBRARY, Unreadable
+from mvdb.reading.unreadable import BINARY, FAILED, MISSING_LIBRARY
 
 
 class FileSync:
@@ -106,16 +106,17 @@ class FileSync:
             if self._metadata(stem).get("hash") == hash:
                 self._counts.files["unchanged"] += 1
                 return
-            blocks, note = read_bytes(path, data)
+            reading = read_bytes(path, data)
+            passages = list(cut(reading.blocks))
         except Unreadable as error:
             self._refuse(path, str(error), error.kind)
             if not self._keep_unreadable and error.kind != MISSING_LIBRARY:
                 self._stale += self._ids(stem)
             return
-        if note:
-            self._console.warn(f"{path}: {note}")
+        if reading.note:
+            self._console.warn(f"{path}: {reading.note}")
         records = []
-        for number, one in enumerate(cut(blocks), start=1):
+        for number, one in enumerate(passages, start=1):
             place = {"path": name, "title": " > ".join(one.trail), "line": one.line}
             place |= {"end_line": one.end_line, "hash": hash}
             records.append(Record(passage_id(stem, number), one.text, place))
