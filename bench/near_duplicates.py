@@ -7,7 +7,7 @@
   added at random places until the exact Jaccard similarity of their runs of three words is at most
   the one asked for. *found*: share of the copies that are known; *by chance*: the mean of the
   chances that the bands give at the exact similarities.
-- *collection*: the first documents one after the other. *known*: those that are left out, in ranges of
+- *collection*: the first documents in turn. *known*: those that are left out, in ranges of
   the exact similarity to the most similar one that was kept; *below .5*: mistakes.
 - *cost*: processor time of a passage, of a batch turn by turn with its encoding by the default
   encoder on one thread; medians of all rounds. *MB/million*: of the filters, for a
