@@ -43,21 +43,27 @@ class Options:
 
 def checked(
     *,
-    root: Source | None,
-    include: Iterable[str] | str | None,
-    exclude: Iterable[str] | str | None,
-    max_bytes: int,
-    **flags: bool,
+    root: Source | None = None,
+    include: Iterable[str] | str | None = None,
+    exclude: Iterable[str] | str | None = None,
+    max_bytes: int = MOST_BYTES,
+    ignore: bool = True,
+    hidden: bool = False,
+    keep_unreadable: bool = False,
+    prune: bool = False,
+    dedupe: bool = False,
 ) -> Options:
     """The options that a caller gives; InvalidInputError for anything else."""
-    for name, value in flags.items():
-        arguments.flag(name, value)
     return Options(
-        None if root is None else absolute("root", root),
-        _patterns("include", include),
-        _patterns("exclude", exclude),
+        root=None if root is None else absolute("root", root),
+        include=_patterns("include", include),
+        exclude=_patterns("exclude", exclude),
+        ignore=arguments.flag("ignore", ignore),
+        hidden=arguments.flag("hidden", hidden),
         most_bytes=arguments.whole_number("max_bytes", max_bytes, 1, 1 << 40),
-        **flags,
+        keep_unreadable=arguments.flag("keep_unreadable", keep_unreadable),
+        prune=arguments.flag("prune", prune),
+        dedupe=arguments.flag("dedupe", dedupe),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mvdb import Database
 from mvdb.arguments import function
@@ -85,21 +86,44 @@ def sync(
         EncoderMismatchError: the stored vectors come from another encoder.
         BusyError, ReadOnlyError, ClosedError, StorageFullError, WriteFailedError.
     """
-    options = checks.checked(
-        root=root,
+    return bound(
+        db,
+        sources,
         include=include,
         exclude=exclude,
-        max_bytes=max_bytes,
+        encoder=encoder,
+        prune=prune,
+        progress=progress,
+        cancel=cancel,
+        root=root,
         ignore=ignore,
         hidden=hidden,
         keep_unreadable=keep_unreadable,
-        prune=prune,
+        max_bytes=max_bytes,
         dedupe=dedupe,
-    )
+    )()
+
+
+def bound(
+    db: Database,
+    sources: Source | Sequence[Source],
+    *,
+    encoder: EncoderInput = None,
+    progress: Callable[[Progress], object] | None = None,
+    cancel: Cancel | None = None,
+    **options: Any,
+) -> Callable[..., Report]:
+    """`sync` with checked arguments, to be called once or again: with the paths to look at, all
+    others being unchanged, or with None for all."""
+    checked = checks.checked(**options)
     places, load = checks.sources_of(sources), checks.loader(encoder)
     function("progress", progress)
-    run = _Run(db, options, Hooks.checked(None, cancel), progress or (lambda progress: None))
-    return run(places, load)
+    hooks, tell = Hooks.checked(None, cancel), progress or (lambda progress: None)
+
+    def run(only: set[Path] | None = None) -> Report:
+        return _Run(db, checked, hooks, tell)(places, load, only)
+
+    return run
 
 
 class _Run:
@@ -120,9 +144,11 @@ class _Run:
         self._stored = StoredFiles(db)
         self._looking = Looking(self._stored, options, self._report, CUTTING)
 
-    def __call__(self, sources: Sequence[Path], load: Callable[[], Encoder | None]) -> Report:
+    def __call__(
+        self, sources: Sequence[Path], load: Callable[[], Encoder | None], only: set[Path] | None
+    ) -> Report:
         started = time.monotonic()
-        self._look(sources)
+        self._look(sources, only)
         writing = Writing(self._db, load, self._report, self._hooks, self._tell)
         writing.move(self._looking.seen.moves)
         self._write(writing)
@@ -132,9 +158,11 @@ class _Run:
         self._report.seconds = time.monotonic() - started
         return self._report
 
-    def _look(self, sources: Sequence[Path]) -> None:
+    def _look(self, sources: Sequence[Path], only: set[Path] | None) -> None:
         own = {f"{self._db.path}", f"{self._db.path}-lock"}
         found = self._looking.find(sources, own)
+        if only is not None:
+            found = [one for one in found if not only.isdisjoint((one[0], *one[0].parents))]
         for done, (path, root) in enumerate(found, start=1):
             self._looking.look(path, root)
             self._step("looking", done, len(found))
