@@ -14,7 +14,8 @@ from mvdb.cli.commands.grammar import Parser
 
 COMMANDS = (
     "index", "search", "similar", "ls", "show", "count", "facets", "list", "tenants", "info",
-    "verify", "optimize", "compact", "backup", "repair", "delete", "import", "export", "eval", "serve", "mcp", "demo",
+    "verify", "optimize", "compact", "backup", "repair", "delete", "import", "export", "eval",
+    "serve", "mcp", "demo",
 )  # fmt: skip
 
 
