@@ -81,8 +81,7 @@ def _index(arguments: argparse.Namespace, console: Console, counts: Counts) -> N
         progress(console, "indexing") as update,
     ):
         index_records(target, records, counts, update)
-        counts.tokens = target.tokens
-        if written := counts.passages["written"]:
+        if written := counts.written:
             target.db.compact()  # so that the size shown is that of the content
     if written:
         took = f"{counts.seconds:.1f} s, {counts.rate:.0f}/s"

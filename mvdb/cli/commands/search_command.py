@@ -176,7 +176,7 @@ def _print(
     elif answer[0]:
         fields = arguments.fields
         with_texts = fields is None or "text" in fields.split(",")
-        show(answer[0], console, arguments.file, with_texts=with_texts)
+        show(answer[0], console, with_texts=with_texts)
     elif not console.quiet:
         console.note(nothing)
 
