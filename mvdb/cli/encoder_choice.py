@@ -6,6 +6,8 @@ import importlib
 import os
 import re
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import mvdb
@@ -53,7 +55,8 @@ def _loaded(choice: str) -> Encoder:
         return encoders.load(choice)
     os.environ[OFFLINE] = "1"
     try:
-        return encoders.load(choice)
+        with redirect_stderr(StringIO()):  # libraries log what the message below says
+            return encoders.load(choice)
     except mvdb.PathError as error:
         raise ValueError(
             f"--encoder {choice}: {hub_host()} cannot be reached, and no such model is here: "

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import mvdb
-from mvdb.cli.files_by_name import StoredFile, StoredFiles
+from mvdb import folders
+from mvdb.cli.files_by_name import FilesByName
 from mvdb.cli.nearest import MOST_NAMES, did_you_mean, suggestion
+from mvdb.folders import IndexedFile
 
 _MOST_ID_BYTES = 500
 
@@ -17,7 +19,7 @@ class Named:
     def __init__(self, db: mvdb.Database, tenant: str | None = None) -> None:
         self._db = db
         self._tenant = tenant
-        self._stored = StoredFiles(db)
+        self._files = FilesByName(db)
 
     def document(self, id: str | int) -> mvdb.Document | None:
         """The document with this id; None for an unknown id, and for a name that can be no id."""
@@ -25,26 +27,27 @@ class Named:
             return None
         return self._db.get([id], tenant=self._tenant)[0]
 
-    def files(self, name: str) -> list[StoredFile]:
+    def files(self, name: str) -> list[IndexedFile]:
         """The indexed file of this name, or the files below the folder of this name."""
-        return [] if self._tenant is not None else self._stored.below(name)
+        return [] if self._tenant is not None else self._files.below(name)
 
-    def passages(self, file: StoredFile) -> list[mvdb.Document]:
+    def name(self, file: IndexedFile) -> str:
+        """See `FilesByName.name`."""
+        return self._files.name(file)
+
+    def passages(self, file: IndexedFile) -> list[mvdb.Document]:
         """In their order."""
-        return self._stored.passages(file)
+        return self._files.passages(file)
 
     def around(self, document: mvdb.Document, distance: int) -> list[mvdb.Document]:
         """The document between its neighbours in the same file, at most `distance` on each side."""
-        file = None if self._tenant is not None else self._stored.file_of(document)
-        if file is None or not distance:
+        if self._tenant is not None or not distance:
             return [document]
-        passages = self._stored.passages(file)
-        at = [one.id for one in passages].index(document.id)
-        return passages[max(0, at - distance) : at + distance + 1]
+        return folders.context(self._db, document, before=distance, after=distance)
 
     def hint(self, name: str) -> str:
         """The end of a message about a name that nothing has: ids, files and folders like it."""
-        paths = [] if self._tenant is not None else self._stored.names()
+        paths = [] if self._tenant is not None else self._files.names()
         return did_you_mean(name, [*paths, *self._ids()])
 
     def hint_for_ids(self, name: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from conftest import CommandLine
 
 import mvdb
+import mvdb.folders
 from mvdb.cli import main
 
 WORDS = " ".join(f"word{number}" for number in range(60))
@@ -134,6 +135,52 @@ def test_control_characters_do_not_reach_the_terminal(mvdb_cli: CommandLine) -> 
     shown = mvdb_cli.ok("show", "n.mvdb", "a\x1b[1m").out
     assert "\x1b" not in shown
     assert shown.endswith("\n\nb\ufffd[2m\nc\n")
+
+
+def test_files_of_one_path_below_two_roots(
+    mvdb_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for root in ("a", "b"):
+        mvdb_cli.write(f"{root}/notes/x.txt", f"In {root}.")
+        mvdb_cli.index(f"{root}/notes", "n.mvdb")
+    monkeypatch.chdir(mvdb_cli.folder)
+    assert main(["ls", "n.mvdb"]) == 0
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.endswith(str(mvdb_cli.folder / "a/notes/x.txt"))
+    assert second.endswith(str(mvdb_cli.folder / "b/notes/x.txt"))
+    assert last == "2 files, 2 passages"
+    assert main(["show", "n.mvdb", "notes/x.txt"]) == 0
+    shown = capsys.readouterr().out
+    assert "In a." in shown
+    assert "In b." in shown
+    assert main(["delete", "n.mvdb", "b/notes"]) == 0
+    assert [one["text"] for one in mvdb_cli.export()] == ["In a."]
+    monkeypatch.chdir(mvdb_cli.folder / "a" / "notes")
+    assert main(["ls", "../../n.mvdb", "."]) == 0
+    assert capsys.readouterr().out.endswith("1 file, 1 passage\n")
+    monkeypatch.chdir(mvdb_cli.folder / "b")
+    assert main(["delete", "../n.mvdb", "."]) == 1  # the files below the working folder, not all
+    assert [one["text"] for one in mvdb_cli.export()] == ["In a."]
+
+
+def test_a_file_that_was_indexed_in_part_is_deleted_with_its_old_passages(
+    mvdb_cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an interruption a file has passages of two versions."""
+    monkeypatch.chdir(mvdb_cli.folder)
+    mvdb_cli.write("x.md", LONG)
+    mvdb_cli.index("x.md", "n.mvdb")
+    with mvdb.open("n.mvdb") as db:
+        first = next(db.documents(limit=1))
+        (vectors,) = db.vectors(first.id)
+        versions = json.loads(first.metadata["indexed"])
+        assert versions[3]
+        versions[3] = "0" * 16  # the hash of the content
+        older = json.dumps(versions, ensure_ascii=False, separators=(",", ":"))
+        db.insert("x.md#999", vectors, metadata={**first.metadata, "indexed": older})
+        assert [one.is_whole for one in mvdb.folders.files(db)] == [False]
+    assert main(["delete", "n.mvdb", "x.md", "-q"]) == 0
+    assert left(mvdb_cli) == []
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ class _Doomed:
             return
         files = named.files(name) if isinstance(name, str) else []
         for file in files:
-            self._take(file.path, [one.id for one in named.passages(file)])
+            self._take(named.name(file), [one.id for one in named.passages(file)])
         if not files:
             self.missing[str(name)] = named.hint(str(name))
 

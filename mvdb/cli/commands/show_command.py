@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import mvdb
@@ -19,11 +18,13 @@ from mvdb.cli.commands.grammar import (
     natural,
 )
 from mvdb.cli.console import BOLD, PLAIN, Console, count, one_line, printable, size
-from mvdb.cli.files_by_name import StoredFile, StoredFiles
+from mvdb.cli.files_by_name import FilesByName
 from mvdb.cli.named import Named
 from mvdb.cli.nearest import did_you_mean
+from mvdb.folders import IndexedFile
 
-_INTERNAL = ("hash", "indexed")
+_LISTED = ("path", "root", "passages", "size", "modified")
+_INTERNAL = ("indexed",)
 """Fields of a passage that the indexer keeps for itself."""
 _LS = """\
 Lists the indexed files, those below PREFIX if one is named, each with its number of passages, its
@@ -54,19 +55,19 @@ def add_parsers(commands: Commands) -> None:
 def list_files(arguments: argparse.Namespace, console: Console) -> None:
     prefix = arguments.prefix
     with chosen(arguments, readonly=True) as db:
-        stored = StoredFiles(db)
-        found = list(stored.by_path.values()) if prefix is None else stored.below(prefix)
-        others = len(db) - sum(one.passages for one in stored.by_path.values())
+        stored = FilesByName(db)
+        found = stored.all if prefix is None else stored.below(prefix)
+        others = len(db) - sum(one.passages for one in stored.all)
         if prefix is not None and not found:
             raise mvdb.NotFoundError(
                 f"{shown(arguments)}: no indexed file or folder {prefix!r}"
                 f"{did_you_mean(prefix, stored.names())}"
             )
     if console.as_json:
-        files = [asdict(one) for one in found]
+        files = [{name: getattr(one, name) for name in _LISTED} for one in found]
         console.json({"file": str(arguments.file), "files": files, "others": others})
         return
-    for line in _table(found):
+    for line in _table([(stored.name(one), one) for one in found]):
         console.text(line)
     passages = sum(one.passages for one in found)
     total = f"{count(len(found), 'file')}, {count(passages, 'passage')}"
@@ -74,16 +75,16 @@ def list_files(arguments: argparse.Namespace, console: Console) -> None:
     console.summary(f"{total}; {other}" if others and prefix is None else total)
 
 
-def _table(files: Sequence[StoredFile]) -> list[str]:
-    """A line for each file, its path last."""
+def _table(files: Sequence[tuple[str, IndexedFile]]) -> list[str]:
+    """A line for each file, its name last."""
     rows = [
         (
             f"{one.passages:,}",
-            "-" if one.size is None else size(one.size),
-            "-" if one.modified is None else one.modified[:16].replace("T", " "),
-            f"{BOLD}{one_line(one.path)}{PLAIN}",
+            size(one.size),
+            one.modified[:16].replace("T", " "),
+            f"{BOLD}{one_line(name)}{PLAIN}",
         )
-        for one in files
+        for name, one in files
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return [
@@ -99,9 +100,9 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         document = named.document(int(name) if arguments.integer else name)
         if document is None:
             files = [] if arguments.integer else named.files(name)
-            if len(files) != 1:
+            if len({one.path for one in files}) != 1:
                 _refuse(arguments, named, files)
-            documents = named.passages(files[0])
+            documents = [passage for one in files for passage in named.passages(one)]
         else:
             documents = named.around(document, around)
     if console.as_json:
@@ -117,7 +118,7 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         _print(one, common, console)
 
 
-def _refuse(arguments: argparse.Namespace, named: Named, files: Sequence[StoredFile]) -> None:
+def _refuse(arguments: argparse.Namespace, named: Named, files: Sequence[IndexedFile]) -> None:
     """Says why a name is not that of one document or one file."""
     name = arguments.name
     if files:
