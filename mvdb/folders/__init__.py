@@ -8,8 +8,22 @@
 The command `mvdb index` does the same.
 """
 
-from mvdb.folders.indexed_files import IndexedFile, files
-from mvdb.folders.report import Progress, Refusal, Report
+from mvdb.folders.indexed_files import IndexedFile, encoded_text, files, place_of
+from mvdb.folders.neighbours import context
+from mvdb.folders.report import OUTCOMES, Progress, Refusal, Report
 from mvdb.folders.syncing import sync
+from mvdb.folders.watching import watch
 
-__all__ = ["IndexedFile", "Progress", "Refusal", "Report", "files", "sync"]
+__all__ = [
+    "OUTCOMES",
+    "IndexedFile",
+    "Progress",
+    "Refusal",
+    "Report",
+    "context",
+    "encoded_text",
+    "files",
+    "place_of",
+    "sync",
+    "watch",
+]

@@ -16,6 +16,8 @@ import xxhash
 
 FIELD = "indexed"
 """The field of the metadata."""
+UNFINISHED = "indexing"
+"""Has the same value, in the first passage of a long file of which not all are stored yet."""
 
 _MOST_ID_BYTES = 480  # an id has 500, of which the number takes some
 _ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")

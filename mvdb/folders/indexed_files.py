@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mvdb.folders import identity
+from mvdb.folders.file_changes import TRAIL
 from mvdb.folders.stored_files import Readable, StoredFiles
+from mvdb.reading.passages import Passage
 from mvdb.types import Value
 
 
@@ -22,7 +26,7 @@ class IndexedFile(Value):
         hash: of the content: XXH3, 64 bits, hexadecimal.
         passages: their number.
         ids: of the passages, in order. One that was deleted is among them.
-        is_whole: whether all passages are stored. After an interruption they may not be."""
+        is_whole: False after an interruption, until the next :func:`sync`."""
 
     path: str
     root: str
@@ -63,3 +67,25 @@ def files(db: Readable) -> Iterator[IndexedFile]:
         for one in [file.any_version]
     ]
     return iter(sorted(found, key=lambda file: (file.path, file.root)))
+
+
+def place_of(metadata: Mapping[str, Any]) -> Path | None:
+    """Where the file of a passage was when it was indexed, absolute.
+
+    Args:
+        metadata: of a document. None for one that is no passage of a file.
+    """
+    found = identity.parse(metadata.get(identity.FIELD))
+    return found.place if found else None
+
+
+def encoded_text(text: str, metadata: Mapping[str, Any]) -> str:
+    """What the encoder was given of a passage: the headings above it and its text.
+
+    Args:
+        text, metadata: of a document. One that is no passage of a file was encoded as its text is.
+    """
+    title = metadata.get("title")
+    if identity.FIELD not in metadata or not isinstance(title, str) or not title:
+        return text
+    return Passage(text, 0, 0, tuple(title.split(TRAIL))).encoded

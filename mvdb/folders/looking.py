@@ -17,7 +17,8 @@ from mvdb.folders.stored_files import StoredFiles, below, is_gone
 from mvdb.folders.sync_options import Options
 from mvdb.reading.files import content_hash, read_file
 from mvdb.reading.finding import find_files
-from mvdb.reading.unreadable import MISSING_LIBRARY, Unreadable
+from mvdb.reading.formats import has_reader
+from mvdb.reading.unreadable import BINARY, MISSING_LIBRARY, Unreadable
 
 
 @dataclass
@@ -65,7 +66,9 @@ class Looking:
         known = any(below(file.any_version.place, source) for file in self._stored)
         if not (known and self._options.prune):
             hint = "; its passages can be deleted with prune" if known else ""
-            raise PathNotFoundError(f"{source}: no such file or folder{hint}; nothing was indexed")
+            raise PathNotFoundError(
+                f"sources: {source}: no such file or folder{hint}; nothing was indexed"
+            )
 
     def _root(self, source: Path) -> str:
         root = self._options.root
@@ -97,7 +100,9 @@ class Looking:
         self._report.renamed += 1
 
     def refuse(self, path: Path, reason: str, kind: str) -> None:
-        """Counts what is left out."""
+        """Counts what is left out; binary files of unknown kinds by their endings."""
+        if kind == BINARY and not has_reader(path):
+            kind = path.suffix.lower() or "no ending"
         self._report.refuse(Refusal(str(path), kind, reason))
 
     def refuse_file(self, path: Path, error: Unreadable) -> None:

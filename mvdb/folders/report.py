@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from mvdb.reading.unreadable import FAILED
 from mvdb.types import Value
 
+OUTCOMES = ("indexed", "renamed", "unchanged", "empty", "skipped", "failed", "removed")
+"""Of files."""
 MOST_REFUSALS = 10_000
 """Kept in a report; all are counted."""
 
@@ -63,11 +66,27 @@ class Report(Value):
     tokens: int = 0
     seconds: float = 0.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values: `files` and `passages` by outcome, `skipped` by kind, `refusals`,
+        `notes`, `tokens`, `seconds`."""
+        return {
+            "files": {outcome: getattr(self, outcome) for outcome in OUTCOMES},
+            "skipped": dict(self.kinds.most_common()),
+            "refusals": [one.to_dict() for one in self.refusals],
+            "notes": [{"path": path, "note": note} for path, note in self.notes],
+            "passages": {
+                "written": self.written,
+                "deleted": self.deleted,
+                "duplicates": self.duplicates,
+            },
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+        }
+
     @property
     def found(self) -> int:
         """Files found."""
-        outcomes = self.indexed, self.renamed, self.unchanged, self.empty, self.skipped
-        return sum(outcomes) + self.failed
+        return sum(getattr(self, outcome) for outcome in OUTCOMES if outcome != "removed")
 
     @property
     def failures(self) -> list[Refusal]:

@@ -21,23 +21,22 @@ class Readable(Protocol):
 
 @dataclass
 class StoredFile:
-    """What is stored of one file: its versions, each with the number of its passages. There is more
-    than one after an interruption."""
+    """What is stored of one file: its versions, one but for copies that others made, and whether
+    the writing of one was interrupted."""
 
-    versions: dict[Identity, int] = field(default_factory=dict)
+    versions: list[Identity] = field(default_factory=list)
+    is_unfinished: bool = False
 
     @property
     def whole(self) -> Identity | None:
-        """The only version, if all of its passages are there."""
-        if len(self.versions) != 1:
-            return None
-        ((found, passages),) = self.versions.items()
-        return found if found.passages == passages else None
+        """The version, if it is the only one and was stored as a whole. Passages that somebody
+        deleted later stay deleted."""
+        return self.versions[0] if len(self.versions) == 1 and not self.is_unfinished else None
 
     @property
     def any_version(self) -> Identity:
         """One of the versions; all have one place."""
-        return next(iter(self.versions))
+        return self.versions[0]
 
 
 class StoredFiles:
@@ -45,11 +44,10 @@ class StoredFiles:
 
     def __init__(self, db: Readable) -> None:
         self._by_place: dict[str, StoredFile] = {}
-        for value, passages in db.facets(identity.FIELD, limit=None):
-            found = identity.parse(value)
-            if found is not None:
-                file = self._by_place.setdefault(str(found.place), StoredFile())
-                file.versions[found] = passages
+        for found in _identities(db, identity.FIELD):
+            self._by_place.setdefault(str(found.place), StoredFile()).versions.append(found)
+        for found in _identities(db, identity.UNFINISHED):
+            self._by_place[str(found.place)].is_unfinished = True
         self._by_hash: dict[str, list[Identity]] = {}
         for file in self:
             if file.whole:
@@ -79,6 +77,11 @@ class StoredFiles:
             if str(folder) in roots:
                 return identity.read_back(roots[str(folder)])
         return None
+
+
+def _identities(db: Readable, field: str) -> Iterator[Identity]:
+    values = (value for value, _ in db.facets(field, limit=None))
+    return filter(None, map(identity.parse, values))
 
 
 def is_gone(path: Path) -> bool:

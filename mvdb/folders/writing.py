@@ -1,8 +1,9 @@
 """The third step: passages are encoded in batches and stored, a transaction each.
 
-A batch holds passages of several small files, or a part of a long one. The old versions of a file
-go in the transaction that stores its first new passages. After an interruption the passages that
-are stored are found by their identity, and the others alone are encoded."""
+A batch holds several files, or a part of a long one: a file of up to 128 passages is stored whole
+or not at all. The old versions of a file go in the transaction that stores its first new passages.
+After an interruption the stored passages of a long file are found by their identity, and the others
+alone are encoded."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from typing import Any
 from mvdb import Database
 from mvdb.encoders import Encoder
 from mvdb.folders.file_changes import Change, Move, place_metadata
-from mvdb.folders.identity import FIELD, Identity
+from mvdb.folders.identity import FIELD, UNFINISHED, Identity
 from mvdb.folders.report import Progress, Report
 from mvdb.hooks import Hooks
-from mvdb.reading.cutting import Passage
+from mvdb.reading.passages import Passage
 
 BATCH = 128
 """Passages encoded together. An interruption loses the work on one batch."""
@@ -31,6 +32,8 @@ class _Batch:
     passages: list[Passage] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
     old: list[Identity] = field(default_factory=list)
+    finished: tuple[str, dict[str, Any]] | None = None
+    """Id and metadata of the first passage of a long file that ends in this batch."""
 
 
 class Writing:
@@ -63,9 +66,15 @@ class Writing:
     def write(self, change: Change, passages: Sequence[Passage]) -> None:
         """Stores a change, some of it with those that follow."""
         stored = self._stored_ids(change)
+        is_long, first = len(passages) > BATCH, None
+        if is_long:
+            self.flush()
         self._batch.old += [one for one in change.before if one != change.identity]
         for number, passage in enumerate(passages, start=1):
             id, metadata = change.document(number, passage)
+            if is_long and number == 1:
+                first = id, metadata
+                metadata = {**metadata, UNFINISHED: metadata[FIELD]}
             if id in stored:
                 self._total -= 1
                 self._words -= passage.words
@@ -73,9 +82,14 @@ class Writing:
             self._batch.ids.append(id)
             self._batch.passages.append(passage)
             self._batch.metadata.append(metadata)
-            if len(self._batch.ids) >= BATCH:
+            if is_long and len(self._batch.ids) == BATCH:
                 self.flush()
+        if is_long:
+            self._batch.finished = first
+            self.flush()
         self._report.indexed += 1
+        if len(self._batch.ids) >= BATCH:
+            self.flush()
 
     def _stored_ids(self, change: Change) -> set[object]:
         if not change.is_begun:
@@ -85,13 +99,13 @@ class Writing:
     def flush(self) -> None:
         """Stores what is held."""
         batch, self._batch = self._batch, _Batch()
-        if not batch.ids and not batch.old:
+        if not batch.ids and not batch.old and not batch.finished:
             return
         vectors: Sequence[Any] = ()
         if batch.ids:
             encoder = self._encoder()
             self._started = self._started or time.monotonic()
-            texts = [encoded_text(passage) for passage in batch.passages]
+            texts = [passage.encoded for passage in batch.passages]
             vectors = self._db.encode(texts, encoder=encoder)
         with self._db.transaction() as txn:
             for first in range(0, len(batch.old), _FILES):
@@ -100,6 +114,8 @@ class Writing:
             if batch.ids:
                 texts = [passage.text for passage in batch.passages]
                 txn.upsert(batch.ids, vectors, texts=texts, metadata=batch.metadata)
+            if batch.finished and batch.finished[0] in txn:
+                txn.update(batch.finished[0], metadata=batch.finished[1])
         self._report.written += len(batch.ids)
         self._report.tokens += sum(map(len, vectors))
         self._words_done += sum(passage.words for passage in batch.passages)
@@ -130,9 +146,3 @@ class Writing:
 
 def _any_of(files: Sequence[Identity]) -> dict[str, Any]:
     return {FIELD: {"$in": [str(file) for file in files]}}
-
-
-def encoded_text(passage: Passage) -> str:
-    """What is encoded of a passage: the headings above it, and its text."""
-    above = [title for title in passage.trail if title not in passage.text[:400]]
-    return "\n".join([*above, passage.text]) if above else passage.text
