@@ -88,7 +88,7 @@ LIBRARIES = {
 }
 NEED_MORE = {
     *("encoders", "imports", "known_items", "make_projection", "plots", "pylate_overlap"),
-    *("chunking", "late_windows", "near_duplicates", "torch_minilm"),
+    *("chunking", "indexing", "late_windows", "near_duplicates", "torch_minilm"),
 }
 """They need torch, matplotlib, an index of another engine, or texts of some length."""
 
@@ -112,7 +112,8 @@ def test_a_benchmark_runs(
 
 
 @pytest.mark.parametrize(
-    "name", ["chunking", "encoders", "known_items", "make_projection", "near_duplicates"]
+    "name",
+    ["chunking", "encoders", "indexing", "known_items", "make_projection", "near_duplicates"],
 )
 def test_a_benchmark_of_encoders_has_a_command_line(
     name: str, capsys: pytest.CaptureFixture[str]
