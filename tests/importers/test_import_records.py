@@ -79,6 +79,9 @@ def test_compressed_lines(ending: str, pack: Callable[[bytes], bytes], tmp_path:
         (f'{{"id": 5, "vectors": [[{10**400}]]}}', "vectors"),
         ('{"id": 5, "vectors": [["x"]]}', "vectors"), ('{"id": 5, "vectors": []}', "vectors"),
         ('{"id": 5, "vectors": [[1, 2, 3, 4]], "text": 3}', "'text'"),
+        ('{"id": 5, "vectors": [[1, 2, 3]]}', "3 dimensions; the first record has 4"),
+        ('{"id": 5, "vectors": [[1e99, 2, 3, 4]]}', "beyond the range of float32"),
+        ('{"id": 5, "vectors": [[0, 0, 0, 0]]}', "all numbers are 0"),
     ],
 )  # fmt: skip
 def test_a_line_at_fault_is_named(line: str, reason: str, tmp_path: Path) -> None:
