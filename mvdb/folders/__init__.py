@@ -8,7 +8,7 @@
 The command `mvdb index` does the same.
 """
 
-from mvdb.folders.indexed_files import IndexedFile, files, place_of
+from mvdb.folders.indexed_files import IndexedFile, encoded_text, files, place_of
 from mvdb.folders.neighbours import context
 from mvdb.folders.report import OUTCOMES, Progress, Refusal, Report
 from mvdb.folders.syncing import sync
@@ -21,6 +21,7 @@ __all__ = [
     "Refusal",
     "Report",
     "context",
+    "encoded_text",
     "files",
     "place_of",
     "sync",

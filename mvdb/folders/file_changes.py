@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.folders.identity import FIELD, Identity, passage_id
-from mvdb.reading.cutting import Passage
+from mvdb.reading.passages import Passage
+
+TRAIL = " > "
+"""Between the headings of a title."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Change:
 
     def document(self, number: int, passage: Passage) -> tuple[str, dict[str, Any]]:
         """Id and metadata of a passage; the first one has number 1."""
-        title = " > ".join(passage.trail)
+        title = TRAIL.join(passage.trail)
         place = {"title": title, "line": passage.line, "end_line": passage.end_line}
         return passage_id(self.identity.stem, number), {
             **place_metadata(self.identity),

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.folders import identity
+from mvdb.folders.file_changes import TRAIL
 from mvdb.folders.stored_files import Readable, StoredFiles
+from mvdb.reading.passages import Passage
 from mvdb.types import Value
 
 
@@ -75,3 +77,15 @@ def place_of(metadata: Mapping[str, Any]) -> Path | None:
     """
     found = identity.parse(metadata.get(identity.FIELD))
     return found.place if found else None
+
+
+def encoded_text(text: str, metadata: Mapping[str, Any]) -> str:
+    """What the encoder was given of a passage: the headings above it and its text.
+
+    Args:
+        text, metadata: of a document. One that is no passage of a file was encoded as its text is.
+    """
+    title = metadata.get("title")
+    if identity.FIELD not in metadata or not isinstance(title, str) or not title:
+        return text
+    return Passage(text, 0, 0, tuple(title.split(TRAIL))).encoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,14 +11,19 @@ from mvdb.folders.file_changes import Change, Found
 from mvdb.folders.identity import Identity
 from mvdb.folders.looking import Looking, identity_of
 from mvdb.folders.report import Report
+from mvdb.folders.rules import Rules
 from mvdb.folders.stored_files import StoredFiles
-from mvdb.reading.cutting import Passage, cut
+from mvdb.reading.cutting import cut
 from mvdb.reading.files import content_hash, read_file
 from mvdb.reading.formats import read_bytes
+from mvdb.reading.passages import Passage
 from mvdb.reading.unreadable import Unreadable
 
 MOST_KEPT = 64 << 20
 """Characters of passages kept from this step to the next. What is more is read and cut again."""
+
+MOST_PROPERTIES = 4096
+"""Bytes of a document's properties, which each of its passages keeps."""
 
 Contains = Callable[[Any], bool]
 
@@ -31,7 +37,7 @@ class Preparing:
         looking: Looking,
         report: Report,
         most_bytes: int,
-        cutting: str,
+        rules: Rules,
         contains: Contains,
         is_duplicate: Callable[[str], bool] | None,
     ) -> None:
@@ -41,7 +47,7 @@ class Preparing:
         self._looking = looking
         self._report = report
         self._most_bytes = most_bytes
-        self._cutting = cutting
+        self._rules = rules
         self._contains = contains
         self._is_duplicate = is_duplicate
         self._kept = 0
@@ -52,24 +58,27 @@ class Preparing:
             data = read_file(found.path, self._most_bytes)
             found = replace(found, hash=content_hash(data))  # it may have changed since
             reading = read_bytes(found.path, data)
-            passages = list(cut(reading.blocks))
+            passages = list(cut(reading.blocks, self._rules.cutting))
         except Unreadable as error:
             self._looking.refuse_file(found.path, error)
             return None
-        if reading.note:
-            self._report.notes.append((str(found.path), reading.note))
-        left_out = self._duplicates(passages)
-        passages = without(passages, left_out)
+        properties, left_out = bounded(reading.metadata)
+        for note in filter(None, (reading.note, left_out)):
+            self._report.notes.append((str(found.path), note))
+        metadata: dict[str, Any] = {"document": reading.title} if reading.title else {}
+        metadata |= {"properties": properties} if properties else {}
+        duplicates = self._duplicates(passages)
+        passages = without(passages, duplicates)
         file = self._stored.at(found.path)
         before = tuple(file.versions) if file else ()
         if not passages:
             self._looking.seen.stale += before
             self._report.empty += 1
             return None
-        new = identity_of(found.path, found.root, found.hash, len(passages), self._cutting)
+        new = identity_of(found.path, found.root, found.hash, len(passages), self._rules.name)
         new = self._placed(new, before)
         words = sum(passage.words for passage in passages)
-        change = Change(found, new, before, new in before, {}, words, left_out, passages)
+        change = Change(found, new, before, new in before, metadata, words, duplicates, passages)
         self._kept += sum(len(passage.text) for passage in passages)
         return change if self._kept <= MOST_KEPT else replace(change, passages=None)
 
@@ -103,11 +112,23 @@ class Preparing:
         try:
             data = read_file(change.found.path, self._most_bytes)
             if content_hash(data) == change.found.hash:
-                passages = list(cut(read_bytes(change.found.path, data).blocks))
-                return without(passages, change.left_out)
+                blocks = read_bytes(change.found.path, data).blocks
+                return without(list(cut(blocks, self._rules.cutting)), change.left_out)
         except Unreadable:
             pass
         return None
+
+
+def bounded(properties: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """What each passage keeps of the properties of its document, and a note on what it does not."""
+    kept: dict[str, Any] = {}
+    size = 0
+    for name, value in properties.items():
+        size += len(json.dumps({name: value}, ensure_ascii=False).encode())
+        if size > MOST_PROPERTIES:
+            return kept, f"of its properties those from {name!r} on are left out: they are too long"
+        kept[name] = value
+    return kept, ""
 
 
 def without(passages: list[Passage], left_out: frozenset[int]) -> list[Passage]:

@@ -12,6 +12,7 @@ from mvdb import arguments
 from mvdb.encoders import Encoder
 from mvdb.errors import InvalidInputError, shown
 from mvdb.extras import library
+from mvdb.reading.cutting import Cutting
 
 MOST_BYTES = 16 << 20
 """Of a file, by default."""
@@ -33,6 +34,7 @@ class Options:
     most_bytes: int
     keep_unreadable: bool
     prune: bool
+    cutting: Cutting | None
     dedupe: bool
 
     def takes(self, relative: str) -> bool:
@@ -51,9 +53,12 @@ def checked(
     hidden: bool = False,
     keep_unreadable: bool = False,
     prune: bool = False,
+    cutting: Cutting | None = None,
     dedupe: bool = False,
 ) -> Options:
     """The options that a caller gives; InvalidInputError for anything else."""
+    if cutting is not None and not isinstance(cutting, Cutting):
+        raise InvalidInputError(f"cutting: a Cutting or None is needed, not {shown(cutting)}")
     return Options(
         root=None if root is None else absolute("root", root),
         include=_patterns("include", include),
@@ -63,6 +68,7 @@ def checked(
         most_bytes=arguments.whole_number("max_bytes", max_bytes, 1, 1 << 40),
         keep_unreadable=arguments.flag("keep_unreadable", keep_unreadable),
         prune=arguments.flag("prune", prune),
+        cutting=cutting,
         dedupe=arguments.flag("dedupe", dedupe),
     )
 
@@ -95,10 +101,10 @@ def absolute(name: str, path: Any) -> Path:
 def _patterns(name: str, given: Iterable[str] | str | None) -> Callable[[str], bool] | None:
     if given is None:
         return None
-    lines = [given] if isinstance(given, str) else list(given)
-    for line in lines:
-        if not isinstance(line, str):
-            raise InvalidInputError(f"{name}: patterns are texts, not {shown(line)}")
+    lines = [given] if isinstance(given, str) else given
+    if not isinstance(lines, Iterable) or not all(isinstance(line, str) for line in lines):
+        raise InvalidInputError(f"{name}: a sequence of patterns is needed, not {shown(given)}")
+    lines = list(lines)
     if not lines:
         return None
     pathspec = library("pathspec", "cli", f"{name}: patterns need pathspec")

@@ -11,17 +11,18 @@ from mvdb import Database
 from mvdb.arguments import function
 from mvdb.encoders import Encoder
 from mvdb.folders import sync_options as checks
-from mvdb.folders.file_changes import Change
+from mvdb.folders.file_changes import Change, Found
+from mvdb.folders.indexed_files import place_of
 from mvdb.folders.looking import Looking
 from mvdb.folders.preparing import Preparing
 from mvdb.folders.report import Progress, Report
+from mvdb.folders.rules import rules_of
 from mvdb.folders.stored_files import StoredFiles
 from mvdb.folders.sync_options import MOST_BYTES, EncoderInput, Options, Source
 from mvdb.folders.writing import Writing
 from mvdb.hooks import Cancel, Hooks
-
-CUTTING = "1"
-"""The rules by which files are cut: files that were cut by others are changed ones."""
+from mvdb.reading.cutting import Cutting
+from mvdb.reading.near_duplicates import NearDuplicates
 
 
 def sync(
@@ -39,6 +40,7 @@ def sync(
     hidden: bool = False,
     keep_unreadable: bool = False,
     max_bytes: int = MOST_BYTES,
+    cutting: Cutting | None = None,
     dedupe: bool = False,
 ) -> Report:
     """Brings a database up to date with files and folders.
@@ -46,9 +48,11 @@ def sync(
     New and changed files are read, cut into passages, encoded and stored; unchanged ones cost their
     reading. A passage is a document with its text and this metadata: `path`, `folder` and `name` of
     the file, `title` (the headings above the passage), `line`, `end_line`, `size` (bytes of the
-    file), `modified` (ISO 8601, UTC; when a content was indexed first), and `indexed`, which tells
-    what belongs to the file. What is encoded are the headings and the text. Ids are the path and
-    the number of the passage, ``notes/guide.md#12``; they stay when a file is moved.
+    file), `modified` (ISO 8601, UTC; of the content: touching a file changes nothing), `document`
+    (title of the document) and `properties` (its front matter and the like, 4 KiB at most) if it
+    has them, and `indexed`, which tells what belongs to the file. What is encoded are the headings
+    and the text. Ids are the path and the number of the passage, ``notes/guide.md#12``; they stay
+    when a file is moved.
 
     A file that is known by its absolute path is the same file, wherever the database lies. A file
     of known content whose old place is empty was moved: its passages are kept, and nothing is
@@ -74,6 +78,8 @@ def sync(
         hidden: take names that begin with a dot, too.
         keep_unreadable: keep the passages of a file that can no longer be read.
         max_bytes: greater files are left out.
+        cutting: the length of passages (`mvdb.reading.Cutting`); files that were cut otherwise are
+            cut again. None: as the stored files are, else `Cutting()`.
         dedupe: leave out passages that are nearly the same as stored ones.
 
     Returns:
@@ -100,6 +106,7 @@ def sync(
         hidden=hidden,
         keep_unreadable=keep_unreadable,
         max_bytes=max_bytes,
+        cutting=cutting,
         dedupe=dedupe,
     )()
 
@@ -142,7 +149,9 @@ class _Run:
         self._tell = tell
         self._report = Report()
         self._stored = StoredFiles(db)
-        self._looking = Looking(self._stored, options, self._report, CUTTING)
+        versions = (file.any_version for file in self._stored)
+        self._rules = rules_of(options.cutting, versions)
+        self._looking = Looking(self._stored, options, self._report, self._rules.name)
 
     def __call__(
         self, sources: Sequence[Path], load: Callable[[], Encoder | None], only: set[Path] | None
@@ -168,16 +177,16 @@ class _Run:
             self._step("looking", done, len(found))
 
     def _write(self, writing: Writing) -> None:
+        changed = self._looking.seen.changed
         preparing = Preparing(
             self._stored,
             self._looking,
             self._report,
             self._options.most_bytes,
-            CUTTING,
+            self._rules,
             self._db.__contains__,
-            None,
+            self._duplicates(changed) if self._options.dedupe else None,
         )
-        changed = self._looking.seen.changed
         changes: list[Change] = []
         for done, found in enumerate(changed, start=1):
             change = preparing.prepare(found)
@@ -193,6 +202,16 @@ class _Run:
                 writing.write(change, passages)
             change.passages = None
         writing.flush()
+
+    def _duplicates(self, changed: Sequence[Found]) -> Callable[[str], bool]:
+        """Tells texts that are nearly the same as one asked for before, or one that is stored and
+        stays."""
+        replaced = {found.path for found in changed}
+        known = NearDuplicates(expected=max(len(self._db), 100_000))
+        for document in self._db.documents():
+            if document.text and place_of(document.metadata or {}) not in replaced:
+                known.is_known(document.text)
+        return known.is_known
 
     def _step(self, name: str, done: int, total: int) -> None:
         self._tell(Progress(name, done, total))

@@ -18,7 +18,7 @@ from mvdb.folders.file_changes import Change, Move, place_metadata
 from mvdb.folders.identity import FIELD, UNFINISHED, Identity
 from mvdb.folders.report import Progress, Report
 from mvdb.hooks import Hooks
-from mvdb.reading.cutting import Passage
+from mvdb.reading.passages import Passage
 
 BATCH = 128
 """Passages encoded together. An interruption loses the work on one batch."""
@@ -105,7 +105,7 @@ class Writing:
         if batch.ids:
             encoder = self._encoder()
             self._started = self._started or time.monotonic()
-            texts = [encoded_text(passage) for passage in batch.passages]
+            texts = [passage.encoded for passage in batch.passages]
             vectors = self._db.encode(texts, encoder=encoder)
         with self._db.transaction() as txn:
             for first in range(0, len(batch.old), _FILES):
@@ -146,9 +146,3 @@ class Writing:
 
 def _any_of(files: Sequence[Identity]) -> dict[str, Any]:
     return {FIELD: {"$in": [str(file) for file in files]}}
-
-
-def encoded_text(passage: Passage) -> str:
-    """What is encoded of a passage: the headings above it, and its text."""
-    above = [title for title in passage.trail if title not in passage.text[:400]]
-    return "\n".join([*above, passage.text]) if above else passage.text

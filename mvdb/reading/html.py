@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from mvdb.reading.blocks import Block, Headings, read_plain
+from mvdb.reading.blocks import Block, Headings, bounded_title, read_plain
+from mvdb.reading.json_values import properties
+from mvdb.reading.result import Reading
 
 _HIDDEN = ("script", "style", "noscript", "template", "svg", "math", "iframe", "object")
 _HEADINGS = {"title": 0, **{f"h{level}": level for level in range(1, 7)}}
@@ -20,6 +22,17 @@ _BLOCKS = {*_BLOCK_TAGS.split(), *_HEADINGS}
 # Text in place of tags that begin a line or leave a gap within a block.
 _MARKS = dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n")
 _MARKS |= {"td": " ", "th": " ", "li": "\n- "}
+_OF_DISPLAY = frozenset(
+    [
+        "viewport",
+        "robots",
+        "referrer",
+        "generator",
+        "theme-color",
+        "color-scheme",
+        "format-detection",
+    ]
+)
 _SPACE = re.compile(r"\s+")
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -33,14 +46,18 @@ class _Piece(NamedTuple):
     line: int  # 0 for a mark
 
 
-def read_html(text: str) -> Iterator[Block]:
-    """Blocks of an HTML document; its title stands above its headings."""
+def read_html(text: str) -> Reading:
+    """An HTML document; its title stands above its headings."""
     root, whole = _parsed(text)
     if not whole:
-        yield from read_plain(_TAG.sub(" ", text))
-        return
+        return Reading(read_plain(_TAG.sub(" ", text)))
     if root is None:
-        return
+        return Reading(())
+    title = bounded_title(root.findtext("./head/title") or "")
+    return Reading(_blocks(root), metadata=_metadata(root), title=title)
+
+
+def _blocks(root: Any) -> Iterator[Block]:
     headings = Headings()
     for ((_, tag, verbatim), _), group in groupby(_pieces(root), key=lambda piece: piece[:2]):
         pieces = list(group)
@@ -70,6 +87,16 @@ def _parsed(text: str) -> tuple[Any, bool]:
         root = None
     limit = etree.ErrorTypes.ERR_RESOURCE_LIMIT
     return root, all(entry.type != limit for entry in parser.error_log)
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    """What ``<meta name=... content=...>`` says of the document, not of its display."""
+    found: dict[str, str] = {}
+    for node in root.iterfind("./head/meta"):
+        name, content = node.get("name", "").strip().lower(), node.get("content", "").strip()
+        if name and content and name not in _OF_DISPLAY:
+            found.setdefault(name, content)
+    return properties(found)
 
 
 def _pieces(root: Any) -> Iterator[_Piece]:

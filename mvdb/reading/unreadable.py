@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from mvdb.errors import Error
+
 MISSING_LIBRARY = "missing library"
 FAILED = "failed"
 BINARY = "binary"
 
 
-class Unreadable(Exception):
+class Unreadable(Error, ValueError):
     """A file that is left out: the message says why, in a few words.
 
-    kind: files that are left out for the same reason are counted together: BINARY, "too large",
-    "encoding", "damaged", "denied", "gone", "special", "no text", MISSING_LIBRARY; FAILED is a
-    fault of the reader."""
+    Attributes:
+        kind: files that are left out for the same reason are counted together: ``"binary"``,
+            ``"too large"``, ``"encoding"``, ``"damaged"``, ``"denied"``, ``"gone"``,
+            ``"special"``, ``"no text"``, ``"missing library"``; ``"failed"`` is a fault of the
+            reader.
+    """
 
     def __init__(self, message: str, kind: str) -> None:
         super().__init__(message)

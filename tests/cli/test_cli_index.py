@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_said_and_counted(mvdb_cli: CommandLine) -> None:
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
         "mvdb: warning: a/dangling.md: skipped: it is gone, or a link to nothing",
-        "mvdb: warning: a/large.txt: skipped: larger than 1 MiB (--max-size)",
+        "mvdb: warning: a/large.txt: skipped: larger than 1 MiB",
         "mvdb: warning: a/binary.txt: skipped: binary",
         "mvdb: warning: 5 files skipped: .o 2, gone 1, too large 1, binary 1",
     ]

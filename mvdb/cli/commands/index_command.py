@@ -14,6 +14,7 @@ from mvdb.cli.commands.grammar import (
     add_command,
     add_encoder,
     add_file,
+    natural,
     positive,
 )
 from mvdb.cli.console import Console, count, duration
@@ -22,6 +23,7 @@ from mvdb.cli.indexing.records import index_records, read_jsonl
 from mvdb.cli.indexing.target import Target
 from mvdb.cli.progress import Update, progress
 from mvdb.cli.shown_paths import from_here
+from mvdb.reading import Cutting
 from mvdb.reading.unreadable import FAILED
 
 STDIN = Path("-")
@@ -39,6 +41,8 @@ _INCLUDE = "only files whose path below SRC matches this pattern of gitignore; m
 _EXCLUDE = "not those; may be repeated"
 _ROOT = "store paths relative to this folder (default: the one that holds SRC)"
 _DEDUPE = "leave out passages that are nearly the same as stored ones"
+_SIZE = "words from which on a passage ends at the next paragraph (default 120)"
+_OVERLAP = "words of a passage that the next one repeats, at most half of --size (default 0)"
 _BITS = "bits per dimension, for a new file (default 2) or collection"
 _MAX_SIZE = "skip files larger than this (default 16)"
 
@@ -55,6 +59,8 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("--include", metavar="GLOB", action="append", help=_INCLUDE)
     parser.add_argument("--exclude", metavar="GLOB", action="append", help=_EXCLUDE)
     parser.add_argument("--root", metavar="DIR", type=Path, help=_ROOT)
+    parser.add_argument("--size", metavar="WORDS", type=positive, help=_SIZE)
+    parser.add_argument("--overlap", metavar="WORDS", type=natural, help=_OVERLAP)
     parser.add_argument("--dedupe", action="store_true", help=_DEDUPE)
     add_encoder(parser)
     parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=_BITS)
@@ -116,11 +122,20 @@ def _sync(
             hidden=arguments.hidden,
             keep_unreadable=arguments.keep_unreadable,
             max_bytes=arguments.max_size << 20,
+            cutting=_cutting(arguments),
             dedupe=arguments.dedupe,
         )
     except KeyboardInterrupt:
         console.warn(_left(last))
         raise
+
+
+def _cutting(arguments: argparse.Namespace) -> Cutting | None:
+    """The length of passages; None if none is asked for."""
+    if arguments.size is None and arguments.overlap is None:
+        return None
+    size = arguments.size or Cutting().size
+    return Cutting(size, size + size // 2, arguments.overlap or 0)
 
 
 def note(progress: folders.Progress) -> str:

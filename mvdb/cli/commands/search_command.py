@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import mvdb
+from mvdb import folders
 from mvdb.cli.chosen import chosen, shown
 from mvdb.cli.commands.grammar import (
     MODES,
@@ -197,8 +198,10 @@ def search(
             found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
             if found or hit.dense_score is None or tokens is None:
                 return found
-            scores = snapshot.explain(query, hit.id).scores
-            return matched_words(hit.text, tokens([hit.text])[0], scores)
+            encoded = folders.encoded_text(hit.text, hit.metadata or {})
+            before = len(encoded) - len(hit.text)
+            spans = [(first - before, last - before) for first, last in tokens([encoded])[0]]
+            return matched_words(hit.text, spans, snapshot.explain(query, hit.id).scores)
 
         hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)
