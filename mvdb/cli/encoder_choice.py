@@ -12,8 +12,8 @@ from pathlib import Path
 
 import mvdb
 from mvdb import encoders
-from mvdb.cli.network import OFFLINE, hub_host, is_hub_reachable
 from mvdb.cli.nearest import did_you_mean
+from mvdb.cli.network import OFFLINE, hub_host, is_hub_reachable
 from mvdb.encoders import Encoder
 
 _FACTORY = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
