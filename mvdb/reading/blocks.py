@@ -50,19 +50,24 @@ def end_of_words(text: str, at: int, most: int) -> int:
 
 
 class Headings:
-    """The headings above a line of a document, by level (1 is outermost)."""
+    """The headings above a line of a document, by level (1 is outermost).
+
+    Attributes:
+        trail: those that are not empty, outermost first."""
 
     def __init__(self) -> None:
-        self._titles: dict[int, str] = {}
+        self._levels: list[int] = []
+        self._titles: list[str] = []
+        self.trail: tuple[str, ...] = ()
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
-        above = {number: title for number, title in self._titles.items() if number < level}
-        self._titles = {**above, level: bounded_title(title)}
-
-    @property
-    def trail(self) -> tuple[str, ...]:
-        return tuple(filter(None, self._titles.values()))
+        while self._levels and self._levels[-1] >= level:
+            self._levels.pop()
+            self._titles.pop()
+        self._levels.append(level)
+        self._titles.append(bounded_title(title))
+        self.trail = tuple(filter(None, self._titles))
 
 
 def bounded_title(text: str) -> str:

@@ -23,4 +23,5 @@ def _cleaned(line: str) -> str:
     line = _ENCODED.sub(" ", line)
     if len(line) < _LONG or line.count(" ") * _WORD >= len(line):
         return line
-    return line if len(_UNSPACED.findall(line)) * 4 >= len(line) else ""
+    unspaced = len(line) - len(_UNSPACED.sub("", line))
+    return line if unspaced * 4 >= len(line) else ""

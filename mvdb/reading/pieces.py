@@ -14,7 +14,8 @@ PARAGRAPH = "\n\n"
 # After a full stop (with closing quotes) before anything but a small letter, after a full stop of
 # Chinese or Japanese, and before an item of a list.
 _SENTENCE_END = re.compile(
-    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z])|[。！？](?!\s)|\n(?=\s*(?:[-*+•]|\d+[.)])\s)"  # noqa: RUF001
+    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z\s])|[。！？](?!\s)"  # noqa: RUF001
+    r"|\n(?=[ \t]{0,20}(?:[-*+•]|\d{1,9}[.)])\s)"
 )
 _LINE_END = re.compile(r"\n")
 _LOOKAHEAD = 40
@@ -59,8 +60,10 @@ def pieces_of(block: Block, room: int, most: int) -> Iterator[Piece]:
     text, line = block.text, block.line
     at, glue = 0, PARAGRAPH
     while at < len(text):
-        end = (room and _sentences_end(block, at, room)) or _sentences_end(block, at, most)
-        end = end or _between_words(text, at, end_of_words(text, at, most))
+        end = _sentences_end(block, at, end_of_words(text, at, room)) if room else 0
+        if not end:
+            limit = end_of_words(text, at, most)
+            end = _sentences_end(block, at, limit) or _between_words(text, at, limit)
         room = 0
         raw = text[at:end]
         kept = raw if block.verbatim or at == 0 else raw.lstrip()  # indentation
@@ -98,11 +101,10 @@ def ending(piece: Piece, most: int) -> Piece | None:
     return Piece(text, piece.glue, words, line, end, trail, verbatim)
 
 
-def _sentences_end(block: Block, at: int, most: int) -> int:
-    """The last end of a sentence or a line up to which the text from `at` on has at most `most`
-    words, or the end of the block; 0 if the first one is longer."""
+def _sentences_end(block: Block, at: int, limit: int) -> int:
+    """The last end of a sentence or a line between two places, or the end of the block; 0 if there
+    is none."""
     text = block.text
-    limit = end_of_words(text, at, most)
     if limit == len(text):
         return limit
     best = 0
@@ -119,6 +121,8 @@ def _sentences_end(block: Block, at: int, most: int) -> int:
 
 def _between_words(text: str, at: int, limit: int) -> int:
     """The last place up to `limit` between two words; within the first word if it is longer."""
+    if text[limit - 1].isspace() and is_boundary(text, limit):
+        return limit
     starts = [found.start() for found in _UNIT.finditer(text, at, limit + 1)]
     for start in reversed(starts[1:]):
         if is_boundary(text, start):
