@@ -11,8 +11,8 @@ from itertools import islice
 # the piece: both come close to the count of an encoder's tokeniser.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]{{1,16}}")
-_COUNTED = 1 << 16
-"""Characters whose words are listed at a time."""
+_PART = 1 << 16
+"""Characters whose words or lines are listed at a time."""
 _MOST_TITLE = 300
 
 
@@ -38,7 +38,7 @@ class Block:
 
 def count_words(text: str) -> int:
     """Length of `text` in words, counting long unbroken runs and unspaced scripts by their size."""
-    if len(text) <= _COUNTED:
+    if len(text) <= _PART:
         return len(_WORD.findall(text))
     return sum(1 for _ in _WORD.finditer(text))
 
@@ -76,6 +76,15 @@ def bounded_title(text: str) -> str:
     return title if len(title) <= _MOST_TITLE else title[: _MOST_TITLE - 1].rstrip() + "…"
 
 
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text, as ``text.split("\\n")`` gives them, without a list of all."""
+    at = 0
+    while (end := text.find("\n", at + _PART)) >= 0:
+        yield from text[at:end].split("\n")
+        at = end + 1
+    yield from text[at:].split("\n")
+
+
 def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) -> Iterator[Block]:
     """Cuts lines, of which the first has the number `first`, into blocks at blank lines."""
     held: list[str] = []
@@ -94,4 +103,4 @@ def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) ->
 
 def read_plain(text: str) -> Iterator[Block]:
     """Blocks of plain text."""
-    return paragraphs(text.split("\n"), 1)
+    return paragraphs(lines_of(text), 1)

@@ -3,8 +3,8 @@
 The parser says which lines are which; text is taken from the source, inline markup as it is. It
 takes 40 us and 1.6 kB for a heading, so it is given only what needs it:
 
-1. The document is divided where no block reaches over: at headings (``# ...``) and, in long
-   stretches, at blank lines before lines without indentation; not within fences or HTML.
+1. The document is divided where no block reaches over: at headings (``# ...``), at fences and, in
+   long stretches, at blank lines before lines without indentation; not within HTML.
 2. A part is not parsed if no line of it can be other than text of paragraphs, lists and quotes.
 3. A part without such a place for MOST_PARSED characters is read as paragraphs: some shapes take
    the parser quadratic time."""
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mvdb.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
 
 MOST_PARSED = 1 << 18
 """Characters of a part that is parsed."""
@@ -56,16 +56,20 @@ def read_markdown(text: str) -> Iterator[Block]:
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     headings = Headings()
     line = 1
-    for start, end, heading in _parts(text):
+    for start, end, found in _parts(text):
         part = text[start:end]
-        if heading is not None:
-            title = _without_closing_marks((heading["title"] or "").strip())
-            headings.enter(len(heading["heading"]), title)
+        if found is not None and found["heading"]:
+            title = _without_closing_marks((found["title"] or "").strip())
+            headings.enter(len(found["heading"]), title)
             if title:
                 yield Block(part.strip(), line, line, headings.trail)
+            line += 1
+            continue
+        if found is not None:
+            yield _code(part, line, headings.trail)
         elif len(part) > MOST_PARSED:
-            is_table = part.lstrip().startswith("|")
-            for block in paragraphs(part.split("\n"), line, headings.trail):
+            is_table = part[:100].lstrip().startswith("|")
+            for block in paragraphs(lines_of(part), line, headings.trail):
                 yield Block(block.text, block.line, block.end_line, block.trail, is_table)
         elif _NEEDS_PARSER.search(part):
             yield from _parsed(parser, part, line, headings)
@@ -75,7 +79,7 @@ def read_markdown(text: str) -> Iterator[Block]:
 
 
 def _parts(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
-    """Beginning and end of the parts; of a heading, what was found of it."""
+    """Beginning and end of the parts; of a heading or a fence, what was found of it."""
     start = at = 0
     while True:
         found = _EVENT.search(text, at)
@@ -88,13 +92,13 @@ def _parts(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
             start = at = blank.end()
         if found is None:
             break
-        if found["heading"]:
+        at = _end(text, found)
+        # A fence without indentation is in no list.
+        if found["heading"] or (found["fence"] and not found["place"]):
             if start < stop:
                 yield start, stop, None
-            start = at = min(found.end() + 1, len(text))
-            yield stop, start, found
-        else:
-            at = _end_of_html(text, found) if found["html"] else _end_of_fence(text, found)
+            yield stop, at, found
+            start = at
     if start < len(text):
         yield start, len(text), None
 
@@ -102,6 +106,12 @@ def _parts(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
 def _without_closing_marks(title: str) -> str:
     kept = title.rstrip("#")
     return kept.rstrip() if not kept or kept[-1] in " \t" else title
+
+
+def _end(text: str, opened: re.Match[str]) -> int:
+    if opened["heading"]:
+        return _next_line(text, opened.end())
+    return _end_of_html(text, opened) if opened["html"] else _end_of_fence(text, opened)
 
 
 def _end_of_fence(text: str, opened: re.Match[str]) -> int:
@@ -128,6 +138,11 @@ def _next_line(text: str, at: int) -> int:
     return text.find("\n", at) + 1 or len(text)
 
 
+def _code(part: str, line: int, trail: tuple[str, ...]) -> Block:
+    text = "\n".join(line.rstrip() for line in part.rstrip().split("\n"))
+    return Block(text, line, line + text.count("\n"), trail, verbatim=True)
+
+
 def _parsed(parser: Any, text: str, number: int, headings: Headings) -> Iterator[Block]:
     """Blocks of a part, whose first line has this number."""
     lines = text.split("\n")
@@ -151,6 +166,5 @@ def _parsed(parser: Any, text: str, number: int, headings: Headings) -> Iterator
                 text = "\n".join(shown).strip()
                 yield Block(text, first + number, end + number - 1, headings.trail)
         elif end > first:
-            text = "\n".join(line.rstrip() for line in lines[first:end])
-            yield Block(text, first + number, end + number - 1, headings.trail, verbatim=True)
+            yield _code("\n".join(lines[first:end]), first + number, headings.trail)
     yield from paragraphs(lines[done:], done + number, headings.trail)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mvdb.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}")
 
 
 def read_rst(text: str) -> Iterator[Block]:
     """Blocks of a reStructuredText document."""
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = [line.rstrip() for line in lines_of(text)]
     headings = Headings()
     styles: dict[str, int] = {}  # in the order of their appearance, which gives the levels
     done = 0
