@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mvdb.reading.blocks import Block, count_words, end_of_words
-from mvdb.reading.graphemes import boundary_before, is_boundary
+from mvdb.reading.graphemes import boundary_near, is_boundary
 
 PARAGRAPH = "\n\n"
 
@@ -66,7 +66,7 @@ def pieces_of(block: Block, room: int, most: int) -> Iterator[Piece]:
             end = _sentences_end(block, at, limit) or _between_words(text, at, limit)
         room = 0
         raw = text[at:end]
-        kept = raw if block.verbatim or at == 0 else raw.lstrip()  # indentation
+        kept = raw if block.verbatim or at == 0 else _stripped(raw)  # indentation
         skipped = _BLANK_LINES.match(kept)
         kept = kept[skipped.end() if skipped else 0 :]
         line += raw.count("\n", 0, len(raw) - len(kept))
@@ -95,10 +95,17 @@ def ending(piece: Piece, most: int) -> Piece | None:
         words, start = words + more, place
     if not words:
         return None
-    text = text[start:] if piece.verbatim else text[start:].lstrip()
+    text = text[start:] if piece.verbatim else _stripped(text[start:])
     line = max(piece.line, piece.end_line - text.count("\n"))
     end, trail, verbatim = piece.end_line, piece.trail, piece.verbatim
     return Piece(text, piece.glue, words, line, end, trail, verbatim)
+
+
+def _stripped(text: str) -> str:
+    """The text without space at its beginning, but with the space that carries a mark."""
+    kept = text.lstrip()
+    at = len(text) - len(kept)
+    return kept if is_boundary(text, at) else text[at - 1 :]
 
 
 def _sentences_end(block: Block, at: int, limit: int) -> int:
@@ -127,4 +134,4 @@ def _between_words(text: str, at: int, limit: int) -> int:
     for start in reversed(starts[1:]):
         if is_boundary(text, start):
             return start
-    return boundary_before(text, limit, at)
+    return boundary_near(text, limit, at)
