@@ -16,6 +16,9 @@ from mvdb.reading.code import read_code, verbatim
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MAX_SIGNATURE = 300
+_MOST_PARSED = 1 << 20
+"""Characters. A syntax tree takes 140 times the memory of its source; files larger than this are
+made by programs."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,9 @@ def blocks_of(found: Docstring) -> Iterator[Block]:
 def read_python(text: str) -> Iterator[Block]:
     """Blocks of Python source, lines as they are, below the names of the classes and functions that
     they belong to; of code by its indentation if it does not parse."""
+    if len(text) > _MOST_PARSED:
+        yield from read_code(text)
+        return
     lines = text.split("\n")
     owners: list[tuple[str, ...]] = [()] * len(lines)
     try:
