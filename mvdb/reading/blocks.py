@@ -10,6 +10,9 @@ from dataclasses import dataclass
 # the piece: both come close to the count of an encoder's tokeniser.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]{{1,16}}")
+MOST_TITLE = 200
+"""Characters of a heading above a passage: each passage below it has them once more."""
+_MOST_LEVELS = 10
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
+def heading(title: str) -> str:
+    """A title in one line, cut to MOST_TITLE characters, as it stands above passages."""
+    line = " ".join(title.split())
+    return line if len(line) <= MOST_TITLE else line[: MOST_TITLE - 1] + "…"
+
+
 class Headings:
     """The headings above a line of a document, by level (1 is outermost)."""
 
@@ -42,8 +51,9 @@ class Headings:
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
+        level = min(level, _MOST_LEVELS)
         above = {number: title for number, title in self._titles.items() if number < level}
-        self._titles = {**above, level: " ".join(title.split())}
+        self._titles = {**above, level: heading(title)}
 
     @property
     def trail(self) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from mvdb.reading.blocks import Block, read_plain
 from mvdb.reading.code import read_code, verbatim
 from mvdb.reading.decoding import Text, decode
 from mvdb.reading.noise import without_noise
-from mvdb.reading.unreadable import FAILED, MISSING_LIBRARY, Unreadable
+from mvdb.reading.unreadable import FAILED, MISSING_LIBRARY, Unreadable, shown
 
 TextReader = Callable[[str], Iterable[Block]]
-BytesReader = Callable[[bytes], Iterable[Block]]
+BytesReader = Callable[[bytes], "Iterable[Block] | Reading"]
 
 
 class Reading(NamedTuple):
@@ -29,12 +29,12 @@ class Reading(NamedTuple):
     note: str = ""
 
 
-def _lazy(module: str, name: str) -> Callable[[Any], Iterable[Block]]:
+def _lazy(module: str, name: str) -> Callable[[Any], Any]:
     """A reader whose module is imported when it first reads: some need libraries."""
 
-    def read(content: Any) -> Iterable[Block]:
-        reader = getattr(importlib.import_module(f"mvdb.reading.{module}"), name)
-        return list(reader(content))
+    def read(content: Any) -> Reading | list[Block]:
+        found = getattr(importlib.import_module(f"mvdb.reading.{module}"), name)(content)
+        return found if isinstance(found, Reading) else list(found)
 
     return read
 
@@ -66,8 +66,8 @@ _OF_BYTES: dict[str, BytesReader] = {
     "pdf": _lazy("pdf", "read_pdf"),
     "docx": _lazy("office", "read_docx"),
     "pptx": _lazy("office", "read_pptx"),
-    "epub": _lazy("office", "read_epub"),
-    **dict.fromkeys(["odt", "odp"], _lazy("office", "read_open_document")),
+    "epub": _lazy("open_documents", "read_epub"),
+    **dict.fromkeys(["odt", "odp"], _lazy("open_documents", "read_open_document")),
 }
 _PLAIN = frozenset({"txt", "text", "log"})
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "rakefile", "gemfile", "cmakelists.txt"})
@@ -111,7 +111,8 @@ def read_bytes(name: str | PurePath, data: bytes) -> Reading:
     suffix = PurePath(name).suffix[1:].lower()
     try:
         if suffix in _OF_BYTES:
-            return Reading(list(_OF_BYTES[suffix](data)))
+            found = _OF_BYTES[suffix](data)
+            return found if isinstance(found, Reading) else Reading(list(found))
         return _from_text(suffix, PurePath(name).name.lower(), decode(data))
     except ImportError as error:
         message = f"needs {error.name}: {remedy('files')}"
@@ -119,8 +120,7 @@ def read_bytes(name: str | PurePath, data: bytes) -> Reading:
     except Unreadable:
         raise
     except Exception as error:  # of a reader or the library behind it, for this file alone
-        message = " ".join(str(error).split())[:200]
-        raise Unreadable(f"{type(error).__name__}: {message}", FAILED) from error
+        raise Unreadable(f"{type(error).__name__}: {shown(error)}", FAILED) from error
 
 
 def _from_text(suffix: str, name: str, found: Text) -> Reading:

@@ -2,30 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from email import message_from_bytes, policy
+import re
+from collections.abc import Iterator, Sequence
+from email import message_from_bytes
+from email.message import EmailMessage, MIMEPart
+from email.policy import EmailPolicy
+from typing import cast
 
-from mvdb.reading.blocks import Block, read_plain
+from mvdb.reading.blocks import Block, heading, read_plain
+from mvdb.reading.decoding import decode
 from mvdb.reading.html import read_html
+from mvdb.reading.unreadable import Unreadable
 
 _SHOWN = ("Subject", "From", "To", "Cc", "Date")
+MOST_HEADER = 2_000
+"""Characters of a header that are read: Python's parser of headers takes quadratic time."""
+MOST_PARTS = 10_000
+"""Lines that may divide parts. A part is an object of some KiB."""
+MOST_HEADERS = 10_000
+"""Lines of the head."""
+_HEAD_END = re.compile(rb"\n\r?\n")
+
+
+class _Policy(EmailPolicy):
+    """Headers as text, of which the rest behind MOST_HEADER characters is left out."""
+
+    def header_source_parse(self, sourcelines: Sequence[str]) -> tuple[str, str]:
+        name, _, value = sourcelines[0].partition(":")
+        held = [value.lstrip(" \t")[:MOST_HEADER]]
+        for line in sourcelines[1:]:
+            if sum(map(len, held)) >= MOST_HEADER:
+                break
+            held.append(line[:MOST_HEADER])
+        return name, "".join(held)[:MOST_HEADER].rstrip("\r\n")
 
 
 def read_mail(data: bytes) -> Iterator[Block]:
     """Blocks of a mail, below its subject; the plain text of it where it has both kinds."""
-    mail = message_from_bytes(data, policy=policy.default)
-    shown = [(name, str(mail[name])) for name in _SHOWN if mail[name]]
-    subject = str(mail["Subject"] or "").strip()
+    if data.count(b"\n--") > MOST_PARTS:
+        raise Unreadable(f"more than {MOST_PARTS:,} parts", "too large")
+    found = _HEAD_END.search(data)
+    if data.count(b"\n", 0, found.start() if found else len(data)) > MOST_HEADERS:
+        raise Unreadable(f"more than {MOST_HEADERS:,} lines of headers", "too large")
+    try:
+        mail = cast(EmailMessage, message_from_bytes(data, _class=EmailMessage, policy=_Policy()))
+        body = mail.get_body(("plain", "html"))
+        text = None if body is None else _content(body)
+    except RecursionError as error:
+        raise Unreadable("parts are nested too deep", "too large") from error
+    head = [f"{name}: {value}" for name in _SHOWN if (value := _header(mail, name))]
+    subject = heading(_header(mail, "Subject"))
     trail = (subject,) if subject else ()
-    head = [f"{name}: {value}" for name, value in shown]
     if head:
         yield Block("\n".join(head), 1, len(head), trail)
-    body = mail.get_body(("plain", "html"))
-    if body is None:
+    if body is None or not isinstance(text, str):
         return
-    text = body.get_content()
-    if isinstance(text, str):
-        text = text.replace("\r\n", "\n")
-        read = read_html if body.get_content_subtype() == "html" else read_plain
-        for block in read(text):
-            yield Block(block.text, block.line, block.end_line, trail + block.trail, block.verbatim)
+    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    read = read_html if body.get_content_subtype() == "html" else read_plain
+    for block in read(text):
+        yield Block(block.text, block.line, block.end_line, trail + block.trail, block.verbatim)
+
+
+def _content(body: MIMEPart) -> object:
+    """The content of a part; if the encoding that it names is none, decoded as files are."""
+    try:
+        return body.get_content()
+    except (LookupError, ValueError):
+        data = body.get_payload(decode=True)
+        return decode(data).text if isinstance(data, bytes) else None
+
+
+def _header(mail: EmailMessage, name: str) -> str:
+    """A header, decoded, in one line; empty if it is absent or cannot be parsed."""
+    try:
+        value = str(mail[name] or "")
+    except (ValueError, IndexError, RecursionError, AttributeError, TypeError):
+        return ""  # of odd syntax: the parser raises what it meets
+    return " ".join(value.encode("utf-8", "replace").decode().split())

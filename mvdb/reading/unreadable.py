@@ -5,6 +5,7 @@ from __future__ import annotations
 MISSING_LIBRARY = "missing library"
 FAILED = "failed"
 BINARY = "binary"
+_MOST_SHOWN = 200
 
 
 class Unreadable(Exception):
@@ -17,3 +18,10 @@ class Unreadable(Exception):
     def __init__(self, message: str, kind: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def shown(words: object) -> str:
+    """Words of a file, or of a library about it, as a part of a message: in one line, not long,
+    without what a terminal would take for commands."""
+    text = str(words)[:_MOST_SHOWN]
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
