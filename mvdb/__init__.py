@@ -46,11 +46,12 @@ from mvdb.types import Document, Explanation, Hit, InsertProgress, Profile, Repo
 if TYPE_CHECKING:
     from mvdb import aio as aio
     from mvdb import encoders as encoders
+    from mvdb import reading as reading
 else:
 
     def __getattr__(name: str):
         # They need no import of their own, and are imported at their first use.
-        if name in ("aio", "encoders"):
+        if name in ("aio", "encoders", "reading"):
             return importlib.import_module(f"mvdb.{name}")
         raise AttributeError(f"module 'mvdb' has no attribute {name!r}")
 

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvdb.reading.blocks import Block, count_words, read_plain
-from mvdb.reading.cutting import ENOUGH, MOST, SHORT, cut
+from mvdb.reading.cutting import Cutting, cut
 from mvdb.reading.markdown import read_markdown
 from mvdb.reading.rst import read_rst
 
+SIZE, MOST, SHORT = Cutting().size, Cutting().most, Cutting().short
 WORDS = st.sampled_from(["one", "two.", "Three", "four!", "漢字", "x" * 400, "日本。語", "end.)"])
 TEXTS = st.lists(
     st.tuples(
@@ -54,7 +55,7 @@ def test_passages_end_between_paragraphs_where_they_can() -> None:
     text = "\n\n".join(sentences(n) for n in (7, 6, 5, 9, 2))
     passages = list(cut(read_plain(text)))
     assert [p.words for p in passages] == [130, 160]
-    assert passages[0].words >= ENOUGH  # and the third would have made it too long
+    assert passages[0].words >= SIZE  # and the third would have made it too long
 
 
 def test_a_last_scrap_goes_with_the_passage_before() -> None:

@@ -8,11 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from mvdb.cli.indexing.target import Record
-from mvdb.reading.cutting import cut
+from mvdb.reading import Unreadable, cut
 from mvdb.reading.decoding import decode
 from mvdb.reading.files import read_file
 from mvdb.reading.python_source import blocks_of, docstrings
-from mvdb.reading.unreadable import Unreadable
 
 _FEWEST_WORDS = 8
 _MOST_BYTES = 4 << 20

@@ -6,14 +6,17 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mvdb.reading.unreadable import Unreadable, shown
+from mvdb.reading.blocks import Block
+from mvdb.reading.unreadable import Unreadable, told
 
 MOST_UNPACKED = 64 << 20
-"""Bytes that are unpacked of one archive: its text, not its pictures. A book has about 1 MiB."""
+"""Bytes that are unpacked of one archive: its XML, not its pictures. A book has about 1 MiB."""
+MOST_TEXT = 16 << 20
+"""Characters of text, as many as the largest file that is indexed by default may have."""
 MOST_MEMBERS = 10_000
 MOST_NODES = 2_000_000
 """Elements and attributes of one member: libxml2 takes 120 to 220 bytes for each."""
@@ -46,7 +49,7 @@ class Archive:
         try:
             info = self._archive.getinfo(name)
         except KeyError:
-            raise Unreadable(f"it has no {shown(name)}", "damaged") from None
+            raise Unreadable(f"it has no {told(name)}", "damaged") from None
         self._left -= info.file_size
         if self._left < 0:
             raise Unreadable(f"unpacks to more than {MOST_UNPACKED >> 20} MiB of text", "too large")
@@ -56,7 +59,7 @@ class Archive:
             with self._archive.open(info) as file:
                 return file.read(info.file_size)
         except _OF_DAMAGE as error:
-            raise Unreadable(f"not a whole archive: {shown(error)}", "damaged") from error
+            raise Unreadable(f"not a whole archive: {told(error)}", "damaged") from error
 
     def xml(self, name: str) -> Any:
         """The root of a member that is XML. Entities stay as they are: none is fetched."""
@@ -69,7 +72,17 @@ class Archive:
         try:
             return etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
-            raise Unreadable(f"damaged XML: {shown(error)}", "damaged") from error
+            raise Unreadable(f"damaged XML: {told(error)}", "damaged") from error
+
+
+def within_bounds(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks; Unreadable where they come to more than MOST_TEXT characters."""
+    characters = 0
+    for block in blocks:
+        characters += len(block.text)
+        if characters > MOST_TEXT:
+            raise Unreadable(f"more than {MOST_TEXT >> 20} Mi characters of text", "too large")
+        yield block
 
 
 @contextmanager
@@ -78,7 +91,7 @@ def opened(data: bytes) -> Iterator[Archive]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _OF_DAMAGE as error:
-        raise Unreadable(f"not a whole archive: {shown(error)}", "damaged") from error
+        raise Unreadable(f"not a whole archive: {told(error)}", "damaged") from error
     with archive:
         if len(archive.filelist) > MOST_MEMBERS:
             raise Unreadable(f"an archive of more than {MOST_MEMBERS:,} parts", "too large")

@@ -1,189 +1,216 @@
 """Blocks into passages of a size that an encoder takes whole and a reader takes in at a glance.
 
 A passage never reaches over a heading unless it is too short to stand alone. It ends between
-paragraphs where it can, else between sentences, and within one only if that alone is too long."""
+paragraphs where it can, else between sentences (lines, where lines count), and within one only if
+that alone is too long: then between words, within a word only if that is too long itself, and never
+within a character."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
+from mvdb.arguments import whole_number
+from mvdb.errors import InvalidInputError, shown
 from mvdb.reading.blocks import Block, count_words
+from mvdb.reading.passages import Passage, begins_with
+from mvdb.reading.pieces import PARAGRAPH, Piece, ending, pieces_of, whole_piece
 
-SHORT = 30  # fewer words do not stand alone
-ENOUGH = 120  # from here on a passage ends at the next paragraph
-MOST = 180
-
-_PARAGRAPH = "\n\n"
-# After a full stop (with closing quotes) before anything but a small letter, after a full stop of
-# Chinese or Japanese, and before an item of a list.
-_SENTENCE_END = re.compile(
-    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z])|[。！？](?!\s)|\n(?=\s*(?:[-*+•]|\d+[.)])\s)"  # noqa: RUF001
-)
-_LINE_END = re.compile(r"\n")
-_SPACE = re.compile(r"\s+")
-_JOINER = "\u200d"
-# Combining marks, variation selectors, the joiner of emoji and their skin tones: of the text that
-# people write all but the rarest.
-_JOINS = re.compile(
-    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f"
-    "\u0981-\u0983\u09bc-\u09cd\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u200d"
-    "\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\ufe20-\ufe2f\U0001f3fb-\U0001f3ff]"
-)
-_MOST_MARKS = 32
+_MOST_WORDS = 100_000
 
 
-@dataclass(frozen=True)
-class Passage(Block):
-    """A stretch of a document: a part of a block, a block or several.
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How long passages are, in words as :attr:`Passage.words` counts them.
 
     Attributes:
-        words: its length.
-        glue: what stands between it and the text before: a paragraph's, a line's end, a space."""
+        size: from so many words on, a passage ends at the next paragraph. A section of under a
+            quarter of it does not stand alone: it is joined to a neighbour. 1 to 100,000.
+        most: no passage has more words, except that the last words of a section, under a quarter of
+            `size`, stay with the passage before. At least `size`.
+        overlap: at most so many words of the end of a passage, whole sentences (lines of code), are
+            repeated at the beginning of the next one of the same section. 0: none; at most
+            ``most - size``.
 
-    words: int = 0
-    glue: str = _PARAGRAPH
+    Raises:
+        InvalidInputError: a number is out of its range.
+    """
+
+    size: int = 120
+    most: int = 180
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        whole_number("size", self.size, 1, _MOST_WORDS)
+        whole_number("most", self.most, self.size, _MOST_WORDS)
+        whole_number("overlap", self.overlap, 0, self.most - self.size)
+
+    @property
+    def short(self) -> int:
+        """Sections of fewer words are joined to a neighbour."""
+        return self.size // 4
 
 
-def cut(blocks: Iterable[Block]) -> Iterator[Passage]:
-    """Cuts blocks, given in the document's order, into passages."""
-    return _fold(_sections(blocks), _join_sections)
+def cut(blocks: Iterable[Block], cutting: Cutting | None = None) -> Iterator[Passage]:
+    """Cuts blocks into passages.
+
+    Every word of the blocks is in a passage, in their order, and but for an overlap in one alone.
+    Time is proportional to the length of the text. Passages are given as soon as they are complete,
+    so that the blocks of a long document need not be held.
+
+    Args:
+        blocks: in the document's order.
+        cutting: the length of passages; ``None`` stands for ``Cutting()``.
+
+    Raises:
+        InvalidInputError: `cutting` is no :class:`Cutting`.
+        Unreadable: while the blocks of a file were read, it turned out to be damaged.
+    """
+    if cutting is not None and not isinstance(cutting, Cutting):
+        raise InvalidInputError(f"cutting: a Cutting or None is needed, not {shown(cutting)}")
+    return _Cutter(cutting or Cutting()).passages(blocks)
 
 
-def _sections(blocks: Iterable[Block]) -> Iterator[Passage]:
-    for _, section in groupby(blocks, key=lambda block: block.trail):
-        yield from _fold((piece for block in section for piece in _fit(block)), _join_pieces)
+class _Draft:
+    """A passage that may still grow."""
+
+    __slots__ = ("pieces", "trail", "words")
+
+    def __init__(self, piece: Piece) -> None:
+        self.pieces = [piece]
+        self.words = piece.words
+        self.trail = piece.trail
+
+    def add(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self.words += piece.words
 
 
-def _fold(
-    passages: Iterable[Passage], join: Callable[[Passage, Passage], Passage | None]
-) -> Iterator[Passage]:
-    """Joins neighbours for as long as `join` does not refuse with None."""
-    held: Passage | None = None
-    for passage in passages:
-        joined = held and join(held, passage)
-        if held and not joined:
+class _Cutter:
+    def __init__(self, cutting: Cutting) -> None:
+        self._size = cutting.size
+        self._short = cutting.short
+        self._most = cutting.most - cutting.overlap
+        self._overlap = cutting.overlap
+
+    def passages(self, blocks: Iterable[Block]) -> Iterator[Passage]:
+        before: _Draft | None = None
+        for draft in self._joined(blocks):
+            repeated = self._repeated(before, draft) if before and self._overlap else None
+            yield _passage(draft.pieces, draft.trail, repeated)
+            before = draft
+
+    def _joined(self, blocks: Iterable[Block]) -> Iterator[_Draft]:
+        """Drafts of sections, joined where one is too short to stand alone."""
+        held: _Draft | None = None
+        for draft in self._sections(blocks):
+            if held is not None and not self._join(held, draft):
+                yield held
+                held = None
+            held = held or draft
+        if held is not None:
             yield held
-        held = joined or passage
-    if held:
-        yield held
+
+    def _join(self, first: _Draft, second: _Draft) -> bool:
+        """Joins two where one is too short to stand alone and the other may take it in."""
+        same = first.trail == second.trail
+        # The last words of a section may overfill its last passage a little.
+        if first.words + second.words > self._most + (self._short if same else 0):
+            return False
+        within = same or second.trail[: len(first.trail)] == first.trail
+        if first.words >= self._short and not (second.words < self._short and within):
+            return False
+        if not same:
+            first.trail = _trail_of_both(first, second, within)
+        first.pieces += second.pieces
+        first.words += second.words
+        return True
+
+    def _sections(self, blocks: Iterable[Block]) -> Iterator[_Draft]:
+        """Drafts filled with the blocks of one section each."""
+        size, most = self._size, self._most
+        held: _Draft | None = None
+        for block in blocks:
+            if held is not None and block.trail != held.trail:
+                yield held
+                held = None
+            # Up to `size` it fits into a passage of its own or ends one; longer ones would leave
+            # gaps.
+            piece = whole_piece(block, size)
+            if piece is None:
+                full = held is not None and held.words >= size
+                room = 0 if held is None or full else most - held.words
+                for piece in pieces_of(block, room, most):
+                    # The first one goes into the room that is left; each of the others is full.
+                    if held is not None and piece.words <= room:
+                        held.add(piece)
+                    else:
+                        if held is not None:
+                            yield held
+                        held = _Draft(piece)
+                    room = 0
+            elif not piece.words:
+                continue
+            elif held is None:
+                held = _Draft(piece)
+            elif held.words >= size or held.words + piece.words > most:
+                yield held
+                held = _Draft(piece)
+            else:
+                held.add(piece)
+        if held is not None:
+            yield held
+
+    def _repeated(self, before: _Draft, draft: _Draft) -> Piece | None:
+        """The end of the draft before, of the same section, that is said again in `draft`."""
+        first = draft.pieces[0]
+        if first.trail and begins_with(first.text, first.trail[-1:]):
+            return None
+        room, kept = self._overlap, []
+        for piece in reversed(before.pieces):
+            if piece.trail != first.trail:
+                break
+            part = piece if piece.words <= room else ending(piece, room)
+            if part is None:
+                break
+            kept.append(part)
+            room -= part.words
+            if part is not piece:
+                break
+        if not kept:
+            return None
+        text, words = _text(kept[::-1]), sum(piece.words for piece in kept)
+        last, trail = kept[0], first.trail
+        verbatim = all(piece.verbatim for piece in kept)
+        return Piece(text, PARAGRAPH, words, kept[-1].line, last.end_line, trail, verbatim)
 
 
-def _join_pieces(first: Passage, second: Passage) -> Passage | None:
-    """Fills a passage with the pieces of one section."""
-    full = first.words >= ENOUGH and second.glue == _PARAGRAPH
-    if full or first.words + second.words > MOST:
-        return None
-    return _join(first, second, first.trail)
-
-
-def _join_sections(first: Passage, second: Passage) -> Passage | None:
-    """Joins two where one is too short to stand alone and the other may take it in."""
-    # The last words of a section may overfill its last passage a little.
-    if first.words + second.words > MOST + (SHORT if first.trail == second.trail else 0):
-        return None
-    within = second.trail[: len(first.trail)] == first.trail
-    if first.words >= SHORT and not (second.words < SHORT and within):
-        return None
+def _trail_of_both(first: _Draft, second: _Draft, within: bool) -> tuple[str, ...]:
     # Below a bare heading, which has its words and perhaps a mark (##) each, stands its section.
     if within and first.words <= count_words(" ".join(first.trail)) + len(first.trail):
-        return _join(first, second, second.trail)
-    both = takewhile(lambda pair: pair[0] == pair[1], zip(first.trail, second.trail, strict=False))
-    return _join(first, second, tuple(one for one, _ in both) or first.trail)
+        return second.trail
+    common = 0
+    for one, other in zip(first.trail, second.trail, strict=False):
+        if one != other:
+            break
+        common += 1
+    return first.trail[:common] or first.trail
 
 
-def _join(first: Passage, second: Passage, trail: tuple[str, ...]) -> Passage:
-    return replace(
-        first,
-        text=first.text + second.glue + second.text,
-        end_line=max(first.end_line, second.end_line),
-        trail=trail,
-        words=first.words + second.words,
-    )
+def _passage(pieces: list[Piece], trail: tuple[str, ...], repeated: Piece | None) -> Passage:
+    text, words = _text(pieces), sum(piece.words for piece in pieces)
+    line, length = pieces[0].line, 0
+    if repeated is not None:
+        before = repeated.text + pieces[0].glue
+        text, length = before + text, len(before)
+        words += repeated.words
+        line = min(line, repeated.line)
+    end_line = max(piece.end_line for piece in pieces)
+    verbatim = all(piece.verbatim for piece in pieces)
+    return Passage(text, line, end_line, trail, verbatim, words, length)
 
 
-def _fit(block: Block) -> Iterator[Passage]:
-    """The block whole, or in sentences (lines, where lines count) if it is too long for that."""
-    whole = _piece(block, 0, len(block.text), _Place(block))
-    # Up to ENOUGH it fits into a passage of its own or ends one; longer ones would leave gaps.
-    if whole.words <= ENOUGH:
-        yield whole
-        return
-    ends = _LINE_END if block.verbatim else _SENTENCE_END
-    place = _Place(block)
-    for start, end in _split(block.text, 0, len(block.text), ends):
-        for first, last in _shorten(block.text, start, end):
-            yield _piece(block, first, last, place)
-
-
-def _split(text: str, start: int, end: int, at: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """The stretches between matches; one of nothing but space goes with the next."""
-    seen = start
-    for found in at.finditer(text, start, end):
-        if not text[seen : found.end()].isspace():
-            yield start, found.end()
-            start = found.end()
-        seen = found.end()
-    if text[seen:end].strip() or text[start:seen].strip():
-        yield start, end
-
-
-def _shorten(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cuts a stretch that is too long by itself between words, or anywhere if it has no spaces."""
-    if count_words(text[start:end]) <= MOST:
-        yield start, end
-        return
-    held, words = start, 0
-    for first, last in _split(text, start, end, _SPACE):
-        at = first
-        while at < last:
-            behind = _character_end(text, min(last, at + MOST), last)
-            more = count_words(text[at:behind])
-            if words and words + more > MOST:
-                yield held, at
-                held, words = at, 0
-            words += more
-            at = behind
-    yield held, end
-
-
-def _character_end(text: str, at: int, end: int) -> int:
-    """The first place from `at` on that does not divide what a reader takes for one character."""
-    most = min(end, at + _MOST_MARKS)
-    while 0 < at < most and (_JOINS.match(text[at]) or text[at - 1] == _JOINER):
-        at += 1
-    return at
-
-
-class _Place:
-    """Counts the lines of a block, whose pieces are asked for in order."""
-
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._at = 0
-        self._line = block.line
-
-    def line(self, at: int) -> int:
-        """The line of a place of the text."""
-        self._line += self._block.text.count("\n", self._at, at)
-        self._at = at
-        return min(self._block.end_line, self._line)
-
-
-def _piece(block: Block, start: int, end: int, place: _Place) -> Passage:
-    raw = block.text[start:end]
-    keep = block.verbatim or start == 0  # indentation
-    text = raw.rstrip() if keep else raw.strip()
-    line = place.line(start + len(raw) - len(raw.lstrip()))
-    last = min(block.end_line, line + raw.strip().count("\n"))
-    if end == len(block.text):
-        last = block.end_line
-    before = start
-    while before > 0 and block.text[before - 1].isspace():
-        before -= 1
-    space = block.text[before:start]
-    glue = "\n" if "\n" in space else " " if space else ""
-    glue, words = glue if start else _PARAGRAPH, count_words(text)
-    return Passage(text, line, last, block.trail, block.verbatim, words, glue)
+def _text(pieces: list[Piece]) -> str:
+    first, *others = pieces
+    return "".join(chain([first.text], *((piece.glue, piece.text) for piece in others)))

@@ -47,6 +47,11 @@ class Text(NamedTuple):
     encoding: str
     is_guess: bool
 
+    @property
+    def note(self) -> str:
+        """What a user is told of a guess; empty if it is none."""
+        return f"read as {self.encoding}, a guess" if self.is_guess else ""
+
 
 def decode(data: bytes) -> Text:
     """The text of a file's bytes; Unreadable if they are none."""
@@ -67,7 +72,12 @@ def decode(data: bytes) -> Text:
 def _text(text: str, encoding: str, *, is_guess: bool) -> Text:
     text.encode()  # UnicodeEncodeError for halves of pairs of UTF-16: UTF-7 may give them
     # Lines end as in an editor: not at form feeds, as str.splitlines has it.
-    return Text(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, is_guess)
+    return Text(with_newlines(text), encoding, is_guess)
+
+
+def with_newlines(text: str) -> str:
+    """The text with lines ended by newlines alone."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _declared(data: bytes) -> Iterator[str]:

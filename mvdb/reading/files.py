@@ -29,7 +29,7 @@ def read_file(path: Path, most: int) -> bytes:
     except OSError as error:
         raise Unreadable(error.strerror or str(error), "denied") from error
     if len(data) > most:
-        raise Unreadable(f"larger than {most >> 20} MiB (--max-size)", "too large")
+        raise Unreadable(f"larger than {most >> 20} MiB", "too large")
     return data
 
 

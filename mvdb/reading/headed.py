@@ -5,30 +5,51 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from mvdb.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, bounded_title, paragraphs
+from mvdb.reading.front_matter import without_org_keywords
+from mvdb.reading.json_values import properties
+from mvdb.reading.result import Reading
 
 _LATEX = re.compile(
     r"\s*\\(part|chapter|section|subsection|subsubsection|paragraph)\*?\s*(?:\[[^\]]*\])?\{(.*)\}"
 )
 _LATEX_LEVELS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
+_PREAMBLE = 1 << 16
+"""Characters in which a document names itself."""
+_LATEX_SAYS = {
+    name: re.compile(
+        rf"^[^%\n]{{0,80}}?\\{name}(?:\[[^\]\n]*\])?\{{([^{{}}]{{1,1000}})\}}", re.MULTILINE
+    )
+    for name in ("title", "author", "date")
+}
 _MARKS = re.compile(r"(\*{1,9}|={1,9})[ \t]+(\S.*)")
 
 Heading = tuple[int, str]
 """Level, from 1, and title."""
 
 
-def read_latex(text: str) -> Iterator[Block]:
-    """Blocks of a LaTeX document; commands and comments are left as they are."""
+def read_latex(text: str) -> Reading:
+    """A LaTeX document; commands and comments are left as they are."""
 
     def heading(line: str) -> Heading | None:
         found = _LATEX.match(line)
         return (_LATEX_LEVELS.index(found[1]) + 1, found[2]) if found else None
 
-    return _read(text, heading)
+    found = {name: _LATEX_SAYS[name].search(text, 0, _PREAMBLE) for name in _LATEX_SAYS}
+    said = {name: " ".join(one[1].split()) for name, one in found.items() if one}
+    title = bounded_title(said.pop("title", ""))
+    return Reading(_read(text, heading), metadata=properties(said), title=title)
 
 
-def read_marked(text: str) -> Iterator[Block]:
-    """Blocks of an Org (``** Heading``) or AsciiDoc (``== Heading``) document."""
+def read_org(text: str) -> Reading:
+    """An Org document; the keywords above its text are its metadata."""
+    headed = without_org_keywords(text)
+    blocks = read_asciidoc(headed.text)
+    return Reading(blocks, headed.note, headed.metadata, headed.metadata.get("title", ""))
+
+
+def read_asciidoc(text: str) -> Iterator[Block]:
+    """Blocks of an AsciiDoc document (``== Heading``), and of an Org one (``** Heading``)."""
 
     def heading(line: str) -> Heading | None:
         found = _MARKS.fullmatch(line.rstrip())

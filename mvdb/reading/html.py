@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from mvdb.reading.blocks import Block, Headings, read_plain
+from mvdb.reading.blocks import Block, Headings, bounded_title, read_plain
+from mvdb.reading.json_values import properties
+from mvdb.reading.result import Reading
 
 _HIDDEN = ("script", "style", "noscript", "template", "svg", "math", "iframe", "object")
 _HEADINGS = {"title": 0, **{f"h{level}": level for level in range(1, 7)}}
@@ -20,9 +22,20 @@ _BLOCKS = {*_BLOCK_TAGS.split(), *_HEADINGS}
 # Text in place of tags that begin a line or leave a gap within a block.
 _MARKS = dict.fromkeys(("br", "tr", "dt", "dd", "option"), "\n")
 _MARKS |= {"td": " ", "th": " ", "li": "\n- "}
+_OF_DISPLAY = frozenset(
+    [
+        "viewport",
+        "robots",
+        "referrer",
+        "generator",
+        "theme-color",
+        "color-scheme",
+        "format-detection",
+    ]
+)
 _SPACE = re.compile(r"\s+")
 _TAG = re.compile(r"<[^<>]*>")
-# Nothing is taken from attributes. Of a tag with very many the parser's time is quadratic.
+# Of a tag with very many attributes the parser's time is quadratic.
 _LONG_TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9:-]{0,30}(?![a-zA-Z0-9:-]))[^<>]{1000,}")
 MOST_TAGS = 1_500_000
 """Of a document that is parsed: the parser takes 120 to 220 bytes for each tag and attribute."""
@@ -37,16 +50,25 @@ class _Piece(NamedTuple):
     line: int  # 0 for a mark
 
 
-def read_html(text: str) -> Iterator[Block]:
-    """Blocks of an HTML document; its title stands above its headings."""
-    text = _LONG_TAG.sub(r"<\1", text)
+def read_html(text: str) -> Reading:
+    """An HTML document; its title stands above its headings."""
+    text = _LONG_TAG.sub(_shortened, text)
     few = text.count("<") + text.count("=") <= MOST_TAGS
     root, whole = _parsed(text) if few else (None, False)
     if not whole:
-        yield from read_plain(_TAG.sub(" ", text))
-        return
+        return Reading(read_plain(_TAG.sub(" ", text)))
     if root is None:
-        return
+        return Reading(())
+    title = bounded_title(root.findtext("./head/title") or "")
+    return Reading(_blocks(root), metadata=_metadata(root), title=title)
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    """The tag without attributes; those of `<meta>` may be a long description."""
+    return tag[0] if tag[1].lower() == "meta" and len(tag[0]) < 10_000 else f"<{tag[1]}"
+
+
+def _blocks(root: Any) -> Iterator[Block]:
     headings = Headings()
     for ((_, tag, verbatim), _), group in groupby(_pieces(root), key=lambda piece: piece[:2]):
         pieces = list(group)
@@ -76,6 +98,16 @@ def _parsed(text: str) -> tuple[Any, bool]:
         root = None
     limit = etree.ErrorTypes.ERR_RESOURCE_LIMIT
     return root, all(entry.type != limit for entry in parser.error_log)
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    """What ``<meta name=... content=...>`` says of the document, not of its display."""
+    found: dict[str, str] = {}
+    for node in root.iterfind("./head/meta"):
+        name, content = node.get("name", "").strip().lower(), node.get("content", "").strip()
+        if name and content and name not in _OF_DISPLAY:
+            found.setdefault(name, content)
+    return properties(found)
 
 
 def _pieces(root: Any) -> Iterator[_Piece]:

@@ -4,13 +4,10 @@ The parser says which lines are which; text is taken from the source, inline mar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from mvdb.reading.blocks import Block, Headings, paragraphs
 
-# A YAML head holds settings of a site generator, not text.
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(?:.*\n){0,198}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _VERBATIM = frozenset({"fence", "code_block", "table_open"})
 
 
@@ -18,8 +15,6 @@ def read_markdown(text: str) -> Iterator[Block]:
     """Blocks of a Markdown document."""
     from markdown_it import MarkdownIt
 
-    if head := _FRONT_MATTER.match(text):
-        text = "\n" * head[0].count("\n") + text[head.end() :]
     lines = text.split("\n")
     headings = Headings()
     done = 0  # lines that are in blocks

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mvdb.reading.archives import Archive, opened
-from mvdb.reading.blocks import Block, Headings
+from mvdb.reading.archives import Archive, opened, within_bounds
+from mvdb.reading.blocks import Block, Headings, bounded_title
+from mvdb.reading.json_values import properties
+from mvdb.reading.result import Reading
 from mvdb.reading.unreadable import Unreadable
 
 _STYLE = re.compile(r"(?:heading|title)\s*(\d?)", re.IGNORECASE)
@@ -21,14 +23,28 @@ _OF_A_SLIDE = frozenset({"dt", "ftr", "sldNum"})
 """Kinds of placeholders that say the same on every slide: date, footer, number."""
 
 
-def read_docx(data: bytes) -> Iterator[Block]:
-    """Blocks of a Word document: paragraphs and rows of tables, below its headings."""
+_PROPERTIES = {
+    "creator": "author",
+    "subject": "subject",
+    "keywords": "keywords",
+    "created": "created",
+    "modified": "modified",
+}
+
+
+def read_docx(data: bytes) -> Reading:
+    """A Word document: paragraphs and rows of tables, below its headings."""
     with opened(data) as archive:
         name = _main(archive)
         root = archive.xml(name)
         linked = _linked(archive, name)
         styles = [target for kind, target in linked.values() if kind == "styles"]
         names = _style_names(archive.xml(styles[0])) if styles and styles[0] in archive else {}
+        metadata, title = _described(archive)
+    return Reading(within_bounds(_docx_blocks(root, names)), metadata=metadata, title=title)
+
+
+def _docx_blocks(root: Any, names: dict[str, str]) -> Iterator[Block]:
     headings = Headings()
     for number, (text, style, is_row) in enumerate(_paragraphs(root), 1):
         found = None if is_row else _STYLE.fullmatch(names.get(style, style))
@@ -85,8 +101,24 @@ def _style_names(root: Any) -> dict[str, str]:
     }
 
 
-def read_pptx(data: bytes) -> Iterator[Block]:
-    """Blocks of slides, with their tables and notes; the number of a slide is its line."""
+def read_pptx(data: bytes) -> Reading:
+    """Slides, with their tables and notes; the number of a slide is its line."""
+    with opened(data) as archive:
+        metadata, title = _described(archive)
+    return Reading(within_bounds(_pptx_blocks(data)), metadata=metadata, title=title)
+
+
+def _described(archive: Archive) -> tuple[dict[str, Any], str]:
+    """The core properties of a document, and its title."""
+    found: dict[str, str] = {}
+    for kind, name in _linked(archive, "").values():
+        if kind == "core-properties" and name in archive:
+            found = {_local(node): node.text or "" for node in archive.xml(name).iterchildren()}
+    own = {name: found.get(key, "").strip() for key, name in _PROPERTIES.items()}
+    return properties(own), bounded_title(found.get("title", ""))
+
+
+def _pptx_blocks(data: bytes) -> Iterator[Block]:
     with opened(data) as archive:
         name = _main(archive)
         linked = _linked(archive, name)
@@ -101,7 +133,7 @@ def read_pptx(data: bytes) -> Iterator[Block]:
             for kind, notes in _linked(archive, place).values():
                 if kind == "notesSlide" and notes in archive:
                     texts += _texts(archive.xml(notes))[1]
-            trail = (title,) if title else ()
+            trail = (bounded_title(title),) if title else ()
             for text in (title, *texts):
                 if text:
                     yield Block(text, number, number, trail)

@@ -7,10 +7,13 @@ from __future__ import annotations
 import atexit
 import importlib
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from mvdb.reading.blocks import Block, paragraphs
-from mvdb.reading.formats import Reading
+from mvdb.reading.blocks import Block, bounded_title, paragraphs
+from mvdb.reading.json_values import properties
 from mvdb.reading.limited_process import SECONDS, LimitedProcess
+from mvdb.reading.result import Reading
 from mvdb.reading.unreadable import Unreadable
 
 _HYPHEN = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
@@ -24,22 +27,28 @@ def end_process() -> None:
 
 
 def read_pdf(data: bytes) -> Reading:
-    """Blocks of the pages; words that a line's end divides are joined. Unreadable for a file that
-    asks for a password or has no text, as scans have none.
+    """The pages; words that a line's end divides are joined. Unreadable for a file that asks for a
+    password or has no text, as scans have none.
 
     Of a document that takes too long, the pages that were read in time, with a note."""
     importlib.import_module("pypdf")  # ImportError here, as of every reader
     answer, is_whole = _PROCESS.ask(data)
-    blocks, number, total = [], 0, 0
     for value in answer:
         if "reason" in value:
             raise Unreadable(value["reason"], value["kind"])
-        number, total = value["page"], value["of"]
-        for block in paragraphs(_HYPHEN.sub("", value["text"]).split("\n"), 1):
-            blocks.append(Block(block.text, number, number))
-    if is_whole and not blocks:
+    about, pages = answer[0] if answer else {}, answer[1:]
+    if is_whole and not any(page["text"].strip() for page in pages):
         raise Unreadable("has no text (scanned pages?)", "no text")
-    if not blocks:
+    if not pages:
         raise Unreadable(f"needs too much memory, or more than {SECONDS} s", "too large")
-    left = f"{total - number:,} of {total:,} pages are left out: they take too long"
-    return Reading(blocks, "" if is_whole else left)
+    left = f"{about['pages'] - len(pages):,} of {about['pages']:,} pages are left out"
+    note = "" if is_whole else f"{left}: reading takes too long"
+    return Reading(
+        _blocks(pages), note, properties(about["metadata"]), bounded_title(about["title"])
+    )
+
+
+def _blocks(pages: Iterable[dict[str, Any]]) -> Iterator[Block]:
+    for number, page in enumerate(pages, 1):
+        for block in paragraphs(_HYPHEN.sub("", page["text"]).split("\n"), 1):
+            yield Block(block.text, number, number)

@@ -10,7 +10,7 @@ from conftest import ENCODER, CommandLine
 import mvdb.cli
 from mvdb.cli.commands import demo_command
 from mvdb.cli.stdlib import stdlib_records
-from mvdb.reading.cutting import MOST, SHORT
+from mvdb.reading import Cutting
 
 
 def test_the_docstrings_of_the_standard_library() -> None:
@@ -20,7 +20,7 @@ def test_the_docstrings_of_the_standard_library() -> None:
     assert records["json.dumps"].text.startswith("def dumps(obj, *, skipkeys=False,")
     assert records["json.dumps"].metadata["module"] == "json"
     for record in records.values():
-        assert len(record.text.split()) <= MOST + SHORT
+        assert len(record.text.split()) <= Cutting().most + Cutting().short
         assert not any(part.startswith("_") for part in str(record.id).split("."))
 
 

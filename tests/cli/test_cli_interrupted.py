@@ -57,7 +57,8 @@ def test_the_same_command_completes_it(many: CommandLine, sign: signal.Signals) 
     if sign == signal.SIGINT:
         assert process.returncode == 130
         assert message.decode().splitlines() == [
-            "mvdb: warning: what was stored so far stays; the same command goes on from there",
+            f"mvdb: warning: {documents(many)} of {FILES * PARAGRAPHS} passages are stored; "
+            "the same command goes on from there",
             "mvdb: error: interrupted",
         ]
     else:

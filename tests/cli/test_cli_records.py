@@ -20,7 +20,7 @@ def test_records_come_back_as_they_were(mvdb_cli: CommandLine) -> None:
         {"id": "7", "text": "a string, and ünïcödé ☃\n\ttwo lines", "metadata": {}},
     ]
     summary = mvdb_cli.index("-", "n.mvdb", stdin=jsonl(*records))
-    assert summary["passages"] == {"written": 2, "kept": 0, "deleted": 0}
+    assert summary["passages"] == {"written": 2, "kept": 0, "deleted": 0, "duplicates": 0}
     assert mvdb_cli.export() == records
     copy = mvdb_cli.ok("export", "n.mvdb").out
     mvdb_cli.index("-", "m.mvdb", stdin=copy)
@@ -47,7 +47,7 @@ def test_changed_records_are_replaced(mvdb_cli: CommandLine) -> None:
     mvdb_cli.index("-", "n.mvdb", stdin=jsonl(*first))
     second = [first[0], {**first[1], "metadata": {"v": 2}}, {**first[2], "text": "new"}]
     summary = mvdb_cli.index("-", "n.mvdb", stdin=jsonl(*second))
-    assert summary["passages"] == {"written": 2, "kept": 1, "deleted": 0}
+    assert summary["passages"] == {"written": 2, "kept": 1, "deleted": 0, "duplicates": 0}
     assert mvdb_cli.export() == second
 
 
@@ -66,14 +66,14 @@ def test_repeated_ids_count_once_however_the_lines_fall_into_batches(
     others = [{"id": n, "text": f"text {n}"} for n in range(between)]
     stdin = jsonl({"id": "a", "text": "old"}, *others, {"id": "a", "text": "new"}, *others)
     summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
-    assert summary["passages"] == {"written": between + 1, "kept": 0, "deleted": 0}
+    assert summary["passages"] == {"written": between + 1, "kept": 0, "deleted": 0, "duplicates": 0}
     assert mvdb_cli.export()[-1]["text"] == "new"
     stdin = jsonl(*others, {"id": "a", "text": "new"}, *others, {"id": "a", "text": "new"})
     summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
-    assert summary["passages"] == {"written": 0, "kept": between + 1, "deleted": 0}
+    assert summary["passages"] == {"written": 0, "kept": between + 1, "deleted": 0, "duplicates": 0}
     stdin = jsonl({"id": "a", "text": "new"}, *others, {"id": "a", "text": "newer"})
     summary = mvdb_cli.index("-", "n.mvdb", stdin=stdin)
-    assert summary["passages"] == {"written": 1, "kept": between, "deleted": 0}
+    assert summary["passages"] == {"written": 1, "kept": between, "deleted": 0, "duplicates": 0}
 
 
 def test_files_and_records_in_one_command(mvdb_cli: CommandLine) -> None:

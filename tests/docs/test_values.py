@@ -27,7 +27,7 @@ from mvdb.importers import source
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
-from mvdb.reading import cutting
+from mvdb.reading import Cutting
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
@@ -254,7 +254,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: option("index", "max_size"),
         [r"skip files larger than this \(default {n}\)"],
     ),
-    ("passages", lambda: cutting.ENOUGH, [r"passages of about {n} words"]),
+    ("passages", lambda: Cutting().size, [r"passages of about {n} words"]),
     ("wrong usage", lambda: cli.USAGE, [r"why\), {n} wrong usage"]),
     ("failed", lambda: cli.ERROR, [r"Exit codes: 0 done, {n} failed"]),
     ("interrupted", lambda: cli.INTERRUPTED, [r"usage, {n} interrupted"]),

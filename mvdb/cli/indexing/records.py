@@ -23,7 +23,6 @@ def index_records(
     Of records with one id the last is stored, and they count as one passage, however the records
     are cut into batches. After a kill, the same input therefore resumes."""
     source = iter(records)
-    before = counts.passages["written"]  # of files
     # Ids by their hash: for counting, 64 bits suffice.
     seen: set[int] = set()
     written: set[int] = set()
@@ -33,11 +32,11 @@ def index_records(
         latest = list({(type(record.id), record.id): record for record in batch}.values())
         changed = _changed(target, latest)
         if changed:
-            target.write(changed)
+            counts.tokens += target.write(changed)
         seen |= _hashes(latest)
         written |= _hashes(changed)
-        counts.passages["written"] = before + len(written)
-        counts.passages["kept"] = len(seen) - len(written)
+        counts.written = len(written)
+        counts.kept = len(seen) - len(written)
         update(done, length_hint(records) or None, counts.note())
 
 
