@@ -313,6 +313,7 @@ class Stats(Value):
             16 pages of the tree in a segment (about 2,000 large values) is estimated from an even
             sample of its entries.
         file_bytes: the file's size, free pages included.
+        free_bytes: of the free pages, which later writes use; `compact` gives them back.
         encoder: name of the encoder the vectors come from, or None.
         relevance_level: score per token of an answer, 0..1, by which `Hit.relevance` is calibrated;
             None until it has been measured.
@@ -330,6 +331,7 @@ class Stats(Value):
     drift: float
     bytes: Mapping[str, int]
     file_bytes: int
+    free_bytes: int
     encoder: str | None
     relevance_level: float | None
     maintenance_error: str | None

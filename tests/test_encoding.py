@@ -54,6 +54,41 @@ def test_a_batch_may_mix_words_and_vectors_and_is_encoded_at_once(path: Path) ->
         assert encoder.calls == [("queries", ["cat", "dog"])]
 
 
+def test_texts_are_encoded_before_they_are_inserted(path: Path) -> None:
+    encoder = FakeEncoder()
+    with mvdb.open(path, dim=DIM) as db:
+        vectors = db.encode(["the title a cat", "a dog"], encoder=encoder)
+        assert encoder.calls == [("documents", ["the title a cat", "a dog"])]
+        assert len(db) == 0
+        db.insert(["cat", "dog"], vectors, texts=["a cat", "a dog"])
+        assert db.stats().encoder == encoder.name
+        cat, _ = db.get(["cat", "dog"])
+        assert cat is not None
+        assert (cat.text, cat.n_tokens) == ("a cat", 4)
+    with mvdb.open(path, encoder=encoder) as db:
+        assert db.search("title", 1, mode="dense")[0].id == "cat"
+        assert [len(rows) for rows in db.encode(["a cat"])] == [2]
+    with mvdb.open(path, dim=DIM) as db:
+        with refused(db, mvdb.InvalidInputError, "needs an encoder", "mvdb.open(encoder=...)"):
+            db.encode(["words"])
+        for texts in ("words", [1], [None], ["\ud800"], 5):
+            with refused(db, mvdb.InvalidInputError, "texts"):
+                db.encode(texts, encoder=encoder)  # type: ignore[arg-type]
+
+
+def test_vectors_encoded_by_another_encoder_are_refused(db: mvdb.Database) -> None:
+    other = FakeEncoder()
+    other.name = "other"
+    vectors = db.encode(["a bird"], encoder=other)
+    for call in (db.insert, db.upsert):
+        with refused(db, mvdb.EncoderMismatchError, "'other'", "allow_encoder_mismatch=True"):
+            call(["bird"], vectors)
+    with refused(db, mvdb.EncoderMismatchError, "'other'"):
+        db.insert_batches([(["bird"], vectors)])
+    # Matrices alone know no encoder: whoever gives them answers for them.
+    db.insert(["bird"], list(vectors))
+
+
 def test_vectors_win_over_texts(path: Path) -> None:
     encoder = FakeEncoder()
     with mvdb.open(path, encoder=encoder) as db:

@@ -210,6 +210,7 @@ class Database(Readable[database.Database]):
         """Whether this handle refuses writes."""
         return self.sync.readonly
 
+    encode = awaited(database.Database.encode)
     insert = written(transaction.Transaction.insert)
     upsert = written(transaction.Transaction.upsert)
     update = written(transaction.Transaction.update)

@@ -85,6 +85,29 @@ class Database(Upkeep):
             txn.abort()
             raise
 
+    def encode(self, texts: Sequence[str], *, encoder: Any = None) -> list[Any]:
+        """The vectors of documents, by the database's encoder, before they are inserted.
+
+        `insert` and `upsert` of texts alone encode within their transaction, for which other
+        writers wait. Given the result of this call as `embeddings`, they do not, and what is
+        encoded may be more than the text that is stored: a title above a passage.
+
+        Args:
+            texts: of the documents.
+            encoder: one that takes the place of the database's in this call (`mvdb.encoders`).
+
+        Returns:
+            A list with a matrix (n, dim) for each text. It knows its encoder: inserted, it is
+            checked against that of the stored vectors, whose name the first one gives.
+
+        Raises:
+            InvalidInputError: there is no encoder; or what is given as one is none.
+        """
+        self._engine.check_open()
+        own = self._engine.encoder
+        used = own if encoder is None else own.replaced_by(encoder)
+        return used.given_documents(texts)
+
     def insert(
         self,
         ids: Id | Sequence[Id],

@@ -235,9 +235,8 @@ class Transaction(Readable):
 
     def _add(self, documents: Documents, *, replace: bool) -> None:
         stored, weights = documents.stored(), documents.weights()
-        vectors = documents.vectors
-        if vectors is None:
-            vectors = self._encode(documents)
+        vectors = documents.vectors or self._encode(documents)
+        self._keep_encoder(vectors.encoder)
         all_keys = self._owned(documents)
         for name, key in zip(documents.names, all_keys, strict=True):
             if replace:
@@ -259,12 +258,21 @@ class Transaction(Readable):
         return [prefixes[name] + key for name, key in owned]
 
     def _encode(self, documents: Documents) -> DocumentVectors:
-        encoder = self._engine.encoder
-        identity = encoder_identity.load(self._txn)
-        matrices = encoder.documents(documents.written(), identity) if len(documents) else []
-        if identity is None and encoder.identity is not None and len(documents):
-            self._change(_store_encoder, encoder.identity)
-        return DocumentVectors(matrices, self.dim)
+        texts, encoder = documents.written(), self._engine.encoder
+        if encoder.identity is not None:  # before the work
+            encoder.check(encoder.identity, encoder_identity.load(self._txn))
+        matrices = encoder.documents(texts) if texts else []
+        return DocumentVectors(matrices, self.dim, encoder.identity if texts else None)
+
+    def _keep_encoder(self, identity: EncoderIdentity | None) -> None:
+        """Checks the encoder of vectors that are to be stored; the first one is that of the
+        database from here on."""
+        if identity is None:
+            return
+        stored = encoder_identity.load(self._txn)
+        self._engine.encoder.check(identity, stored)
+        if stored is None:
+            self._change(_store_encoder, identity)
 
     @property
     def collects_for_training(self) -> bool:

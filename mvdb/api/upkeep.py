@@ -36,6 +36,8 @@ class Upkeep(WithCollections):
             encoder = encoder_identity.load(txn)
             relevance = relevance_level.load(txn)
             parts = statistics.by_part(txn)
+            used = txn.used_bytes()
+        file_bytes = self._engine.environment.size()
         stored = sum(info.n_tokens for info in current.segments)
         return Stats(
             documents=current.live_documents,
@@ -48,7 +50,8 @@ class Upkeep(WithCollections):
             deleted_share=1 - current.live_tokens / stored if stored else 0.0,
             drift=statistics.drift(current),
             bytes=parts,
-            file_bytes=self._engine.environment.size(),
+            file_bytes=file_bytes,
+            free_bytes=max(0, file_bytes - used),
             encoder=None if encoder is None else encoder.name,
             relevance_level=None if relevance is None else relevance.level,
             maintenance_error=self._engine.maintenance.error,

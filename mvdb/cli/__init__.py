@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import mvdb
 from mvdb.cli.commands import (
     browse_commands,
+    delete_command,
     demo_command,
     eval_command,
     export_command,
@@ -22,9 +23,11 @@ from mvdb.cli.commands import (
     mcp_command,
     search_command,
     serve_command,
+    show_command,
 )
 from mvdb.cli.commands.grammar import USAGE, Parser
 from mvdb.cli.console import Console, one_line
+from mvdb.cli.hints import about_paths
 
 __all__ = ["build_parser", "main"]
 
@@ -32,8 +35,10 @@ ERROR, INTERRUPTED = 1, 130
 _MODULES = (
     index_command,
     search_command,
+    show_command,
     browse_commands,
     file_commands,
+    delete_command,
     import_command,
     export_command,
     eval_command,
@@ -53,6 +58,7 @@ def build_parser() -> Parser:
     )
     for module in _MODULES:
         module.add_parsers(commands.add_parser)
+    parser.commands = commands.choices
     return parser
 
 
@@ -83,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if os.environ.get("MVDB_TRACEBACK"):
                 raise
-            console.error(describe(error))
+            console.error(describe(error) + about_paths(arguments, error))
             return ERROR
     return 0
 

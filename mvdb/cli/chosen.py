@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import mvdb
+from mvdb.cli.nearest import did_you_mean
 from mvdb.encoders import Encoder
 
 
@@ -21,10 +22,10 @@ def chosen(
     own = encoder if name is None else None
     with mvdb.open(arguments.file, encoder=own, **options) as db:
         if name is not None and name not in db.collections():
-            known = ", ".join(db.collections()) or "none"
-            raise mvdb.NotFoundError(
-                f"{arguments.file}: no collection {name!r}; its collections: {known}"
-            )
+            names = db.collections()
+            near = did_you_mean(name, names)
+            known = "" if near else f"; its collections: {', '.join(names) or 'none'}"
+            raise mvdb.NotFoundError(f"{arguments.file}: no collection {name!r}{near}{known}")
         yield db if name is None else db.collection(name, encoder=encoder)
 
 

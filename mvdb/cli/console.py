@@ -50,6 +50,15 @@ def size(number: int) -> str:
     return f"{amount:.{1 if amount < 99.95 else 0}f} {'kMGT'[power - 1]}B"
 
 
+def duration(seconds: float) -> str:
+    """``42 s``, ``3:05`` minutes or ``1:02:03`` hours."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
 def mark(text: str, ranges: Iterable[tuple[int, int]]) -> str:
     """`text` with BOLD and PLAIN around ranges of characters, which do not overlap."""
     for start, end in sorted(ranges, reverse=True):

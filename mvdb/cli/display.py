@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mvdb.cli.console import BOLD, PLAIN, Console, mark, one_line, printable, wrap
-from mvdb.cli.indexing.names import shown_path
 from mvdb.cli.matching import Match
+from mvdb.cli.shown_paths import path_of
 
 _INDENT = "   "
 _LINES_SHOWN = 24
@@ -36,14 +35,12 @@ class Result:
     matches: list[Match]
 
 
-def show(
-    results: Sequence[Result], console: Console, file: Path, *, with_texts: bool = True
-) -> None:
-    """Prints results; `file` is the database, from which relative places are meant."""
+def show(results: Sequence[Result], console: Console, *, with_texts: bool = True) -> None:
+    """Prints results."""
     for number, result in enumerate(results):
         if number and with_texts:
             console.text("")
-        console.text(_head(result, file))
+        console.text(_head(result))
         if not with_texts:
             continue
         text = result.text if result.text is not None else "(no text stored)"
@@ -55,10 +52,10 @@ def show(
             console.text((_INDENT + line).rstrip())
 
 
-def _head(result: Result, file: Path) -> str:
+def _head(result: Result) -> str:
     path, line = result.metadata.get("path"), result.metadata.get("line")
     named = isinstance(path, str) and isinstance(line, int)
-    place = one_line(f"{shown_path(file, str(path))}:{line}" if named else str(result.id))
+    place = one_line(f"{path_of(result.metadata)}:{line}" if named else str(result.id))
     title = one_line(str(result.metadata.get("title") or ""))
     return f"{result.rank}.  {result.score:.2f}  {BOLD}{place}{PLAIN}  {title}".rstrip()
 

@@ -34,7 +34,7 @@ def progress(console: Console, title: str) -> Iterator[Update]:
         finally:
             _count("")
         return
-    numbers = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn()
+    numbers = rich.BarColumn(), rich.MofNCompleteColumn()
     columns = "{task.description}", *numbers, "{task.fields[note]}"
     with rich.Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None, note="")

@@ -8,6 +8,8 @@ from typing import Any
 from mvdb import core
 from mvdb.arguments import whole_number
 from mvdb.errors import EncoderMismatchError, InvalidInputError, shown
+from mvdb.ingest.encoded_texts import EncodedTexts
+from mvdb.ingest.vectors import listed
 from mvdb.state.encoder_identity import EncoderIdentity
 
 
@@ -65,26 +67,42 @@ class TextEncoder:
             f"the vectors in the file come from encoder {stored}, this handle has {self.identity}"
         )
 
-    def _check(self, stored: EncoderIdentity | None, purpose: str) -> Any:
-        if self.encoder is None:
+    def check(self, identity: EncoderIdentity, stored: EncoderIdentity | None) -> None:
+        """Raises EncoderMismatchError when vectors of the encoder `identity` do not go with the
+        stored ones, and the handle does not allow it."""
+        if stored is None or self._allow_mismatch or identity.agrees(stored):
+            return
+        raise EncoderMismatchError(
+            f"the vectors in the file come from encoder {stored}, these from {identity}; open with "
+            "the same encoder, or with allow_encoder_mismatch=True"
+        )
+
+    def _needed(self, purpose: str) -> tuple[Any, EncoderIdentity]:
+        if self.identity is None:
             raise InvalidInputError(
                 f"{purpose} needs an encoder: give one to mvdb.open(encoder=...), or give vectors"
             )
-        problem = self.mismatch(stored)
-        if problem is not None and not self._allow_mismatch:
-            raise EncoderMismatchError(
-                f"{problem}; open with the same encoder, or with allow_encoder_mismatch=True"
-            )
-        return self.encoder
+        return self.encoder, self.identity
 
-    def documents(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
-        """Vectors of documents."""
-        encoder = self._check(stored, "inserting texts alone")
-        return _one_each(encoder.encode_documents(list(texts)), len(texts), "encode_documents")
+    def documents(self, texts: Sequence[str]) -> EncodedTexts:
+        """Vectors of documents; before they are stored, `check`."""
+        encoder, identity = self._needed("inserting texts alone")
+        matrices = encoder.encode_documents(list(texts)) if texts else []
+        return EncodedTexts(_one_each(matrices, len(texts), "encode_documents"), identity)
+
+    def given_documents(self, texts: Any) -> EncodedTexts:
+        """Vectors of texts as a user hands them in."""
+        if isinstance(texts, str):
+            raise InvalidInputError("texts: a sequence of texts is needed, not one str")
+        texts = listed("texts", texts, "text")
+        for place, text in enumerate(texts):
+            _text(f"texts[{place}]", text)
+        return self.documents(texts)
 
     def queries(self, texts: Sequence[str], stored: EncoderIdentity | None) -> list[Any]:
         """Vectors of queries."""
-        encoder = self._check(stored, "a query in words")
+        encoder, identity = self._needed("a query in words")
+        self.check(identity, stored)
         return _one_each(encoder.encode_queries(list(texts)), len(texts), "encode_queries")
 
 

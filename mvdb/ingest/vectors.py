@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.errors import DimensionMismatch, InvalidInputError, shown
+from mvdb.ingest.encoded_texts import EncodedTexts
+from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.types import Id
 
 BATCH_TOKENS = 32_768
@@ -99,11 +101,15 @@ class VectorBatch:
 
 
 class DocumentVectors:
-    """The matrices of several documents. Checked as `batches` comes to them."""
+    """The matrices of several documents. Checked as `batches` comes to them. encoder: that made
+    them; None: unknown."""
 
-    def __init__(self, matrices: Sequence[Any], dim: int) -> None:
+    def __init__(
+        self, matrices: Sequence[Any], dim: int, encoder: EncoderIdentity | None = None
+    ) -> None:
         self._matrices = matrices
         self._dim = dim
+        self.encoder = encoder
 
     @classmethod
     def of(cls, embeddings: Any, count: int, dim: int, *, single: bool) -> DocumentVectors:
@@ -121,11 +127,13 @@ class DocumentVectors:
             _refuse_texts(matrices)
         if len(matrices) != count:
             raise InvalidInputError(f"embeddings of {len(matrices)} documents for {count} ids")
-        return cls(matrices, dim)
+        return cls(
+            matrices, dim, embeddings.identity if isinstance(embeddings, EncodedTexts) else None
+        )
 
     def take(self, chosen: Sequence[int]) -> DocumentVectors:
         """Those of these documents."""
-        return DocumentVectors([self._matrices[i] for i in chosen], self._dim)
+        return DocumentVectors([self._matrices[i] for i in chosen], self._dim, self.encoder)
 
     def _groups(self, names: Sequence[Id]) -> Iterator[tuple[int, list[NDArray[Any]]]]:
         """First document and matrices of batches of about BATCH_TOKENS rows."""

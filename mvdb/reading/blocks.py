@@ -9,11 +9,13 @@ from itertools import islice
 
 # Scripts written without spaces count by character, and a run without spaces (base64, a URL) by
 # the piece: both come close to the count of an encoder's tokeniser.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]{{1,16}}")
+UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
 _PART = 1 << 16
 """Characters whose words or lines are listed at a time."""
 _MOST_TITLE = 300
+_MOST_LEVELS = 10
+"""Headings above a passage; deeper ones take the place of the tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Headings:
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
+        level = min(level, _MOST_LEVELS)
         while self._levels and self._levels[-1] >= level:
             self._levels.pop()
             self._titles.pop()

@@ -20,9 +20,12 @@ from mvdb.storage.drain import Entry
 from mvdb.storage.failures import translate
 from mvdb.storage.format import Buffer
 from mvdb.storage.lmdb import overflow_values, tree_sizes
-from mvdb.storage.lmdb.pages import READABLE_IN_MEMORY
+from mvdb.storage.lmdb.pages import META_PAGES, READABLE_IN_MEMORY
 from mvdb.storage.lmdb.tree_sizes import Size
 from mvdb.storage.open_file import OpenFile
+
+_ROOT_PAGES = 1
+"""Of the table that names the tables."""
 
 
 class ReadTransaction:
@@ -131,6 +134,17 @@ class ReadTransaction:
             return 0  # nobody has an entry
         own = self.sizes(table).get(b"", Size())
         return round(size * (own.keys + own.values) / (everything.keys + everything.values))
+
+    def used_bytes(self) -> int:
+        """Bytes of all pages that hold something, of all collections, without LMDB's list of the
+        free pages."""
+        pages = META_PAGES + _ROOT_PAGES
+        page_size, _ = self._file.map.pages()
+        for table, handle in self._tables.items():
+            with self._doing(f"reading table {table}"):
+                found = self._open().stat(handle)
+            pages += found["branch_pages"] + found["leaf_pages"] + found["overflow_pages"]
+        return int(pages * page_size)
 
     def _is_alone(self, table: str) -> bool:
         """Whether the unnamed collection, the own one, has the table for itself."""

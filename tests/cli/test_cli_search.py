@@ -104,14 +104,15 @@ def test_number_filter_and_exact(notes: CommandLine) -> None:
 
 def test_nothing_found_is_said_beside_the_result(notes: CommandLine) -> None:
     outcome = notes("search", "n.mvdb", "sky", *ENCODER, "--filter", '{"no": 1}')
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "nothing found\n")
+    said = "no document has the field 'no'\nnothing found\n"
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", said)
 
 
 @pytest.mark.parametrize(
     ("filter", "reason"),
     [
         ("{", "--filter: not JSON"),
-        ("[]", "--filter: must be a JSON object"),
+        ("[]", "--filter: a JSON object is needed"),
         ('{"path": {"$near": 1}}', "$near"),
         ('{"$and": 1}', "$and"),
     ],
@@ -166,7 +167,7 @@ def test_one_passage_of_each_file(mvdb_cli: CommandLine) -> None:
     assert sorted(hit["metadata"]["path"] for hit in hits) == ["0.md", "1.md"]
     wrong = mvdb_cli("search", "n.mvdb", "sky", *ENCODER, "--group-by", "pathh")
     assert (wrong.code, wrong.out) == (1, "")
-    assert "group_by" in wrong.err
+    assert "--group-by: no document has the field 'pathh'; did you mean path?" in wrong.err
     assert "pathh" in wrong.err
     diverse = mvdb_cli.search("n.mvdb", "sky", "--diversity", "1")
     assert {hit["id"] for hit in diverse} <= set(range(6))

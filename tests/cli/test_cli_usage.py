@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 import pytest
 from conftest import ENCODER, CommandLine
 
 import mvdb
-from mvdb.cli import describe, main
+from mvdb.cli import build_parser, describe, main
+from mvdb.cli.commands.grammar import Parser
 
 COMMANDS = (
-    "index", "search", "count", "facets", "list", "info", "verify", "optimize", "compact",
-    "backup", "repair", "delete", "import", "export", "eval", "serve", "mcp", "demo",
+    "index", "search", "similar", "ls", "show", "count", "facets", "list", "tenants", "info",
+    "verify", "optimize", "compact", "backup", "repair", "delete", "import", "export", "eval",
+    "serve", "mcp", "demo",
 )  # fmt: skip
+
+
+def commands() -> dict[str, Parser]:
+    """The parsers of all commands."""
+    (found,) = (one for one in build_parser()._actions if one.dest == "command")
+    assert isinstance(found.choices, dict)
+    return dict(found.choices)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +54,7 @@ def test_wrong_usage_is_2_in_one_line(mvdb_cli: CommandLine, arguments: tuple[st
         ("optimize", "no.mvdb"), ("compact", "no.mvdb"), ("backup", "no.mvdb", "x"),
         ("repair", "no.mvdb", "x"), ("delete", "no.mvdb", "id"), ("export", "no.mvdb"),
         ("serve", "no.mvdb", "--stdio", "--readonly"), ("mcp", "no.mvdb", "--no-encoder"),
+        ("ls", "no.mvdb"), ("show", "no.mvdb", "id"), ("similar", "no.mvdb", "id"),
     ],
 )  # fmt: skip
 def test_a_missing_file_is_1_in_one_line(mvdb_cli: CommandLine, arguments: tuple[str, ...]) -> None:
@@ -90,6 +103,28 @@ def test_version_and_help(mvdb_cli: CommandLine, capsys: pytest.CaptureFixture[s
         assert f"    {command} " in listed
         assert main([command, "--help"]) == 0
         assert capsys.readouterr().out.startswith(f"usage: mvdb {command}")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_help_has_examples_that_can_be_given(command: str) -> None:
+    """Each is parsed by the parser itself: a renamed option cannot stay behind in a help text."""
+    parser = commands()[command]
+    assert 1 <= len(parser.examples) <= 3
+    assert parser.format_help().endswith("".join(f"  {line}\n" for line in parser.examples))
+    for line in parser.examples:
+        for part in line.partition(" > ")[0].split(" | "):
+            program, *arguments = shlex.split(part)
+            assert program == "mvdb"
+            assert build_parser().parse_args(arguments).command == arguments[0]
+        assert f"mvdb {command} " in f"{line} "
+        assert len(line) <= 78  # two columns of an ordinary terminal are its margin
+
+
+@pytest.mark.parametrize("command", ["", *commands()])
+def test_no_help_has_markup(command: str) -> None:
+    parser = commands()[command] if command else build_parser()
+    found = re.findall(r"`|\*\*|::|:\w+:|\[\w+\]\(", parser.format_help())
+    assert not found
 
 
 def test_main_returns_its_code(capsys: pytest.CaptureFixture[str]) -> None:

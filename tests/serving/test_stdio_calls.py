@@ -76,7 +76,8 @@ def test_indexing_reports_and_is_cancelled_and_goes_on(tmp_path: Path) -> None:
         process.send("index", as_id="index", listen=True, sources=["notes"])
         first = process.next()
         assert first["id"] == "index"
-        assert first["progress"] == {"done": 1, "total": 200}
+        assert first["progress"] == {"step": "looking"}
+        assert process.next()["progress"] == {"done": 1, "total": 200}
         process.wait_for("encoding 128")  # the first batch of files, which waits for the gate
         assert process.call("cancel", id="index") is True
         process.gate.touch()

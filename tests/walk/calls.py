@@ -55,6 +55,13 @@ class NoTexts:
     encode_queries = encode_documents
 
 
+class OneMatrix(NoTexts):
+    """An encoder with the same vectors for all texts."""
+
+    def encode_documents(self, texts: Any) -> Any:
+        return [matrix(1) for _ in texts]
+
+
 _QUERY = matrix(1)
 _LEAVING = {"kind": None, "error": None, "trace": None}
 _SEARCH: dict[str, Any] = {
@@ -143,6 +150,7 @@ HANDLE_CALLS: dict[type, dict[str, dict[str, Any]]] = {
         "delete": {"ids": [4], "filter": None, "tenant": None},
         "delete_tenant": {"name": "a tenant"},
         "drop_collection": {"name": "mail"},
+        "encode": {"texts": ["words"], "encoder": OneMatrix()},
         "insert": _WRITE,
         "insert_batches": {
             "batches": [(["a", "b"], [matrix(1), matrix(2)])],

@@ -32,6 +32,7 @@ class Encoder:
 
 
 TEXTS: dict[str, dict[str, Any]] = {
+    "encode": {"texts": ["words"]},
     "explain": {"query": "words", "id": 1},
     "rerank": {"query": "words", "ids": [1]},
     "search": {"query": "words"},

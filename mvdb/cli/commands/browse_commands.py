@@ -18,6 +18,7 @@ from mvdb.cli.commands.grammar import (
     positive,
 )
 from mvdb.cli.console import BOLD, PLAIN, Console, one_line
+from mvdb.cli.hints import near_fields, note_unknown_fields
 
 _NEXT = "--after"
 
@@ -65,6 +66,7 @@ def count_documents(arguments: argparse.Namespace, console: Console) -> None:
     filter = parsed_filter(arguments.filter)
     with chosen(arguments, readonly=True) as db:
         number = db.count(filter, tenant=arguments.tenant)
+        note_unknown_fields(db, arguments, console, found=number > 0)
     console.result(f"{number}", {"file": str(arguments.file), "count": number})
 
 
@@ -74,10 +76,11 @@ def facets(arguments: argparse.Namespace, console: Console) -> None:
         found = db.facets(
             arguments.field, filter=filter, tenant=arguments.tenant, limit=arguments.limit
         )
+        near = "" if found else near_fields(db, arguments.field, arguments.tenant)
     if found:
         console.result(_counted([(_shown(value), number) for value, number in found]))
     elif not console.as_json and not console.quiet:
-        console.note(f"no document has a value of {one_line(arguments.field)}")
+        console.note(f"no document has a value of {one_line(arguments.field)}{near}")
     values = [{"value": value, "count": number} for value, number in found]
     if console.as_json:
         console.json({"file": str(arguments.file), "field": arguments.field, "values": values})
@@ -122,6 +125,7 @@ def list_documents(arguments: argparse.Namespace, console: Console) -> None:
                 limit=arguments.limit,
             )
         )
+        note_unknown_fields(db, arguments, console, found=bool(found))
     for document in found:
         name, text = one_line(str(document.id)), one_line((document.text or "")[: console.width])
         room = console.width - len(name) - 2

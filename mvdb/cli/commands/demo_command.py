@@ -23,6 +23,9 @@ from mvdb.encoders import Encoder
 
 _DEFAULT_FILE = Path(".demo", "stdlib.mvdb")
 _RESULTS = 3
+_ABOUT = (
+    "Indexes the docstrings of Python's standard library and answers a few questions, or yours."
+)
 QUESTIONS = (
     "How do I measure how long a small piece of code takes?",
     "open a web page in the browser",
@@ -36,7 +39,7 @@ QUESTIONS = (
 
 
 def add_parsers(commands: Commands) -> None:
-    parser = add_command(commands, "demo", run, "try it on Python's own documentation", __doc__)
+    parser = add_command(commands, "demo", run, "try it on Python's own documentation", _ABOUT)
     help = "your own questions instead of the demo's"
     parser.add_argument("questions", metavar="QUESTION", nargs="*", help=help)
     help = f"the demo's database; used again by the next run (default {_DEFAULT_FILE})"
@@ -78,8 +81,7 @@ def _index(arguments: argparse.Namespace, console: Console, counts: Counts) -> N
         progress(console, "indexing") as update,
     ):
         index_records(target, records, counts, update)
-        counts.tokens = target.tokens
-        if written := counts.passages["written"]:
+        if written := counts.written:
             target.db.compact()  # so that the size shown is that of the content
     if written:
         took = f"{counts.seconds:.1f} s, {counts.rate:.0f}/s"

@@ -1,4 +1,4 @@
-"""Commands on a file or a collection of it (info, optimize, delete) and on a whole file
+"""Commands on a file or a collection of it (info, optimize) and on a whole file
 (verify, compact, backup, repair)."""
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mvdb.cli.commands.grammar import (
     add_collection,
     add_command,
     add_file,
-    add_filter,
-    add_tenant,
-    parsed_filter,
+    add_timeout,
 )
 from mvdb.cli.console import Console, count, one_line, size
+from mvdb.cli.free_space import hint_to_compact
 from mvdb.cli.progress import progress
+from mvdb.cli.waiting import wait_for_writers
 
 _PROBLEMS_SHOWN = 20
 
@@ -35,30 +35,25 @@ def add_parsers(commands: Commands) -> None:
         parser = add_command(commands, name, run, help)
         if name != "repair":
             add_file(parser)
-        if name in ("info", "optimize", "delete"):
+        if name in ("info", "optimize"):
             add_collection(parser)
         return parser
 
     add("info", info, "numbers about a database")
     parser = add("verify", verify, "check every block of a database; exit code 1 if it is damaged")
     parser.add_argument("--shallow", action="store_true", help="leave out vectors and texts")
-    add("optimize", optimize, "train and merge what is due, drop deleted data (never needed)")
+    parser = add(
+        "optimize", optimize, "train and merge what is due, drop deleted data (never needed)"
+    )
+    add_timeout(parser)
     parser = add("compact", compact, "rewrite a database to the smallest file")
     parser.add_argument("--to", metavar="DST", type=Path, help="write there instead of in place")
+    add_timeout(parser)
     parser = add("backup", backup, "copy a database, which may be in use, consistently")
     parser.add_argument("destination", metavar="DST", type=Path, help="the copy; must not exist")
     parser = add("repair", repair, "salvage what is sound in a damaged database into a new file")
     parser.add_argument("source", metavar="SRC", type=Path, help="the damaged file; not changed")
     parser.add_argument("destination", metavar="DST", type=Path, help="the new file")
-    parser = add("delete", delete, "delete documents by their ids, or those that a filter matches")
-    which = parser.add_mutually_exclusive_group(required=True)
-    help = "ids that are not there are ignored"
-    ids = which.add_argument("ids", metavar="ID", nargs="*", default=[], help=help)
-    # A group wants it optional, but "*" would take no ids at all in front of an option.
-    ids.nargs = "+"
-    add_filter(which.add_argument, "delete the documents that match")
-    add_tenant(parser)
-    parser.add_argument("--integers", action="store_true", help="the ids are integers, not strings")
 
 
 def info(arguments: argparse.Namespace, console: Console) -> None:
@@ -80,6 +75,7 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
         "deleted": f"{stats.deleted_share:.1%}",
         "drift": f"{stats.drift:.3f}",
         **{f"  {part}": size(number) for part, number in stats.bytes.items() if number},
+        "  free": size(stats.free_bytes),
     }
     if names:
         rows["collections"] = one_line(", ".join(names))
@@ -89,6 +85,7 @@ def info(arguments: argparse.Namespace, console: Console) -> None:
     text = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
     value = {"file": str(arguments.file), **stats.to_dict()}
     console.result(text, value if arguments.collection else {**value, "collections": names})
+    hint_to_compact(stats, arguments, console)
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> None:
@@ -114,19 +111,24 @@ def optimize(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.file, console),
         chosen(arguments, create=False) as db,
-        progress(console, "optimizing") as update,
     ):
-        steps = count_up(1)
-        db.optimize(progress=lambda name: update(next(steps), None, name))
+        wait_for_writers(db, arguments, console)
+        with progress(console, "optimizing") as update:
+            steps = count_up(1)
+            db.optimize(progress=lambda name: update(next(steps), None, name))
+        stats = db.stats()
+    hint_to_compact(stats, arguments, console)
 
 
 def compact(arguments: argparse.Namespace, console: Console) -> None:
     with (
         _rewriting(arguments.file, arguments.to or arguments.file, console),
         mvdb.open(arguments.file, create=False, readonly=arguments.to is not None) as db,
-        progress(console, "compacting") as update,
     ):
-        db.compact(arguments.to, progress=partial(update, note="bytes"))
+        if arguments.to is None:
+            wait_for_writers(db, arguments, console)
+        with progress(console, "compacting") as update:
+            db.compact(arguments.to, progress=partial(update, note="bytes"))
 
 
 def backup(arguments: argparse.Namespace, console: Console) -> None:
@@ -162,19 +164,3 @@ def repair(arguments: argparse.Namespace, console: Console) -> None:
     lost = ", ".join(map(repr, outcome.collections_lost))
     text += f"; lost as a whole: collections {lost}" if lost else ""
     console.summary(text, {"file": str(arguments.destination), **outcome.to_dict()})
-
-
-def delete(arguments: argparse.Namespace, console: Console) -> None:
-    filter = parsed_filter(arguments.filter)
-    given: list[str | int] = arguments.ids
-    ids = list(dict.fromkeys(map(int, given) if arguments.integers else given))
-    whose = arguments.tenant
-    with chosen(arguments, create=False) as db:
-        if filter is None:
-            deleted = db.delete(ids, tenant=whose)
-        else:
-            deleted = db.delete(filter=filter, tenant=whose)
-    missing = len(ids) - deleted if filter is None else 0
-    text = f"{count(deleted, 'document')} deleted" + (f", {missing:,} not found" if missing else "")
-    value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
-    console.summary(text, value)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mvdb.cli.console import Console
+from mvdb.cli.commands.examples import EXAMPLES
+from mvdb.cli.console import Console, one_line
+from mvdb.cli.nearest import did_you_mean
 
 _JSON = "print the result as JSON"
+_FILTER = 'a JSON object is needed, as in \'{"path": "a.md"}\''
+_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
+"""A negative number is no option."""
 USAGE = 2  # exit code
 MODES = ("auto", "dense", "lexical", "hybrid")
 """Of a search."""
@@ -22,11 +28,62 @@ Commands = Callable[..., "Parser"]
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors take one line."""
+    """An ArgumentParser whose errors take one line and name what may have been meant.
+
+    Attributes:
+        commands: names of the commands, of the parser that has them.
+        words: destination of a last argument of several words, between which options may stand.
+        examples: command lines, printed at the end of the help."""
+
+    commands: Collection[str] = ()
+    words: str | None = None
+    examples: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        print(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(USAGE)
+
+    def format_help(self) -> str:
+        examples = "".join(f"  {line}\n" for line in self.examples)
+        return super().format_help() + (f"\nexamples:\n{examples}" if examples else "")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        given = sys.argv[1:] if args is None else list(args)
+        if self.commands and given and not given[0].startswith("-"):
+            self._check_command(given[0])
+        found, rest = super().parse_known_args(given, namespace)
+        late = self._late_words(given, rest)
+        if late and self.words is None:
+            self.error(f"unexpected argument: {late[0]}")
+        if late and self.words is not None:
+            setattr(found, self.words, [*getattr(found, self.words), *late])
+        return found, []
+
+    def _check_command(self, word: str) -> None:
+        if word in self.commands:
+            return
+        if word == "help":
+            self.error("help is an option: mvdb --help, mvdb COMMAND --help")
+        if Path(word).exists():
+            self.error(f"{word} is no command: the command comes first ({self.prog} search {word})")
+        self.error(f"no command {word!r}{did_you_mean(word, self.commands)}")
+
+    def _late_words(self, given: list[str], rest: list[str]) -> list[str]:
+        """What argparse leaves over: words behind options. Ends the program for an unknown
+        option."""
+        literal = given[given.index("--") + 1 :] if "--" in given else []
+        if not literal or rest[-len(literal) :] != literal:
+            literal = []  # argparse has taken them
+        free = [one for one in rest[: len(rest) - len(literal)] if one != "--"]
+        for one in free:
+            if one.startswith("-") and one != "-" and not _NEGATIVE.fullmatch(one):
+                name = one.partition("=")[0]
+                near = did_you_mean(name, self._option_string_actions.keys() - {"--help"})
+                behind = "" if near or not self.words else "; words that begin with - go behind --"
+                self.error(f"no option {name}{near}{behind}")
+        return [*free, *literal]
 
 
 def add_command(
@@ -37,13 +94,15 @@ def add_command(
     about: str | None = None,
     json_help: str = _JSON,
 ) -> Parser:
-    """The parser of a command, with the arguments that all commands have."""
+    """The parser of a command, with the arguments that all commands have and the examples of its
+    name."""
     about = about or f"{help[0].upper()}{help[1:]}."
     parser = commands(name, help=help, description=about)
     quiet_help = "no summaries, warnings or progress"
     parser.add_argument("-q", "--quiet", action="store_true", help=quiet_help)
     parser.add_argument("--json", action="store_true", help=json_help)
     parser.set_defaults(run=run)
+    parser.examples = EXAMPLES.get(name, ())
     return parser
 
 
@@ -70,15 +129,21 @@ def parsed_filter(text: str | None) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"--filter: not JSON: {error}") from error
+        raise ValueError(f"--filter: not JSON ({error}); {_FILTER}") from error
     if not isinstance(value, dict):
-        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
+        raise ValueError(f"--filter: {_FILTER}")
     return value
 
 
 def add_tenant(parser: Parser) -> None:
     help = "whose documents; needed where the database separates tenants"
     parser.add_argument("--tenant", metavar="NAME", help=help)
+
+
+def add_timeout(parser: Parser) -> None:
+    """For `mvdb.cli.waiting`."""
+    help = "wait at most so long for another writer (default: without limit)"
+    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help=help)
 
 
 def add_encoder(parser: Parser) -> None:
@@ -106,5 +171,14 @@ def natural(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """A time from 0, as the type of an argument."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time from 0")
+    return number
+
+
+seconds.__name__ = "number of seconds"
 natural.__name__ = "whole number"
 positive.__name__ = "whole number"  # argparse's word for it in "invalid ... value"

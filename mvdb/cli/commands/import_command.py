@@ -20,10 +20,13 @@ from mvdb.cli.commands.grammar import (
     add_encoder,
     add_file,
     add_tenant,
+    add_timeout,
 )
 from mvdb.cli.console import Console, count, size
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
+from mvdb.cli.hints import is_database
 from mvdb.cli.progress import progress
+from mvdb.cli.waiting import wait_for_writers
 from mvdb.encoders import Encoder
 
 ENCODED = 512
@@ -56,11 +59,17 @@ def add_parsers(commands: Commands) -> None:
     add_tenant(parser)
     help = "bits per dimension, for a new file or collection (default: as in SRC, else 2)"
     parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=help)
+    add_timeout(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     started = time.monotonic()
     fields = arguments.fields
+    if is_database(arguments.source):
+        raise ValueError(
+            f"{arguments.source} is a database, which comes last: mvdb import SRC FILE "
+            "(mvdb backup copies one)"
+        )
     source = importers.open_source(
         arguments.source,
         arguments.kind,
@@ -78,10 +87,12 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         raise ValueError("--encoder: SRC has vectors; --encode encodes its texts instead")
     batches = source.batches()
     first = list(_first(batches))  # a source at fault leaves no new file behind
-    with _target(arguments, source, encoder) as db, progress(console, "importing") as update:
+    with _target(arguments, source, encoder) as db:
+        wait_for_writers(db, arguments, console)
         before = len(db)
         try:
-            skipped = _insert(db, source, chain(first, batches), arguments, encoder, update)
+            with progress(console, "importing") as update:
+                skipped = _insert(db, source, chain(first, batches), arguments, encoder, update)
         except KeyboardInterrupt:
             console.warn("what was stored so far stays; the same command goes on from there")
             raise

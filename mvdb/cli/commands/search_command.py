@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 import mvdb
-from mvdb.cli.chosen import chosen
+from mvdb import folders
+from mvdb.cli.chosen import chosen, shown
 from mvdb.cli.commands.grammar import (
     MODES,
     Commands,
@@ -27,7 +28,9 @@ from mvdb.cli.commands.grammar import (
 from mvdb.cli.console import Console
 from mvdb.cli.display import Result, show
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
+from mvdb.cli.hints import check_group_by, note_unknown_fields
 from mvdb.cli.matching import Match, matched_words, words_found
+from mvdb.cli.named import Named
 from mvdb.encoders import Encoder
 
 Matches = Callable[[mvdb.Hit], list[Match]]
@@ -43,7 +46,8 @@ def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "search", run, "search a database", about)
     add_file(parser)
     help = 'words, or a question; "a phrase", +must, -not, prefix*, field:value'
-    parser.add_argument("query", metavar="QUERY", help=help)
+    parser.add_argument("query", metavar="QUERY", nargs="+", help=help)
+    parser.words = "query"
     help = (
         "dense: by meaning; lexical: by words, without an encoder; hybrid: by both; auto "
         "(default): hybrid, or what the file and the encoder allow of it"
@@ -100,7 +104,8 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
-    if not arguments.query.strip():
+    query = " ".join(arguments.query)
+    if not query.strip():
         raise ValueError("the query is empty")
     options |= {"mode": arguments.mode, "lexical_weight": arguments.lexical_weight}
     # The file first: a wrong name shows at once, not after seconds of loading a model.
@@ -110,9 +115,11 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     least = _least_relevance(arguments, stats, with_vectors=encoder is not None)
     options["min_relevance"] = least
     with chosen(arguments, encoder, readonly=True) as db:
-        answer = search(db, encoder, arguments.query, arguments.k, **options)
+        check_group_by(db, arguments)
+        answer = search(db, encoder, query, arguments.k, **options)
+        note_unknown_fields(db, arguments, console, found=bool(answer[0]))
     nothing = "nothing found" if least is None else _NOT_RELEVANT.format(least)
-    _print(answer, {"query": arguments.query}, arguments, console, nothing)
+    _print(answer, {"query": query}, arguments, console, nothing)
 
 
 def _least_relevance(
@@ -145,9 +152,16 @@ def run_similar(arguments: argparse.Namespace, console: Console) -> None:
     options = _options(arguments)
     name = int(arguments.id) if arguments.integer else arguments.id
     started = time.monotonic()
-    with chosen(arguments, readonly=True) as db, db.snapshot() as snapshot:
-        hits = snapshot.more_like(name, arguments.k, **options)
-        results = _results(hits, arguments.offset, lambda hit: [])
+    with chosen(arguments, readonly=True) as db:
+        named = Named(db, arguments.tenant)
+        if named.document(name) is None:
+            near = named.hint_for_ids(str(name))
+            raise mvdb.NotFoundError(f"{shown(arguments)}: no document {name!r}{near}")
+        check_group_by(db, arguments)
+        with db.snapshot() as snapshot:
+            hits = snapshot.more_like(name, arguments.k, **options)
+            results = _results(hits, arguments.offset, lambda hit: [])
+        note_unknown_fields(db, arguments, console, found=bool(results))
     _print((results, time.monotonic() - started), {"id": name}, arguments, console)
 
 
@@ -163,7 +177,7 @@ def _print(
     elif answer[0]:
         fields = arguments.fields
         with_texts = fields is None or "text" in fields.split(",")
-        show(answer[0], console, arguments.file, with_texts=with_texts)
+        show(answer[0], console, with_texts=with_texts)
     elif not console.quiet:
         console.note(nothing)
 
@@ -184,8 +198,10 @@ def search(
             found = [] if hit.lexical_score is None else words_found(hit.text, hit.highlights)
             if found or hit.dense_score is None or tokens is None:
                 return found
-            scores = snapshot.explain(query, hit.id).scores
-            return matched_words(hit.text, tokens([hit.text])[0], scores)
+            encoded = folders.encoded_text(hit.text, hit.metadata or {})
+            before = len(encoded) - len(hit.text)
+            spans = [(first - before, last - before) for first, last in tokens([encoded])[0]]
+            return matched_words(hit.text, spans, snapshot.explain(query, hit.id).scores)
 
         hits = snapshot.search(query, k, **options)
         results = _results(hits, options.get("offset", 0), matches)

@@ -38,5 +38,5 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
             requests,
             answers,
             encoder=None if encoder is None else encoder.name,
-            extra={"index": index_method(encoder, arguments.collection)},
+            extra={"index": index_method(encoder)},
         ).run()

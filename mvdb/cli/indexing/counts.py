@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mvdb.cli.console import count, size
+from mvdb.folders import OUTCOMES, Report
 
-_FILES = ("indexed", "unchanged", "empty", "skipped", "failed", "removed")
-_PASSAGES = ("written", "kept", "deleted")
+_KINDS_SHOWN = 12
 
 
 @dataclass
@@ -20,28 +19,15 @@ class Counts:
     """Counters of one run.
 
     Attributes:
-        files: by outcome (JSON lines are no files); empty ones are without text.
-        skipped: the skipped ones by kind: what they are or, if they are binary, their ending.
-        failures: path and reason of those whose reader failed.
-        passages: written, found unchanged ("kept") and deleted.
-        tokens: token vectors written."""
+        files: what became of files.
+        written, kept: records stored, and found unchanged.
+        tokens: token vectors stored of records."""
 
-    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_FILES, 0))
-    passages: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PASSAGES, 0))
-    skipped: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    files: Report = field(default_factory=Report)
+    written: int = 0
+    kept: int = 0
     tokens: int = 0
     started: float = field(default_factory=time.monotonic)
-
-    def skip(self, kind: str) -> None:
-        """A file is left out."""
-        self.files["skipped"] += 1
-        self.skipped[kind] += 1
-
-    def fail(self, path: str, reason: str) -> None:
-        """The reader of a file failed."""
-        self.files["failed"] += 1
-        self.failures.append((path, reason))
 
     @property
     def seconds(self) -> float:
@@ -49,38 +35,44 @@ class Counts:
 
     @property
     def rate(self) -> float:
-        """Passages written per second."""
-        return self.passages["written"] / max(self.seconds, 0.001)
+        """Records stored per second."""
+        return self.written / max(self.seconds, 0.001)
 
     def as_json(self, file: Path) -> dict[str, Any]:
         """The summary for --json."""
-        done: dict[str, Any] = {"files": self.files, "skipped": dict(self.skipped.most_common())}
-        done["failures"] = [{"path": path, "reason": reason} for path, reason in self.failures]
-        done |= {"passages": self.passages, "tokens": self.tokens}
-        seconds, bytes = round(self.seconds, 3), os.path.getsize(file)
-        return {"file": str(file), **done, "seconds": seconds, "file_bytes": bytes}
+        done = self.files.to_dict()
+        done["passages"]["written"] += self.written
+        done["passages"]["kept"] = self.kept
+        done["tokens"] += self.tokens
+        done["seconds"] = round(self.seconds, 3)
+        return {"file": str(file), **done, "file_bytes": os.path.getsize(file)}
 
     def as_text(self, file: Path) -> str:
         """The summary line."""
+        report = self.files
+        numbers = [(outcome, getattr(report, outcome)) for outcome in OUTCOMES[1:]]
         others = [
             f"{number:,} {'without text' if outcome == 'empty' else outcome}"
-            for outcome, number in self.files.items()
-            if number and outcome != "indexed"
+            for outcome, number in numbers
+            if number
         ]
-        files = count(self.files["indexed"], "file") + (f" ({', '.join(others)})" if others else "")
-        passages, kept = count(self.passages["written"], "passage"), self.passages["kept"]
-        passages += f" ({kept:,} unchanged)" if kept else ""
-        tokens, bytes = count(self.tokens, "token"), size(os.path.getsize(file))
+        files = count(report.indexed, "file") + (f" ({', '.join(others)})" if others else "")
+        passages = count(self.written + report.written, "passage")
+        passages += f" ({self.kept:,} unchanged)" if self.kept else ""
+        if report.duplicates:
+            passages += f" ({report.duplicates:,} left out, nearly the same as others)"
+        tokens = count(self.tokens + report.tokens, "token")
+        bytes = size(os.path.getsize(file))
         return f"{files}, {passages}, {tokens}, {self.seconds:.1f} s, {file} {bytes}"
 
     def left_out(self) -> str:
         """What was skipped, by kind; empty if nothing was."""
-        kinds = ", ".join(f"{kind} {number:,}" for kind, number in self.skipped.most_common(12))
-        more = len(self.skipped) - 12
+        found = self.files.kinds.most_common(_KINDS_SHOWN)
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in found)
+        more = len(self.files.kinds) - _KINDS_SHOWN
         others = f", {count(more, 'other kind')}" if more > 0 else ""
-        return f"{count(self.files['skipped'], 'file')} skipped: {kinds}{others}" if kinds else ""
+        return f"{count(self.files.skipped, 'file')} skipped: {kinds}{others}" if kinds else ""
 
     def note(self) -> str:
         """A few words beside the progress bar."""
-        written = self.passages["written"]
-        return f"{written:,} passages, {self.rate:.0f}/s" if written else ""
+        return f"{self.written:,} passages, {self.rate:.0f}/s" if self.written else ""
