@@ -14,6 +14,8 @@ _WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
 _PART = 1 << 16
 """Characters whose words or lines are listed at a time."""
 _MOST_TITLE = 300
+_MOST_LEVELS = 10
+"""Headings above a passage; deeper ones take the place of the tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Headings:
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
+        level = min(level, _MOST_LEVELS)
         while self._levels and self._levels[-1] >= level:
             self._levels.pop()
             self._titles.pop()

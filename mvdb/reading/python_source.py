@@ -16,9 +16,8 @@ from mvdb.reading.code import read_code, verbatim
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MAX_SIGNATURE = 300
-_MOST_PARSED = 1 << 20
-"""Characters. A syntax tree takes 140 times the memory of its source; files larger than this are
-made by programs."""
+MOST_PARSED = 400_000
+"""Characters of source that is parsed: a syntax tree takes up to 1,200 bytes for each."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ def docstrings(source: str) -> list[Docstring]:
 
 
 def _parsed(source: str) -> ast.Module:
+    if len(source) > MOST_PARSED:
+        raise SyntaxError(f"more than {MOST_PARSED:,} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like in the source
@@ -107,9 +108,6 @@ def blocks_of(found: Docstring) -> Iterator[Block]:
 def read_python(text: str) -> Iterator[Block]:
     """Blocks of Python source, lines as they are, below the names of the classes and functions that
     they belong to; of code by its indentation if it does not parse."""
-    if len(text) > _MOST_PARSED:
-        yield from read_code(text)
-        return
     lines = text.split("\n")
     owners: list[tuple[str, ...]] = [()] * len(lines)
     try:

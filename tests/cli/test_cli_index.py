@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
-import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -169,24 +167,17 @@ def test_a_failing_reader_costs_its_file_alone(mvdb_cli: CommandLine) -> None:
     """The rest is stored; the command names the file, and its exit code says so."""
     mvdb_cli.write("a/good.txt", "Good.")
     mvdb_cli.write("a/bad.epub", b"PK\5\6" + bytes(18))
-    mvdb_cli.write("a/worse.docx", docx_without_document())
-    outcome = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--json")
+    mvdb_cli.write("a/worse.broken", "x")
+    encoder = ("--encoder", "words_encoder:make_with_a_broken_reader")
+    outcome = mvdb_cli("index", "a", "n.mvdb", *encoder, "--json")
     assert outcome.code == 1
     summary = json.loads(outcome.out)
     assert summary["files"]["indexed"] == 1
     assert summary["skipped"] == {"damaged": 1}
     (failure,) = (one for one in summary["refusals"] if one["kind"] == "failed")
-    assert failure["path"] == str(mvdb_cli.folder / "a" / "worse.docx")
-    assert "could not be read: a/worse.docx (" in outcome.err.splitlines()[-1]
+    assert failure["path"] == str(mvdb_cli.folder / "a" / "worse.broken")
+    assert "could not be read: a/worse.broken (" in outcome.err.splitlines()[-1]
     assert [line["text"] for line in mvdb_cli.export("n.mvdb")] == ["Good."]
-
-
-def docx_without_document() -> bytes:
-    """An archive that python-docx cannot make sense of."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("x", "y")
-    return data.getvalue()
 
 
 def test_what_is_found_by_default(mvdb_cli: CommandLine) -> None:

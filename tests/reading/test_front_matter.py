@@ -12,6 +12,7 @@ import pytest
 
 from mvdb.documents.metadata import validate_metadata
 from mvdb.reading import Reading, cut, read
+from mvdb.reading.pdf import end_process
 
 
 def shown(reading: Reading) -> list[tuple[str, int]]:
@@ -279,6 +280,7 @@ def test_pdf() -> None:
     file = io.BytesIO()
     writer.write(file)
     found = read(file.getvalue(), name="a.pdf")
+    end_process()
     assert (found.title, found.metadata["author"]) == ("Bread", "Ann")
     assert found.metadata["created"].startswith("2026-01-02T03:04:05")
     assert [block.text for block in found.blocks] == ["Flour."]
