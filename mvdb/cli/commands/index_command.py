@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -173,5 +174,8 @@ def _check(sources: list[Path], file: Path) -> None:
     if file.is_dir():
         raise ValueError(f"{file} is a folder: the database comes last (mvdb index SRC... FILE)")
     for source in sources:
+        # Where there is a database, its passages of a source that is gone may be pruned.
+        if source != STDIN and not os.path.lexists(source) and not file.exists():
+            raise FileNotFoundError(f"{source}: no such file or folder; nothing was indexed")
         if source != STDIN and file.exists() and source.samefile(file):
             raise ValueError(f"{file} is the database and cannot be a source too")
