@@ -177,5 +177,5 @@ def _check(sources: list[Path], file: Path) -> None:
         # Where there is a database, its passages of a source that is gone may be pruned.
         if source != STDIN and not os.path.lexists(source) and not file.exists():
             raise FileNotFoundError(f"{source}: no such file or folder; nothing was indexed")
-        if source != STDIN and file.exists() and source.samefile(file):
+        if source.exists() and file.exists() and source.samefile(file):
             raise ValueError(f"{file} is the database and cannot be a source too")
