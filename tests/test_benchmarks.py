@@ -62,6 +62,7 @@ BENCHMARKS: dict[str, str] = {
     "cold": "new.mvdb tiny --queries 2 --passes 1 --rounds 1 --seconds 0.05",
     "concurrency": "--collection tiny --seconds 0.1 --batch 10 --queries 4",
     "curves": "tiny --base tiny --queries 4 --rounds 1 --prefetch --fidelity tiny",
+    "cutting": "--megabytes 0.01 --only table headings",
     "fidelity": "tiny --bits 2 --centroids 16",
     "filters": "--documents 500",
     "growth": "--collection tiny --bits 2 --queries 4 --passes 1 --commit 60 --commit-size 20",

@@ -165,7 +165,7 @@ class _Cutter:
     def _repeated(self, before: _Draft, draft: _Draft) -> Piece | None:
         """The end of the draft before, of the same section, that is said again in `draft`."""
         first = draft.pieces[0]
-        if first.trail and begins_with(first.text, first.trail[-1:]):
+        if _is_headed(first):
             return None
         room, kept = self._overlap, []
         for piece in reversed(before.pieces):
@@ -176,7 +176,7 @@ class _Cutter:
                 break
             kept.append(part)
             room -= part.words
-            if part is not piece:
+            if part is not piece or _is_headed(piece):
                 break
         if not kept:
             return None
@@ -184,6 +184,10 @@ class _Cutter:
         last, trail = kept[0], first.trail
         verbatim = all(piece.verbatim for piece in kept)
         return Piece(text, PARAGRAPH, words, kept[-1].line, last.end_line, trail, verbatim)
+
+
+def _is_headed(piece: Piece) -> bool:
+    return bool(piece.trail) and begins_with(piece.text, piece.trail[-1:])
 
 
 def _trail_of_both(first: _Draft, second: _Draft, within: bool) -> tuple[str, ...]:
