@@ -55,7 +55,7 @@ def add_parsers(commands: Commands) -> None:
 def list_files(arguments: argparse.Namespace, console: Console) -> None:
     prefix = arguments.prefix
     with chosen(arguments, readonly=True) as db:
-        stored = FilesByName(db)
+        stored = _files(db, arguments)
         found = stored.all if prefix is None else stored.below(prefix)
         others = len(db) - sum(one.passages for one in stored.all)
         if prefix is not None and not found:
@@ -73,6 +73,18 @@ def list_files(arguments: argparse.Namespace, console: Console) -> None:
     total = f"{count(len(found), 'file')}, {count(passages, 'passage')}"
     other = f"{count(others, 'other document')}, not of a file"
     console.summary(f"{total}; {other}" if others and prefix is None else total)
+
+
+def _files(db: mvdb.Database, arguments: argparse.Namespace) -> FilesByName:
+    stored = FilesByName(db)
+    try:
+        stored.all  # noqa: B018  (read here: the call says whether tenants are separated)
+    except mvdb.InvalidInputError as error:
+        raise mvdb.InvalidInputError(
+            f"{shown(arguments)}: documents of tenants are of no file; mvdb list lists those of a "
+            "tenant"
+        ) from error
+    return stored
 
 
 def _table(files: Sequence[tuple[str, IndexedFile]]) -> list[str]:
