@@ -15,30 +15,30 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import mvdb  # noqa: E402
-import mvdb.encoders  # noqa: E402
-import mvdb.evaluation  # noqa: E402
-import mvdb.folders  # noqa: E402
-import mvdb.importers  # noqa: E402
+from mvdb import encoders, evaluation, folders, importers, reading  # noqa: E402
 from mvdb.api.document_reader import DocumentReader  # noqa: E402
 from mvdb.api.readable import Readable  # noqa: E402
 
 TARGET = HERE / "api.md"
-MODULES = (mvdb.encoders, mvdb.folders, mvdb.importers, mvdb.evaluation)
-"""Whose public names have a section each."""
 
+MODULES = (encoders, folders, reading, importers, evaluation)
 HEAD = """\
 <!-- Made by docs/make_api.py from the docstrings. Do not edit. -->
 
 # API reference
 
-All names are in the module `mvdb`, but those of the [last sections](#mvdbencoders), a module each.
-Names that begin with an underscore and names not listed here may change at any time.
+All names are in the module `mvdb`, those around it in modules of their own:
+[mvdb.encoders](#mvdbencoders),
+[mvdb.folders](#mvdbfolders), [mvdb.reading](#mvdbreading), [mvdb.importers](#mvdbimporters),
+[mvdb.evaluation](#mvdbevaluation). Names that begin with an underscore
+and names not listed here may change at any time.
 
 Words: a *document* is the unit of storage and of search results and has an id. Its *token vectors*
 are a matrix `(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of
@@ -103,8 +103,7 @@ def reference() -> str:
     parts += [class_page(name, value, shared=False) for name, value in sorted(handles.items())]
     parts += [f"## Values\n\n{VALUES}"]
     parts += [value_page(name, classes[name]) for name in sorted(values)]
-    parts.append(error_table(errors))
-    parts += [module_page(module) for module in MODULES]
+    parts += [error_table(errors), *map(module_page, MODULES)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
@@ -146,18 +145,23 @@ def error_table(errors: dict[str, type]) -> str:
     return "\n".join([*rows, ""])
 
 
-def module_page(module: Any) -> str:
-    """A module beside `mvdb`, with its public names."""
+def module_page(module: ModuleType) -> str:
+    """A module with public names of its own."""
     lines = [f"## {module.__name__}\n", markdown(doc(module))]
     for name in module.__all__:
-        value, title = getattr(module, name), f"{module.__name__}.{name}"
+        value = getattr(module, name)
+        full = f"{module.__name__}.{name}"
         if inspect.isfunction(value):
             lines.append(function(name, value, prefix=f"{module.__name__}."))
         elif inspect.isclass(value):
-            lines += [f"### {title}\n", markdown(doc(value))]
-            lines += [entry(member, inner, level=4) for member, inner in members(value)]
+            lines += [f"### {full}\n", markdown(doc(value))]
+            lines += [
+                entry(member, inner, level=4)
+                for member, inner in members(value)
+                if inspect.getdoc(inner)
+            ]
         else:
-            lines.append(f"### {title}\n\n`{value!r}`\n")
+            lines.append(f"### {full}\n\n`{value!r}`\n")
     return "\n".join(lines)
 
 

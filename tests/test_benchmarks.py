@@ -88,9 +88,9 @@ LIBRARIES = {
 }
 NEED_MORE = {
     *("encoders", "imports", "known_items", "make_projection", "plots", "pylate_overlap"),
-    "torch_minilm",
+    *("chunking", "indexing", "late_windows", "near_duplicates", "torch_minilm"),
 }
-"""They need torch, matplotlib, or an index of another engine."""
+"""They need torch, matplotlib, an index of another engine, or texts of some length."""
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -111,7 +111,10 @@ def test_a_benchmark_runs(
     assert not re.search(r"\bnan\b", said)
 
 
-@pytest.mark.parametrize("name", ["encoders", "known_items", "make_projection"])
+@pytest.mark.parametrize(
+    "name",
+    ["chunking", "encoders", "indexing", "known_items", "make_projection", "near_duplicates"],
+)
 def test_a_benchmark_of_encoders_has_a_command_line(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

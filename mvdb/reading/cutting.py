@@ -135,9 +135,9 @@ class _Cutter:
             if held is not None and block.trail != held.trail:
                 yield held
                 held = None
-            # Up to `size` it fits into a passage of its own or ends one; longer ones would leave
-            # gaps.
-            piece = whole_piece(block, size)
+            # A paragraph is divided only if no passage takes it whole: divided ones answer worse
+            # (docs/benchmarks.md, "Length of passages").
+            piece = whole_piece(block, most)
             if piece is None:
                 full = held is not None and held.words >= size
                 room = 0 if held is None or full else most - held.words
