@@ -113,7 +113,7 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         if document is None:
             files = [] if arguments.integer else named.files(name)
             if len({one.path for one in files}) != 1:
-                _refuse(arguments, named, files)
+                raise mvdb.NotFoundError(_reason(arguments, named, files))
             documents = [passage for one in files for passage in named.passages(one)]
         else:
             documents = named.around(document, around)
@@ -130,22 +130,18 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         _print(one, common, console)
 
 
-def _refuse(arguments: argparse.Namespace, named: Named, files: Sequence[IndexedFile]) -> None:
-    """Says why a name is not that of one document or one file."""
+def _reason(arguments: argparse.Namespace, named: Named, files: Sequence[IndexedFile]) -> str:
+    """Why a name is not that of one document or one file."""
     name = arguments.name
     if files:
-        raise mvdb.NotFoundError(
-            f"{name} is a folder of {count(len(files), 'file')}: "
-            f"mvdb ls {arguments.file} {name} lists them"
-        )
-    raise mvdb.NotFoundError(
-        f"{shown(arguments)}: no document and no indexed file {name!r}{named.hint(name)}"
-    )
+        number = count(len(files), "file")
+        return f"{name} is a folder of {number}: mvdb ls {arguments.file} {name} lists them"
+    return f"{shown(arguments)}: no document and no indexed file {name!r}{named.hint(name)}"
 
 
 def _common(documents: Sequence[mvdb.Document]) -> dict[str, Any]:
     """The metadata that all documents share."""
-    first, *rest = [dict(one.metadata or {}) for one in documents]
+    first, *rest = [one.metadata or {} for one in documents]
     return {
         name: value
         for name, value in first.items()
