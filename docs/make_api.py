@@ -27,18 +27,16 @@ from mvdb.api.document_reader import DocumentReader  # noqa: E402
 from mvdb.api.readable import Readable  # noqa: E402
 
 TARGET = HERE / "api.md"
-
 MODULES = (encoders, folders, reading, importers, evaluation)
+"""Whose public names have a section each."""
+
 HEAD = """\
 <!-- Made by docs/make_api.py from the docstrings. Do not edit. -->
 
 # API reference
 
-All names are in the module `mvdb`, those around it in modules of their own:
-[mvdb.encoders](#mvdbencoders),
-[mvdb.folders](#mvdbfolders), [mvdb.reading](#mvdbreading), [mvdb.importers](#mvdbimporters),
-[mvdb.evaluation](#mvdbevaluation). Names that begin with an underscore
-and names not listed here may change at any time.
+All names are in the module `mvdb`, but those of the [last sections](#mvdbencoders), a module each.
+Names that begin with an underscore and names not listed here may change at any time.
 
 Words: a *document* is the unit of storage and of search results and has an id. Its *token vectors*
 are a matrix `(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of

@@ -14,6 +14,8 @@ _WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
 _COUNTED = 1 << 16
 """Characters whose words are listed at a time."""
 _MOST_TITLE = 300
+_MOST_LEVELS = 10
+"""Headings above a passage; deeper ones take the place of the tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Headings:
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
+        level = min(level, _MOST_LEVELS)
         above = {number: title for number, title in self._titles.items() if number < level}
         self._titles = {**above, level: bounded_title(title)}
 

@@ -32,7 +32,7 @@ _DECLARED = {
     "python": re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE),
 }
 _DECLARED_WITHIN = {"html": 4096, "xml": 256}
-_NOT_OF_FILES = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw-unicode-escape"})
+_NOT_OF_FILES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 """Encodings of Python that no file has; some take quadratic time."""
 _SNIFF = 8192
 _WIDE_BYTES = 32
@@ -59,7 +59,7 @@ def decode(data: bytes) -> Text:
         if data.startswith(mark):
             try:
                 return _text(data.decode(encoding), encoding, is_guess=False)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise Unreadable(f"not valid {encoding.upper()}", "encoding") from error
     if not _is_binary(data[:_SNIFF]):
         for encoding in (*_declared(data), "utf-8"):
@@ -70,6 +70,7 @@ def decode(data: bytes) -> Text:
 
 
 def _text(text: str, encoding: str, *, is_guess: bool) -> Text:
+    text.encode()  # UnicodeEncodeError for halves of pairs of UTF-16: UTF-7 may give them
     # Lines end as in an editor: not at form feeds, as str.splitlines has it.
     return Text(with_newlines(text), encoding, is_guess)
 
@@ -86,11 +87,11 @@ def _declared(data: bytes) -> Iterator[str]:
     for kind, part in parts.items():
         found = _DECLARED[kind].search(part)
         if found:
-            with suppress(LookupError, UnicodeDecodeError):
+            with suppress(LookupError, UnicodeError):
                 name = found[1].decode()
                 known = codecs.lookup(name).name
                 if known not in _NOT_OF_FILES:
-                    b"".decode(known)  # LookupError unless it is an encoding of text
+                    b" ".decode(known, "replace")  # LookupError unless it is an encoding of text
                     yield known
 
 

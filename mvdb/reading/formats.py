@@ -64,8 +64,8 @@ _OF_BYTES: dict[str, BytesReader] = {
     "pdf": _lazy("pdf", "read_pdf"),
     "docx": _lazy("office", "read_docx"),
     "pptx": _lazy("office", "read_pptx"),
-    "epub": _lazy("office", "read_epub"),
-    **dict.fromkeys(["odt", "odp"], _lazy("office", "read_open_document")),
+    "epub": _lazy("open_documents", "read_epub"),
+    **dict.fromkeys(["odt", "odp"], _lazy("open_documents", "read_open_document")),
 }
 _PLAIN = frozenset({"txt", "text", "log"})
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "rakefile", "gemfile", "cmakelists.txt"})

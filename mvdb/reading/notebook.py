@@ -11,7 +11,7 @@ from dataclasses import replace
 from mvdb.reading.blocks import Block
 from mvdb.reading.markdown import read_markdown
 from mvdb.reading.python_source import read_python
-from mvdb.reading.unreadable import Unreadable
+from mvdb.reading.unreadable import Unreadable, told
 
 
 def read_notebook(text: str) -> Iterator[Block]:
@@ -32,7 +32,7 @@ def _cells(text: str) -> Iterator[tuple[str, str]]:
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"not a notebook: {error}", "damaged") from error
+        raise Unreadable(f"not a notebook: {told(error)}", "damaged") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise Unreadable("not a notebook of version 4: it has no cells", "damaged")
@@ -40,5 +40,7 @@ def _cells(text: str) -> Iterator[tuple[str, str]]:
         source = cell.get("source") if isinstance(cell, dict) else None
         if isinstance(source, list) and all(isinstance(line, str) for line in source):
             source = "".join(source)
+        if isinstance(source, str):  # JSON may have halves of pairs of UTF-16
+            source = source.encode("utf-8", "replace").decode()
         if isinstance(source, str) and cell.get("cell_type") in ("markdown", "code"):
             yield cell["cell_type"], source

@@ -1,154 +1,206 @@
-"""Documents of word processors, slides and books: .docx, .pptx, .odt, .odp, .epub.
+"""Documents of word processors and slides in the form of Office Open XML: .docx, .pptx.
 
-Line numbers count paragraphs."""
+Read from their XML (ECMA-376), by local names: the strict form has other namespaces than the
+transitional one. Line numbers count paragraphs, those of a presentation slides."""
 
 from __future__ import annotations
 
-import io
 import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
-from mvdb.reading import archives
+from mvdb.reading.archives import Archive, opened, within_bounds
 from mvdb.reading.blocks import Block, Headings, bounded_title
-from mvdb.reading.decoding import decode
-from mvdb.reading.html import read_html
 from mvdb.reading.json_values import properties
 from mvdb.reading.result import Reading
 from mvdb.reading.unreadable import Unreadable
 
-_OPEN_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _STYLE = re.compile(r"(?:heading|title)\s*(\d?)", re.IGNORECASE)
+_MARKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+_TITLES = frozenset({"title", "ctrTitle"})
+_OF_A_SLIDE = frozenset({"dt", "ftr", "sldNum"})
+"""Kinds of placeholders that say the same on every slide: date, footer, number."""
+
+
+_PROPERTIES = {
+    "creator": "author",
+    "subject": "subject",
+    "keywords": "keywords",
+    "created": "created",
+    "modified": "modified",
+}
 
 
 def read_docx(data: bytes) -> Reading:
     """A Word document: paragraphs and rows of tables, below its headings."""
-    import docx
+    with opened(data) as archive:
+        name = _main(archive)
+        root = archive.xml(name)
+        linked = _linked(archive, name)
+        styles = [target for kind, target in linked.values() if kind == "styles"]
+        names = _style_names(archive.xml(styles[0])) if styles and styles[0] in archive else {}
+        metadata, title = _described(archive)
+    return Reading(within_bounds(_docx_blocks(root, names)), metadata=metadata, title=title)
 
-    with archives.opened(data):
-        pass
-    document = docx.Document(io.BytesIO(data))
-    return _described(document.core_properties, _docx_blocks(document))
 
-
-def _docx_blocks(document: Any) -> Iterator[Block]:
-    headings, number = Headings(), 0
-    for part in document.iter_inner_content():
-        if hasattr(part, "rows"):
-            for row in part.rows:
-                number += 1
-                cells = dict.fromkeys(cell.text.strip() for cell in row.cells)
-                text = " | ".join(filter(None, cells))
-                if text:
-                    yield Block(text, number, number, headings.trail, verbatim=True)
-            continue
-        number += 1
-        text = part.text.strip()
-        style = _STYLE.fullmatch((part.style.name if part.style else None) or "")
-        if style and text:
-            headings.enter(int(style[1] or 0), text)
+def _docx_blocks(root: Any, names: dict[str, str]) -> Iterator[Block]:
+    headings = Headings()
+    for number, (text, style, is_row) in enumerate(_paragraphs(root), 1):
+        found = None if is_row else _STYLE.fullmatch(names.get(style, style))
+        if text and found:
+            headings.enter(int(found[1] or 0), text)
         if text:
-            yield Block(text, number, number, headings.trail)
+            yield Block(text, number, number, headings.trail, verbatim=is_row)
+
+
+def _paragraphs(root: Any) -> Iterator[tuple[str, str, bool]]:
+    """Text and style of the paragraphs outside of tables, and text of the tables' rows.
+
+    A paragraph may hold others, in a box of text: they come before it. A table within a cell is a
+    part of its text."""
+    from lxml import etree
+
+    open_texts: list[list[str]] = []  # of paragraphs that have not ended
+    styles: list[str] = []
+    cells: list[str] = []  # of the outermost row
+    rows = hidden = 0
+    for event, node in etree.iterwalk(root, events=("start", "end")):
+        name = _local(node)
+        if event == "start":
+            hidden += name == "Fallback"  # of older programs: says again what stands beside it
+            rows += name == "tr"
+            if name == "p":
+                open_texts.append([])
+                styles.append("")
+            elif name == "pStyle" and styles:
+                styles[-1] = _value(node, "val")
+            elif open_texts and not hidden:
+                open_texts[-1].append((node.text or "") if name == "t" else _MARKS.get(name, ""))
+            continue
+        hidden -= name == "Fallback"
+        if name == "p":
+            text, style = "".join(open_texts.pop()).strip(), styles.pop()
+            if rows and text:
+                cells.append(text)
+            elif not rows and not hidden:
+                yield text, style, False
+        elif name == "tr":
+            rows -= 1
+            if not rows:
+                yield " | ".join(cells), "", True
+                cells = []
+
+
+def _style_names(root: Any) -> dict[str, str]:
+    """The names of the styles by their ids: the id of a heading is a word of any language."""
+    return {
+        _value(style, "styleId"): _value(name, "val")
+        for style in root.iter("{*}style")
+        for name in style.iterchildren("{*}name")
+    }
 
 
 def read_pptx(data: bytes) -> Reading:
-    """Slides, with their notes; the number of a slide is its line."""
-    import pptx
-
-    with archives.opened(data):
-        pass
-    document = pptx.Presentation(io.BytesIO(data))
-    return _described(document.core_properties, _pptx_blocks(document))
+    """Slides, with their tables and notes; the number of a slide is its line."""
+    with opened(data) as archive:
+        metadata, title = _described(archive)
+    return Reading(within_bounds(_pptx_blocks(data)), metadata=metadata, title=title)
 
 
-def _described(core: Any, blocks: Iterator[Block]) -> Reading:
-    """Blocks with the core properties that python-docx and python-pptx find."""
-    found = {name: getattr(core, name) for name in ("author", "subject", "keywords")}
-    found |= {name: getattr(core, name) for name in ("created", "modified")}
-    return Reading(blocks, metadata=properties(found), title=bounded_title(core.title or ""))
-
-
-def _pptx_blocks(document: Any) -> Iterator[Block]:
-    for number, slide in enumerate(document.slides, 1):
-        title = slide.shapes.title.text_frame.text.strip() if slide.shapes.title else ""
-        trail = (bounded_title(title),) if title else ()
-        texts = [shape.text_frame.text for shape in slide.shapes if shape.has_text_frame]
-        if slide.has_notes_slide and slide.notes_slide.notes_text_frame:
-            texts.append(slide.notes_slide.notes_text_frame.text)
-        for text in texts:
-            if text.strip():
-                yield Block(text.strip(), number, number, trail)
-
-
-def read_open_document(data: bytes) -> Reading:
-    """An OpenDocument text or presentation."""
-    with archives.opened(data) as archive:
-        root = _parsed(archives.member(archive, "content.xml"))
-        has_meta = "meta.xml" in archive.namelist()
-        about = _parsed(archives.member(archive, "meta.xml")) if has_meta else None
-    metadata, title = _about(about)
-    return Reading(_open_document_blocks(root), metadata=metadata, title=title)
-
-
-def _about(root: Any) -> tuple[dict[str, Any], str]:
-    """Metadata and title that elements of Dublin Core give, as OpenDocument and EPUB have them."""
+def _described(archive: Archive) -> tuple[dict[str, Any], str]:
+    """The core properties of a document, and its title."""
     found: dict[str, str] = {}
-    for node in () if root is None else root.iter("{http://purl.org/dc/elements/1.1/}*"):
-        name, text = node.tag.rpartition("}")[2], "".join(node.itertext()).strip()
-        name = "author" if name == "creator" else name
-        found[name] = f"{found[name]}, {text}" if name in found else text
-    title = bounded_title(found.pop("title", ""))
-    return properties(found), title
+    for kind, name in _linked(archive, "").values():
+        if kind == "core-properties" and name in archive:
+            found = {_local(node): node.text or "" for node in archive.xml(name).iterchildren()}
+    own = {name: found.get(key, "").strip() for key, name in _PROPERTIES.items()}
+    return properties(own), bounded_title(found.get("title", ""))
 
 
-def _open_document_blocks(root: Any) -> Iterator[Block]:
-    headings = Headings()
-    for number, node in enumerate(root.iter(_OPEN_TEXT + "h", _OPEN_TEXT + "p"), 1):
-        text = "".join(node.itertext()).strip()
-        if text and node.tag == _OPEN_TEXT + "h":
-            level = node.get(_OPEN_TEXT + "outline-level", "1")
-            headings.enter(int(level) if level.isdecimal() else 1, text)
-        if text:
-            yield Block(text, number, number, headings.trail)
-
-
-def read_epub(data: bytes) -> Reading:
-    """A book, chapter by chapter in reading order; the chapter's number is the line."""
-    with archives.opened(data) as archive:
-        container = _parsed(archives.member(archive, "META-INF/container.xml"))
-        package = next((node.get("full-path") for node in _named(container, "rootfile")), None)
-        if not package:
-            raise Unreadable("its container names no book", "damaged")
-        root = _parsed(archives.member(archive, package))
-    metadata, title = _about(root)
-    return Reading(_chapters(data, package, root), metadata=metadata, title=title)
-
-
-def _chapters(data: bytes, package: str, root: Any) -> Iterator[Block]:
-    with archives.opened(data) as archive:
-        places = {item.get("id"): item.get("href", "") for item in _named(root, "item")}
-        folder = posixpath.dirname(package)
-        for number, entry in enumerate(_named(root, "itemref"), 1):
-            place = places.get(entry.get("idref"))
-            if not place:
+def _pptx_blocks(data: bytes) -> Iterator[Block]:
+    with opened(data) as archive:
+        name = _main(archive)
+        linked = _linked(archive, name)
+        slides = [
+            linked.get(_value(entry, "id", "rel"), ("", "")) for entry in _slides(archive, name)
+        ]
+        # A slide that is listed twice is read once.
+        for number, (_, place) in enumerate(dict.fromkeys(slides), 1):
+            if place not in archive:
                 continue
-            name = posixpath.normpath(posixpath.join(folder, unquote(place)))
-            for block in read_html(decode(archives.member(archive, name)).text).blocks:
-                yield Block(block.text, number, number, block.trail, block.verbatim)
+            title, texts = _texts(archive.xml(place))
+            for kind, notes in _linked(archive, place).values():
+                if kind == "notesSlide" and notes in archive:
+                    texts += _texts(archive.xml(notes))[1]
+            trail = (bounded_title(title),) if title else ()
+            for text in (title, *texts):
+                if text:
+                    yield Block(text, number, number, trail)
 
 
-def _named(root: Any, name: str) -> Iterator[Any]:
-    """The elements of a local name."""
-    return (node for node in root.iter() if str(node.tag).rpartition("}")[2] == name)
+def _slides(archive: Archive, name: str) -> list[Any]:
+    return list(archive.xml(name).iter("{*}sldId"))
 
 
-def _parsed(data: bytes) -> Any:
-    from lxml import etree
+def _texts(root: Any) -> tuple[str, list[str]]:
+    """The title of a slide, and the texts of its other shapes and of its tables' rows."""
+    title, texts = "", []
+    for node in root.iter("{*}sp", "{*}tr"):
+        if _local(node) == "tr":
+            texts.append(" | ".join(filter(None, map(_shape_text, node.iterchildren("{*}tc")))))
+            continue
+        holders = [_value(one, "type") for one in node.iter("{*}ph")]
+        text = _shape_text(node)
+        if _TITLES.intersection(holders) and not title:
+            title = " ".join(text.split())
+        elif not _OF_A_SLIDE.intersection(holders):
+            texts.append(text)
+    return title, texts
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
-    try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise Unreadable(f"damaged XML: {error}", "damaged") from error
+
+def _shape_text(shape: Any) -> str:
+    paragraphs = (
+        "".join(
+            (node.text or "") if _local(node) == "t" else "\n"
+            for node in paragraph.iter("{*}t", "{*}br")
+        )
+        for paragraph in shape.iter("{*}p")
+    )
+    return "\n".join(paragraphs).strip()
+
+
+def _main(archive: Archive) -> str:
+    """The name of the member with the document itself."""
+    for kind, target in _linked(archive, "").values():
+        if kind == "officeDocument":
+            return target
+    raise Unreadable("it names no document", "damaged")
+
+
+def _linked(archive: Archive, name: str) -> dict[str, tuple[str, str]]:
+    """Kind and name of the members that a member (the empty name: the whole) refers to, by id."""
+    folder, file = posixpath.split(name)
+    place = posixpath.join(folder, "_rels", f"{file}.rels")
+    if place not in archive:
+        return {}
+    return {
+        entry.get("Id", ""): (
+            entry.get("Type", "").rpartition("/")[2],
+            posixpath.normpath(posixpath.join("/", folder, entry.get("Target", "")))[1:],
+        )
+        for entry in archive.xml(place).iter("{*}Relationship")
+        if entry.get("TargetMode") != "External"
+    }
+
+
+def _local(node: Any) -> str:
+    return node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+
+
+def _value(node: Any, name: str, space: str = "") -> str:
+    """The attribute of a local name, of a namespace whose name has `space` if that is given."""
+    for key, value in node.attrib.items():
+        if key.rpartition("}")[2] == name and space in key.rpartition("}")[0]:
+            return str(value)
+    return ""

@@ -16,6 +16,8 @@ from mvdb.reading.code import read_code, verbatim
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MAX_SIGNATURE = 300
+MOST_PARSED = 400_000
+"""Characters of source that is parsed: a syntax tree takes up to 1,200 bytes for each."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def docstrings(source: str) -> list[Docstring]:
 
 
 def _parsed(source: str) -> ast.Module:
+    if len(source) > MOST_PARSED:
+        raise SyntaxError(f"more than {MOST_PARSED:,} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like in the source

@@ -10,7 +10,7 @@ from typing import Any
 
 from mvdb.extras import remedy
 from mvdb.reading.blocks import Block
-from mvdb.reading.unreadable import FAILED, MISSING_LIBRARY, Unreadable
+from mvdb.reading.unreadable import FAILED, MISSING_LIBRARY, Unreadable, told
 
 _BEGINNING = 20
 """Blocks that are read at once, so that a file that cannot be read at all fails at once."""
@@ -70,5 +70,4 @@ def failures_by_name() -> Iterator[None]:
     except Unreadable:
         raise
     except Exception as error:
-        message = " ".join(str(error).split())[:200]
-        raise Unreadable(f"{type(error).__name__}: {message}", FAILED) from error
+        raise Unreadable(f"{type(error).__name__}: {told(error)}", FAILED) from error

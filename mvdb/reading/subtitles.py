@@ -15,7 +15,7 @@ def read_subtitles(text: str) -> Iterator[Block]:
     """A block for each subtitle, its lines joined."""
     lines = text.split("\n")
     times = [number for number, line in enumerate(lines) if _TIMES.match(line)]
-    for first, behind in zip(times, [*times[1:], len(lines)], strict=True):
+    for first, behind in zip(times, [*times[1:], len(lines)], strict=False):
         said = []
         for line in lines[first + 1 : behind]:
             if not line.strip():

@@ -7,6 +7,7 @@ from mvdb.errors import Error
 MISSING_LIBRARY = "missing library"
 FAILED = "failed"
 BINARY = "binary"
+_MOST_SHOWN = 200
 
 
 class Unreadable(Error, ValueError):
@@ -22,3 +23,10 @@ class Unreadable(Error, ValueError):
     def __init__(self, message: str, kind: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def told(words: object) -> str:
+    """Words of a file, or of a library about it, as a part of a message: in one line, not long,
+    without what a terminal would take for commands."""
+    text = str(words)[:_MOST_SHOWN]
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())

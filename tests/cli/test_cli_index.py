@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
-import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -92,6 +90,15 @@ def test_prune_removes_what_is_gone_below_the_folders_given(notes: CommandLine) 
     assert ids(notes) == ["notes/fruit.md#1", "other/a.txt#1"]
 
 
+def test_a_source_that_is_gone_as_a_whole_is_pruned(notes: CommandLine) -> None:
+    shutil.rmtree(notes.folder / "notes")
+    outcome = notes("index", "notes", "n.mvdb", *ENCODER)
+    assert (outcome.code, len(ids(notes))) == (1, 3)
+    assert "notes: no such file or folder; its passages can be deleted with" in outcome.err
+    assert notes.index("notes", "n.mvdb", "--prune")["files"]["removed"] == 3
+    assert not ids(notes)
+
+
 def test_prune_leaves_documents_that_are_no_files(notes: CommandLine) -> None:
     line = '{"id": "notes/gone.md#1", "text": "Mine.", "metadata": {"path": "elsewhere"}}'
     notes.index("-", "n.mvdb", stdin=line)
@@ -169,24 +176,17 @@ def test_a_failing_reader_costs_its_file_alone(mvdb_cli: CommandLine) -> None:
     """The rest is stored; the command names the file, and its exit code says so."""
     mvdb_cli.write("a/good.txt", "Good.")
     mvdb_cli.write("a/bad.epub", b"PK\5\6" + bytes(18))
-    mvdb_cli.write("a/worse.docx", docx_without_document())
-    outcome = mvdb_cli("index", "a", "n.mvdb", *ENCODER, "--json")
+    mvdb_cli.write("a/worse.broken", "x")
+    encoder = ("--encoder", "words_encoder:make_with_a_broken_reader")
+    outcome = mvdb_cli("index", "a", "n.mvdb", *encoder, "--json")
     assert outcome.code == 1
     summary = json.loads(outcome.out)
     assert summary["files"]["indexed"] == 1
     assert summary["skipped"] == {"damaged": 1}
     (failure,) = (one for one in summary["refusals"] if one["kind"] == "failed")
-    assert failure["path"] == str(mvdb_cli.folder / "a" / "worse.docx")
-    assert "could not be read: a/worse.docx (" in outcome.err.splitlines()[-1]
+    assert failure["path"] == str(mvdb_cli.folder / "a" / "worse.broken")
+    assert "could not be read: a/worse.broken (" in outcome.err.splitlines()[-1]
     assert [line["text"] for line in mvdb_cli.export("n.mvdb")] == ["Good."]
-
-
-def docx_without_document() -> bytes:
-    """An archive that python-docx cannot make sense of."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("x", "y")
-    return data.getvalue()
 
 
 def test_what_is_found_by_default(mvdb_cli: CommandLine) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from mvdb.reading.blocks import Block
+from mvdb.reading.formats import register_reader
 from tests.support.patience import FOR_EVER
 
 _WORD = re.compile(r"\w+")
@@ -57,6 +59,16 @@ def make() -> WordsEncoder:
     """With WORDS_ENCODER_BATCHES in the environment it encodes so many batches and sleeps then."""
     batches = os.environ.get("WORDS_ENCODER_BATCHES")
     return WordsEncoder(None if batches is None else int(batches))
+
+
+def make_with_a_broken_reader() -> WordsEncoder:
+    """Beside the encoder, a reader of files whose names end with .broken, which always fails."""
+
+    def fails(_: str) -> list[Block]:
+        raise ZeroDivisionError("of a reader")
+
+    register_reader(".broken", fails)
+    return make()
 
 
 def make_refused() -> WordsEncoder:

@@ -116,7 +116,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
             r"\bbits: int = {n},",
         ],
     ),
-    ("k", lambda: default(mvdb.Database.search, "k"), [r"\bk: int = {n},"]),
+    ("k", lambda: default(mvdb.Database.search, "k"), [r"\bsearch\( query: [^,]+, k: int = {n},"]),
     (
         "commit_every",
         lambda: streaming.COMMIT_EVERY,
