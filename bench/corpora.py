@@ -56,19 +56,13 @@ def load_collection(name: str) -> Collection:
         FileNotFoundError: the folder or one of its files is missing.
     """
     source, limit = SUBSETS.get(name, (name, None))
-    folder = data_folder() / source
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no collection {source!r} in {data_folder()};"
-            " set MVDB_DATA to the folder of collections"
-        )
     ids: list[str] = []
     texts: list[str] = []
-    for record in islice(_records(folder, "corpus"), limit):
+    for record in islice(read_records(source, "corpus"), limit):
         ids.append(record["_id"])
         texts.append(document_text(record.get("title") or "", record["text"]))
-    qrels = _read_qrels(folder / "qrels.tsv", set(ids))
-    judged = [record for record in _records(folder, "queries") if record["_id"] in qrels]
+    qrels = _read_qrels(data_folder() / source / "qrels.tsv", set(ids))
+    judged = [record for record in read_records(source, "queries") if record["_id"] in qrels]
     query_ids = [record["_id"] for record in judged]
     return Collection(
         name=name,
@@ -85,8 +79,17 @@ def document_text(title: str, text: str) -> str:
     return f"{title} {text}".strip()
 
 
-def _records(folder: Path, stem: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects of ``stem.jsonl`` or ``stem.jsonl.zst``."""
+def read_records(name: str, stem: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of ``stem.jsonl`` or ``stem.jsonl.zst`` of a collection of the folder.
+
+    Raises:
+        FileNotFoundError: the folder or the file is missing.
+    """
+    folder = data_folder() / name
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"no collection {name!r} in {data_folder()}; set MVDB_DATA to the folder of collections"
+        )
     plain, compressed = folder / f"{stem}.jsonl", folder / f"{stem}.jsonl.zst"
     if plain.exists():
         with plain.open(encoding="utf-8") as lines:

@@ -15,25 +15,28 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import mvdb  # noqa: E402
-import mvdb.encoders  # noqa: E402
+from mvdb import encoders, evaluation, folders, importers, reading  # noqa: E402
 from mvdb.api.document_reader import DocumentReader  # noqa: E402
 from mvdb.api.readable import Readable  # noqa: E402
 
 TARGET = HERE / "api.md"
+MODULES = (encoders, folders, reading, importers, evaluation)
+"""Whose public names have a section each."""
 
 HEAD = """\
 <!-- Made by docs/make_api.py from the docstrings. Do not edit. -->
 
 # API reference
 
-All names are in the module `mvdb`, encoders in `mvdb.encoders`. Names that begin with an underscore
-and names not listed here may change at any time.
+All names are in the module `mvdb`, but those of the [last sections](#mvdbencoders), a module each.
+Names that begin with an underscore and names not listed here may change at any time.
 
 Words: a *document* is the unit of storage and of search results and has an id. Its *token vectors*
 are a matrix `(n_tokens, dim)` of unit rows. *MaxSim* is the sum, over the tokens of the query, of
@@ -60,6 +63,8 @@ copied, and `to_dict()` gives the fields as JSON values: arrays as lists, hits a
 
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$")
 _ENTRY = re.compile(r"^([\w*]+(?:, [\w*]+)*)(?::\s+(.*)|\.?)$")
+_SESSION = re.compile(r"(>>>|\.\.\.) ")
+_DOCTEST = re.compile(r"\s+# doctest: .*")
 _DUNDER = re.compile(r"(?<!`)\b(__\w+__)\b(?!`)")
 
 
@@ -96,7 +101,7 @@ def reference() -> str:
     parts += [class_page(name, value, shared=False) for name, value in sorted(handles.items())]
     parts += [f"## Values\n\n{VALUES}"]
     parts += [value_page(name, classes[name]) for name in sorted(values)]
-    parts += [error_table(errors), encoders_page()]
+    parts += [error_table(errors), *map(module_page, MODULES)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
@@ -138,19 +143,23 @@ def error_table(errors: dict[str, type]) -> str:
     return "\n".join([*rows, ""])
 
 
-def encoders_page() -> str:
-    """The module `mvdb.encoders`."""
-    module = mvdb.encoders
-    lines = ["## mvdb.encoders\n", markdown(doc(module))]
+def module_page(module: ModuleType) -> str:
+    """A module with public names of its own."""
+    lines = [f"## {module.__name__}\n", markdown(doc(module))]
     for name in module.__all__:
         value = getattr(module, name)
+        full = f"{module.__name__}.{name}"
         if inspect.isfunction(value):
-            lines.append(function(name, value, prefix="mvdb.encoders."))
+            lines.append(function(name, value, prefix=f"{module.__name__}."))
         elif inspect.isclass(value):
-            lines += [f"### mvdb.encoders.{name}\n", markdown(doc(value))]
-            lines += [entry(member, inner, level=4) for member, inner in members(value)]
+            lines += [f"### {full}\n", markdown(doc(value))]
+            lines += [
+                entry(member, inner, level=4)
+                for member, inner in members(value)
+                if inspect.getdoc(inner)
+            ]
         else:
-            lines.append(f"### mvdb.encoders.{name}\n\n`{value!r}`\n")
+            lines.append(f"### {full}\n\n`{value!r}`\n")
     return "\n".join(lines)
 
 
@@ -231,6 +240,12 @@ def markdown(text: str) -> str:
     lines = text.split("\n")
     at = 0
     while at < len(lines):
+        if lines[at].startswith(">>> "):
+            end = next((n for n in range(at, len(lines)) if not _SESSION.match(lines[n])), None)
+            session = [_DOCTEST.sub("", line) for line in lines[at:end]]
+            result += ["```text", *session, "```"]
+            at += len(session)
+            continue
         found = _SECTION.match(lines[at])
         if not found:
             result.append(inline(lines[at]))

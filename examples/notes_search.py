@@ -3,58 +3,32 @@
     python notes_search.py FOLDER      asks for questions, until an empty one
     python notes_search.py             makes a folder, changes it, and shows what is found
 
-Needs: pip install 'mvdb-engine[cli]' watchfiles
+Needs: pip install 'mvdb-engine[cli,watch]'
 """
 
-import os
 import queue
-import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
 from small_encoder import choose
-from watchfiles import watch
 
 import mvdb
+from mvdb import folders
 
-ENCODER = "small_encoder:choose"
-SUFFIXES = (".md", ".txt")
-
-
-def index(folder: Path, file: Path) -> None:
-    """Brings the database up to date with the folder: unchanged files cost a look."""
-    command = [sys.executable, "-m", "mvdb", "index", str(folder), str(file)]
-    here = str(Path(__file__).parent)
-    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    subprocess.run(
-        [*command, "--prune", "--quiet", "--encoder", ENCODER],
-        env={**os.environ, "PYTHONPATH": paths},
-        check=True,
-    )
+NOTES = ("*.md", "*.txt")
 
 
-def follow(folder: Path, file: Path, stop: threading.Event, indexed: queue.Queue) -> None:
+def follow(db: mvdb.Database, folder: Path, stop: threading.Event, indexed: queue.Queue) -> None:
     """Indexes the folder at once, and again after each change of a note."""
-    is_first = True
-    changes_of_notes = watch(
-        folder,
-        watch_filter=lambda _, path: path.endswith(SUFFIXES),
-        stop_event=stop,
-        rust_timeout=200,
-        yield_on_timeout=True,  # the first round tells that changes are noticed from here on
-    )
-    for changes in changes_of_notes:
-        if changes or is_first:
-            index(folder, file)
-            indexed.put(len(changes))
-        is_first = False
+    for report in folders.watch(db, folder, include=NOTES, stop=stop):
+        indexed.put(report)
 
 
 def show(db: mvdb.Database, question: str) -> None:
     print(f"? {question}")
-    # One passage of each note. Reading never waits for the process that indexes.
+    # One passage of each note. Reading never waits for the thread that indexes.
     for hit in db.search(question, k=3, group_by="path"):
         line = " ".join((hit.text or "").split())
         print(f"  {hit.score:.2f}  {hit.metadata['path']}:{hit.metadata['line']}  {line[:70]}")
@@ -89,15 +63,15 @@ def main() -> None:
             (folder / "boat.txt").write_text("Caulk the seams before painting the hull.\n")
         file = folder.with_suffix(".mvdb")  # beside the folder
         stop, indexed = threading.Event(), queue.Queue()
-        thread = threading.Thread(target=follow, args=(folder, file, stop, indexed))
-        thread.start()
-        try:
-            indexed.get(timeout=600)
-            with mvdb.open(file, readonly=True, encoder=choose()) as db:
+        with mvdb.open(file, encoder=choose()) as db:
+            thread = threading.Thread(target=follow, args=(db, folder, stop, indexed))
+            thread.start()
+            try:
+                indexed.get(timeout=600)
                 (demonstrate if is_demonstration else converse)(db, folder, indexed)
-        finally:
-            stop.set()
-            thread.join()
+            finally:
+                stop.set()
+                thread.join()
 
 
 if __name__ == "__main__":

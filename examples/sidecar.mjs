@@ -75,7 +75,7 @@ async function main() {
   const env = { ...process.env, PYTHONPATH: paths };
   const mvdb = new Sidecar(join(folder, "notes.mvdb"), ["--encoder", "small_encoder:choose"], env);
   try {
-    const onProgress = ({ done, total }) => console.log(`indexing: ${done} of ${total}`);
+    const onProgress = ({ step, done, total }) => console.log(step ?? `${done} of ${total}`);
     const { passages } = await mvdb.call("index", { sources: [notes] }, { onProgress });
     console.log(`passages: ${passages.written}`);
     const hits = await mvdb.call("search", { query: "painting a hull", k: 1 });

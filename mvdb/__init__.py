@@ -50,8 +50,9 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str):
-        # They need no import of their own, and are imported at their first use.
-        if name in ("aio", "encoders", "reading"):
+        # They need no import of their own, and are imported at their first use. Rooms above this
+        # one are not declared to type checkers; `from mvdb import folders` declares one.
+        if name in ("aio", "encoders", "evaluation", "folders", "importers", "reading"):
             return importlib.import_module(f"mvdb.{name}")
         raise AttributeError(f"module 'mvdb' has no attribute {name!r}")
 

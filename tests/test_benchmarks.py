@@ -62,6 +62,7 @@ BENCHMARKS: dict[str, str] = {
     "cold": "new.mvdb tiny --queries 2 --passes 1 --rounds 1 --seconds 0.05",
     "concurrency": "--collection tiny --seconds 0.1 --batch 10 --queries 4",
     "curves": "tiny --base tiny --queries 4 --rounds 1 --prefetch --fidelity tiny",
+    "cutting": "--megabytes 0.01 --only table headings",
     "fidelity": "tiny --bits 2 --centroids 16",
     "filters": "--documents 500",
     "growth": "--collection tiny --bits 2 --queries 4 --passes 1 --commit 60 --commit-size 20",
@@ -88,9 +89,9 @@ LIBRARIES = {
 }
 NEED_MORE = {
     *("encoders", "imports", "known_items", "make_projection", "plots", "pylate_overlap"),
-    "torch_minilm",
+    *("chunking", "indexing", "late_windows", "near_duplicates", "torch_minilm"),
 }
-"""They need torch, matplotlib, or an index of another engine."""
+"""They need torch, matplotlib, an index of another engine, or texts of some length."""
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -111,7 +112,10 @@ def test_a_benchmark_runs(
     assert not re.search(r"\bnan\b", said)
 
 
-@pytest.mark.parametrize("name", ["encoders", "known_items", "make_projection"])
+@pytest.mark.parametrize(
+    "name",
+    ["chunking", "encoders", "indexing", "known_items", "make_projection", "near_duplicates"],
+)
 def test_a_benchmark_of_encoders_has_a_command_line(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

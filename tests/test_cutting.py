@@ -58,6 +58,17 @@ def test_passages_end_between_paragraphs_where_they_can() -> None:
     assert passages[0].words >= SIZE  # and the third would have made it too long
 
 
+@given(st.lists(st.integers(1, MOST // 10), max_size=12))
+def test_a_paragraph_that_a_passage_takes_whole_is_not_divided(lengths: list[int]) -> None:
+    paragraphs = [sentences(length) for length in lengths]
+    held = [
+        one
+        for passage in cut(read_plain("\n\n".join(paragraphs)))
+        for one in passage.text.split("\n\n")
+    ]
+    assert held == paragraphs
+
+
 def test_a_last_scrap_goes_with_the_passage_before() -> None:
     passages = list(cut(read_plain(sentences(17) + "\n\nThe end of it all.\n")))
     assert [p.words for p in passages] == [175]

@@ -65,7 +65,7 @@ BELOW: dict[str, set[str]] = {
     "integrations": {"extras", "__init__", "errors", "types", "encoders"},
     "evaluation": {"extras", "__init__", "errors", "types"},
     "serving": {"extras", "__init__", "errors", "encoders"},
-    "importers": {"extras", "__init__", "errors", "types", "encoders"},
+    "importers": {"extras", "__init__", "errors", "types", "encoders", "documents"},
     "reading": {"extras", "errors", "arguments"},
     "folders": {
         "extras",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mvdb
 from mvdb import encoders
+from mvdb.cli.nearest import did_you_mean
 from mvdb.cli.network import OFFLINE, hub_host, is_hub_reachable
 from mvdb.encoders import Encoder
 
@@ -34,13 +35,17 @@ def load_encoder(choice: str | None) -> Encoder:
 def _made(choice: str, module: str, function: str) -> Encoder:
     """What a function of a module returns. The module may lie in the working folder; one that is
     installed goes before it."""
-    sys.path.append(os.getcwd())
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # and stays: the module may import others later
     try:
-        encoder = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"--encoder {choice}: {error}") from error
-    finally:
-        sys.path.pop()
+        found = importlib.import_module(module)
+        make = getattr(found, function, None)
+        if make is None:
+            near = did_you_mean(function, vars(found))
+            raise AttributeError(f"the module {module} has no {function}{near}")
+        encoder = make()
+    except Exception as error:  # whatever a user's own code raises
+        raise ValueError(f"--encoder {choice}: {error or type(error).__name__}") from error
     if not isinstance(encoder, Encoder):
         members = "encode_documents, encode_queries, dim, name"
         raise ValueError(f"--encoder {choice}: the result is no encoder ({members})")

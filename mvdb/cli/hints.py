@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from mvdb.cli.nearest import MOST_NAMES, nearest, suggestion
 _HEAD_BYTES = 64
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"
 """In the first page of a database, as little-endian machines write it."""
+_FEW = 3
+"""Databases of a folder that are named, at most."""
 _SAMPLE = 256
 """Documents whose metadata show which fields there are."""
 
@@ -34,9 +37,9 @@ def about_paths(arguments: argparse.Namespace, error: Exception) -> str:
     if file is None or sources:
         return ""
     for word in _words(arguments):
-        if word != str(file) and _is_database(word):
+        if word != str(file) and is_database(Path(word)):
             return f"; the database comes first: mvdb {arguments.command} {word} ..."
-    return "" if file.is_file() else suggestion(_near(file, files_alone=True))
+    return "" if file.is_file() else suggestion(_near(file, files_alone=True)) or _databases(file)
 
 
 def _words(arguments: argparse.Namespace) -> Iterator[str]:
@@ -47,9 +50,20 @@ def _words(arguments: argparse.Namespace) -> Iterator[str]:
                 yield one
 
 
-def _is_database(word: str) -> bool:
+def _databases(path: Path) -> str:
+    """The end of a message about a file that is not there: the databases of its folder, if they
+    are few."""
+    with suppress(OSError):
+        found = sorted(islice(path.parent.glob("*.mvdb"), _FEW + 1))
+        if 0 < len(found) <= _FEW:
+            return f"; there is {', '.join(map(str, found))}"
+    return ""
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file looks like a database."""
     try:
-        with Path(word).open("rb") as file:
+        with path.open("rb") as file:
             return _LMDB_MAGIC in file.read(_HEAD_BYTES)
     except (OSError, ValueError):
         return False

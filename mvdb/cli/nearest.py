@@ -8,8 +8,9 @@ from itertools import islice
 
 from mvdb.cli.console import one_line
 
-MOST_NAMES = 20_000
-"""Names that are compared at most: about .2 s. What comes behind them is not suggested."""
+MOST_NAMES = 5_000
+"""Names that are compared at most: about .3 s, if they are much alike. What comes behind them is
+not suggested."""
 _SUGGESTED = 3
 _ALIKE = 0.6
 """Least share of common characters, as difflib counts it: its own default."""

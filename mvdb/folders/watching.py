@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mvdb import Database
+from mvdb.errors import InvalidInputError, PathNotFoundError, shown
 from mvdb.extras import library
 from mvdb.folders import sync_options
 from mvdb.folders.report import Report
@@ -53,6 +54,11 @@ def watch(
     """
     watchfiles = library("watchfiles", "watch", "watching folders needs watchfiles")
     run, places = bound(db, sources, prune=prune, **options), sync_options.sources_of(sources)
+    if stop is not None and not isinstance(stop, Event):
+        raise InvalidInputError(f"stop: a threading.Event or None is needed, not {shown(stop)}")
+    for place in places:
+        if not os.path.lexists(place):
+            raise PathNotFoundError(f"sources: {place}: no such file or folder")
     own = {f"{db.path}{ending}" for ending in ("", "-lock")}
     events = watchfiles.watch(
         *places,

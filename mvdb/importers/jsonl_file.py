@@ -1,27 +1,23 @@
-"""JSON lines: a record each, as `mvdb export` writes them or with fields of other names."""
+"""Files of JSON lines, as `mvdb export` writes them or with fields of other names."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from mvdb.errors import InvalidInputError
-from mvdb.importers.choices import METADATA, TEXTS, Choices, Roles, roles
+from mvdb.importers.choices import TEXTS, Choices, Roles, roles
+from mvdb.importers.json_records import JsonRecord, json_records
 from mvdb.importers.source import BATCH_BYTES, Source
 
-MAX_LINE = 1 << 28
-"""Bytes of a line: 256 MiB, a million numbers of a vector take about 20 MiB."""
 _RECORDS = 1000
 """Records of a batch at most."""
 _BATCH_LINES = BATCH_BYTES * 5
@@ -37,22 +33,20 @@ def open_file(path: Path, choices: Choices) -> Source:
     first = next(records(path), None)
     if first is None:
         raise InvalidInputError(f"{path}: there is no record in it")
-    number, record, _ = first
-    fields = roles(record, choices, f"{path}: line {number}", same_fields=False)
+    fields = roles(first.fields, choices, first.where, same_fields=False)
     if fields.text is None:
         fields = replace(fields, text=TEXTS[0])  # later records may have one
-    dim = None
-    if fields.vectors is not None:
-        dim = _matrix(record.get(fields.vectors), path, number).shape[1]
-    return Source("jsonl", dim, None, lambda: _batches(path, fields), tenants=bool(fields.tenant))
+    dim = None if fields.vectors is None else first.vectors(fields.vectors).shape[1]
+    batches = partial(_batches, path, fields, dim)
+    return Source("jsonl", dim, None, batches, tenants=bool(fields.tenant))
 
 
-def _batches(path: Path, fields: Roles) -> Iterator[dict[str, Any]]:
+def _batches(path: Path, fields: Roles, dim: int | None) -> Iterator[dict[str, Any]]:
     batch: list[dict[str, Any]] = []
     size = 0
-    for row, (number, record, length) in enumerate(records(path)):
-        batch.append(_document(record, fields, path, number, row))
-        size += length
+    for row, record in enumerate(records(path)):
+        batch.append(_document(record, fields, dim, row))
+        size += record.length
         if len(batch) == _RECORDS or size >= _BATCH_LINES:
             yield _arguments(batch)
             batch, size = [], 0
@@ -64,66 +58,24 @@ def _arguments(batch: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: [one[name] for one in batch] for name in batch[0]}
 
 
-def _document(
-    record: dict[str, Any], fields: Roles, path: Path, number: int, row: int
-) -> dict[str, Any]:
+def _document(record: JsonRecord, fields: Roles, dim: int | None, row: int) -> dict[str, Any]:
     """The arguments of insert for a record, each without the plural."""
-    where = f"{path}: line {number}"
-    document: dict[str, Any] = {"ids": row}
-    if fields.id is not None:
-        document["ids"] = id = record.get(fields.id)
-        if isinstance(id, bool) or not isinstance(id, (str, int)):
-            raise InvalidInputError(f"{where}: {fields.id!r}: a string or an integer is needed")
+    document: dict[str, Any] = {"ids": row if fields.id is None else record.id(fields.id)}
     if fields.vectors is not None:
-        document["embeddings"] = _matrix(record.get(fields.vectors), path, number)
+        document["embeddings"] = record.vectors(fields.vectors, dim)
     if fields.text is not None:
-        document["texts"] = text = record.get(fields.text)
-        if not isinstance(text, (str, type(None))):
-            raise InvalidInputError(f"{where}: {fields.text!r}: a string is needed")
-    if METADATA in record and not fields.others:
-        metadata = record[METADATA]
-        if not isinstance(metadata, (dict, type(None))):
-            raise InvalidInputError(f"{where}: {METADATA!r}: an object is needed")
-    else:
-        metadata = {name: record[name] for name in fields.metadata_names(record)} or None
-    document["metadata"] = metadata
+        is_encoded = fields.vectors is None
+        document["texts"] = record.text(fields.text, is_needed=is_encoded)
+    document["metadata"] = record.metadata(fields)
     if fields.tenant is not None:
-        document["tenant"] = tenant = record.get(fields.tenant)
-        if not isinstance(tenant, str):
-            raise InvalidInputError(f"{where}: {fields.tenant!r}: a string is needed")
+        document["tenant"] = record.tenant(fields.tenant)
     return document
 
 
-def _matrix(value: Any, path: Path, number: int) -> NDArray[np.float32]:
-    try:
-        matrix = np.array(value, dtype=np.float32)
-    except (ValueError, TypeError, OverflowError):
-        matrix = np.empty(0, np.float32)
-    if matrix.ndim != 2 or not matrix.size:
-        raise InvalidInputError(
-            f"{path}: line {number}: the token vectors are no list of vectors of one length"
-        )
-    return matrix
-
-
-def records(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
-    """Number of the line, record, and length of each line that is not blank."""
+def records(path: Path) -> Iterator[JsonRecord]:
+    """The record of each line that is not blank."""
     with _opened(path) as file:
-        for number in count(1):
-            line = file.readline(MAX_LINE + 1)
-            if not line:
-                return
-            if len(line) > MAX_LINE:
-                raise InvalidInputError(f"{path}: line {number}: longer than {MAX_LINE:,} bytes")
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InvalidInputError(f"{path}: line {number}: not JSON ({error})") from None
-            if not isinstance(record, dict):
-                raise InvalidInputError(f"{path}: line {number}: a JSON object is needed")
-            yield number, record, len(line)
+        yield from json_records(file, str(path))
 
 
 class _Zstd(io.RawIOBase):

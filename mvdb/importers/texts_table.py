@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mvdb.errors import InvalidInputError
-from mvdb.importers.jsonl_file import MAX_LINE, records
+from mvdb.importers.choices import IDS, TEXTS, Choices, roles
+from mvdb.importers.json_records import MAX_LINE
+from mvdb.importers.jsonl_file import records
 from mvdb.importers.plaid_index import PLAID_KINDS
 from mvdb.importers.source import Source
 
@@ -72,16 +74,12 @@ def _entries(path: Path) -> Iterator[tuple[str, str, str | None]]:
     if path.suffix.lower() == ".tsv":
         yield from _tsv(path)
         return
-    for number, record, _ in records(path):
-        key = "id" if "id" in record else "_id"
-        id, text = record.pop(key, None), record.pop("text", None)
-        if type(id) not in (int, str) or not isinstance(text, str):
-            raise InvalidInputError(f"{path}: line {number}: an id and a text are needed")
-        record.pop("vectors", None)
-        fields = record.get("metadata", record)
-        if not isinstance(fields, (dict, type(None))):
-            raise InvalidInputError(f"{path}: line {number}: 'metadata': an object is needed")
-        yield str(id), text, json.dumps(fields) if fields else None
+    for record in records(path):
+        fields = roles(record.fields, Choices(), record.where, same_fields=False)
+        id = record.id(fields.id or IDS[0])
+        text = record.text(fields.text or TEXTS[0], is_needed=True)
+        metadata = record.metadata(fields)
+        yield str(id), str(text), json.dumps(metadata) if metadata else None
 
 
 def _tsv(path: Path) -> Iterator[tuple[str, str, str | None]]:

@@ -11,8 +11,8 @@ from itertools import islice
 # the piece: both come close to the count of an encoder's tokeniser.
 UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
-_COUNTED = 1 << 16
-"""Characters whose words are listed at a time."""
+_PART = 1 << 16
+"""Characters whose words or lines are listed at a time."""
 _MOST_TITLE = 300
 _MOST_LEVELS = 10
 """Headings above a passage; deeper ones take the place of the tenth."""
@@ -40,7 +40,7 @@ class Block:
 
 def count_words(text: str) -> int:
     """Length of `text` in words, counting long unbroken runs and unspaced scripts by their size."""
-    if len(text) <= _COUNTED:
+    if len(text) <= _PART:
         return len(_WORD.findall(text))
     return sum(1 for _ in _WORD.finditer(text))
 
@@ -52,26 +52,40 @@ def end_of_words(text: str, at: int, most: int) -> int:
 
 
 class Headings:
-    """The headings above a line of a document, by level (1 is outermost)."""
+    """The headings above a line of a document, by level (1 is outermost).
+
+    Attributes:
+        trail: those that are not empty, outermost first."""
 
     def __init__(self) -> None:
-        self._titles: dict[int, str] = {}
+        self._levels: list[int] = []
+        self._titles: list[str] = []
+        self.trail: tuple[str, ...] = ()
 
     def enter(self, level: int, title: str) -> None:
         """Puts `title` on the trail and takes off the headings of the same and of deeper levels."""
         level = min(level, _MOST_LEVELS)
-        above = {number: title for number, title in self._titles.items() if number < level}
-        self._titles = {**above, level: bounded_title(title)}
-
-    @property
-    def trail(self) -> tuple[str, ...]:
-        return tuple(filter(None, self._titles.values()))
+        while self._levels and self._levels[-1] >= level:
+            self._levels.pop()
+            self._titles.pop()
+        self._levels.append(level)
+        self._titles.append(bounded_title(title))
+        self.trail = tuple(filter(None, self._titles))
 
 
 def bounded_title(text: str) -> str:
     """A heading in one line; a very long one is shortened, as every passage below carries it."""
     title = " ".join(text[: 4 * _MOST_TITLE].split())
     return title if len(title) <= _MOST_TITLE else title[: _MOST_TITLE - 1].rstrip() + "…"
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text, as ``text.split("\\n")`` gives them, without a list of all."""
+    at = 0
+    while (end := text.find("\n", at + _PART)) >= 0:
+        yield from text[at:end].split("\n")
+        at = end + 1
+    yield from text[at:].split("\n")
 
 
 def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) -> Iterator[Block]:
@@ -92,4 +106,4 @@ def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) ->
 
 def read_plain(text: str) -> Iterator[Block]:
     """Blocks of plain text."""
-    return paragraphs(text.split("\n"), 1)
+    return paragraphs(lines_of(text), 1)

@@ -7,7 +7,7 @@ lines. Nothing is parsed: the same rule serves all languages that people indent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from mvdb.reading.blocks import Block, paragraphs
@@ -38,7 +38,7 @@ def read_code(text: str) -> Iterator[Block]:
         yield from verbatim(lines[first:last], first + 1, trail)
 
 
-def verbatim(lines: Sequence[str], first: int, trail: tuple[str, ...]) -> Iterator[Block]:
+def verbatim(lines: Iterable[str], first: int, trail: tuple[str, ...]) -> Iterator[Block]:
     """Lines, of which the first has the number `first`, in blocks that end at blank lines."""
     for block in paragraphs(lines, first, trail):
         yield Block(block.text, block.line, block.end_line, trail, verbatim=True)

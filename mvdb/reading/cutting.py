@@ -135,9 +135,9 @@ class _Cutter:
             if held is not None and block.trail != held.trail:
                 yield held
                 held = None
-            # Up to `size` it fits into a passage of its own or ends one; longer ones would leave
-            # gaps.
-            piece = whole_piece(block, size)
+            # A paragraph is divided only if no passage takes it whole: divided ones answer worse
+            # (docs/benchmarks.md, "Length of passages").
+            piece = whole_piece(block, most)
             if piece is None:
                 full = held is not None and held.words >= size
                 room = 0 if held is None or full else most - held.words
@@ -165,7 +165,7 @@ class _Cutter:
     def _repeated(self, before: _Draft, draft: _Draft) -> Piece | None:
         """The end of the draft before, of the same section, that is said again in `draft`."""
         first = draft.pieces[0]
-        if first.trail and begins_with(first.text, first.trail[-1:]):
+        if _is_headed(first):
             return None
         room, kept = self._overlap, []
         for piece in reversed(before.pieces):
@@ -176,7 +176,7 @@ class _Cutter:
                 break
             kept.append(part)
             room -= part.words
-            if part is not piece:
+            if part is not piece or _is_headed(piece):
                 break
         if not kept:
             return None
@@ -184,6 +184,10 @@ class _Cutter:
         last, trail = kept[0], first.trail
         verbatim = all(piece.verbatim for piece in kept)
         return Piece(text, PARAGRAPH, words, kept[-1].line, last.end_line, trail, verbatim)
+
+
+def _is_headed(piece: Piece) -> bool:
+    return bool(piece.trail) and begins_with(piece.text, piece.trail[-1:])
 
 
 def _trail_of_both(first: _Draft, second: _Draft, within: bool) -> tuple[str, ...]:

@@ -49,12 +49,12 @@ def is_boundary(text: str, at: int) -> bool:
     return not (_is_syllable(before, behind) or _is_conjunct(text, at))
 
 
-def boundary_before(text: str, at: int, least: int) -> int:
-    """The last boundary from `least` + 1 to `at`; `at` itself if MOST_JOINED back there is none."""
-    for place in range(at, max(least, at - MOST_JOINED), -1):
-        if is_boundary(text, place):
-            return place
-    return at
+def boundary_near(text: str, at: int, least: int) -> int:
+    """The last boundary from `least` + 1 to `at`, else the first one behind `at`; `at` itself if
+    there is none within MOST_JOINED."""
+    back = range(at, max(least, at - MOST_JOINED), -1)
+    ahead = range(at + 1, min(len(text), at + MOST_JOINED) + 1)
+    return next((place for place in (*back, *ahead) if is_boundary(text, place)), at)
 
 
 def _extends(character: str) -> bool:

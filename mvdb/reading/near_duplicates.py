@@ -33,11 +33,14 @@ SHINGLE = 3
 """Words of a shingle."""
 _HASHES = 256
 _BLOCK = 1024
-"""Shingles hashed at once: 2 MB for 256 functions."""
+"""Shingles hashed at once: 1 MB for 256 functions."""
+_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
+"""Odd, without a pattern."""
 _WORD = re.compile(f"[{UNSPACED}]|[^\\W{UNSPACED}]+")
 _MOST_EXPECTED = 1 << 40
 
 _Hashes = NDArray[np.uint64]
+_Places = tuple[NDArray[np.intp], NDArray[np.uint8]]
 
 
 class NearDuplicates:
@@ -85,13 +88,16 @@ class NearDuplicates:
         if not isinstance(text, str):
             raise InvalidInputError(f"text: a string is needed, not {shown(text)}")
         keys = self._keys(_shingles(text))
-        if any(filters.has_any(keys) for filters in self._filters):
-            return True
         newest = self._filters[-1]
         if newest.is_full:
             newest = _BandFilters(self.bands, 2 * newest.capacity, newest.rate / 2)
             self._filters.append(newest)
-        newest.add(keys)
+        if any(filters.has_any(filters.places(keys)) for filters in self._filters[:-1]):
+            return True
+        places = newest.places(keys)
+        if newest.has_any(places):
+            return True
+        newest.add(places)
         return False
 
     def __len__(self) -> int:
@@ -103,16 +109,16 @@ class NearDuplicates:
         """Bytes of the filters."""
         return sum(filters.memory for filters in self._filters)
 
-    def _keys(self, shingles: _Hashes) -> _Hashes:
+    def _keys(self, shingles: NDArray[np.uint32]) -> _Hashes:
         """A (bands,) hash of each band's least values."""
-        least = np.full(len(self._factors), np.iinfo(np.uint64).max, np.uint64)
+        least = np.full(len(self._factors), np.iinfo(np.uint32).max, np.uint32)
         for first in range(0, len(shingles), _BLOCK):
             block = shingles[first : first + _BLOCK]
             # Multiply-shift without the shift (Dietzfelbinger 1996): the high bits decide.
-            values = self._factors[:, None] * block[None] + self._offsets[:, None]
+            values = self._factors[:, None] * block + self._offsets[:, None]
             np.minimum(least, values.min(axis=1), out=least)
-        summed = (least * self._weights).reshape(self.bands, self.rows).sum(axis=1, dtype=np.uint64)
-        return _mixed(summed)
+        weighted = (least * self._weights).reshape(self.bands, self.rows)
+        return _mixed(weighted.sum(axis=1, dtype=np.uint64))
 
 
 class _BandFilters:
@@ -140,19 +146,19 @@ class _BandFilters:
     def memory(self) -> int:
         return self._bytes.nbytes
 
-    def has_any(self, keys: _Hashes) -> bool:
+    def has_any(self, places: _Places) -> bool:
         """Whether one band's filter has its key."""
-        places, masks = self._places(keys)
-        return bool((self._bytes[self._bands, places] & masks).all(axis=1).any())
+        bytes, masks = places
+        return bool((self._bytes[self._bands, bytes] & masks).all(axis=1).any())
 
-    def add(self, keys: _Hashes) -> None:
-        places, masks = self._places(keys)
+    def add(self, places: _Places) -> None:
+        bytes, masks = places
         # Not `|=`: of several bits in one byte it would keep the last.
-        np.bitwise_or.at(self._bytes, (self._bands, places), masks)
+        np.bitwise_or.at(self._bytes, (self._bands, bytes), masks)
         self.count += 1
 
-    def _places(self, keys: _Hashes) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        """Byte and bit of each probe of each band."""
+    def places(self, keys: _Hashes) -> _Places:
+        """Byte and bit of each probe of each band's key, (bands, probes) each."""
         # A hash for each probe: with double hashing, filters for 100 texts had twice their rate.
         bits = _mixed(keys[:, None] + self._probes) % self._bits
         masks = np.left_shift(1, (bits & np.uint64(7)).astype(np.uint8), dtype=np.uint8)
@@ -168,17 +174,17 @@ def _share(name: str, value: float, most: float) -> float:
     return share
 
 
-def _shingles(text: str) -> _Hashes:
-    """A (n,) hash of each shingle, n >= 1."""
+def _shingles(text: str) -> NDArray[np.uint32]:
+    """A (n,) uint32 hash of each shingle, n >= 1."""
     words = _WORD.findall(text.lower())
-    hashed = xxhash.xxh3_64_intdigest
     if len(words) < SHINGLE:
-        return np.array([hashed(text.encode("utf-8", "surrogatepass"))], np.uint64)
-    hashes = np.array([hashed(word.encode("utf-8", "surrogatepass")) for word in words], np.uint64)
-    shingles = np.zeros(len(words) - SHINGLE + 1, np.uint64)
-    for place in range(SHINGLE):  # the order of the words counts
-        shingles = _mixed(shingles + hashes[place : place + len(shingles)])
-    return shingles
+        words = [text]
+    hashed = [xxhash.xxh3_64_digest(word.encode("utf-8", "surrogatepass")) for word in words]
+    hashes = np.frombuffer(b"".join(hashed), "<u8").astype(np.uint64, copy=False)
+    shingles = np.zeros(max(1, len(words) - SHINGLE + 1), np.uint64)
+    for place in range(min(SHINGLE, len(words))):  # the order of the words counts
+        shingles = shingles * _MULTIPLIER + hashes[place : place + len(shingles)]
+    return _mixed(shingles).astype(np.uint32)
 
 
 def _mixed(values: _Hashes) -> _Hashes:
@@ -192,10 +198,11 @@ def _mixed(values: _Hashes) -> _Hashes:
 
 
 @cache
-def _functions(count: int) -> tuple[_Hashes, _Hashes, _Hashes]:
+def _functions(count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], _Hashes]:
     """Odd factors and offsets of the hash functions, and odd weights to sum up a band."""
     numbers = _mixed(np.arange(3 * count, dtype=np.uint64)).reshape(3, count)
-    return numbers[0] | np.uint64(1), numbers[1], numbers[2] | np.uint64(1)
+    odd = numbers | np.uint64(1)
+    return odd[0].astype(np.uint32), numbers[1].astype(np.uint32), odd[2]
 
 
 @cache

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mvdb.reading.blocks import Block, count_words, end_of_words
-from mvdb.reading.graphemes import boundary_before, is_boundary
+from mvdb.reading.graphemes import boundary_near, is_boundary
 
 PARAGRAPH = "\n\n"
 
 # After a full stop (with closing quotes) before anything but a small letter, after a full stop of
 # Chinese or Japanese, and before an item of a list.
 _SENTENCE_END = re.compile(
-    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z])|[。！？](?!\s)|\n(?=\s*(?:[-*+•]|\d+[.)])\s)"  # noqa: RUF001
+    r"[.!?…][\"'”’)\]]*\s+(?=[^a-z\s])|[。！？](?!\s)"  # noqa: RUF001
+    r"|\n(?=[ \t]{0,20}(?:[-*+•]|\d{1,9}[.)])\s)"
 )
 _LINE_END = re.compile(r"\n")
 _LOOKAHEAD = 40
@@ -59,11 +60,13 @@ def pieces_of(block: Block, room: int, most: int) -> Iterator[Piece]:
     text, line = block.text, block.line
     at, glue = 0, PARAGRAPH
     while at < len(text):
-        end = (room and _sentences_end(block, at, room)) or _sentences_end(block, at, most)
-        end = end or _between_words(text, at, end_of_words(text, at, most))
+        end = _sentences_end(block, at, end_of_words(text, at, room)) if room else 0
+        if not end:
+            limit = end_of_words(text, at, most)
+            end = _sentences_end(block, at, limit) or _between_words(text, at, limit)
         room = 0
         raw = text[at:end]
-        kept = raw if block.verbatim or at == 0 else raw.lstrip()  # indentation
+        kept = raw if block.verbatim or at == 0 else _stripped(raw)  # indentation
         skipped = _BLANK_LINES.match(kept)
         kept = kept[skipped.end() if skipped else 0 :]
         line += raw.count("\n", 0, len(raw) - len(kept))
@@ -92,17 +95,23 @@ def ending(piece: Piece, most: int) -> Piece | None:
         words, start = words + more, place
     if not words:
         return None
-    text = text[start:] if piece.verbatim else text[start:].lstrip()
+    text = text[start:] if piece.verbatim else _stripped(text[start:])
     line = max(piece.line, piece.end_line - text.count("\n"))
     end, trail, verbatim = piece.end_line, piece.trail, piece.verbatim
     return Piece(text, piece.glue, words, line, end, trail, verbatim)
 
 
-def _sentences_end(block: Block, at: int, most: int) -> int:
-    """The last end of a sentence or a line up to which the text from `at` on has at most `most`
-    words, or the end of the block; 0 if the first one is longer."""
+def _stripped(text: str) -> str:
+    """The text without space at its beginning, but with the space that carries a mark."""
+    kept = text.lstrip()
+    at = len(text) - len(kept)
+    return kept if is_boundary(text, at) else text[at - 1 :]
+
+
+def _sentences_end(block: Block, at: int, limit: int) -> int:
+    """The last end of a sentence or a line between two places, or the end of the block; 0 if there
+    is none."""
     text = block.text
-    limit = end_of_words(text, at, most)
     if limit == len(text):
         return limit
     best = 0
@@ -119,8 +128,10 @@ def _sentences_end(block: Block, at: int, most: int) -> int:
 
 def _between_words(text: str, at: int, limit: int) -> int:
     """The last place up to `limit` between two words; within the first word if it is longer."""
+    if text[limit - 1].isspace() and is_boundary(text, limit):
+        return limit
     starts = [found.start() for found in _UNIT.finditer(text, at, limit + 1)]
     for start in reversed(starts[1:]):
         if is_boundary(text, start):
             return start
-    return boundary_before(text, limit, at)
+    return boundary_near(text, limit, at)

@@ -5,43 +5,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mvdb.reading.blocks import Block, Headings, paragraphs
+from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}")
 
 
 def read_rst(text: str) -> Iterator[Block]:
     """Blocks of a reStructuredText document."""
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = [line.rstrip() for line in lines_of(text)]
     headings = Headings()
-    styles: list[str] = []  # in the order of their appearance, which gives the levels
-    done = index = 0
-    while index < len(lines):
-        overline = _title_at(lines, index)
-        if overline is None:
-            index += 1
+    styles: dict[str, int] = {}  # in the order of their appearance, which gives the levels
+    done = 0
+    before = -1
+    for rule in _rules(lines):
+        # A rule is no title.
+        first = _title_at(lines, done, rule) if before != rule - 1 else None
+        before = rule
+        if first is None:
             continue
-        yield from paragraphs(lines[done:index], done + 1, headings.trail)
-        title, style = lines[index + overline].strip(), lines[index + overline + 1][0]
-        style *= overline + 1
-        styles += [style] * (style not in styles)
-        headings.enter(styles.index(style) + 1, title)
-        done = index + overline + 2
-        yield Block(title, index + 1, done, headings.trail)
-        index = done
+        yield from paragraphs(lines[done:first], done + 1, headings.trail)
+        title = lines[rule - 1].strip()
+        style = lines[rule][0] * (rule - first)
+        headings.enter(styles.setdefault(style, len(styles) + 1), title)
+        yield Block(title, first + 1, rule + 1, headings.trail)
+        done = rule + 1
     yield from paragraphs(lines[done:], done + 1, headings.trail)
 
 
-def _title_at(lines: list[str], index: int) -> int | None:
-    """The lines above the title (0 or 1) of a section that begins at `index`; None if none does."""
-    for overline in (0, 1):
-        over, title, rule = ("", "", *lines[index : index + overline + 2])[-3:]
-        if not title or not _RULE.fullmatch(rule) or _RULE.fullmatch(title):
-            continue
-        # Docutils asks for an underline as long as the title; a column short is a common slip.
-        if len(rule) + 1 < len(title.strip()):
-            continue
-        begins = index == 0 or not lines[index - 1]
-        if over == rule if overline else begins and not title[0].isspace():
-            return overline
-    return None
+def _rules(lines: list[str]) -> Iterator[int]:
+    """The lines that may stand below a title."""
+    for number, line in enumerate(lines):
+        if line and not line[0].isalnum() and _RULE.fullmatch(line):
+            yield number
+
+
+def _title_at(lines: list[str], done: int, rule: int) -> int | None:
+    """The first line of the title, from line `done` on, that stands above a rule: the line before,
+    or a rule before that; None if there is no title."""
+    at = rule - 1
+    title = lines[at] if at >= done else ""
+    # Docutils asks for an underline as long as the title; a column short is a common slip.
+    if not title or len(lines[rule]) + 1 < len(title.strip()):
+        return None
+    if at > done and lines[at - 1] == lines[rule]:
+        return at - 1
+    begins = at == 0 or not lines[at - 1]
+    return at if begins and not title[0].isspace() else None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from conftest import ENCODER, CommandLine
@@ -14,7 +18,9 @@ from conftest import ENCODER, CommandLine
 import mvdb
 from tests.support.patience import PATIENCE
 
-FILES, PARAGRAPHS = 60, 12  # some twelve batches
+KILLS = int(os.environ.get("MVDB_KILLS", "4"))
+SEED = int(os.environ.get("MVDB_SEED", "20261127"))
+FILES, PARAGRAPHS = 60, 12  # some six batches
 HALF = {"WORDS_ENCODER_BATCHES": "5"}
 """For a run that comes no further than that, whenever it is stopped."""
 
@@ -115,3 +121,27 @@ def test_output_that_cannot_be_written_is_an_error(notes: CommandLine) -> None:
     assert process.returncode == 1
     assert message.decode().startswith("mvdb: error: ")
     assert len(message.decode().splitlines()) == 1
+
+
+def test_interrupted_at_random_it_ends_like_an_uninterrupted_run(
+    many: CommandLine, tmp_path: Path
+) -> None:
+    """Nothing is encoded twice but the batch in flight. `MVDB_KILLS=20` is the long form."""
+    many.write("notes/long.txt", "\n\n".join(f"Part {n}. " + "word " * 125 for n in range(300)))
+    started = time.monotonic()
+    many.index("notes", "whole.mvdb")
+    seconds = time.monotonic() - started
+    random_moments = random.Random(SEED)
+    log = {"WORDS_ENCODER_LOG": str(tmp_path / "encoded.log")}
+    for _ in range(KILLS):
+        process = many.start("index", "notes", "n.mvdb", *ENCODER, environment=log)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds * random_moments.uniform(0.3, 1))
+        process.send_signal(random_moments.choice([signal.SIGKILL, signal.SIGINT]))
+        process.communicate(timeout=PATIENCE)
+    many.ok("index", "notes", "n.mvdb", *ENCODER, environment=log)
+    assert many.export("n.mvdb") == many.export("whole.mvdb")
+    passages = FILES * PARAGRAPHS + 300
+    encoded = sum(map(int, (tmp_path / "encoded.log").read_text().split()))
+    in_flight = 128 + PARAGRAPHS  # small files are stored whole, a long one in parts of 128
+    assert passages <= encoded <= passages + KILLS * in_flight

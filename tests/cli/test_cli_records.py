@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import ENCODER, CommandLine
+
+from mvdb.cli import main
 
 
 def jsonl(*records: Any) -> str:
@@ -83,36 +86,82 @@ def test_files_and_records_in_one_command(mvdb_cli: CommandLine) -> None:
     assert (summary["files"]["indexed"], summary["passages"]["written"]) == (1, 2)
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("{", "Expecting property name"),
-        ('["text"]', "not a JSON object"),
-        ("{}", '"text" must be a string'),
-        ('{"text": " "}', '"text" must be a string that is not blank'),
-        ('{"text": "x", "metadata": []}', '"metadata" must be an object'),
-        ('{"text": "x", "id": true}', '"id" must be a string or an integer'),
-        ('{"text": "x", "id": 1.5}', '"id" must be a string or an integer'),
-        ('{"text": "\\udc00"}', "surrogate"),
-        ("\udcff", "utf-8"),
-        ("[" * 100_000, "recursion"),
-    ],
-)
-def test_a_line_that_is_no_record_is_named(mvdb_cli: CommandLine, line: str, reason: str) -> None:
+LONE = "a string with a lone surrogate"
+DEEP = '{"a": ' * 70 + "1" + "}" * 70
+FAULTS = [
+    ("{", "not JSON (Expecting property name"),
+    ('["text"]', "a JSON object is needed"),
+    ('{"id": "x"}', "'text': a string that is not blank is needed"),
+    ('{"id": "x", "text": " "}', "'text': a string that is not blank is needed"),
+    ('{"id": "x", "text": null}', "'text': a string that is not blank is needed"),
+    ('{"id": "x", "text": 3}', "'text': a string that is not blank is needed"),
+    ('{"id": "x", "text": "x", "metadata": []}', "'metadata': an object is needed"),
+    ('{"text": "x", "id": true}', "'id': a string or an integer is needed"),
+    ('{"text": "x", "id": 1.5}', "'id': a string or an integer is needed"),
+    ('{"id": "", "text": "x"}', "an id must not be the empty string"),
+    (f'{{"id": "{"x" * 600}", "text": "x"}}', "has 600 UTF-8 bytes; 1 to 500"),
+    (f'{{"id": {2**63}, "text": "x"}}', "does not fit a signed 64-bit integer"),
+    (f'{{"id": {"9" * 5000}, "text": "x"}}', "not JSON (Exceeds the limit"),
+    ('{"id": "\\udc00", "text": "x"}', "not valid Unicode (lone surrogate)"),
+    ('{"id": "x", "text": "\\udc00"}', f"'text': {LONE}"),
+    ('{"id": "x", "text": "x", "metadata": {"a": ["\\udc00"]}}', f"metadata.a[0]: {LONE}"),
+    ('{"id": "x", "text": "x", "b": {"c": "\\udc00"}}', f"metadata.b.c: {LONE}"),
+    ('{"id": "x", "text": "x", "metadata": {"a": NaN}}', "not JSON (JSON has no NaN)"),
+    ('{"id": "x", "text": "x", "metadata": {"a": 1e999}}', "metadata.a: JSON has no inf"),
+    (f'{{"id": "x", "text": "x", "metadata": {DEEP}}}', "nested at most 64 deep"),
+    (f'{{"id": "x", "text": "x", "metadata": {{"a": {2**3000}}}}}', "at most 2048 bits"),
+    (f'{{"id": "x", "text": "x", "metadata": {{"a": "{"x" * (1 << 24)}"}}}}', "has at most 1677"),
+    ("\udcff", "not UTF-8"),
+    ("[" * 100_000, "nested too deep"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), FAULTS, ids=range(len(FAULTS)))
+def test_a_line_that_is_no_record_is_named(
+    line: str,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By both commands that read JSON lines, in the same words, and nothing of it is stored."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     good = jsonl({"id": "good", "text": "good"})
-    stdin = (good + line + "\n").encode(errors="surrogateescape")
-    outcome = mvdb_cli("index", "-", "n.mvdb", *ENCODER, stdin=stdin)
-    assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith("mvdb: error: standard input: line 2: ")
-    assert reason in outcome.err
-    assert len(outcome.err.splitlines()) == 1
+    given = (good + "\n" + line + "\n").encode(errors="surrogateescape")
+    (tmp_path / "a.jsonl").write_bytes(given)
+    with (tmp_path / "a.jsonl").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert main(["index", "-", "n.mvdb", *ENCODER]) == 1
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert err.startswith("mvdb: error: standard input: line 3: ")
+    assert reason in err
+    said = err.partition(": line 3: ")[2]
+    assert main(["import", "a.jsonl", "m.mvdb", *ENCODER]) == 1
+    assert capsys.readouterr().err == f"mvdb: error: a.jsonl: line 3: {said}"
+    assert not Path("m.mvdb").exists()
 
 
-@pytest.mark.parametrize(
-    "record",
-    [{"id": "", "text": "x"}, {"id": 2**63, "text": "x"}, {"id": "x" * 501, "text": "x"}],
-)
-def test_ids_that_cannot_be_stored(mvdb_cli: CommandLine, record: Any) -> None:
-    outcome = mvdb_cli("index", "-", "n.mvdb", *ENCODER, stdin=jsonl(record))
-    assert (outcome.code, outcome.out) == (1, "")
-    assert len(outcome.err.splitlines()) == 1
+def test_the_fields_of_both_commands_are_the_same(mvdb_cli: CommandLine) -> None:
+    records = [
+        {"_id": "a", "text": "one", "lang": "de", "deep": {"n": [1, None]}},
+        {"id": 7, "text": "two", "metadata": {"year": 2001}, "lang": "left out"},
+        {"id": "c", "text": "three", "metadata": None, "vectors": [[1.0] * 64]},
+    ]
+    mvdb_cli.write("a.jsonl", "\ufeff" + jsonl(*records) + "\n\ufeff" + jsonl(records[0]))
+    mvdb_cli.index("-", "n.mvdb", stdin=(mvdb_cli.folder / "a.jsonl").read_bytes())
+    stored = {line["id"]: line["metadata"] or {} for line in mvdb_cli.export()}
+    expected = {"a": {"lang": "de", "deep": {"n": [1, None]}}, 7: {"year": 2001}, "c": {}}
+    assert stored == expected
+    lines = jsonl(*({**one, "id": one.get("id", "a")} for one in records))
+    mvdb_cli.write("b.jsonl", lines.replace('"_id": "a", ', ""))
+    mvdb_cli.ok("import", "b.jsonl", "m.mvdb", "-q", *ENCODER)
+    assert {line["id"]: line["metadata"] or {} for line in mvdb_cli.export("m.mvdb")} == expected
+
+
+def test_documents_of_tenants_are_not_mixed(mvdb_cli: CommandLine) -> None:
+    line = {"id": "a", "text": "one", "metadata": None, "tenant": "acme"}
+    outcome = mvdb_cli("index", "-", "n.mvdb", *ENCODER, stdin=jsonl(line))
+    assert outcome.code == 1
+    assert "line 1: 'tenant': mvdb import stores the documents of tenants" in outcome.err

@@ -112,7 +112,7 @@ def test_nothing_found_is_said_beside_the_result(notes: CommandLine) -> None:
     ("filter", "reason"),
     [
         ("{", "--filter: not JSON"),
-        ("[]", "--filter: must be a JSON object"),
+        ("[]", "--filter: a JSON object is needed"),
         ('{"path": {"$near": 1}}', "$near"),
         ('{"$and": 1}', "$and"),
     ],

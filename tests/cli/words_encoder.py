@@ -34,6 +34,9 @@ class WordsEncoder:
             if self._left == 0:
                 time.sleep(FOR_EVER)
             self._left -= 1
+        if log := os.environ.get("WORDS_ENCODER_LOG"):
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(f"{len(texts)}\n")
         return [self._rows(text) for text in texts]
 
     def encode_queries(self, texts: Sequence[str], /) -> list[NDArray[Any]]:

@@ -79,6 +79,9 @@ def test_compressed_lines(ending: str, pack: Callable[[bytes], bytes], tmp_path:
         (f'{{"id": 5, "vectors": [[{10**400}]]}}', "vectors"),
         ('{"id": 5, "vectors": [["x"]]}', "vectors"), ('{"id": 5, "vectors": []}', "vectors"),
         ('{"id": 5, "vectors": [[1, 2, 3, 4]], "text": 3}', "'text'"),
+        ('{"id": 5, "vectors": [[1, 2, 3]]}', "3 dimensions; the first record has 4"),
+        ('{"id": 5, "vectors": [[1e99, 2, 3, 4]]}', "beyond the range of float32"),
+        ('{"id": 5, "vectors": [[0, 0, 0, 0]]}', "all numbers are 0"),
     ],
 )  # fmt: skip
 def test_a_line_at_fault_is_named(line: str, reason: str, tmp_path: Path) -> None:
@@ -257,3 +260,21 @@ def test_export_and_import_keep_the_content(
             assert np.array_equal(old, new)
     if kind == "jsonl":
         assert Path(names[1]).read_bytes() == Path(names[3]).read_bytes()
+
+
+def test_an_export_says_that_sparse_vectors_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export of documents with learned sparse vectors lost them without a word."""
+    monkeypatch.chdir(tmp_path)
+    with mvdb.open("n.mvdb", dim=DIM) as db:
+        db.insert("plain", rows(1), texts="x")
+        with db.collection("sparse", dim=DIM) as other:
+            other.insert("a", rows(1), texts="x", sparse={"term": 1.5})
+    warning = "mvdb: warning: the sparse vectors of the documents are not exported"
+    for arguments in (["--collection", "sparse"], ["a.jsonl", "--collection", "sparse"]):
+        assert main(["export", "n.mvdb", *arguments]) == 0
+        assert capsys.readouterr().err.startswith(warning)
+    assert main(["export", "n.mvdb", "-q", "--collection", "sparse"]) == 0
+    assert main(["export", "n.mvdb"]) == 0
+    assert capsys.readouterr().err == ""

@@ -159,8 +159,8 @@ def test_folders_are_indexed(sidecar: Sidecar) -> None:
     (notes / "c.txt").write_bytes(b"\0\1\2")
     done = sidecar.call("index", sources=["notes"])
     assert (done["files"]["indexed"], done["passages"]["written"]) == (2, 2)
-    assert len(done["skipped"]) == 1
-    assert "c.txt" in done["skipped"][0]
+    assert done["skipped"] == {"binary": 1}
+    assert [one["path"] for one in done["refusals"]] == [str(notes / "c.txt")]
     assert sidecar.call("search", query="red apples", k=1)[0]["id"] == "notes/a.txt#1"
     (notes / "a.txt").unlink()
     done = sidecar.call("index", sources=["notes"], prune=True)

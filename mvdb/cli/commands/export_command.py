@@ -25,6 +25,10 @@ from mvdb.cli.progress import Update, progress
 from mvdb.importers import ParquetWriter
 
 _JSONL, _PARQUET = "jsonl", "parquet"
+_WEIGHTS = (
+    "the sparse vectors of the documents are not exported, so a copy made of the export does not "
+    "find them by sparse=; mvdb backup copies everything"
+)
 _EXPORTED = 256  # documents read at once
 
 
@@ -63,6 +67,8 @@ def export(arguments: argparse.Namespace, console: Console) -> None:
         db.snapshot() as snapshot,
         progress(console, "exporting") as update,
     ):
+        if db.stats().bytes["weights"]:
+            console.warn(_WEIGHTS)
         if destination is None:
             lines = Console(as_json=True, quiet=arguments.quiet)
             for batch in _batches(snapshot, arguments):

@@ -15,6 +15,7 @@ from mvdb.cli.console import Console, one_line
 from mvdb.cli.nearest import did_you_mean
 
 _JSON = "print the result as JSON"
+_FILTER = 'a JSON object is needed, as in \'{"path": "a.md"}\''
 _NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
 """A negative number is no option."""
 USAGE = 2  # exit code
@@ -63,6 +64,8 @@ class Parser(argparse.ArgumentParser):
     def _check_command(self, word: str) -> None:
         if word in self.commands:
             return
+        if word == "help":
+            self.error("help is an option: mvdb --help, mvdb COMMAND --help")
         if Path(word).exists():
             self.error(f"{word} is no command: the command comes first ({self.prog} search {word})")
         self.error(f"no command {word!r}{did_you_mean(word, self.commands)}")
@@ -77,7 +80,7 @@ class Parser(argparse.ArgumentParser):
         for one in free:
             if one.startswith("-") and one != "-" and not _NEGATIVE.fullmatch(one):
                 name = one.partition("=")[0]
-                near = did_you_mean(name, self._option_string_actions)
+                near = did_you_mean(name, self._option_string_actions.keys() - {"--help"})
                 behind = "" if near or not self.words else "; words that begin with - go behind --"
                 self.error(f"no option {name}{near}{behind}")
         return [*free, *literal]
@@ -126,9 +129,9 @@ def parsed_filter(text: str | None) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"--filter: not JSON: {error}") from error
+        raise ValueError(f"--filter: not JSON ({error}); {_FILTER}") from error
     if not isinstance(value, dict):
-        raise ValueError('--filter: must be a JSON object, as in \'{"path": "a.md"}\'')
+        raise ValueError(f"--filter: {_FILTER}")
     return value
 
 

@@ -24,6 +24,7 @@ from mvdb.cli.commands.grammar import (
 )
 from mvdb.cli.console import Console, count, size
 from mvdb.cli.encoder_choice import check_encoder, load_encoder
+from mvdb.cli.hints import is_database
 from mvdb.cli.progress import progress
 from mvdb.cli.waiting import wait_for_writers
 from mvdb.encoders import Encoder
@@ -64,6 +65,11 @@ def add_parsers(commands: Commands) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     started = time.monotonic()
     fields = arguments.fields
+    if is_database(arguments.source):
+        raise ValueError(
+            f"{arguments.source} is a database, which comes last: mvdb import SRC FILE "
+            "(mvdb backup copies one)"
+        )
     source = importers.open_source(
         arguments.source,
         arguments.kind,

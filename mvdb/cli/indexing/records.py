@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import length_hint
-from typing import Any
+from typing import BinaryIO
 
 import xxhash
 
 from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.target import BATCH, Record, Target
 from mvdb.cli.progress import Update
+from mvdb.errors import InvalidInputError
+from mvdb.importers.choices import IDS, TEXTS, Choices, roles
+from mvdb.importers.json_records import json_records
+
+_TEXT = TEXTS[0]
 
 
 def index_records(
@@ -56,29 +60,22 @@ def _changed(target: Target, records: list[Record]) -> list[Record]:
     ]
 
 
-def read_jsonl(lines: Iterable[bytes], name: str) -> Iterator[Record]:
-    """Records from lines ``{"id"?, "text", "metadata"?}``; blank lines are passed over.
+def read_jsonl(file: BinaryIO, name: str) -> Iterator[Record]:
+    """Records from JSON lines with the fields of `mvdb import`; vectors are left out.
 
     Without an id, a record goes by the hash of its text, so the same text is stored once.
-    ValueError names the first line that is no record."""
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                yield _record(json.loads(line))
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{name}: line {number}: {error}") from error
+    InvalidInputError names the first line that is no record."""
+    for record in json_records(file, name):
+        text = record.text(_TEXT, is_needed=True) or ""
+        fields = roles(record.fields, Choices(), record.where, same_fields=False)
+        if fields.tenant is not None:
+            raise InvalidInputError(
+                f"{record.where}: {fields.tenant!r}: mvdb import stores the documents of tenants"
+            )
+        has_id = fields.id is not None and record.fields[fields.id] is not None
+        id = record.id(fields.id or IDS[0]) if has_id else _id_of(text)
+        yield Record(id, text, record.metadata(fields) or {})
 
 
-def _record(value: Any) -> Record:
-    if not isinstance(value, dict):
-        raise ValueError('not a JSON object {"id"?, "text", "metadata"?}')
-    text, metadata, id = value.get("text"), value.get("metadata"), value.get("id")
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError('"text" must be a string that is not blank')
-    raw = text.encode()  # JSON can write lone surrogates; UTF-8, in which texts are stored, cannot
-    if metadata is not None and not isinstance(metadata, dict):
-        raise ValueError('"metadata" must be an object')
-    if isinstance(id, bool) or not isinstance(id, (str, int, type(None))):
-        raise ValueError('"id" must be a string or an integer')
-    id = "text-" + xxhash.xxh3_64_hexdigest(raw) if id is None else id
-    return Record(id, text, metadata or {})
+def _id_of(text: str) -> str:
+    return "text-" + xxhash.xxh3_64_hexdigest(text.encode())
