@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -49,12 +49,17 @@ class FilesByName:
         return same or [one for one in self.all if name_of(one).startswith(folder)]
 
     def passages(self, file: IndexedFile) -> list[mvdb.Document]:
-        """The passages of a file, in their order."""
+        """The passages of a file, in their order; of one that was indexed in part, also those of
+        its older content."""
         if file.is_whole:
             return [one for one in self._db.get(file.ids) if one is not None]
         place = Path(file.place)
-        found = self._db.documents({"path": file.path}, order_by="line")
+        found = self._db.documents({"name": place.name}, order_by="line")
         return [one for one in found if folders.place_of(one.metadata or {}) == place]
+
+    def ids(self, file: IndexedFile) -> Sequence[str | int]:
+        """The ids of the same passages."""
+        return file.ids if file.is_whole else [one.id for one in self.passages(file)]
 
     def names(self) -> list[str]:
         """The paths of all files and folders; those of folders end with a slash."""

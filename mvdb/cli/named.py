@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import mvdb
 from mvdb import folders
@@ -38,6 +38,10 @@ class Named:
     def passages(self, file: IndexedFile) -> list[mvdb.Document]:
         """In their order."""
         return self._files.passages(file)
+
+    def ids(self, file: IndexedFile) -> Sequence[str | int]:
+        """Of its passages."""
+        return self._files.ids(file)
 
     def around(self, document: mvdb.Document, distance: int) -> list[mvdb.Document]:
         """The document between its neighbours in the same file, at most `distance` on each side."""

@@ -9,7 +9,7 @@ from itertools import islice
 from mvdb.cli.console import one_line
 
 MOST_NAMES = 5_000
-"""Names that are compared at most, about .3 s of names that are much alike. What comes behind is
+"""Names that are compared at most: about .3 s, if they are much alike. What comes behind them is
 not suggested."""
 _SUGGESTED = 3
 _ALIKE = 0.6

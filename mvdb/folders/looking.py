@@ -65,7 +65,7 @@ class Looking:
     def _check_known(self, source: Path) -> None:
         known = any(below(file.any_version.place, source) for file in self._stored)
         if not (known and self._options.prune):
-            hint = "; its passages can be deleted with prune" if known else ""
+            hint = "; its passages can be deleted with prune=True (--prune)" if known else ""
             raise PathNotFoundError(
                 f"sources: {source}: no such file or folder{hint}; nothing was indexed"
             )

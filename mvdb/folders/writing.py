@@ -35,6 +35,11 @@ class _Batch:
     finished: tuple[str, dict[str, Any]] | None = None
     """Id and metadata of the first passage of a long file that ends in this batch."""
 
+    def add(self, passage: Passage, id: str, metadata: dict[str, Any]) -> None:
+        self.ids.append(id)
+        self.passages.append(passage)
+        self.metadata.append(metadata)
+
 
 class Writing:
     """Stores changes."""
@@ -65,31 +70,37 @@ class Writing:
 
     def write(self, change: Change, passages: Sequence[Passage]) -> None:
         """Stores a change, some of it with those that follow."""
-        stored = self._stored_ids(change)
-        is_long, first = len(passages) > BATCH, None
-        if is_long:
+        if len(passages) > BATCH:
+            self._write_long(change, passages)
+        else:
+            self._replace(change)
+            for number, passage in enumerate(passages, start=1):
+                self._batch.add(passage, *change.document(number, passage))
+        self._report.indexed += 1
+        if len(self._batch.ids) >= BATCH:
             self.flush()
-        self._batch.old += [one for one in change.before if one != change.identity]
+
+    def _write_long(self, change: Change, passages: Sequence[Passage]) -> None:
+        """Stores a long file in several transactions, or what an interruption left of it."""
+        self.flush()
+        stored = self._stored_ids(change)
+        self._replace(change)
         for number, passage in enumerate(passages, start=1):
             id, metadata = change.document(number, passage)
-            if is_long and number == 1:
-                first = id, metadata
-                metadata = {**metadata, UNFINISHED: metadata[FIELD]}
             if id in stored:
                 self._total -= 1
                 self._words -= passage.words
                 continue
-            self._batch.ids.append(id)
-            self._batch.passages.append(passage)
-            self._batch.metadata.append(metadata)
-            if is_long and len(self._batch.ids) == BATCH:
+            if number == 1:
+                metadata = {**metadata, UNFINISHED: metadata[FIELD]}
+            self._batch.add(passage, id, metadata)
+            if len(self._batch.ids) == BATCH:
                 self.flush()
-        if is_long:
-            self._batch.finished = first
-            self.flush()
-        self._report.indexed += 1
-        if len(self._batch.ids) >= BATCH:
-            self.flush()
+        self._batch.finished = change.document(1, passages[0])
+        self.flush()
+
+    def _replace(self, change: Change) -> None:
+        self._batch.old += [one for one in change.before if one != change.identity]
 
     def _stored_ids(self, change: Change) -> set[object]:
         if not change.is_begun:
@@ -131,10 +142,13 @@ class Writing:
     def move(self, moves: Sequence[Move]) -> None:
         """Stores the new places of files."""
         for first in range(0, len(moves), _FILES):
+            some = moves[first : first + _FILES]
+            stored = set(self._db.ids(_any_of([move.before for move in some])))
             with self._db.transaction() as txn:
-                for move in moves[first : first + _FILES]:
+                for move in some:
                     place = {**place_metadata(move.after), FIELD: str(move.after)}
-                    txn.update([*move.before.ids()], metadata=place, merge=True)
+                    ids = [id for id in move.before.ids() if id in stored]
+                    txn.update(ids, metadata=place, merge=True)
             self._hooks.check()
 
     def delete(self, stale: Sequence[Identity]) -> None:

@@ -26,30 +26,47 @@ def find_files(
     ignoring = Ignoring(source, ignore=ignore, hidden=hidden)
     inside = os.path.realpath(source) + os.sep
     linked: set[str] = set()
-
-    def on_error(error: OSError) -> None:
-        refused(Path(error.filename), error.strerror or str(error), "denied")
-
-    for folder, folders, names in os.walk(source, onerror=on_error):
+    waiting = [str(source)]  # os.walk calls itself for each level, which may be too many
+    while waiting:
+        folder = waiting.pop()
+        try:
+            folders, names = _listed(folder)
+        except OSError as error:
+            refused(Path(folder), error.strerror or str(error), "denied")
+            continue
         ignoring.enter(folder, names)
         kept = []
-        for name in sorted(folders):
+        for name in folders:
             path = Path(folder, name)
             if ignoring.leaves_out(folder, name, is_folder=True):
                 continue
             if path.is_symlink():
                 refused(path, "a link to a folder", "link")
             else:
-                kept.append(name)
-        folders[:] = kept
-        for name in sorted(names):
+                kept.append(os.path.join(folder, name))
+        waiting += reversed(kept)
+        for name in names:
             path = Path(folder, name)
             if ignoring.leaves_out(folder, name, is_folder=False):
                 continue
-            if path.is_symlink() and path.exists():
+            if path.is_symlink() and os.path.exists(path):
                 target = os.path.realpath(path)
                 if target.startswith(inside) or target in linked:
                     refused(path, "a link to a file that is taken elsewhere", "link")
                     continue
                 linked.add(target)
             yield path
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    """The names of the folders, and those of all else, in a folder."""
+    folders: list[str] = []
+    names: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link that the system does not follow
+                is_folder = False
+            (folders if is_folder else names).append(entry.name)
+    return sorted(folders), sorted(names)

@@ -90,6 +90,15 @@ def test_prune_removes_what_is_gone_below_the_folders_given(notes: CommandLine) 
     assert ids(notes) == ["notes/fruit.md#1", "other/a.txt#1"]
 
 
+def test_a_source_that_is_gone_as_a_whole_is_pruned(notes: CommandLine) -> None:
+    shutil.rmtree(notes.folder / "notes")
+    outcome = notes("index", "notes", "n.mvdb", *ENCODER)
+    assert (outcome.code, len(ids(notes))) == (1, 3)
+    assert "notes: no such file or folder; its passages can be deleted with" in outcome.err
+    assert notes.index("notes", "n.mvdb", "--prune")["files"]["removed"] == 3
+    assert not ids(notes)
+
+
 def test_prune_leaves_documents_that_are_no_files(notes: CommandLine) -> None:
     line = '{"id": "notes/gone.md#1", "text": "Mine.", "metadata": {"path": "elsewhere"}}'
     notes.index("-", "n.mvdb", stdin=line)

@@ -34,6 +34,7 @@ def shared(mvdb_cli: CommandLine) -> CommandLine:
         ("facets", "owner"),
         ("list",),
         ("similar", "a"),
+        ("show", "a"),
         ("delete", "a"),
         ("export",),
     ],
@@ -56,6 +57,10 @@ def test_commands_of_one_tenant(shared: CommandLine) -> None:
     assert "acme" not in ok("similar", "a").out
     lines = shared.ok("export", "t.mvdb", "--tenant", "globex").out.splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["globex 0", "globex 1"]
+    (document,) = ok("show", "a", "--context", "2").json["documents"]
+    assert document["text"] == "globex 0"
+    files = shared("ls", "t.mvdb")
+    assert (files.code, "documents of tenants are of no file" in files.err) == (1, True)
     assert ok("delete", "a", "none").json == {"file": "t.mvdb", "deleted": 1, "not_found": 1}
     assert shared.ok("tenants", "t.mvdb").out == "3  acme\n1  globex\n"
     answer = shared.ok("tenants", "t.mvdb", "--json").json

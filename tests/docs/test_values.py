@@ -27,7 +27,7 @@ from mvdb.importers import source
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
-from mvdb.reading import Cutting
+from mvdb.reading import Cutting, near_duplicates
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
@@ -535,6 +535,21 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"64 KiB and {n} bytes for each of its documents"],
     ),
     ("seed", lambda: training.ROTATION_SEED, [r"this version have the seed {n}\."]),
+    (
+        "words of a shingle",
+        lambda: near_duplicates.SHINGLE,
+        [r"runs of\s+{n} words", r"of fewer than {n} words is"],
+    ),
+    (
+        "threshold of near-duplicates",
+        lambda: default(near_duplicates.NearDuplicates.__init__, "threshold"),
+        [r"default threshold of {n}", r"with its defaults \(threshold {n};"],
+    ),
+    (
+        "bands of near-duplicates",
+        lambda: near_duplicates.NearDuplicates().bands,
+        [r"bands: {n} of 15", r"{n} bands of 15 rows"],
+    ),
 ]
 
 

@@ -185,6 +185,21 @@ def test_a_moved_file_keeps_ids_and_vectors(notes: Path, db: mvdb.Database) -> N
     assert folders.sync(db, notes, encoder=Encoder()).indexed == 1
 
 
+def test_a_moved_file_of_which_passages_were_deleted(tmp_path: Path, db: mvdb.Database) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text("\n\n".join(f"Part {n}. " + "word " * 125 for n in range(3)))
+    folders.sync(db, book, encoder=Encoder())
+    db.delete("book.txt#2")
+    db.upsert("book.txt#3", np.ones((1, DIM), np.float32), texts="mine")
+    book.rename(tmp_path / "novel.txt")
+    report = folders.sync(db, tmp_path / "novel.txt", encoder=never)
+    assert (report.renamed, report.written) == (1, 0)
+    assert {one.id: one.metadata and one.metadata["name"] for one in db.documents()} == {
+        "book.txt#1": "novel.txt",
+        "book.txt#3": None,
+    }
+
+
 def test_a_renamed_folder_encodes_nothing(notes: Path, db: mvdb.Database) -> None:
     elsewhere = notes.with_name("notizen")
     notes.rename(elsewhere)

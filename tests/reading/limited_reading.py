@@ -17,6 +17,7 @@ from mvdb.reading import pdf
 from mvdb.reading.cutting import cut
 from mvdb.reading.files import read_file
 from mvdb.reading.formats import read_bytes
+from mvdb.reading.result import Reading
 from mvdb.reading.unreadable import Unreadable
 
 MEMORY = 1 << 30
@@ -103,9 +104,12 @@ def _limit() -> None:
 def _read(path: Path, forbidden: str) -> dict[str, object]:
     warnings.simplefilter("ignore")
     try:
-        reading = read_bytes(path, read_file(path, MOST_BYTES))
+        return _passages(read_bytes(path, read_file(path, MOST_BYTES)), forbidden)
     except Unreadable as error:
         return {"kind": error.kind, "reason": str(error)}
+
+
+def _passages(reading: Reading, forbidden: str) -> dict[str, object]:
     passages = characters = 0
     for one in cut(reading.blocks):
         passages += 1

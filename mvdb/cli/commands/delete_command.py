@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import mvdb
 from mvdb.cli.chosen import chosen, shown
@@ -48,21 +49,23 @@ def add_parsers(commands: Commands) -> None:
 
 
 def delete(arguments: argparse.Namespace, console: Console) -> None:
-    stats = None
+    filter = parsed_filter(arguments.filter)
     if arguments.dry_run:
         with chosen(arguments, readonly=True) as db:
-            chosen_ones = _Doomed(db, arguments)
-            note_unknown_fields(db, arguments, console, found=bool(chosen_ones.ids))
-    else:
-        with chosen(arguments, create=False) as db:
-            with writing(db, arguments, console) as txn:
-                chosen_ones = _Doomed(db, arguments)
-                txn.delete(chosen_ones.ids, tenant=arguments.tenant)
-            note_unknown_fields(db, arguments, console, found=bool(chosen_ones.ids))
-            stats = db.stats()
-    chosen_ones.report(arguments, console)
-    if stats is not None:
-        hint_to_compact(stats, arguments, console)
+            doomed = _Doomed(db, arguments, filter)
+            note_unknown_fields(db, arguments, console, found=bool(doomed.ids))
+        doomed.report(arguments, console, 0)
+        return
+    with chosen(arguments, create=False) as db:
+        with writing(db, arguments, console) as txn:
+            # What a filter matches need not be listed.
+            doomed = _Doomed(db, arguments)
+            named = {"ids": doomed.ids} if filter is None else {"filter": filter}
+            deleted = txn.delete(**named, tenant=arguments.tenant)
+        note_unknown_fields(db, arguments, console, found=deleted > 0)
+        stats = db.stats()
+    doomed.report(arguments, console, deleted)
+    hint_to_compact(stats, arguments, console)
 
 
 class _Doomed:
@@ -70,19 +73,21 @@ class _Doomed:
 
     Attributes:
         names: each with the number of documents that go with it.
-        ids: of all these documents.
         missing: names that nothing has, each with the end of a message about it."""
 
-    def __init__(self, db: mvdb.Database, arguments: argparse.Namespace) -> None:
-        """Raises NotFoundError if there are names, and nothing is there under any of them."""
+    def __init__(
+        self,
+        db: mvdb.Database,
+        arguments: argparse.Namespace,
+        filter: dict[str, Any] | None = None,
+    ) -> None:
+        """filter: the documents that it matches, too. Raises NotFoundError if there are names, and
+        nothing is there under any of them."""
         self.names: dict[str, int] = {}
         self.missing: dict[str, str] = {}
         self._ids: dict[str | int, None] = {}
-        filter = parsed_filter(arguments.filter)
-        if filter is not None:
-            for id in db.ids(filter, tenant=arguments.tenant):
-                self._take(str(id), [id])
-            return
+        for id in [] if filter is None else db.ids(filter, tenant=arguments.tenant):
+            self._take(str(id), [id])
         named = Named(db, arguments.tenant)
         for name in dict.fromkeys(arguments.names):
             self._find(named, int(name) if arguments.integers else name)
@@ -95,6 +100,7 @@ class _Doomed:
 
     @property
     def ids(self) -> list[str | int]:
+        """Of all documents that go."""
         return list(self._ids)
 
     def _find(self, named: Named, name: str | int) -> None:
@@ -103,7 +109,7 @@ class _Doomed:
             return
         files = named.files(name) if isinstance(name, str) else []
         for file in files:
-            self._take(named.name(file), [one.id for one in named.passages(file)])
+            self._take(named.name(file), named.ids(file))
         if not files:
             self.missing[str(name)] = named.hint(str(name))
 
@@ -111,12 +117,13 @@ class _Doomed:
         self.names[name] = len(ids)
         self._ids |= dict.fromkeys(ids)
 
-    def report(self, arguments: argparse.Namespace, console: Console) -> None:
+    def report(self, arguments: argparse.Namespace, console: Console, deleted: int) -> None:
         """Prints what has been deleted, or would be."""
-        number, missing = len(self._ids), len(self.missing)
-        value = {"file": str(arguments.file), "deleted": number, "not_found": missing}
+        missing = len(self.missing)
+        number = len(self._ids) if arguments.dry_run else deleted
+        value = {"file": str(arguments.file), "deleted": deleted, "not_found": missing}
         if arguments.dry_run:
-            value |= {"deleted": 0, "would_delete": self.ids}
+            value["would_delete"] = self.ids
             for name, documents in self.names.items():
                 what = "" if documents == 1 else f"  {count(documents, 'passage')}"
                 console.text(f"{one_line(name)}{what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from mvdb.cli.commands.grammar import (
     add_command,
     add_encoder,
     add_file,
+    add_timeout,
     natural,
     positive,
 )
@@ -23,6 +25,7 @@ from mvdb.cli.indexing.records import index_records, read_jsonl
 from mvdb.cli.indexing.target import Target
 from mvdb.cli.progress import Update, progress
 from mvdb.cli.shown_paths import from_here
+from mvdb.cli.waiting import wait_for_writers
 from mvdb.reading import Cutting
 from mvdb.reading.unreadable import FAILED
 
@@ -64,6 +67,7 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("--dedupe", action="store_true", help=_DEDUPE)
     add_encoder(parser)
     parser.add_argument("--bits", type=int, choices=(1, 2, 4, 8, 16), help=_BITS)
+    add_timeout(parser)
     parser.add_argument("--max-size", metavar="MIB", type=positive, default=16, help=_MAX_SIZE)
 
 
@@ -72,6 +76,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     _check(sources, file)
     counts = Counts()
     with closing(Target(file, arguments.encoder, arguments.bits, arguments.collection)) as target:
+        wait_for_writers(target.db, arguments, console)
         with progress(console, "indexing") as update:
             _sync(target, arguments, counts, console, update)
             if STDIN in sources:
@@ -169,5 +174,8 @@ def _check(sources: list[Path], file: Path) -> None:
     if file.is_dir():
         raise ValueError(f"{file} is a folder: the database comes last (mvdb index SRC... FILE)")
     for source in sources:
-        if source != STDIN and file.exists() and source.samefile(file):
+        # Where there is a database, its passages of a source that is gone may be pruned.
+        if source != STDIN and not os.path.lexists(source) and not file.exists():
+            raise FileNotFoundError(f"{source}: no such file or folder; nothing was indexed")
+        if source.exists() and file.exists() and source.samefile(file):
             raise ValueError(f"{file} is the database and cannot be a source too")

@@ -55,7 +55,7 @@ def add_parsers(commands: Commands) -> None:
 def list_files(arguments: argparse.Namespace, console: Console) -> None:
     prefix = arguments.prefix
     with chosen(arguments, readonly=True) as db:
-        stored = FilesByName(db)
+        stored = _files(db, arguments)
         found = stored.all if prefix is None else stored.below(prefix)
         others = len(db) - sum(one.passages for one in stored.all)
         if prefix is not None and not found:
@@ -73,6 +73,18 @@ def list_files(arguments: argparse.Namespace, console: Console) -> None:
     total = f"{count(len(found), 'file')}, {count(passages, 'passage')}"
     other = f"{count(others, 'other document')}, not of a file"
     console.summary(f"{total}; {other}" if others and prefix is None else total)
+
+
+def _files(db: mvdb.Database, arguments: argparse.Namespace) -> FilesByName:
+    stored = FilesByName(db)
+    try:
+        stored.all  # noqa: B018  (read here: the call says whether tenants are separated)
+    except mvdb.InvalidInputError as error:
+        raise mvdb.InvalidInputError(
+            f"{shown(arguments)}: documents of tenants are of no file; mvdb list lists those of a "
+            "tenant"
+        ) from error
+    return stored
 
 
 def _table(files: Sequence[tuple[str, IndexedFile]]) -> list[str]:
@@ -101,7 +113,7 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         if document is None:
             files = [] if arguments.integer else named.files(name)
             if len({one.path for one in files}) != 1:
-                _refuse(arguments, named, files)
+                raise mvdb.NotFoundError(_reason(arguments, named, files))
             documents = [passage for one in files for passage in named.passages(one)]
         else:
             documents = named.around(document, around)
@@ -118,22 +130,18 @@ def show(arguments: argparse.Namespace, console: Console) -> None:
         _print(one, common, console)
 
 
-def _refuse(arguments: argparse.Namespace, named: Named, files: Sequence[IndexedFile]) -> None:
-    """Says why a name is not that of one document or one file."""
+def _reason(arguments: argparse.Namespace, named: Named, files: Sequence[IndexedFile]) -> str:
+    """Why a name is not that of one document or one file."""
     name = arguments.name
     if files:
-        raise mvdb.NotFoundError(
-            f"{name} is a folder of {count(len(files), 'file')}: "
-            f"mvdb ls {arguments.file} {name} lists them"
-        )
-    raise mvdb.NotFoundError(
-        f"{shown(arguments)}: no document and no indexed file {name!r}{named.hint(name)}"
-    )
+        number = count(len(files), "file")
+        return f"{name} is a folder of {number}: mvdb ls {arguments.file} {name} lists them"
+    return f"{shown(arguments)}: no document and no indexed file {name!r}{named.hint(name)}"
 
 
 def _common(documents: Sequence[mvdb.Document]) -> dict[str, Any]:
     """The metadata that all documents share."""
-    first, *rest = [dict(one.metadata or {}) for one in documents]
+    first, *rest = [one.metadata or {} for one in documents]
     return {
         name: value
         for name, value in first.items()
