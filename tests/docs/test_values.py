@@ -27,7 +27,7 @@ from mvdb.importers import source
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
-from mvdb.reading import Cutting, near_duplicates
+from mvdb.reading import Cutting, front_matter, json_values, near_duplicates
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
@@ -254,7 +254,23 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: option("index", "max_size"),
         [r"skip files larger than this \(default {n}\)"],
     ),
-    ("passages", lambda: Cutting().size, [r"passages of about {n} words"]),
+    ("passages", lambda: Cutting().size, [r"passages of about {n} words", r"\| `size={n}` \|"]),
+    ("longest passages", lambda: Cutting().most, [r"\| `most={n}` \|"]),
+    (
+        "front matter",
+        lambda: front_matter.MOST_FRONT_MATTER,
+        [r"Front matter has at most {n} characters"],
+    ),
+    (
+        "values of front matter",
+        lambda: json_values.MOST_VALUES,
+        [r"at most 65,536 characters, {n}\s+values", r"At most 64 KiB of text, {n} values"],
+    ),
+    (
+        "depth of front matter",
+        lambda: json_values.MOST_DEPTH,
+        [r"aliases unfolded, and {n} levels", r"10,000 values and {n} levels"],
+    ),
     ("wrong usage", lambda: cli.USAGE, [r"why\), {n} wrong usage"]),
     ("failed", lambda: cli.ERROR, [r"Exit codes: 0 done, {n} failed"]),
     ("interrupted", lambda: cli.INTERRUPTED, [r"usage, {n} interrupted"]),
