@@ -2,8 +2,8 @@
 Markdown file an article, and to documents of other collections cut small.
 
     python -m bench.chunking squad-dev-plus
-    python -m bench.chunking squad-dev-plus --ways paragraphs 120 --questions 10570
-    python -m bench.chunking nfcorpus --ways documents 60 120
+    python -m bench.chunking squad-dev-plus --ways documents 120 --questions 10570
+    python -m bench.chunking cranfield --ways documents 60 90,late=512
 
 A collection's documents with one title are one file, `# Title` and a line for each document; of
 SQuAD those under the titles of the development set. Search is mvdb's at 4 bits with default
@@ -57,7 +57,7 @@ WAYS = {
     "squad-dev-plus": (
         "documents 120 80 180 250 120,overlap=40 120,bare documents,bare 120,late=256 120,late=512"
     ),
-    "nfcorpus": "documents 120 80 120,overlap=40 120,bare 120,late=512",
+    "cranfield": "documents 60 60,late=256 60,bare",
 }
 ARTICLES = {"squad-dev-plus"}
 """Collections whose titles stand over many documents, and whose questions have one answer."""

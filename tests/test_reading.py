@@ -316,6 +316,14 @@ def test_ignore_files_have_the_rules_of_git(tmp_path: Path) -> None:
     (tmp_path / "repo/a/.ignore").write_text("secret*\n")
     assert found_in(tmp_path / "repo") == ["a/b/x.txt", "a/keep.log", "a/y.txt"]
     assert found_in(tmp_path / "repo/a") == ["b/x.txt", "keep.log", "y.txt"]
+    build = ["x.txt"]  # named itself, it is wanted; other rules of the repository count below it
+    (tmp_path / "repo/a/build/y.log").write_text("x")
+    (tmp_path / "repo/a/.gitignore").write_text("*.log\n/build\n")
+    (tmp_path / "repo/.gitignore").write_text("build/\n")
+    assert found_in(tmp_path / "repo/a/build") == build
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "repo/a/build/.gitignore")
+    assert found_in(tmp_path / "repo/a/build") == build
 
 
 def test_a_link_to_a_file_is_taken_once(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
@@ -82,6 +83,11 @@ def parse(value: object) -> Identity | None:
         return None
     found = Identity(*parts)
     return found if str(found) == value else None
+
+
+def any_of(files: Iterable[Identity]) -> dict[str, Any]:
+    """The filter of the passages of these versions of files."""
+    return {FIELD: {"$in": [str(file) for file in files]}}
 
 
 def place_of(root: str, path: str) -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from mvdb import Database
 from mvdb.folders.file_changes import Change, Found
-from mvdb.folders.identity import Identity
+from mvdb.folders.identity import Identity, any_of
 from mvdb.folders.looking import Looking, identity_of
 from mvdb.folders.report import Report
 from mvdb.folders.rules import Rules
@@ -18,6 +19,7 @@ from mvdb.reading.files import content_hash, read_file
 from mvdb.reading.formats import read_bytes
 from mvdb.reading.passages import Passage
 from mvdb.reading.unreadable import Unreadable
+from mvdb.types import Id
 
 MOST_KEPT = 64 << 20
 """Characters of passages kept from this step to the next. What is more is read and cut again."""
@@ -25,30 +27,27 @@ MOST_KEPT = 64 << 20
 MOST_PROPERTIES = 4096
 """Bytes of a document's properties, which each of its passages keeps."""
 
-Contains = Callable[[Any], bool]
-
 
 class Preparing:
     """Reads the changed files."""
 
     def __init__(
         self,
+        db: Database,
         stored: StoredFiles,
         looking: Looking,
         report: Report,
         most_bytes: int,
         rules: Rules,
-        contains: Contains,
         is_duplicate: Callable[[str], bool] | None,
     ) -> None:
-        """contains: whether the database has an id. is_duplicate: whether nearly the same text was
-        seen before; None: that is not asked."""
+        """is_duplicate: whether nearly the same text was seen before; None: that is not asked."""
         self._stored = stored
         self._looking = looking
         self._report = report
         self._most_bytes = most_bytes
         self._rules = rules
-        self._contains = contains
+        self._db = db
         self._is_duplicate = is_duplicate
         self._kept = 0
 
@@ -92,13 +91,14 @@ class Preparing:
 
     def _placed(self, new: Identity, before: tuple[Identity, ...]) -> Identity:
         """The new version with the place and the ids of those before it, where these are free."""
-        own = {id for one in before for id in one.ids()}
+        own: set[Id] = set()
         if before:
             last = before[-1]
             new = replace(new, root=last.root, path=last.path, stem=last.stem)
+            own.update(self._db.ids(any_of(before)))
         taken = self._stored.stems - {one.stem for one in before}
         stem, number = new.stem, 1
-        while new.stem in taken or any(id not in own and self._contains(id) for id in new.ids()):
+        while new.stem in taken or any(id not in own and id in self._db for id in new.ids()):
             number += 1
             new = replace(new, stem=f"{stem}~{number}")
         self._stored.stems.add(new.stem)

@@ -179,12 +179,12 @@ class _Run:
     def _write(self, writing: Writing) -> None:
         changed = self._looking.seen.changed
         preparing = Preparing(
+            self._db,
             self._stored,
             self._looking,
             self._report,
             self._options.most_bytes,
             self._rules,
-            self._db.__contains__,
             self._duplicates(changed) if self._options.dedupe else None,
         )
         changes: list[Change] = []

@@ -15,7 +15,7 @@ from typing import Any
 from mvdb import Database
 from mvdb.encoders import Encoder
 from mvdb.folders.file_changes import Change, Move, place_metadata
-from mvdb.folders.identity import FIELD, UNFINISHED, Identity
+from mvdb.folders.identity import FIELD, UNFINISHED, Identity, any_of
 from mvdb.folders.report import Progress, Report
 from mvdb.hooks import Hooks
 from mvdb.reading.passages import Passage
@@ -121,7 +121,7 @@ class Writing:
         with self._db.transaction() as txn:
             for first in range(0, len(batch.old), _FILES):
                 old = batch.old[first : first + _FILES]
-                self._report.deleted += txn.delete(filter=_any_of(old))
+                self._report.deleted += txn.delete(filter=any_of(old))
             if batch.ids:
                 texts = [passage.text for passage in batch.passages]
                 txn.upsert(batch.ids, vectors, texts=texts, metadata=batch.metadata)
@@ -143,7 +143,7 @@ class Writing:
         """Stores the new places of files."""
         for first in range(0, len(moves), _FILES):
             some = moves[first : first + _FILES]
-            stored = set(self._db.ids(_any_of([move.before for move in some])))
+            stored = set(self._db.ids(any_of([move.before for move in some])))
             with self._db.transaction() as txn:
                 for move in some:
                     place = {**place_metadata(move.after), FIELD: str(move.after)}
@@ -154,9 +154,5 @@ class Writing:
     def delete(self, stale: Sequence[Identity]) -> None:
         """Deletes versions of files."""
         for first in range(0, len(stale), _FILES):
-            self._report.deleted += self._db.delete(filter=_any_of(stale[first : first + _FILES]))
+            self._report.deleted += self._db.delete(filter=any_of(stale[first : first + _FILES]))
             self._hooks.check()
-
-
-def _any_of(files: Sequence[Identity]) -> dict[str, Any]:
-    return {FIELD: {"$in": [str(file) for file in files]}}

@@ -88,6 +88,8 @@ _HEADED = frozenset(
     ]
 )
 """The first heading of these is the title, unless they name another."""
+_OF_MARKUP = frozenset({"html", "htm", "xhtml"})
+"""Noise is sought in the text alone: a whole page may be one line that is mostly tags."""
 _WITH_FRONT_MATTER = frozenset(
     [
         "md",
@@ -172,7 +174,7 @@ def read_text(name: str | PurePath, text: str, note: str = "") -> Reading:
     if suffix in _WITH_FRONT_MATTER:
         text, metadata, said = without_front_matter(text)
         note = "; ".join(filter(None, (note, said)))
-    text = without_noise(text)
+    text = text if suffix in _OF_MARKUP else without_noise(text)
     reader = _OF_TEXT.get(suffix) or _plain_reader(PurePath(name).name.lower(), text)
     with failures_by_name():
         try:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mvdb.reading.blocks import Block, Headings, bounded_title, read_plain
 from mvdb.reading.json_values import properties
+from mvdb.reading.noise import without_noise
 from mvdb.reading.result import Reading
 
 _HIDDEN = ("script", "style", "noscript", "template", "svg", "math", "iframe", "object")
@@ -56,7 +57,7 @@ def read_html(text: str) -> Reading:
     few = text.count("<") + text.count("=") <= MOST_TAGS
     root, whole = _parsed(text) if few else (None, False)
     if not whole:
-        return Reading(read_plain(_TAG.sub(" ", text)))
+        return Reading(read_plain(without_noise(_TAG.sub(" ", text))))
     if root is None:
         return Reading(())
     title = bounded_title(root.findtext("./head/title") or "")
@@ -73,7 +74,7 @@ def _blocks(root: Any) -> Iterator[Block]:
     for ((_, tag, verbatim), _), group in groupby(_pieces(root), key=lambda piece: piece[:2]):
         pieces = list(group)
         words = [piece for piece in pieces if piece.line and piece.text.strip()]
-        shown = _shown(pieces, verbatim)
+        shown = without_noise(_shown(pieces, verbatim)).strip("\n")
         if words and shown and tag in _HEADINGS:
             headings.enter(_HEADINGS[tag], shown)
         if words and shown and tag != "title":

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvdb.extras import remedy
-from mvdb.reading.unreadable import told
+from mvdb.reading.files import read_file
+from mvdb.reading.unreadable import Unreadable, told
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -26,7 +27,8 @@ IGNORE_FILES = (".gitignore", ".ignore")
 _OF_TOOLS = frozenset({"node_modules", "__pycache__", "venv", "bower_components"})
 _ENVIRONMENT = "pyvenv.cfg"
 """A folder with this file is an environment of Python, whatever its name."""
-_MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 20
+"""Of an ignore file; a larger one is not read."""
 _STARS = re.compile(r"\*+")
 MOST_STARS = 3
 """Single ones of a line that is heeded. With three, a name of 250 characters takes up to 0.3 s to
@@ -48,6 +50,12 @@ class _Rules:
         """Whether a path below the folder is left out; None without a matching line."""
         relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
         return self.spec.check_file(relative + "/" * is_folder).include
+
+    def without_those_for(self, source: str) -> _Rules:
+        """The rules but those by which `source` itself is left out: who names it wants it."""
+        place = os.path.relpath(source, self.folder).replace(os.sep, "/") + "/"
+        kept = [one for one in self.spec.patterns if not one.include or not one.match_file(place)]
+        return _Rules(self.folder, type(self.spec)(kept))
 
 
 class Ignoring:
@@ -100,7 +108,8 @@ def _above(top: str) -> Iterator[_Rules]:
             return  # in no repository
         folders.append(parent)
     for folder in reversed(folders[1:]):
-        yield from _rules_of(folder, IGNORE_FILES)
+        for rules in _rules_of(folder, IGNORE_FILES):
+            yield rules.without_those_for(top)
 
 
 def _rules_of(folder: str, names: Sequence[str]) -> Iterator[_Rules]:
@@ -108,10 +117,10 @@ def _rules_of(folder: str, names: Sequence[str]) -> Iterator[_Rules]:
         if name not in names:
             continue
         try:
-            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                lines = file.read(_MOST_BYTES).splitlines()[:MOST_LINES]
-        except OSError:
-            continue  # named, or of no right to read: as if it were not there
+            text = read_file(Path(folder, name), MOST_BYTES).decode("utf-8", "replace")
+        except Unreadable:
+            continue  # of no right to read, a pipe: as if it were not there
+        lines = text.splitlines()[:MOST_LINES]
         spec = _spec(lines)
         if spec is not None:
             yield _Rules(folder, spec)

@@ -7,7 +7,7 @@ grow without end.
    of which is `true`, or `false` where the time was over between two values.
 3. A process that grows beyond its memory, or does not come to the next value in time, is ended by
    the system. The answer breaks off there; the next request starts another process.
-4. A process ends when the one that started it is gone.
+4. A process ends when the one that started it is gone, and when nothing is asked for a minute.
 
 Without the module `resource` (Windows) only the time on the clock is limited."""
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,8 +29,11 @@ SECONDS = 8
 """Processor time for one request: 400 to 800 pages of a PDF. Starting takes 1 s more."""
 CLOCK_SECONDS = 120
 """Time on the clock: a machine may be busy."""
+IDLE_SECONDS = 60
 MEMORY = 640 << 20
 """Bytes beyond those that the process has before its first request."""
+
+_OF_IDLENESS = getattr(signal, "SIGALRM", 0)
 
 
 class LimitedProcess:
@@ -47,13 +51,10 @@ class LimitedProcess:
         """The values of an answer, and whether they are all."""
         with self._lock:
             process = self._running()
-            timer = threading.Timer(CLOCK_SECONDS, process.kill)
-            timer.daemon = True
-            timer.start()
-            try:
-                answer = list(_exchanged(process, data))
-            finally:
-                timer.cancel()
+            answer = _in_clock_time(process, data)
+            if not answer and process.wait() == -_OF_IDLENESS:  # it ended as it was asked
+                process = self._running()
+                answer = _in_clock_time(process, data)
             if answer and isinstance(answer[-1], bool):
                 return answer[:-1], answer[-1]
             self._end()
@@ -96,6 +97,16 @@ class LimitedProcess:
         process.wait()
 
 
+def _in_clock_time(process: subprocess.Popen[bytes], data: bytes) -> list[Any]:
+    timer = threading.Timer(CLOCK_SECONDS, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        return list(_exchanged(process, data))
+    finally:
+        timer.cancel()
+
+
 def _exchanged(process: subprocess.Popen[bytes], data: bytes) -> Iterator[Any]:
     """The lines of an answer; they break off where the process ends."""
     assert process.stdin is not None
@@ -118,7 +129,9 @@ def serve(function: Callable[[bytes], Iterable[Any]]) -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     _limit_memory()
     while True:
+        _alarm(IDLE_SECONDS)
         head = requests.read(8)
+        _alarm(0)
         if len(head) < 8:
             return
         _limit_time()
@@ -135,6 +148,12 @@ def _in_time(values: Iterable[Any]) -> Iterator[Any]:
             yield False
             return
     yield True
+
+
+def _alarm(seconds: int) -> None:
+    """Ends this process after so many seconds, or no longer if they are 0."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
 
 
 def _limit_memory() -> None:

@@ -27,7 +27,18 @@ from mvdb.importers import source
 from mvdb.ingest import streaming, vectors
 from mvdb.lexical import query_language
 from mvdb.limits import Limits
-from mvdb.reading import Cutting, front_matter, json_values, near_duplicates
+from mvdb.reading import (
+    Cutting,
+    archives,
+    front_matter,
+    html,
+    ignoring,
+    json_values,
+    limited_process,
+    mail,
+    near_duplicates,
+    python_source,
+)
 from mvdb.search import fusion, options, plan, prefetch, relevance, search
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
@@ -104,6 +115,22 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("text of a tool", lambda: assistant_tools.GET_CHARACTERS, [r"`get` gives\s+{n} from `begin`"]),
     ("hits of a tool", lambda: assistant_tools.MOST_HITS, [r"at most {n} hits or values"]),
     ("ids of a tool", lambda: assistant_tools.MOST_IDS, [r"takes at most\s+{n} ids"]),
+    # ---- of files that are indexed ----
+    ("members", lambda: archives.MOST_MEMBERS, [r"parts of an archive \([^)]*\) \| {n} \|"]),
+    ("unpacked", lambda: archives.MOST_UNPACKED, [r"XML that is unpacked of an archive \| {n} \|"]),
+    ("nodes", lambda: archives.MOST_NODES, [r"elements and attributes of a part \| {n} \|"]),
+    ("PDF seconds", lambda: limited_process.SECONDS, [r"for the pages of a PDF \| {n} s"]),
+    ("PDF memory", lambda: limited_process.MEMORY, [r"memory for the pages of a PDF \| {n} \|"]),
+    ("PDF clock", lambda: limited_process.CLOCK_SECONDS, [r"limited to {n} s instead of"]),
+    ("parts of a mail", lambda: mail.MOST_PARTS, [r"parts of a mail \| {n} \|"]),
+    ("head of a mail", lambda: mail.MOST_HEADERS, [r"lines of the head of a mail \| {n} \|"]),
+    ("header of a mail", lambda: mail.MOST_HEADER, [r"header of a mail \| {n} characters"]),
+    ("tags", lambda: html.MOST_TAGS, [r"tags and attributes of an HTML document \| {n} \|"]),
+    ("Python", lambda: python_source.MOST_PARSED, [r"Python source that is parsed \| {n} char"]),
+    ("ignore file", lambda: ignoring.MOST_BYTES, [r"ignore file \| {n}, "]),
+    ("ignore lines", lambda: ignoring.MOST_LINES, [r"ignore file \| 1 MiB, {n} lines"]),
+    ("stars", lambda: ignoring.MOST_STARS, [r"line of an ignore file \| {n} single"]),
+    ("double stars", lambda: ignoring.MOST_DOUBLE_STARS, [r"single and {n} double stars"]),
     # ---- of calls ----
     (
         "bits",

@@ -146,6 +146,17 @@ def test_a_record_that_looks_like_a_passage_is_the_users(notes: Path, db: mvdb.D
     assert texts(db).keys() == set(mine)
 
 
+def test_a_passage_that_a_user_replaced_is_the_users(notes: Path, db: mvdb.Database) -> None:
+    db.upsert("notes/fruit.md#1", np.ones((1, DIM), np.float32), texts="mine")
+    (notes / "fruit.md").write_text("Plums.")
+    folders.sync(db, notes, encoder=Encoder())
+    assert texts(db)["notes/fruit.md#1"] == "mine"
+    assert "Plums." in texts(db).values()
+    (notes / "fruit.md").unlink()
+    folders.sync(db, notes, prune=True)
+    assert texts(db).keys() == {"notes/fruit.md#1", "notes/sky/blue.txt#1"}
+
+
 def test_two_files_never_share_an_id(tmp_path: Path, db: mvdb.Database) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder / "docs").mkdir(parents=True)
