@@ -41,7 +41,7 @@ SHAPES: dict[str, tuple[str, Callable[[int], str]]] = {
     "short paragraphs": ("a.txt", _of("abcd efg\n\n")),
     "no sentence": ("a.txt", _of("word ")),
     "no space": ("a.txt", _of("漢字")),
-    "marks": ("a.txt", _of("a" + "\u0301" * 500 + " ")),
+    "marks": ("a.txt", _of("a" + "\u0301" * 9 + " ")),
     "prose": ("a.md", _of(_PROSE * 5 + "\n\n")),
     "headings": ("a.md", _of("# abcdef\n")),
     "underlined headings": ("a.md", _of("abcdef\n---\n")),

@@ -68,13 +68,16 @@ class Headings:
         while self._levels and self._levels[-1] >= level:
             self._levels.pop()
             self._titles.pop()
-        self._levels.append(level)
-        self._titles.append(bounded_title(title))
-        self.trail = tuple(filter(None, self._titles))
+        if shown := bounded_title(title):
+            self._levels.append(level)
+            self._titles.append(shown)
+        self.trail = (*self._titles,)
 
 
 def bounded_title(text: str) -> str:
     """A heading in one line; a very long one is shortened, as every passage below carries it."""
+    if len(text) <= _MOST_TITLE:
+        return " ".join(text.split())
     title = " ".join(text[: 4 * _MOST_TITLE].split())
     return title if len(title) <= _MOST_TITLE else title[: _MOST_TITLE - 1].rstrip() + "…"
 

@@ -7,7 +7,7 @@ takes 40 us and 1.6 kB for a heading, so it is given only what needs it:
    long stretches, at blank lines before lines without indentation; not within HTML.
 2. A part is not parsed if no line of it can be other than text of paragraphs, lists and quotes.
 3. A part without such a place for MOST_PARSED characters is read as paragraphs: some shapes take
-   the parser quadratic time."""
+   the parser quadratic time. So is what comes when MOST_PARSED_IN_ALL characters were parsed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
 
 MOST_PARSED = 1 << 18
 """Characters of a part that is parsed."""
+MOST_PARSED_IN_ALL = 1 << 20
+"""Characters of a document that are parsed, which takes 2 s where all of it is tables."""
 _LONG = 1 << 15
 """Characters from which on a part ends at a blank line."""
 _VERBATIM = frozenset({"fence", "code_block", "table_open"})
@@ -55,23 +57,25 @@ def read_markdown(text: str) -> Iterator[Block]:
 
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     headings = Headings()
-    line = 1
+    line, left = 1, MOST_PARSED_IN_ALL
     for start, end, found in _parts(text):
         part = text[start:end]
         if found is not None and found["heading"]:
-            title = _without_closing_marks((found["title"] or "").strip())
-            headings.enter(len(found["heading"]), title)
+            mark, title = found.group("heading", "title")
+            title = _without_closing_marks(title.strip()) if title else ""
+            headings.enter(len(mark), title)
             if title:
                 yield Block(part.strip(), line, line, headings.trail)
             line += 1
             continue
         if found is not None:
             yield _code(part, line, headings.trail)
-        elif len(part) > MOST_PARSED:
+        elif len(part) > min(MOST_PARSED, left):
             is_table = part[:100].lstrip().startswith("|")
             for block in paragraphs(lines_of(part), line, headings.trail):
                 yield Block(block.text, block.line, block.end_line, block.trail, is_table)
         elif _NEEDS_PARSER.search(part):
+            left -= len(part)
             yield from _parsed(parser, part, line, headings)
         else:
             yield from paragraphs(part.split("\n"), line, headings.trail)
@@ -104,6 +108,8 @@ def _parts(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
 
 
 def _without_closing_marks(title: str) -> str:
+    if not title.endswith("#"):
+        return title
     kept = title.rstrip("#")
     return kept.rstrip() if not kept or kept[-1] in " \t" else title
 

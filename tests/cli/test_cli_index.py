@@ -31,6 +31,7 @@ def test_passages_have_readable_ids_and_say_where_they_are_from(notes: CommandLi
     assert lines[1]["metadata"] == {
         "path": "notes/fruit.md",
         "title": "Fruit",
+        "document": "Fruit",
         "line": 1,
         "end_line": 5,
         "folder": "notes",
