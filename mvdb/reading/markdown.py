@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
@@ -51,11 +52,17 @@ _NEEDS_PARSER = re.compile(
 )
 
 
-def read_markdown(text: str) -> Iterator[Block]:
-    """Blocks of a Markdown document."""
+@cache
+def _parser() -> Any:
+    """The parser, made once: a notebook has a document of Markdown in each cell."""
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark").enable("table").disable("inline")
+    return MarkdownIt("commonmark").enable("table").disable("inline")
+
+
+def read_markdown(text: str) -> Iterator[Block]:
+    """Blocks of a Markdown document."""
+    parser = _parser()
     headings = Headings()
     line, left = 1, MOST_PARSED_IN_ALL
     for start, end, found in _parts(text):

@@ -21,7 +21,7 @@ from mvdb.reading.result import Reading
 from mvdb.reading.unreadable import Unreadable
 
 MEMORY = 1 << 30
-"""Bytes that a process may have resident."""
+"""Bytes that a process may have resident, beyond those of which it begins as a copy."""
 SECONDS = 10
 """Processor time of a file."""
 MOST_BYTES = 16 << 20
@@ -37,7 +37,7 @@ class Outcome:
         kind: "passages", "empty", the kind of an Unreadable, "raised" or "died".
         reason: of an Unreadable, an exception or a death; the note of one that was read.
         passages, text: their number; the characters of all.
-        seconds: processor time. memory: bytes resident at the most."""
+        seconds: processor time. memory: bytes resident at the most, beyond those at first."""
 
     kind: str
     reason: str
@@ -63,6 +63,7 @@ class Outcome:
 def read_limited(path: Path, forbidden: str = "") -> Outcome:
     """Reads and cuts a file in a forked process. forbidden: text that no passage may have."""
     receiver, sender = os.pipe()
+    at_first = _resident()
     pid = os.fork()
     if pid == 0:
         os.close(receiver)
@@ -86,18 +87,25 @@ def read_limited(path: Path, forbidden: str = "") -> Outcome:
         answer["reason"] = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     else:
         answer = json.loads(said)
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) - at_first
     return Outcome(**answer, seconds=usage.ru_utime + usage.ru_stime, memory=peak)
 
 
+def _resident() -> int:
+    """Bytes of this process that are resident; 0 where the system does not say."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _limit() -> None:
-    """Limits the process: addresses to what it has and MEMORY less what is resident of it."""
+    """Limits the process: addresses to what it has and MEMORY."""
     faulthandler.disable()  # a crash is told by the exit code
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (3 * SECONDS, 3 * SECONDS))
     if sys.platform == "linux":
-        total, resident = (int(n) for n in Path("/proc/self/statm").read_text().split()[:2])
-        most = (total - resident) * os.sysconf("SC_PAGE_SIZE") + MEMORY
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
