@@ -32,7 +32,7 @@ def test_the_demo_answers_and_is_used_again(mvdb_cli: CommandLine) -> None:
     assert len(first["questions"]) == 8
     assert all(len(question["hits"]) == 3 for question in first["questions"][:7])
     second = mvdb_cli.ok(*command).json
-    assert second["passages"] == {"written": 0, "kept": 200, "deleted": 0}
+    assert second["passages"] == {"written": 0, "kept": 200, "deleted": 0, "duplicates": 0}
     assert [q["hits"] for q in second["questions"]] == [q["hits"] for q in first["questions"]]
 
 
@@ -52,7 +52,14 @@ def test_what_the_demo_says(mvdb_cli: CommandLine) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
-ROOMS = ("mvdb.cli", "mvdb.reading", "mvdb.importers", "mvdb.serving", "mvdb.evaluation")
+ROOMS = (
+    "mvdb.cli",
+    "mvdb.reading",
+    "mvdb.importers",
+    "mvdb.serving",
+    "mvdb.evaluation",
+    "mvdb.folders",
+)
 """The other rooms stand on the public API themselves (tests/test_layers.py)."""
 
 
