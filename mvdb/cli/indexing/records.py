@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import xxhash
 
+import mvdb
 from mvdb.cli.indexing.counts import Counts
 from mvdb.cli.indexing.target import BATCH, Record, Target
 from mvdb.cli.progress import Update
-from mvdb.errors import InvalidInputError
 from mvdb.importers.choices import IDS, TEXTS, Choices, roles
 from mvdb.importers.json_records import json_records
 
@@ -64,12 +64,12 @@ def read_jsonl(file: BinaryIO, name: str) -> Iterator[Record]:
     """Records from JSON lines with the fields of `mvdb import`; vectors are left out.
 
     Without an id, a record goes by the hash of its text, so the same text is stored once.
-    InvalidInputError names the first line that is no record."""
+    mvdb.InvalidInputError names the first line that is no record."""
     for record in json_records(file, name):
         text = record.text(_TEXT, is_needed=True) or ""
         fields = roles(record.fields, Choices(), record.where, same_fields=False)
         if fields.tenant is not None:
-            raise InvalidInputError(
+            raise mvdb.InvalidInputError(
                 f"{record.where}: {fields.tenant!r}: mvdb import stores the documents of tenants"
             )
         has_id = fields.id is not None and record.fields[fields.id] is not None
