@@ -39,7 +39,10 @@ def about_paths(arguments: argparse.Namespace, error: Exception) -> str:
     for word in _words(arguments):
         if word != str(file) and is_database(Path(word)):
             return f"; the database comes first: mvdb {arguments.command} {word} ..."
-    return "" if file.is_file() else suggestion(_near(file, files_alone=True)) or _databases(file)
+    # Unlike `Path.is_file`, this has an answer for a name that is too long.
+    if os.path.isfile(file):
+        return ""
+    return suggestion(_near(file, files_alone=True)) or _databases(file)
 
 
 def _words(arguments: argparse.Namespace) -> Iterator[str]:
