@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from mvdb.reading.passages import Passage
 
 TRAIL = " > "
 """Between the headings of a title."""
+_PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Change:
         before: the stored versions that it replaces.
         is_begun: some of its passages are stored already.
         metadata: of all its passages.
-        words: of its passages, for estimates.
+        effort: of encoding its passages, see `effort_of`.
         left_out: numbers of passages, from 0 and before any was left out, that are nearly the same
             as others.
         passages: those that are not left out; None where memory did not suffice to keep them."""
@@ -52,7 +54,7 @@ class Change:
     before: tuple[Identity, ...]
     is_begun: bool
     metadata: dict[str, Any]
-    words: int
+    effort: int
     left_out: frozenset[int]
     passages: Sequence[Passage] | None
 
@@ -66,6 +68,12 @@ class Change:
             **self.metadata,
             FIELD: str(self.identity),
         }
+
+
+def effort_of(passage: Passage) -> int:
+    """About what encoding a passage takes: its words and marks. Of prose and code, a word and mark
+    takes the default encoder 12 to 14.5 us, a word alone 20 to 35, a character 3.4 to 4.8."""
+    return len(_PIECE.findall(passage.encoded))
 
 
 def place_metadata(identity: Identity) -> dict[str, Any]:

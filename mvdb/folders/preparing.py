@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mvdb import Database
-from mvdb.folders.file_changes import Change, Found
+from mvdb.folders.file_changes import Change, Found, effort_of
 from mvdb.folders.identity import Identity, any_of
 from mvdb.folders.looking import Looking, identity_of
 from mvdb.folders.report import Report
@@ -76,8 +76,8 @@ class Preparing:
             return None
         new = identity_of(found.path, found.root, found.hash, len(passages), self._rules.name)
         new = self._placed(new, before)
-        words = sum(passage.words for passage in passages)
-        change = Change(found, new, before, new in before, metadata, words, duplicates, passages)
+        effort = sum(map(effort_of, passages))
+        change = Change(found, new, before, new in before, metadata, effort, duplicates, passages)
         self._kept += sum(len(passage.text) for passage in passages)
         return change if self._kept <= MOST_KEPT else replace(change, passages=None)
 

@@ -113,8 +113,8 @@ class Progress(Value):
             "encoding".
         done, total: files while looking and reading, passages while encoding.
         per_second: passages encoded per second; 0 before.
-        seconds_left: for the rest of the passages, by their words; None before the first are
-            encoded."""
+        seconds_left: for the rest of the passages, by their words and marks; None before the first
+            are encoded."""
 
     step: str
     done: int

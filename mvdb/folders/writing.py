@@ -14,7 +14,7 @@ from typing import Any
 
 from mvdb import Database
 from mvdb.encoders import Encoder
-from mvdb.folders.file_changes import Change, Move, place_metadata
+from mvdb.folders.file_changes import Change, Move, effort_of, place_metadata
 from mvdb.folders.identity import FIELD, UNFINISHED, Identity, any_of
 from mvdb.folders.report import Progress, Report
 from mvdb.hooks import Hooks
@@ -59,14 +59,14 @@ class Writing:
         self._tell = tell
         self._batch = _Batch()
         self._total = 0
-        self._words = 0
-        self._words_done = 0
+        self._effort = 0
+        self._effort_done = 0
         self._started = 0.0
 
     def expect(self, changes: Sequence[Change]) -> None:
         """What is to come, for estimates."""
         self._total = sum(change.identity.passages for change in changes)
-        self._words = sum(change.words for change in changes)
+        self._effort = sum(change.effort for change in changes)
 
     def write(self, change: Change, passages: Sequence[Passage]) -> None:
         """Stores a change, some of it with those that follow."""
@@ -89,7 +89,7 @@ class Writing:
             id, metadata = change.document(number, passage)
             if id in stored:
                 self._total -= 1
-                self._words -= passage.words
+                self._effort -= effort_of(passage)
                 continue
             if number == 1:
                 metadata = {**metadata, UNFINISHED: metadata[FIELD]}
@@ -129,13 +129,13 @@ class Writing:
                 txn.update(batch.finished[0], metadata=batch.finished[1])
         self._report.written += len(batch.ids)
         self._report.tokens += sum(map(len, vectors))
-        self._words_done += sum(passage.words for passage in batch.passages)
+        self._effort_done += sum(effort_of(passage) for passage in batch.passages)
         self._tell(self._progress())
         self._hooks.check()
 
     def _progress(self) -> Progress:
         seconds = max(time.monotonic() - self._started, 1e-3)
-        left = max(self._words - self._words_done, 0) * seconds / max(self._words_done, 1)
+        left = max(self._effort - self._effort_done, 0) * seconds / max(self._effort_done, 1)
         done = self._report.written
         return Progress("encoding", done, self._total, done / seconds, left)
 
