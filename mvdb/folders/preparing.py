@@ -76,8 +76,8 @@ class Preparing:
             return None
         new = identity_of(found.path, found.root, found.hash, len(passages), self._rules.name)
         new = self._placed(new, before)
-        effort = sum(map(effort_of, passages))
-        change = Change(found, new, before, new in before, metadata, effort, duplicates, passages)
+        effort = sum(effort_of(passage.encoded) for passage in passages)
+        change = Change(found, new, before, metadata, effort, duplicates, passages)
         self._kept += sum(len(passage.text) for passage in passages)
         return change if self._kept <= MOST_KEPT else replace(change, passages=None)
 

@@ -47,7 +47,9 @@ class StoredFiles:
         for found in _identities(db, identity.FIELD):
             self._by_place.setdefault(str(found.place), StoredFile()).versions.append(found)
         for found in _identities(db, identity.UNFINISHED):
-            self._by_place[str(found.place)].is_unfinished = True
+            file = self._by_place.get(str(found.place))
+            if file is not None:  # else somebody wrote the field alone
+                file.is_unfinished = True
         self._by_hash: dict[str, list[Identity]] = {}
         for file in self:
             if file.whole:

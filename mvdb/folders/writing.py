@@ -89,7 +89,7 @@ class Writing:
             id, metadata = change.document(number, passage)
             if id in stored:
                 self._total -= 1
-                self._effort -= effort_of(passage)
+                self._effort -= effort_of(passage.encoded)
                 continue
             if number == 1:
                 metadata = {**metadata, UNFINISHED: metadata[FIELD]}
@@ -116,8 +116,9 @@ class Writing:
         if batch.ids:
             encoder = self._encoder()
             self._started = self._started or time.monotonic()
-            texts = [passage.encoded for passage in batch.passages]
-            vectors = self._db.encode(texts, encoder=encoder)
+            encoded = [passage.encoded for passage in batch.passages]
+            vectors = self._db.encode(encoded, encoder=encoder)
+            self._effort_done += sum(map(effort_of, encoded))
         with self._db.transaction() as txn:
             for first in range(0, len(batch.old), _FILES):
                 old = batch.old[first : first + _FILES]
@@ -129,7 +130,6 @@ class Writing:
                 txn.update(batch.finished[0], metadata=batch.finished[1])
         self._report.written += len(batch.ids)
         self._report.tokens += sum(map(len, vectors))
-        self._effort_done += sum(effort_of(passage) for passage in batch.passages)
         self._tell(self._progress())
         self._hooks.check()
 

@@ -157,6 +157,15 @@ def test_a_passage_that_a_user_replaced_is_the_users(notes: Path, db: mvdb.Datab
     assert texts(db).keys() == {"notes/fruit.md#1", "notes/sky/blue.txt#1"}
 
 
+def test_fields_of_the_indexer_that_a_user_wrote(notes: Path, db: mvdb.Database) -> None:
+    """A record with the mark of an unfinished file alone is no file, and stays."""
+    mark = metadata(db, "notes/fruit.md#1")["indexed"].replace("fruit", "other")
+    db.insert("mine", np.ones((1, DIM), np.float32), metadata={"indexing": mark})
+    db.insert("odd", np.ones((1, DIM), np.float32), metadata={"indexed": '["x",1]', "indexing": 5})
+    assert folders.sync(db, notes, encoder=never, prune=True).unchanged == 2
+    assert {"mine", "odd"} < texts(db).keys()
+
+
 def test_two_files_never_share_an_id(tmp_path: Path, db: mvdb.Database) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder / "docs").mkdir(parents=True)
