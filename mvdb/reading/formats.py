@@ -69,43 +69,12 @@ _OF_BYTES: dict[str, BytesReader] = {
 }
 _PLAIN = frozenset({"txt", "text", "log"})
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "rakefile", "gemfile", "cmakelists.txt"})
-_HEADED = frozenset(
-    [
-        "md",
-        "markdown",
-        "mdx",
-        "html",
-        "htm",
-        "xhtml",
-        "rst",
-        "org",
-        "adoc",
-        "asciidoc",
-        "tex",
-        "ipynb",
-        "docx",
-        "odt",
-    ]
-)
-"""The first heading of these is the title, unless they name another."""
 _OF_MARKUP = frozenset({"html", "htm", "xhtml"})
 """Noise is sought in the text alone: a whole page may be one line that is mostly tags."""
-_WITH_FRONT_MATTER = frozenset(
-    [
-        "md",
-        "markdown",
-        "mdx",
-        "html",
-        "htm",
-        "xhtml",
-        "rst",
-        "org",
-        "adoc",
-        "asciidoc",
-        "txt",
-        "text",
-    ]
-)
+_WRITTEN = _OF_MARKUP | {"md", "markdown", "mdx", "rst", "org", "adoc", "asciidoc"}
+_HEADED = _WRITTEN | {"tex", "ipynb", "docx", "odt"}
+"""The first heading of these is the title, unless they name another."""
+_WITH_FRONT_MATTER = _WRITTEN | {"txt", "text"}
 
 
 def register_reader(
