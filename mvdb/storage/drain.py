@@ -26,11 +26,7 @@ last one has left."""
 class Entry:
     """One transaction that counts. Ends with `Drain.leave`, or with the last reference to it."""
 
-    __slots__ = ("__weakref__", "tell")
-
-    def __init__(self, tell: Tell | None = None) -> None:
-        self.tell = tell
-        """The function that was told of its beginning, to be told of its end."""
+    __slots__ = ("__weakref__",)
 
 
 class _State(Enum):
@@ -44,13 +40,16 @@ class Drain:
     without `leave`.
 
     Entering and leaving take no lock, which an interruption could leave locked: sets change
-    atomically. With a function to tell, they take the mutex."""
+    atomically. With a function to tell, they take the mutex, so that it is told of entries in the
+    order in which they come and go."""
 
     def __init__(self, name: str, on_lost: Callable[[], None] = lambda: None) -> None:
         self._name = name
         # Reentrant: a transaction may be collected, and so leave, at any allocation.
         self._mutex = threading.RLock()
         self._entries: set[weakref.ref[Entry]] = set()
+        self._told: set[weakref.ref[Entry]] = set()
+        """Those of them whose beginning was told, and whose end will be."""
         self._state = _State.OPEN
         self._tell: Tell | None = None
         self._on_lost = on_lost
@@ -69,12 +68,9 @@ class Drain:
         Raises `ClosedError` once closed, `BusyError` after the deadline (monotonic seconds)."""
         pauses = Backoff()
         while True:
-            entry = Entry(self._tell)
-            self._add(weakref.ref(entry, self._lost), entry.tell)
-            # Enter, then read the state: `emptied` changes the state, then counts the entries.
-            if self._state is _State.OPEN:
+            entry = self._enter_silently() if self._tell is None else self._enter_told()
+            if entry is not None:
                 return entry
-            self.leave(entry)
             if self._state is _State.CLOSED:
                 raise self._is_closed()
             if not pauses.wait(deadline):
@@ -82,30 +78,45 @@ class Drain:
 
     def leave(self, entry: Entry) -> bool:
         """End an entry; whether no entry is left."""
-        return self._remove(weakref.ref(entry), entry.tell)
+        return self._remove(weakref.ref(entry))
 
-    def _add(self, entry: weakref.ref[Entry], tell: Tell | None) -> None:
-        if tell is None:
-            self._entries.add(entry)
-            return
-        with self._mutex:
-            if not self._entries:
-                tell(True)
-            self._entries.add(entry)
+    def _enter_silently(self) -> Entry | None:
+        entry = Entry()
+        self._entries.add(weakref.ref(entry, self._lost))
+        # Enter, then read the state: `emptied` changes the state, then counts the entries. It may
+        # have come and gone before that, and somebody may have to be told since.
+        if self._state is _State.OPEN and self._tell is None:
+            return entry
+        self.leave(entry)
+        return None
 
-    def _remove(self, entry: weakref.ref[Entry], tell: Tell | None) -> bool:
-        if tell is None:
-            self._entries.discard(entry)
-            return not self._entries
+    def _enter_told(self) -> Entry | None:
         with self._mutex:
-            self._entries.discard(entry)
-            if not self._entries:
-                tell(False)
-            return not self._entries
+            # Draining begins under the mutex too, and what to tell changes only while draining.
+            if self._state is not _State.OPEN or self._tell is None:
+                return None
+            entry = Entry()
+            noted = weakref.ref(entry, self._lost)
+            is_first = not self._told
+            # Noted first: after an interruption in between, `_lost` finds it.
+            self._entries.add(noted)
+            self._told.add(noted)
+            if is_first:
+                self._tell(True)
+            return entry
+
+    def _remove(self, entry: weakref.ref[Entry]) -> bool:
+        if entry in self._told:
+            with self._mutex:
+                self._told.discard(entry)
+                if not self._told and self._tell is not None:
+                    self._tell(False)
+        self._entries.discard(entry)  # last: from now on, what to tell may change
+        return not self._entries
 
     def _lost(self, entry: weakref.ref[Entry]) -> None:
         if entry in self._entries:
-            self._remove(entry, self._tell)
+            self._remove(entry)
             self._on_lost()
 
     @contextlib.contextmanager
