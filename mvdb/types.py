@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvdb.errors import InvalidInputError
+
 Id = str | int
 Metadata = Mapping[str, Any]
 FacetValue = bool | int | float | str | None
@@ -18,6 +20,8 @@ Mark = tuple[int, int, float]
 """First character, the one behind the last, weight."""
 Marker = Callable[[str], list[Mark]]
 """Finds the words of a query in a text."""
+Around = Callable[[Id, int, int], "list[Document]"]
+"""Reads a passage with as many before and after it in its file."""
 
 
 class Value:
@@ -70,6 +74,7 @@ class Hit:
     score."""
 
     __slots__ = (
+        "_around",
         "_fetch",
         "_marker",
         "_marks",
@@ -90,6 +95,7 @@ class Hit:
         lexical_score: float | None = None,
         relevance: float | None = None,
         marker: Marker | None = None,
+        around: Around | None = None,
     ) -> None:
         self.id = id
         self.score = score
@@ -99,6 +105,7 @@ class Hit:
         self._fetch = fetch
         self._stored: tuple[str | None, Metadata | None] | None = None
         self._marker = marker
+        self._around = around
         self._marks: list[Mark] | None = None
 
     def _load(self) -> tuple[str | None, Metadata | None]:
@@ -128,6 +135,23 @@ class Hit:
     @property
     def highlights(self) -> list[Mark]:
         return list(self._mark())
+
+    def context(self, before: int = 1, after: int = 1) -> list[Document]:
+        """The passage with those before and after it in its file, in their order; see
+        `folders.sync`. A document that is no passage of a file stands alone.
+
+        Args:
+            before, after: numbers of passages, 0 to 10,000; there are fewer at the ends of the file
+                and where some were deleted.
+
+        Raises NotFoundError when the document was deleted since, InvalidInputError for a malformed
+        argument and for a hit that was pickled or copied: `folders.context(db, hit)` takes it."""
+        if self._around is None:
+            raise InvalidInputError(
+                f"{self!r}: a hit that was pickled or copied knows no database; call "
+                "mvdb.folders.context(db, hit)"
+            )
+        return self._around(self.id, before, after)
 
     def to_dict(self) -> dict[str, Any]:
         """`id`, the scores, `relevance`, `text`, `metadata` and `highlights` as JSON values; reads

@@ -76,6 +76,7 @@ BELOW: dict[str, set[str]] = {
         "__init__",
         "encoders",
         "reading",
+        "documents",
     },
     "cli": {
         "__init__",

@@ -13,7 +13,7 @@ from mvdb import arguments, core
 from mvdb.api import hit_contents
 from mvdb.api.engine import Engine
 from mvdb.api.listing import IDS_PER_PAGE, Listing, Pages
-from mvdb.documents import id_table, tenants
+from mvdb.documents import id_table, neighbours, tenants
 from mvdb.documents import ids as id_keys
 from mvdb.documents.tenants import Tenant
 from mvdb.errors import InvalidInputError, NotFoundError
@@ -54,6 +54,10 @@ class DocumentReader(ABC):
     def _reading(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
         """A transaction and the state that it sees."""
 
+    def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
+        """The same as `_reading` for hits, which may outlive what gave them."""
+        return self._reading()
+
     def __reduce__(self) -> NoReturn:
         """Refuses pickling and copying: locks and threads belong to their process."""
         kind, path = type(self).__name__, self._engine.path
@@ -69,10 +73,16 @@ class DocumentReader(ABC):
     def get(self, ids: Id | Sequence[Id], *, tenant: str | None = None) -> list[Document | None]:
         """The documents with these ids, in their order; None for an unknown id. tenant: whose
         documents; needed where tenants are separated, as in all calls (docs/howto-tenants.md)."""
-        owner = self._named(tenant)
-        names = id_keys.as_list(ids)
+        return self._documents(self._reading(), id_keys.as_list(ids), self._named(tenant))
+
+    def _documents(
+        self,
+        reading: AbstractContextManager[tuple[ReadTransaction, State]],
+        names: list[Id],
+        owner: str | None,
+    ) -> list[Document | None]:
         result: list[Document | None] = [None] * len(names)
-        with self._reading() as (txn, state):
+        with reading as (txn, state):
             key_of = tenants.find(txn, owner).key
             wanted: dict[DocumentRow, list[int]] = {}
             for position, name in enumerate(names):
@@ -86,6 +96,14 @@ class DocumentReader(ABC):
                     name = id_keys.plain(names[position])
                     result[position] = Document(name, text, fields, n_tokens)
         return result
+
+    def _around(self, owner: str | None, passage: Id, before: int, after: int) -> list[Document]:
+        """See `Hit.context`."""
+
+        def get(ids: list[Id]) -> list[Document | None]:
+            return self._documents(self._reading_later(), ids, owner)
+
+        return neighbours.around(get, passage, before, after)
 
     def vectors(self, ids: Id | Sequence[Id], *, tenant: str | None = None) -> list[core.Floats]:
         """The stored vectors (n, dim) of these documents, reconstructed as float32.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -229,7 +228,7 @@ class Readable(DocumentReader):
             question = self._questions([as_query(vectors, self.dim)], checked)
             answers = self._answers(txn, state, Collector(), checked)
             found = answers.pages(question, allowed, checked, 1, Hooks())[0]
-            return self._hits(txn, state, found, checked.fields, None)
+            return self._hits(txn, state, found, checked.fields, None, owner)
 
     def rerank(
         self,
@@ -253,7 +252,7 @@ class Readable(DocumentReader):
             if not documents:
                 return []
             found = self._answers(txn, state, Collector()).reranked(vectors, documents, limit)
-            return self._hits(txn, state, found, None, words_of(query, None))
+            return self._hits(txn, state, found, None, words_of(query, None), owner)
 
     def explain(
         self, query: Any, id: Id, *, text: str | None = None, tenant: str | None = None
@@ -331,7 +330,9 @@ class Readable(DocumentReader):
             answers = self._answers(txn, state, collector, options)
             pages = answers.pages(questions, allowed, options, n_threads, hooks)
             return [
-                self._hits(txn, state, found, options.fields, one.words or words_of(query, None))
+                self._hits(
+                    txn, state, found, options.fields, one.words or words_of(query, None), owner
+                )
                 for one, query, found in zip(questions, queries, pages, strict=True)
             ]
 
@@ -356,6 +357,7 @@ class Readable(DocumentReader):
         found: list[Found],
         fields: HitFields | None,
         words: TextQuery | None,
+        owner: str | None,
     ) -> list[Hit]:
         documents = [one.document for one in found]
         if fields is None:
@@ -368,6 +370,7 @@ class Readable(DocumentReader):
             read = chosen(txn, state, documents, fields)
             fetches = [partial(read.__getitem__, document) for document in documents]
         marker = None if words is None else HitWords(words, self._reading_later).marks
+        around = partial(self._around, owner)
         return [
             Hit(
                 id_keys.decode(one.key),
@@ -377,13 +380,10 @@ class Readable(DocumentReader):
                 one.lexical_score,
                 one.relevance,
                 marker,
+                around,
             )
             for one, fetch in zip(found, fetches, strict=True)
         ]
-
-    def _reading_later(self) -> AbstractContextManager[tuple[ReadTransaction, State]]:
-        """The same as `_reading` for hits, which may outlive what gave them."""
-        return self._reading()
 
     def _is_undone(self, number: int) -> bool:
         """Whether a document belongs to a transaction that was rolled back."""

@@ -8,8 +8,8 @@
 The command `mvdb index` does the same.
 """
 
+from mvdb.documents.neighbours import context
 from mvdb.folders.indexed_files import IndexedFile, encoded_text, files, place_of
-from mvdb.folders.neighbours import context
 from mvdb.folders.report import OUTCOMES, Progress, Refusal, Report
 from mvdb.folders.syncing import sync
 from mvdb.folders.watching import watch

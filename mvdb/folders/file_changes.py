@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvdb.folders.identity import FIELD, Identity, passage_id
+from mvdb.documents.file_identity import FIELD, Identity, passage_id
 from mvdb.reading.passages import Passage
 
 TRAIL = " > "

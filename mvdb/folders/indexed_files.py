@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvdb.folders import identity
+from mvdb.documents import file_identity
 from mvdb.folders.file_changes import TRAIL
 from mvdb.folders.stored_files import Readable, StoredFiles
 from mvdb.reading.passages import Passage
@@ -40,7 +40,7 @@ class IndexedFile(Value):
     @property
     def place(self) -> str:
         """Where the file was when it was indexed: an absolute path."""
-        return str(identity.place_of(self.root, self.path))
+        return str(file_identity.place_of(self.root, self.path))
 
 
 def files(db: Readable) -> Iterator[IndexedFile]:
@@ -55,7 +55,7 @@ def files(db: Readable) -> Iterator[IndexedFile]:
     found = [
         IndexedFile(
             path=one.path,
-            root=identity.read_back(one.root),
+            root=file_identity.read_back(one.root),
             size=one.size,
             modified=one.modified,
             hash=one.hash,
@@ -75,7 +75,7 @@ def place_of(metadata: Mapping[str, Any]) -> Path | None:
     Args:
         metadata: of a document. None for one that is no passage of a file.
     """
-    found = identity.parse(metadata.get(identity.FIELD))
+    found = file_identity.parse(metadata.get(file_identity.FIELD))
     return found.place if found else None
 
 
@@ -86,6 +86,6 @@ def encoded_text(text: str, metadata: Mapping[str, Any]) -> str:
         text, metadata: of a document. One that is no passage of a file was encoded as its text is.
     """
     title = metadata.get("title")
-    if identity.FIELD not in metadata or not isinstance(title, str) or not title:
+    if file_identity.FIELD not in metadata or not isinstance(title, str) or not title:
         return text
     return Passage(text, 0, 0, tuple(title.split(TRAIL))).encoded

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from mvdb.documents import file_identity
+from mvdb.documents.file_identity import Identity
 from mvdb.errors import InvalidInputError, PathNotFoundError
-from mvdb.folders import identity
 from mvdb.folders.file_changes import Found, Move
-from mvdb.folders.identity import Identity
 from mvdb.folders.report import Refusal, Report
 from mvdb.folders.stored_files import StoredFiles, below, is_gone
 from mvdb.folders.sync_options import Options
@@ -131,11 +131,11 @@ def identity_of(path: Path, root: str, hash: str, passages: int, cutting: str) -
     except OSError:  # gone since it was read
         size, seconds = 0, 0.0
     modified = datetime.fromtimestamp(seconds, timezone.utc)
-    name = identity.written(os.path.relpath(path, root))
+    name = file_identity.written(os.path.relpath(path, root))
     return Identity(
-        root=identity.written(root),
+        root=file_identity.written(root),
         path=name,
-        stem=identity.stem_of(name),
+        stem=file_identity.stem_of(name),
         hash=hash,
         passages=passages,
         cutting=cutting,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from mvdb import Database
+from mvdb.documents.file_identity import Identity, any_of
 from mvdb.folders.file_changes import Change, Found, effort_of
-from mvdb.folders.identity import Identity, any_of
 from mvdb.folders.looking import Looking, identity_of
 from mvdb.folders.report import Report
 from mvdb.folders.rules import Rules

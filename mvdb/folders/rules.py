@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mvdb.folders.identity import Identity
+from mvdb.documents.file_identity import Identity
 from mvdb.reading.cutting import Cutting
 
 _VERSION = 1

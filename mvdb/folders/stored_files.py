@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mvdb.folders import identity
-from mvdb.folders.identity import Identity
+from mvdb.documents import file_identity
+from mvdb.documents.file_identity import Identity
 from mvdb.types import FacetValue
 
 
@@ -44,9 +44,9 @@ class StoredFiles:
 
     def __init__(self, db: Readable) -> None:
         self._by_place: dict[str, StoredFile] = {}
-        for found in _identities(db, identity.FIELD):
+        for found in _identities(db, file_identity.FIELD):
             self._by_place.setdefault(str(found.place), StoredFile()).versions.append(found)
-        for found in _identities(db, identity.UNFINISHED):
+        for found in _identities(db, file_identity.UNFINISHED):
             file = self._by_place.get(str(found.place))
             if file is not None:  # else somebody wrote the field alone
                 file.is_unfinished = True
@@ -77,13 +77,13 @@ class StoredFiles:
         roots = {one.top: one.root for file in self for one in file.versions}
         for folder in (place, *place.parents):
             if str(folder) in roots:
-                return identity.read_back(roots[str(folder)])
+                return file_identity.read_back(roots[str(folder)])
         return None
 
 
 def _identities(db: Readable, field: str) -> Iterator[Identity]:
     values = (value for value, _ in db.facets(field, limit=None))
-    return filter(None, map(identity.parse, values))
+    return filter(None, map(file_identity.parse, values))
 
 
 def is_gone(path: Path) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mvdb import Database
+from mvdb.documents.file_identity import FIELD, UNFINISHED, Identity, any_of
 from mvdb.encoders import Encoder
 from mvdb.folders.file_changes import Change, Move, effort_of, place_metadata
-from mvdb.folders.identity import FIELD, UNFINISHED, Identity, any_of
 from mvdb.folders.report import Progress, Report
 from mvdb.hooks import Hooks
 from mvdb.reading.passages import Passage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -379,6 +380,42 @@ def test_context(tmp_path: Path, db: mvdb.Database) -> None:
     for wrong in ({"before": -1}, {"after": True}, {"after": 2.5}):
         with refused(db, mvdb.InvalidInputError, *wrong):
             folders.context(db, "book.txt#5", **wrong)  # type: ignore[arg-type]
+
+
+def test_the_context_of_a_hit(tmp_path: Path, db: mvdb.Database) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text("\n\n".join(f"Part{n} " + "word " * 125 for n in range(5)))
+    encoder = Encoder()
+    folders.sync(db, book, encoder=encoder)
+    (query,) = encoder.encode_queries(["Part2"])
+    with db.snapshot() as snapshot:
+        (hit,) = snapshot.search(query, k=1)
+        assert (
+            hit.context()
+            == folders.context(db, hit)
+            == db.get([f"book.txt#{n}" for n in (2, 3, 4)])
+        )
+        db.delete("book.txt#2")
+        assert len(hit.context(before=1, after=0)) == 2, "as the snapshot saw it"
+    assert hit.context(before=1, after=0) == db.get(["book.txt#3"])
+    assert hit.context(5, 5) == db.get([f"book.txt#{n}" for n in (1, 3, 4, 5)])
+    assert db.more_like("book.txt#3", k=1)[0].context(0, 0)[0].id != "book.txt#3"
+    with refused(db, mvdb.InvalidInputError, "before"):
+        hit.context(before=-1)
+    with refused(db, mvdb.InvalidInputError, "pickled", "folders.context"):
+        pickle.loads(pickle.dumps(hit)).context()
+    db.delete("book.txt#3")
+    with refused(db, mvdb.NotFoundError, "book.txt#3"):
+        hit.context()
+
+
+def test_a_hit_of_a_tenant_stands_alone(tmp_path: Path) -> None:
+    rows = np.eye(2, DIM, dtype=np.float32)
+    with mvdb.open(tmp_path / "t.mvdb", dim=DIM, tenants=True) as db:
+        for tenant in ("a", "b"):
+            db.insert("x#1", rows, texts=f"of {tenant}", tenant=tenant)
+        for hit in (db.search(rows, tenant="a")[0], db.rerank(rows, "x#1", tenant="a")[0]):
+            assert [one.text for one in hit.context()] == ["of a"]
 
 
 @pytest.mark.parametrize(

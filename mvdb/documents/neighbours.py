@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from mvdb import arguments
+from mvdb.documents import file_identity
 from mvdb.errors import InvalidInputError, NotFoundError, shown
-from mvdb.folders import identity
 from mvdb.types import Document, Hit, Id
 
 _MOST = 10_000
@@ -41,16 +41,27 @@ def context(
         passage = passage.id
     if isinstance(passage, bool) or not isinstance(passage, (str, int)):
         raise InvalidInputError(f"passage: a hit, document or id is needed, not {shown(passage)}")
+    return around(db.get, passage, before, after)
+
+
+def around(
+    get: Callable[[list[Id]], Sequence[Document | None]], passage: Id, before: int, after: int
+) -> list[Document]:
+    """The same for an id, by a function that gives documents by their ids."""
     arguments.whole_number("before", before, 0, _MOST)
     arguments.whole_number("after", after, 0, _MOST)
-    (found,) = db.get([passage])
+    (found,) = get([passage])
     if found is None:
         raise NotFoundError(f"no document has the id {shown(passage)}")
-    file = identity.parse((found.metadata or {}).get(identity.FIELD))
+    file = _version(found)
     number = file.number(found.id) if file else None
     if file is None or number is None:
         return [found]
     numbers = range(max(1, number - before), min(file.passages, number + after) + 1)
-    around = db.get([identity.passage_id(file.stem, one) for one in numbers])
-    own = str(file)
-    return [one for one in around if one and (one.metadata or {}).get(identity.FIELD) == own]
+    documents = get([file_identity.passage_id(file.stem, one) for one in numbers])
+    return [one for one in documents if one is not None and _version(one) == file]
+
+
+def _version(document: Document) -> file_identity.Identity | None:
+    """The version of a file that a document is a passage of."""
+    return file_identity.parse((document.metadata or {}).get(file_identity.FIELD))
