@@ -18,7 +18,7 @@ _MOST_LEVELS = 10
 """Headings above a passage; deeper ones take the place of the tenth."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take three times as long to make
 class Block:
     """A paragraph, a heading, a list, a table or a stretch of code.
 
@@ -91,7 +91,9 @@ def lines_of(text: str) -> Iterator[str]:
     yield from text[at:].split("\n")
 
 
-def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) -> Iterator[Block]:
+def paragraphs(
+    lines: Iterable[str], first: int, trail: tuple[str, ...] = (), *, verbatim: bool = False
+) -> Iterator[Block]:
     """Cuts lines, of which the first has the number `first`, into blocks at blank lines."""
     held: list[str] = []
     number = first
@@ -100,11 +102,11 @@ def paragraphs(lines: Iterable[str], first: int, trail: tuple[str, ...] = ()) ->
         if kept:
             held.append(kept)
         elif held:
-            yield Block("\n".join(held), number - len(held), number - 1, trail)
+            yield Block("\n".join(held), number - len(held), number - 1, trail, verbatim)
             held = []
         number += 1
     if held:
-        yield Block("\n".join(held), number - len(held), number - 1, trail)
+        yield Block("\n".join(held), number - len(held), number - 1, trail, verbatim)
 
 
 def read_plain(text: str) -> Iterator[Block]:

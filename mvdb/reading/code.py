@@ -7,8 +7,8 @@ lines. Nothing is parsed: the same rule serves all languages that people indent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 
 from mvdb.reading.blocks import Block, paragraphs
 
@@ -24,6 +24,8 @@ _NAMED = re.compile(
 )
 _CALLED = re.compile(r"([A-Za-z_~$][\w$:~]*)\s*\(")
 _ASSIGNED = re.compile(r"([A-Za-z_$][\w$.]*)\s*(?::[^=]+)?=")
+_NAMES = re.compile(r"[\s(=]")
+"""What the three have in common."""
 _HEAD_LINES = 5
 """A definition names itself in its first lines, comments apart."""
 
@@ -35,13 +37,7 @@ def read_code(text: str) -> Iterator[Block]:
     for first, last in pairwise([0, *starts] if starts[0] else starts):
         name = _name(lines[first:last])
         trail = (name,) if name else ()
-        yield from verbatim(lines[first:last], first + 1, trail)
-
-
-def verbatim(lines: Iterable[str], first: int, trail: tuple[str, ...]) -> Iterator[Block]:
-    """Lines, of which the first has the number `first`, in blocks that end at blank lines."""
-    for block in paragraphs(lines, first, trail):
-        yield Block(block.text, block.line, block.end_line, trail, verbatim=True)
+        yield from paragraphs(lines[first:last], first + 1, trail, verbatim=True)
 
 
 def _starts(lines: Sequence[str]) -> Iterator[int]:
@@ -69,9 +65,10 @@ def _starts(lines: Sequence[str]) -> Iterator[int]:
 
 def _name(lines: Sequence[str]) -> str:
     """The name that a definition gives itself; empty if none is seen."""
-    heads = [line for line in lines if line.strip() and not _COMMENT.match(line.lstrip())]
+    said = (line for line in lines if line.strip() and not _COMMENT.match(line.lstrip()))
+    heads = [line for line in islice(said, _HEAD_LINES) if _NAMES.search(line)]
     for pattern in (_NAMED, _CALLED, _ASSIGNED):
-        for line in heads[:_HEAD_LINES]:
+        for line in heads:
             found = pattern.search(line[:400]) if not line[0].isspace() else None
             if found:
                 return found[1]

@@ -14,8 +14,8 @@ from typing import Any
 from mvdb.arguments import flag
 from mvdb.errors import InvalidInputError, shown
 from mvdb.extras import remedy
-from mvdb.reading.blocks import Block, bounded_title, lines_of, read_plain
-from mvdb.reading.code import read_code, verbatim
+from mvdb.reading.blocks import Block, bounded_title, lines_of, paragraphs, read_plain
+from mvdb.reading.code import read_code
 from mvdb.reading.decoding import decode
 from mvdb.reading.front_matter import without_front_matter
 from mvdb.reading.noise import without_noise
@@ -37,7 +37,7 @@ def _lazy(module: str, name: str) -> Callable[[Any], Iterable[Block] | Reading]:
 
 
 def _read_lines(text: str) -> Iterable[Block]:
-    return verbatim(lines_of(text), 1, ())
+    return paragraphs(lines_of(text), 1, verbatim=True)
 
 
 _CODE = """

@@ -22,6 +22,7 @@ _LATEX_SAYS = {
     )
     for name in ("title", "author", "date")
 }
+_MARK = ("*", "=")
 _MARKS = re.compile(r"(\*{1,9}|={1,9})[ \t]+(\S.*)")
 
 Heading = tuple[int, str]
@@ -52,7 +53,7 @@ def read_asciidoc(text: str) -> Iterator[Block]:
     """Blocks of an AsciiDoc document (``== Heading``), and of an Org one (``** Heading``)."""
 
     def heading(line: str) -> Heading | None:
-        found = _MARKS.fullmatch(line.rstrip())
+        found = _MARKS.fullmatch(line.rstrip()) if line.startswith(_MARK) else None
         return (len(found[1]), found[2]) if found else None
 
     return _read(text, heading)
@@ -66,7 +67,8 @@ def _read(text: str, heading: Callable[[str], Heading | None]) -> Iterator[Block
         found = heading(line)
         if found is None:
             continue
-        yield from paragraphs(lines[done:number], done + 1, headings.trail)
+        if done < number:
+            yield from paragraphs(lines[done:number], done + 1, headings.trail)
         headings.enter(*found)
         yield Block(line.strip(), number + 1, number + 1, headings.trail)
         done = number + 1

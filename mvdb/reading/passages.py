@@ -13,7 +13,7 @@ _MARKUP = re.compile(r"[\s#=*}]*(?:\\[a-z]+\*?(?:\[[^\]\n]*\])?\{|Subject: )?")
 _SPACE = re.compile(r"\s*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Passage(Block):
     """A stretch of a document: a part of a block, a block or several.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from mvdb.reading.blocks import Block, paragraphs
-from mvdb.reading.code import read_code, verbatim
+from mvdb.reading.code import read_code
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _MAX_SIGNATURE = 300
@@ -118,7 +118,8 @@ def read_python(text: str) -> Iterator[Block]:
         return
     for trail, group in groupby(range(len(lines)), key=lambda number: owners[number]):
         numbers = list(group)
-        yield from verbatim(lines[numbers[0] : numbers[-1] + 1], numbers[0] + 1, trail)
+        own = lines[numbers[0] : numbers[-1] + 1]
+        yield from paragraphs(own, numbers[0] + 1, trail, verbatim=True)
 
 
 def _spans(

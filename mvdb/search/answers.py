@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-
-import numpy as np
+from dataclasses import dataclass
 
 from mvdb import core
 from mvdb.documents.sparse_vectors import SparseVector
@@ -19,7 +16,7 @@ from mvdb.limits import Limits
 from mvdb.search import lexical_search
 from mvdb.search.arrangement import Arrangement, Ranked, arrangement_of
 from mvdb.search.calibration import measured_level
-from mvdb.search.found import Found, Scores
+from mvdb.search.found import Found
 from mvdb.search.fusion import EXACT_FACTOR
 from mvdb.search.hybrid import HybridSearch
 from mvdb.search.lexical_search import LexicalSearch
@@ -27,7 +24,6 @@ from mvdb.search.options import DENSE, HYBRID, LEXICAL, SPARSE, SearchOptions
 from mvdb.search.prefetch import Prefetcher
 from mvdb.search.profile_collector import Collector
 from mvdb.search.query_pool import QueryPool
-from mvdb.search.relevance import relevance
 from mvdb.search.search import Search
 from mvdb.search.second_side import SecondSide
 from mvdb.search.sparse_search import SparseSearch
@@ -111,21 +107,15 @@ class Answers:
         """The ranking of a question by its mode."""
         if question.vectors is None:
             alone = self._second_side(question, allowed)
-            yield lambda n, among: alone.best(among, replace(options, k=n))
+            yield lambda n, among: alone.best(among, options.of_size(n))
             return
         with self.searching(question.vectors) as search:
-            n_tokens = len(question.vectors)
             if question.mode == DENSE:
-                bounded = options.with_least_relevance(n_tokens, self.level)
-                yield lambda n, among: self._relevant(
-                    search().best(among, replace(bounded, k=n)), n_tokens
-                )
+                bounded = options.with_least_relevance(len(question.vectors), self.level)
+                yield lambda n, among: search().best(among, bounded.of_size(n))
                 return
             side = self._second_side(question, allowed, EXACT_FACTOR)
-            relevances = partial(self._relevances, n_tokens=n_tokens)
-            yield HybridSearch(
-                self.state, self.txn, search, side, options, self.collector, relevances
-            ).best
+            yield HybridSearch(self.state, self.txn, search, side, options, self.collector).best
 
     def _second_side(
         self, question: Question, allowed: Allowed, emphasis: float = 1.0
@@ -147,22 +137,7 @@ class Answers:
     ) -> list[Found]:
         """The best k of some documents by MaxSim."""
         with self.searching(vectors) as search:
-            found = search().rerank(documents, k)
-        return self._relevant(found, len(vectors))
-
-    def _relevances(self, scores: Scores, n_tokens: int) -> Scores | None:
-        """By MaxSim; None without a level."""
-        return None if self.level is None else relevance(scores, n_tokens, self.level)
-
-    def _relevant(self, found: list[Found], n_tokens: int) -> list[Found]:
-        """Documents found by MaxSim, with their relevances."""
-        relevances = self._relevances(np.array([one.score for one in found]), n_tokens)
-        if relevances is None:
-            return found
-        return [
-            replace(one, relevance=value)
-            for one, value in zip(found, relevances.tolist(), strict=True)
-        ]
+            return search().rerank(documents, k)
 
     def measured_level(self, check: Callable[[], None]) -> float | None:
         """The level of relevance of the state, by 64 searches. check: called before each."""
@@ -187,7 +162,13 @@ class Answers:
         with self.queries.use() as query:
             query.load(vectors)
             yield lambda: Search(
-                self.state, self.txn, query, self.prefetcher, self.limits, self.collector
+                self.state,
+                self.txn,
+                query,
+                self.prefetcher,
+                self.limits,
+                self.collector,
+                self.level,
             )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.search.prefetch import Fetches, Slots
+from mvdb.segment.posting_lists import distinct
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import StateVectors
 
@@ -75,7 +76,7 @@ class CandidateGenerator:
 
     def _check_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> int:
         """Prefetches and verifies the probed lists; how many there are."""
-        numbers = np.unique(probes["list"])
+        numbers = distinct(probes["list"])
         blocks = []
         for segment, one in zip(self._vectors.segments, chosen.tolist(), strict=True):
             if one and segment.lists is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,7 @@ Rows = NDArray[np.void]
 Scores = NDArray[np.floating]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A found document: segment and row, the key of its id, its score. The scores of both sides,
     None for a side that the mode of the search has not. Its relevance (relevance.py), None where it
     is unknown."""
@@ -54,15 +55,25 @@ class Ranking:
     def best(self, state: State, txn: ReadTransaction, k: int) -> list[Found]:
         """The best k, best first, ties by id."""
         chosen = np.flatnonzero(self.scores >= kth_score(self.scores, k))
-        found = []
-        for at, (index, row) in zip(chosen.tolist(), self.rows[chosen].tolist(), strict=True):
-            key = state.segments[index].key(txn, row)
-            document = DocumentRow(index, Row(row))
-            dense, lexical = _at(self.dense, at), _at(self.lexical, at)
-            relevant = _at(self.relevances, at)
-            found.append(Found(document, key, float(self.scores[at]), dense, lexical, relevant))
+        columns = (self.scores, self.dense, self.lexical, self.relevances)
+        values = zip(*(_values(column, chosen) for column in columns), strict=True)
+        found = [
+            Found(DocumentRow(index, Row(row)), state.segments[index].key(txn, row), *scores)
+            for (index, row), scores in zip(self.rows[chosen].tolist(), values, strict=True)
+        ]
         found.sort(key=lambda one: (-one.score, one.key))
         return found[:k]
+
+
+def by_segment(places: Rows) -> Iterator[tuple[int, NDArray[np.bool_] | slice]]:
+    """The segments of some documents by their indexes, ascending, and which documents are of
+    each."""
+    segments = places["segment"]
+    if len(segments) and (segments == segments[0]).all():  # as in a database that was merged
+        yield int(segments[0]), slice(None)
+        return
+    for index in np.unique(segments).tolist():
+        yield index, segments == index
 
 
 def at_least(found: list[Found], least: float | None) -> list[Found]:
@@ -94,5 +105,5 @@ def _numbers(rows: Rows) -> NDArray[np.uint64]:
     return np.asarray(segments << np.uint64(32) | documents)
 
 
-def _at(scores: Scores | None, at: int) -> float | None:
-    return None if scores is None else float(scores[at])
+def _values(scores: Scores | None, chosen: NDArray[np.intp]) -> list[Any]:
+    return [None] * len(chosen) if scores is None else scores[chosen].tolist()

@@ -50,17 +50,14 @@ class HybridSearch:
         lexical: SecondSide,
         options: SearchOptions,
         collector: Collector,
-        relevance: Callable[[Scores], Scores | None],
     ) -> None:
-        """lexical: the words with the emphasis of a hybrid search, or a sparse vector. relevance:
-        of dense scores; None without a level."""
+        """lexical: the words with the emphasis of a hybrid search, or a sparse vector."""
         self._state = state
         self._txn = txn
         self._search = search
         self._lexical = lexical
         self._options = options
         self._collector = collector
-        self._relevance = relevance
         self._weight = options.lexical_weight
         self._scales: tuple[Scale, Scale] | None = None
 
@@ -83,7 +80,7 @@ class HybridSearch:
         self._collector.fused(len(kept) - n_dense, self._weight)
         ranking = Ranking(union.rows, scores, union.dense, evidence.plain)
         ranking, evidence = ranking.of(union.is_precise), evidence.of(union.is_precise)
-        ranking = self._relevant(ranking, evidence)
+        ranking = self._relevant(search, ranking, evidence)
         return at_least(ranking.best(self._state, self._txn, n), self._options.min_score)
 
     def _union(self, search: Search, among: Allowed, n: int, depth: int) -> tuple[Union, int]:
@@ -124,9 +121,9 @@ class HybridSearch:
             (1.0 - weight) * scales[0].slope,
         )
 
-    def _relevant(self, ranking: Ranking, evidence: Evidence) -> Ranking:
+    def _relevant(self, search: Search, ranking: Ranking, evidence: Evidence) -> Ranking:
         """The ranking with relevances, without the documents of too little relevance."""
-        relevances = None if ranking.dense is None else self._relevance(ranking.dense)
+        relevances = None if ranking.dense is None else search.relevances(ranking.dense)
         if relevances is None:
             return ranking
         relevances = with_exact_evidence(relevances, evidence.exact, evidence.lexical)

@@ -145,6 +145,10 @@ class SearchOptions:
             least = max(least, self.min_score)
         return replace(self, min_score=least)
 
+    def of_size(self, k: int) -> SearchOptions:
+        """The options for the best `k`."""
+        return self if k == self.k else replace(self, k=k)
+
     def lists_per_token(self, state: State) -> int:
         """Posting lists probed per query token."""
         n_centroids = state.codebook.codec.n_centroids if state.codebook else 0

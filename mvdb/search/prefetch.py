@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvdb import core
+from mvdb.search.found import by_segment
 from mvdb.segment.posting_lists import Lists
 from mvdb.state.state import StateVectors
 from mvdb.threads.workers import Workers
@@ -168,9 +169,8 @@ class Fetches:
         if self.under_pressure:
             return slots
         keep = np.zeros(len(slots), bool)
-        for i in np.unique(slots["segment"]).tolist():
-            mine = np.nonzero(slots["segment"] == i)[0]
-            keep[mine] = vectors.segments[i].unchecked(slots["document"][mine])
+        for i, own in by_segment(slots):
+            keep[own] = vectors.segments[i].unchecked(slots["document"][own])
         return slots[keep]
 
     def _prefetch(self, fetch: Callable[..., Fetched], wanted: NDArray[np.generic]) -> None:

@@ -25,10 +25,11 @@ from mvdb import core
 from mvdb.limits import Limits
 from mvdb.search import plan as planning
 from mvdb.search.candidates import CandidateGenerator
-from mvdb.search.found import Found, Ranking, Rows, at_least, kth_score
+from mvdb.search.found import Found, Ranking, Rows, Scores, at_least, by_segment, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.prefetch import Prefetcher, Slots
 from mvdb.search.profile_collector import Collector
+from mvdb.search.relevance import relevance
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
@@ -68,12 +69,15 @@ class Search:
         prefetcher: Prefetcher,
         limits: Limits,
         collector: Collector,
+        level: float | None,
     ) -> None:
+        """level: of relevance, if it is known."""
         self._state = state
         self._txn = txn
         self._query = query
         self._limits = limits
         self._collector = collector
+        self._level = level
         self._fetches = prefetcher.query()
         self._vectors = state.open_vectors(txn)
         self._views = self._vectors.views
@@ -115,6 +119,10 @@ class Search:
         """Bound on the difference of fast scores and precise ones."""
         return FAST_ERROR * math.sqrt(self._query.m)
 
+    def relevances(self, scores: Scores) -> Scores | None:
+        """By MaxSim; None without a level."""
+        return None if self._level is None else relevance(scores, self._query.m, self._level)
+
     def candidates(self, options: SearchOptions) -> int:
         """The number of candidates of a search with these options."""
         return options.n_candidates(self._state, self._limits)
@@ -128,8 +136,8 @@ class Search:
     def rows(self, slots: Slots) -> Rows:
         """Documents by segment and row."""
         rows: Rows = slots.copy()
-        for i in np.unique(slots["segment"]).tolist():
-            order, own = self._state.segments[i].order, slots["segment"] == i
+        for i, own in by_segment(slots):
+            order = self._state.segments[i].order
             if order is not None:
                 rows["document"][own] = order[slots["document"][own]]
         return rows
@@ -255,7 +263,7 @@ class Search:
         stop = self._stop(coarse, scores, kth)
         if stop > first:
             scores = np.concatenate([scores, self._score(ranked[first:stop])])
-        slots = np.concatenate([ranked[: len(scores)], others])
+        slots = _joined([ranked[: len(scores)], others])
         return Scored(CheckedSlots(slots), np.concatenate([scores, other_scores]), False)
 
     def _stop(self, coarse: core.Floats, scores: core.Floats, kth: float) -> int:
@@ -264,11 +272,16 @@ class Search:
         if len(scores) == len(coarse):
             return len(coarse)
         gaps = scores - coarse[: len(scores)]
-        reach = float(gaps.mean()) + self._limits.stop_deviations * float(gaps.std())
+        mean = float(gaps.sum()) / len(gaps)
+        gaps -= mean
+        deviation = math.sqrt(float(gaps @ gaps) / len(gaps))
+        reach = mean + self._limits.stop_deviations * deviation
         return int(np.searchsorted(-coarse, reach - kth, side="right"))
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
-        return Ranking(self.rows(slots), scores, dense=scores).best(self._state, self._txn, k)
+        relevances = self.relevances(scores)
+        ranking = Ranking(self.rows(slots), scores, dense=scores, relevances=relevances)
+        return ranking.best(self._state, self._txn, k)
 
     def _score(self, slots: Slots, *, precise: bool = False) -> core.Floats:
         """MaxSim of the stored vectors, with the query in int16 or int8."""
@@ -284,16 +297,17 @@ class Search:
 
     def _every(self, allowed: Allowed, *, float16: bool = False) -> Slots:
         """All allowed documents, or those of float16 segments."""
-        parts = [np.empty(0, core.PLACE)]
-        for i, segment in enumerate(self._vectors.segments):
-            if not float16 or segment.codec is None:
-                parts.append(_slots(i, allowed.slots(i)))
-        return np.concatenate(parts)
+        return _joined(
+            [
+                _slots(i, allowed.slots(i))
+                for i, segment in enumerate(self._vectors.segments)
+                if not float16 or segment.codec is None
+            ]
+        )
 
     def _slots_of(self, rows: Rows) -> Slots:
         slots: Slots = rows.copy()
-        for i in np.unique(rows["segment"]).tolist():
-            own = rows["segment"] == i
+        for i, own in by_segment(rows):
             slots["document"][own] = self._state.segments[i].slots(rows["document"][own])
         return slots
 
@@ -317,11 +331,19 @@ def _slots(segment: int, slots: core.Numbers) -> Slots:
     return result
 
 
+def _joined(parts: Sequence[Slots]) -> Slots:
+    """Documents of several arrays in one; numpy takes long to join structures."""
+    filled = [part for part in parts if len(part)]
+    if len(filled) == 1:
+        return filled[0]
+    return np.concatenate(filled) if filled else np.empty(0, core.PLACE)
+
+
 def _merged(rankings: Sequence[Coarse], limit: int) -> Coarse:
     """The best `limit` of several rankings, ties by segment and slot."""
     if len(rankings) == 1:
         return rankings[0]
-    slots = np.concatenate([np.empty(0, core.PLACE), *(slots for slots, _ in rankings)])
+    slots = _joined([slots for slots, _ in rankings])
     scores = np.concatenate([np.empty(0, np.float32), *(scores for _, scores in rankings)])
     order = np.lexsort((slots["document"], slots["segment"], -scores))[:limit]
     return slots[order], scores[order]

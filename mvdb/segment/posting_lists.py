@@ -72,6 +72,16 @@ class Builder:
         )
 
 
+def distinct(numbers: core.Numbers) -> core.Numbers:
+    """Each number once, ascending: as `np.unique`, which takes five times as long for some
+    hundreds."""
+    ordered = np.sort(numbers)
+    is_new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    result: core.Numbers = ordered[is_new]
+    return result
+
+
 def _passes(counts: core.Numbers, most: int) -> Iterator[tuple[int, int]]:
     """Ranges of lists in whole blocks, each of one block or of at most `most` postings."""
     firsts = range(0, len(counts), core.LISTS_BLOCK)
@@ -109,8 +119,7 @@ class Lists:
 
     def blocks(self, lists: core.Numbers) -> core.Numbers:
         """The blocks of these lists, each once, ascending."""
-        found = np.unique(lists[lists < self.view.n_lists] // core.LISTS_BLOCK)
-        return found.astype(np.uint32, copy=False)
+        return distinct(lists[lists < self.view.n_lists] // core.LISTS_BLOCK)
 
     def unread(self, blocks: core.Numbers) -> core.Numbers:
         """Those of the blocks that have not been verified since opening."""
