@@ -58,6 +58,7 @@ def _nonsense(folder: Path, tiny: Path, rng: np.random.Generator) -> None:
 
 
 BENCHMARKS: dict[str, str] = {
+    "bounds": "tiny --base tiny --queries 4 --passes 1",
     "browsing": "--documents 1000 --tokens 2",
     "cold": "new.mvdb tiny --queries 2 --passes 1 --rounds 1 --seconds 0.05",
     "concurrency": "--collection tiny --seconds 0.1 --batch 10 --queries 4",

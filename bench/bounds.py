@@ -1,0 +1,345 @@
+"""How far is each stage of a search from what the machine allows?
+
+    python -m bench.bounds 3.6k 50k --bits 4 --folder /var/tmp/scale
+
+Databases are those of `bench.scale`; searches have the default settings and one thread, and nothing
+is cold. One line for each stage, of the mean query:
+
+- *units*: what the stage goes through: centroids, postings, codes or document tokens; *KB*: the
+  bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
+- *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
+- *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
+  read in a random order with the next ones loaded ahead, from a region as large as the one they are
+  in, on pages of 4 KB, by a program that does nothing else.
+- *bound us*: the greater of the two. *ratio*: the time taken over the bound.
+
+Bounds of stages add up, as long as the next stage needs what the one before finds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from bench.kernels import timings
+from bench.points import Points, parser
+from bench.processes import call
+from bench.scale import Database
+from bench.synthetic import N_QUERIES, sample_queries, source
+from bench.truth import K
+
+Row = dict[str, Any]
+STAGES = ("probe", "gather", "interact", "score", "refine")
+_FOUND_BYTES = 8
+"""Of what gathering keeps for a document."""
+
+_RUNS = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+int main(int argc, char **argv) {
+  if (argc != 3) return 1;
+  const size_t size = (size_t)atoll(argv[1]) / 64 * 64 + 64, run = (size_t)atoll(argv[2]);
+  const size_t lines = run / 64 + 1, n = 4096, ahead = lines > 16 ? 1 : 16 / lines;
+  uint8_t *at = mmap(NULL, size + lines * 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0);
+  if (at == MAP_FAILED) return 1;
+#ifdef MADV_NOHUGEPAGE
+  madvise(at, size, MADV_NOHUGEPAGE);
+#endif
+  for (size_t i = 0; i < size; i += 4096) at[i] = 1;
+  static size_t places[4096 + 16];
+  double best = 1e30;
+  uint64_t sum = 0;
+  for (int round = 0; round < 30; round++) {
+    for (size_t i = 0; i < n + 16; i++) {
+      const uint64_t r = (uint64_t)rand() * 0x7fffffffu + (uint64_t)rand();
+      places[i] = r % (size / 64) * 64;
+    }
+    const double start = now();
+    for (size_t i = 0; i < n; i++) {
+      const uint8_t *next = at + places[i + ahead], *own = at + places[i];
+      for (size_t l = 0; l < lines; l++) __builtin_prefetch(next + l * 64);
+      for (size_t l = 0; l < lines; l++) sum += *(volatile const uint64_t *)(own + l * 64);
+    }
+    const double time = (now() - start) / (double)n;
+    if (time < best) best = time;
+  }
+  printf("%.3f\n", best);
+  return sum == 42;
+}
+"""
+
+
+class Memory:
+    """What reading at random places costs."""
+
+    def __init__(self, folder: Path) -> None:
+        source, self._program = folder / "runs.c", folder / "runs"
+        source.write_text(_RUNS, encoding="ascii")
+        subprocess.run(["cc", "-O2", str(source), "-o", str(self._program)], check=True)
+        self._known: dict[tuple[int, int], float] = {}
+
+    def run_ns(self, region: int, run: int) -> float:
+        """Of a run of so many bytes in a region of so many."""
+        if (region, run) not in self._known:
+            self._known[region, run] = self._measured(region, run)
+        return self._known[region, run]
+
+    def _measured(self, region: int, run: int) -> float:
+        line = [str(self._program), str(region), str(run)]
+        return float(subprocess.run(line, capture_output=True, check=True).stdout)
+
+
+@dataclass
+class Work:
+    """What a stage has gone through, of all queries. compute: by lanes, units times blocks of query
+    tokens."""
+
+    ns: float = 0.0
+    units: int = 0
+    bytes: int = 0
+    runs: int = 0
+    compute: dict[int, int] = field(default_factory=dict)
+
+    def add(self, ns: float, units: int, size: int, runs: int, lanes: int, blocks: int) -> None:
+        self.ns += ns
+        self.units += units
+        self.bytes += size
+        self.runs += runs
+        self.compute[lanes] = self.compute.get(lanes, 0) + units * blocks
+
+
+# ---- in a process of its own ----
+
+
+class Meter:
+    """Measures the core's functions as a search calls them."""
+
+    def __init__(self, db: Any) -> None:
+        from mvdb import core
+
+        self.work = {stage: Work() for stage in STAGES}
+        self._query: Any = core.Query
+        self._row_bytes = core.padded_dim(db.dim)
+        with db._engine.reading() as (txn, state):
+            self._segments = state.open_vectors(txn).segments
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Measures during the block."""
+        methods: dict[str, Callable[..., None]] = {
+            "probe": self._probed,
+            "gather_start": self._started,
+            "gather": self._gathered,
+            "gather_best": self._started,
+            "interact": self._interacted,
+            "score": self._scored,
+        }
+        plain = {name: getattr(self._query, name) for name in methods}
+        for name, note in methods.items():
+            setattr(self._query, name, _timed(plain[name], note))
+        try:
+            yield
+        finally:
+            for name, method in plain.items():
+                setattr(self._query, name, method)
+
+    def _probed(self, ns: float, _: Any, query: Any, codec: Any, *__: Any) -> None:
+        n, lanes = codec.n_centroids, _lanes(query.m)
+        self.work["probe"].add(ns, n, n * self._row_bytes, 0, lanes, 1)
+
+    def _started(self, ns: float, *_: Any) -> None:
+        self.work["gather"].ns += ns
+
+    def _gathered(self, ns: float, postings: int, *_: Any) -> None:
+        self.work["gather"].add(ns, postings, 0, postings, 0, 1)
+
+    def _interacted(self, ns: float, _: Any, query: Any, __: Any, places: Any) -> None:
+        tokens = self._tokens(places)
+        size = sum(n * self._segments[i].code_bytes for i, n in tokens.items())
+        blocks = -(-query.m // 32)
+        self.work["interact"].add(
+            ns, sum(tokens.values()), size, len(places), _lanes(query.m), blocks
+        )
+
+    def _scored(
+        self, ns: float, _: Any, query: Any, __: Any, places: Any, *, precise: bool
+    ) -> None:
+        tokens = self._tokens(places)
+        size = sum(n * self._segments[i]._record_bytes for i, n in tokens.items())
+        lanes, blocks = (32, -(-query.m // 16)) if precise else (_lanes(query.m), -(-query.m // 32))
+        stage = "refine" if precise else "score"
+        self.work[stage].add(ns, sum(tokens.values()), size, len(places), lanes, blocks)
+
+    def _tokens(self, places: Any) -> dict[int, int]:
+        """Document tokens by segment."""
+        found = {}
+        for i, segment in enumerate(self._segments):
+            slots = places["document"][places["segment"] == i]
+            starts = segment.directory.starts
+            found[i] = int((starts[slots + 1] - starts[slots]).sum())
+        return found
+
+
+def _timed(method: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+    @wraps(method)
+    def measured(*arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter_ns()
+        result = method(*arguments, **options)
+        note(time.perf_counter_ns() - start, result, *arguments, **options)
+        return result
+
+    return measured
+
+
+def _lanes(n_tokens: int) -> int:
+    return 16 if n_tokens <= 16 else 32
+
+
+def search(path: str, base: str, n_queries: int, passes: int) -> Row:
+    """The work of the sample of queries, per query: of the pass that took the least time."""
+    import mvdb
+    from mvdb import core
+
+    queries = sample_queries(base, n_queries).vectors
+    with mvdb.open(path, readonly=True) as db:
+        for query in queries:
+            db.search(query, K)
+        best: tuple[float, Meter] | None = None
+        plain = []
+        for _ in range(passes):
+            plain.append(_pass_ns(db, queries))
+            meter = Meter(db)
+            with meter.on():
+                _pass_ns(db, queries)
+            total = sum(one.ns for one in meter.work.values())
+            if best is None or total < best[0]:
+                best = total, meter
+        assert best is not None
+        stats = db.stats()
+    return {
+        "ns": min(plain) / len(queries),
+        "isa": core.instruction_set(),
+        "documents": stats.documents,
+        "file_bytes": Path(path).stat().st_size,
+        "work": {stage: vars(work) for stage, work in best[1].work.items()},
+        "queries": len(queries),
+    }
+
+
+def _pass_ns(db: Any, queries: Any) -> int:
+    start = time.perf_counter_ns()
+    for query in queries:
+        db.search(query, K)
+    return time.perf_counter_ns() - start
+
+
+# ---- what the parent makes of it ----
+
+
+class Rates:
+    """Nanoseconds of the kernels per unit, by stage and lanes."""
+
+    def __init__(self, isa: str, bits: int) -> None:
+        found = {(one.kernel, one.bits, one.lanes): one.ns for one in timings(1) if one.isa == isa}
+        # Residuals of a byte need no unpacking.
+        score = ("dot8", 0) if bits == 8 else ("unpack+dot7+maxsim", bits)
+        self._ns = {
+            (stage, lanes): found[kernel, wide, lanes]
+            for lanes in (16, 32)
+            for stage, (kernel, wide) in {
+                "probe": ("dot8", 0),
+                "interact": ("interact16k", 0),
+                "score": score,
+                "refine": score,
+            }.items()
+        }
+        for lanes in (16, 32):  # the centroids' rows are multiplied as well
+            self._ns["refine", lanes] += found["dot8", 0, lanes]
+
+    def compute_ns(self, stage: str, work: dict[str, Any]) -> float:
+        """Of all units; 0 where no kernel is the bound."""
+        parts: dict[str, int] = work["compute"]
+        return sum(n * self._ns.get((stage, int(lanes)), 0.0) for lanes, n in parts.items())
+
+
+def memory_ns(stage: str, work: Row, found: Row, memory: Memory) -> float:
+    """Of all runs; the centroids are read in their order, which the kernel's rate covers."""
+    if not work["runs"]:
+        return 0.0
+    if stage == "gather":
+        return float(work["runs"] * memory.run_ns(_FOUND_BYTES * found["documents"], _FOUND_BYTES))
+    run = round(work["bytes"] / work["runs"])
+    return float(work["runs"] * memory.run_ns(found["file_bytes"], run))
+
+
+def ledger(found: Row, rates: Rates, memory: Memory) -> list[Row]:
+    """A row for each stage, for Python, and for the sum."""
+    rows: list[Row] = []
+    for stage, work in found["work"].items():
+        each = 1e-3 / found["queries"]
+        compute = each * rates.compute_ns(stage, work)
+        moved = each * memory_ns(stage, work, found, memory)
+        rows.append(
+            {
+                "stage": stage,
+                "units": work["units"] / found["queries"],
+                "KB": work["bytes"] / found["queries"] / 1e3,
+                "runs": work["runs"] / found["queries"],
+                "us": each * work["ns"],
+                "compute us": compute,
+                "memory us": moved,
+                "bound us": max(compute, moved),
+            }
+        )
+    core_us = sum(row["us"] for row in rows)
+    bound = sum(row["bound us"] for row in rows)
+    rows.append({"stage": "python", "us": found["ns"] / 1e3 - core_us})
+    rows.append({"stage": "sum", "us": found["ns"] / 1e3, "bound us": bound})
+    for row in rows:
+        row["ratio"] = row["us"] / row["bound us"] if row.get("bound us") else None
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
+    options = parser(__doc__)
+    options.add_argument("sizes", nargs="+", help="like 50k or 1m")
+    options.add_argument("--bits", type=int, nargs="+", default=[4])
+    options.add_argument("--base", default="wiki-200k", help="collection that documents come from")
+    options.add_argument("--queries", type=int, default=N_QUERIES, help="queries in the sample")
+    options.add_argument("--passes", type=int, default=5, help="timed passes over the queries")
+    chosen = options.parse_args(arguments)
+    points = Points(chosen.results)
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as temporary:
+        folder = Path(chosen.folder or temporary).resolve()
+        memory = Memory(Path(temporary))
+        for size in chosen.sizes:
+            made = source(size, chosen.base)
+            for bits in chosen.bits:
+                path = folder / f"{made.base}-{made.n_documents}-{bits}.mvdb"
+                Database(size, made, bits, path).build(None)
+                queries: Row = {"n_queries": chosen.queries, "passes": chosen.passes}
+                found = call(search, path=str(path), base=made.base, **queries)
+                rows = ledger(found, Rates(found["isa"], bits), memory)
+                points.add(f"{size}, {bits} bits, {found['isa']}", *rows)
+                points.show()
+
+
+if __name__ == "__main__":
+    main()
