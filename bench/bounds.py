@@ -7,6 +7,8 @@ is cold. One line for each stage, of the mean query:
 
 - *units*: what the stage goes through: centroids, postings, codes or document tokens; *KB*: the
   bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
+  *part*: scores by the tokens near the query, *score*: by all tokens with the query in int8,
+  *refine*: in int16.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are
@@ -36,7 +38,7 @@ from bench.synthetic import N_QUERIES, sample_queries, source
 from bench.truth import K
 
 Row = dict[str, Any]
-STAGES = ("probe", "gather", "interact", "score", "refine")
+STAGES = ("probe", "gather", "interact", "part", "score", "refine")
 _FOUND_BYTES = 8
 """Of what gathering keeps for a document."""
 
@@ -134,6 +136,7 @@ class Meter:
         from mvdb import core
 
         self.work = {stage: Work() for stage in STAGES}
+        self._counts = (0, 0)
         self._query: Any = core.Query
         self._row_bytes = core.padded_dim(db.dim)
         with db._engine.reading() as (txn, state):
@@ -143,6 +146,7 @@ class Meter:
     def on(self) -> Iterator[None]:
         """Measures during the block."""
         methods: dict[str, Callable[..., None]] = {
+            "load": self._loaded,
             "probe": self._probed,
             "gather_start": self._started,
             "gather": self._gathered,
@@ -159,12 +163,16 @@ class Meter:
             for name, method in plain.items():
                 setattr(self._query, name, method)
 
-    def _probed(self, ns: float, _: Any, query: Any, codec: Any, *__: Any) -> None:
-        n, lanes = codec.n_centroids, _lanes(query.m)
-        self.work["probe"].add(ns, n, n * self._row_bytes, 0, lanes, 1)
+    def _probed(self, ns: float, _: Any, query: Any, *__: Any) -> None:
+        n = query.counts[0] - self._counts[0]
+        self._counts = query.counts
+        self.work["probe"].add(ns, n, n * self._row_bytes, 0, _lanes(query.m), 1)
 
     def _started(self, ns: float, *_: Any) -> None:
         self.work["gather"].ns += ns
+
+    def _loaded(self, *_: Any) -> None:
+        self._counts = (0, 0)
 
     def _gathered(self, ns: float, postings: int, *_: Any) -> None:
         self.work["gather"].add(ns, postings, 0, postings, 0, 1)
@@ -177,14 +185,15 @@ class Meter:
             ns, sum(tokens.values()), size, len(places), _lanes(query.m), blocks
         )
 
-    def _scored(
-        self, ns: float, _: Any, query: Any, __: Any, places: Any, *, precise: bool
-    ) -> None:
-        tokens = self._tokens(places)
-        size = sum(n * self._segments[i]._record_bytes for i, n in tokens.items())
-        lanes, blocks = (32, -(-query.m // 16)) if precise else (_lanes(query.m), -(-query.m // 32))
-        stage = "refine" if precise else "score"
-        self.work[stage].add(ns, sum(tokens.values()), size, len(places), lanes, blocks)
+    def _scored(self, ns: float, _: Any, query: Any, __: Any, places: Any, mode: int) -> None:
+        stage = ("part", "score", "refine")[mode]
+        n_tokens = query.counts[1] - self._counts[1]
+        self._counts = query.counts
+        lanes, blocks = _lanes(query.m), -(-query.m // 32)
+        if stage == "refine":
+            lanes, blocks = 32, -(-query.m // 16)
+        size = n_tokens // blocks * self._segments[0]._record_bytes
+        self.work[stage].add(ns, n_tokens // blocks, size, len(places), lanes, blocks)
 
     def _tokens(self, places: Any) -> dict[int, int]:
         """Document tokens by segment."""
@@ -265,12 +274,14 @@ class Rates:
             for stage, (kernel, wide) in {
                 "probe": ("dot8", 0),
                 "interact": ("interact16k", 0),
+                "part": score,
                 "score": score,
                 "refine": score,
             }.items()
         }
         for lanes in (16, 32):  # the centroids' rows are multiplied as well
             self._ns["refine", lanes] += found["dot8", 0, lanes]
+            self._ns["score", lanes] += found["dot8", 0, lanes]
 
     def compute_ns(self, stage: str, work: dict[str, Any]) -> float:
         """Of all units; 0 where no kernel is the bound."""

@@ -281,9 +281,22 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
 /* ---- scores ---- */
 
 enum {
-  MV_SCORE_FAST = 0,   /* int8 query */
-  MV_SCORE_PRECISE = 1 /* int16 query: equal to float arithmetic to about 1e-5 per token */
+  MV_SCORE_PART = 0,   /* int8 query; of the document tokens near to the query: see mv_table_kind */
+  MV_SCORE_FAST = 1,   /* int8 query */
+  MV_SCORE_PRECISE = 2 /* int16 query: equal to float arithmetic to about 1e-5 per token */
 };
+
+/* What has been computed for a query since it was loaded. */
+typedef struct mv_counts {
+  uint64_t centroids; /* rows of tables */
+  uint64_t tokens;    /* of documents, by mv_score in all modes */
+} mv_counts;
+
+mv_counts mv_query_counts(const mv_query *query);
+
+/* Whether scores of MV_SCORE_PART may differ from those of MV_SCORE_FAST: lists of a large codec
+ * have been probed. */
+int mv_query_is_partial(const mv_query *query);
 
 /* MaxSim of the stored vectors of n places. */
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,

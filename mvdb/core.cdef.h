@@ -9,8 +9,9 @@
 #define MV_ROW_UNIT 0
 #define MV_ROW_ZERO 1
 #define MV_ROW_NOT_FINITE 2
-#define MV_SCORE_FAST 0
-#define MV_SCORE_PRECISE 1
+#define MV_SCORE_PART 0
+#define MV_SCORE_FAST 1
+#define MV_SCORE_PRECISE 2
 #define MV_LISTS_BLOCK ...
 #define MV_LISTS_SLACK ...
 #define MV_PROBE_TOKENS ...
@@ -156,6 +157,12 @@ int mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_pla
                      size_t n, int how, uint64_t *reads, uint64_t *bytes);
 int mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
                    uint64_t *reads, uint64_t *bytes);
+typedef struct {
+  uint64_t centroids;
+  uint64_t tokens;
+} mv_counts;
+mv_counts mv_query_counts(const mv_query *query);
+int mv_query_is_partial(const mv_query *query);
 int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,

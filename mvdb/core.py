@@ -44,6 +44,9 @@ TOKEN = np.dtype(
 LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
 LISTS_SLACK: int = lib.MV_LISTS_SLACK
 PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
+SCORE_PART: int = lib.MV_SCORE_PART
+SCORE_FAST: int = lib.MV_SCORE_FAST
+SCORE_PRECISE: int = lib.MV_SCORE_PRECISE
 FETCH_HINT: int = lib.MV_FETCH_HINT
 FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
 TERMS_BLOCK: int = lib.MV_TERMS_BLOCK
@@ -581,10 +584,22 @@ class Query:
         )  # fmt: skip
         return places[: count[0]], gains[: count[0]]
 
-    def score(self, segments: SegmentList, places: NDArray[Any], *, precise: bool) -> Floats:
-        """MaxSim of the stored vectors of `places` (dtype PLACE)."""
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Since the query was loaded: the centroids that it was compared with, and the tokens of
+        documents that were scored, in all modes."""
+        counts = lib.mv_query_counts(self._handle)
+        return int(counts.centroids), int(counts.tokens)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether scores of SCORE_PART may differ from those of SCORE_FAST."""
+        return bool(lib.mv_query_is_partial(self._handle))
+
+    def score(self, segments: SegmentList, places: NDArray[Any], mode: int) -> Floats:
+        """MaxSim of the stored vectors of `places` (dtype PLACE). mode: SCORE_PART, SCORE_FAST or
+        SCORE_PRECISE."""
         scores = np.empty(len(places), np.float32)
-        mode = lib.MV_SCORE_PRECISE if precise else lib.MV_SCORE_FAST
         _check(
             lib.mv_score(
                 self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),

@@ -8,8 +8,8 @@
 #include "../ranking/topk.h"
 #include "query.h"
 
-/* Groups per query token whose rows a partial table has: 24 + 1.5 * nprobe. */
-enum { GROUPS_PROBED = 24 };
+/* Groups per query token whose rows a partial table has: 16 + nprobe / 6. */
+enum { GROUPS_PROBED = 16, PROBES_PER_GROUP = 6 };
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of the gain of the token's best list */
 
@@ -80,7 +80,7 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
     return MV_ERROR_ARGUMENT;
   }
   if (codec->centroids.n >= query->large && query->groups_wanted == 0) {
-    query->groups_wanted = GROUPS_PROBED + nprobe * 3 / 2;
+    query->groups_wanted = GROUPS_PROBED + nprobe / PROBES_PER_GROUP;
   }
   mv_status status = mv_table_make(query, codec, index);
   if (status != MV_OK) return status;

@@ -6,7 +6,7 @@
 #include "../kernels/lane_pack.h"
 #include "../vectors/points.h"
 
-enum { LARGE_CODEC = 1 << 15 /* centroids from which on tables may be partial */ };
+enum { LARGE_CODEC = 1 << 13 /* centroids from which on tables may be partial */ };
 
 mv_status mv_query_new(mv_query **out) {
   mv_query *query = mv_alloc(1, sizeof(*query));
@@ -60,6 +60,10 @@ void mv_query_block(const mv_query *query, size_t index, mv_block *block) {
   }
 }
 
+mv_counts mv_query_counts(const mv_query *query) { return query->counts; }
+
+int mv_query_is_partial(const mv_query *query) { return query->groups_wanted > 0; }
+
 int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments) {
   for (size_t s = 0; s < n_segments; s++) {
     if (segments[s].dim != query->dim) return 0;
@@ -104,12 +108,13 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
   query->table.kind = MV_TABLE_NONE;
   query->large = LARGE_CODEC;
   query->groups_wanted = 0;
+  query->counts = (mv_counts){0, 0};
   const size_t packed = mv_query_blocks(query) * MV_LANES_MAX;
   query->plain = mv_query_reserve(query, MV_MEMORY_PLAIN, m * dim, sizeof(float));
   query->rotated = mv_query_reserve(query, MV_MEMORY_ROTATED, m * query->padded, sizeof(float));
   query->packed = mv_query_reserve(query, MV_MEMORY_PACKED, packed, query->padded);
   query->scales = mv_query_reserve(query, MV_MEMORY_SCALES, m, sizeof(float));
-  query->levels = mv_query_reserve(query, MV_MEMORY_LEVELS, MV_TILE, query->padded);
+  query->levels = mv_query_reserve(query, MV_MEMORY_LEVELS, 2 * MV_TILE, query->padded);
   if (query->plain == NULL || query->rotated == NULL || query->packed == NULL ||
       query->scales == NULL || query->levels == NULL)
     return MV_ERROR_MEMORY;

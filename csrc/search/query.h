@@ -55,6 +55,7 @@ typedef struct mv_table {
   uint8_t *present;                 /* a bit for each row */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */
   float unit[MV_LANES_MAX];         /* rows16 to dot products in integer units of the lane */
+  float narrow[MV_LANES_MAX];       /* dot products with rows to rows16 */
   float coarse_scale[MV_LANES_MAX]; /* rows8 units per unit of rows16 */
   float coarse_step;                /* real score per unit of rows8 */
   float coarse_offset;              /* real score of all-zero rows8 entries, summed over lanes */
@@ -86,7 +87,7 @@ enum {
   MV_MEMORY_PRESENT,
   MV_MEMORY_FOUND,
   MV_MEMORY_ORDER,
-  MV_MEMORY_LEVELS,  /* uint8 [MV_TILE][padded]: rows of a tile of document tokens */
+  MV_MEMORY_LEVELS,  /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
   MV_MEMORY_SCRATCH, /* of one call */
   MV_MEMORY_ALL
 };
@@ -106,6 +107,7 @@ struct mv_query {
   size_t large;
   size_t groups_wanted; /* per query token; 0: no lists of a large codec have been probed */
   mv_table table;
+  mv_counts counts;
   mv_gathering gathering;
   uint8_t *levels;
   mv_buffer memory[MV_MEMORY_ALL];
@@ -138,6 +140,11 @@ float mv_largest(const float *x, size_t n);
 /* Makes the query's table that of a block and a codec, unless it is. After a failure the query has
  * no table. */
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index);
+
+/* The int16 scores of n <= MV_TILE centroid rows, one after the other: out [n][lanes], as the table
+ * has them. Lowers low and raises high. */
+void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_t *out,
+                    int16_t *low, int16_t *high);
 
 /* 1 where a partial table has a centroid's row, else 0. */
 static inline size_t mv_is_present(const mv_table *table, size_t code) {

@@ -10,116 +10,9 @@
 #include <string.h>
 
 #include "../base/ahead.h"
-#include "../kernels/centroid_code.h"
-#include "../segment/segment.h"
 #include "../vectors/points.h"
-#include "query.h"
-
-/* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
- * in the record itself where a level is a byte (8 bits). */
-static const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc, size_t first,
-                                  size_t n, uint8_t *rows) {
-  const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
-  if (codec->bits == 8) return packed;
-  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
-  return rows;
-}
-
-static void tile_dots(const mv_codec *codec, const uint8_t *levels, size_t n, const int8_t *packed,
-                      size_t lanes, const int32_t *bias, int32_t *dots) {
-  const mv_kernels *kernels = mv_kernels_get();
-  (codec->bits == 8 ? kernels->dot8 : kernels->dot7)(levels, codec->padded, n, codec->padded,
-                                                     packed, lanes, bias, dots);
-}
-
-static void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first, size_t n,
-                        float *a, float *b) {
-  for (size_t i = 0; i < n; i++) {
-    a[i] = codec->a_scales[doc->record[first + i]];
-    b[i] = codec->b_scales[doc->record[doc->n_tokens + first + i]];
-  }
-}
-
-/* ---- fast scores ---- */
-
-/* Tokens that are scored together. */
-typedef struct token_tile {
-  size_t n;
-  const uint8_t *levels; /* [n][padded] */
-  const uint8_t *codes;  /* [n][code_bytes] */
-  float a[MV_TILE];
-  float b[MV_TILE];
-  uint8_t own_codes[MV_TILE * 3];
-} token_tile;
-
-/* The table is larger than the caches: its rows are loaded while the dot products are computed. */
-static void load_table_ahead(const mv_table *table, const token_tile *t, size_t code_bytes) {
-  for (size_t i = 0; i < t->n; i++) {
-    mv_load_ahead(table->rows16 + mv_code_read(t->codes, i, code_bytes) * table->block.lanes);
-  }
-}
-
-/* The next tokens from token `first` on; returns the first token of the next tile. */
-static size_t take_all(const mv_query *query, const mv_document *doc, size_t first, token_tile *t) {
-  const mv_codec *codec = query->table.codec;
-  t->n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
-  t->codes = doc->codes + first * doc->code_bytes;
-  t->levels = tile_levels(codec, doc, first, t->n, query->levels);
-  tile_scales(codec, doc, first, t->n, t->a, t->b);
-  return first + t->n;
-}
-
-/* The same of the tokens whose centroid's row a partial table has. The other tokens are far from
- * all of the query: the floor stands for them, and their residuals are not read. */
-static size_t take_present(const mv_query *query, const mv_document *doc, size_t first,
-                           token_tile *t) {
-  const mv_codec *codec = query->table.codec;
-  size_t chosen[MV_TILE + 1], n = 0;
-  for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    chosen[n] = first;
-    n += mv_is_present(&query->table, mv_code_read(doc->codes, first, doc->code_bytes));
-  }
-  for (size_t i = 0; i < n; i++) {
-    uint8_t *row = query->levels + i * codec->padded;
-    const uint8_t *levels = tile_levels(codec, doc, chosen[i], 1, row);
-    if (levels != row) memcpy(row, levels, codec->padded);
-    const size_t code = mv_code_read(doc->codes, chosen[i], doc->code_bytes);
-    mv_code_write(t->own_codes, i, doc->code_bytes, (uint32_t)code);
-    tile_scales(codec, doc, chosen[i], 1, &t->a[i], &t->b[i]);
-  }
-  t->n = n;
-  t->codes = t->own_codes;
-  t->levels = query->levels;
-  return first;
-}
-
-static float score_fast(const mv_query *query, const mv_document *doc) {
-  const mv_table *table = &query->table;
-  const mv_codec *codec = table->codec;
-  const mv_block *block = &table->block;
-  int32_t dots[MV_TILE * MV_LANES_MAX];
-  float best[MV_LANES_MAX];
-  int32_t bias[MV_LANES_MAX];
-  token_tile t;
-  for (size_t l = 0; l < block->lanes; l++) {
-    best[l] = -FLT_MAX;
-    bias[l] = -codec->levels->zero * block->sums[l];
-  }
-  for (size_t at = 0; at < doc->n_tokens;) {
-    at = table->kind == MV_TABLE_FULL ? take_all(query, doc, at, &t)
-                                      : take_present(query, doc, at, &t);
-    load_table_ahead(table, &t, doc->code_bytes);
-    tile_dots(codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
-    mv_kernels_get()->maxsim(dots, t.n, block->lanes, t.a, t.b, t.codes, doc->code_bytes,
-                             table->rows16, table->unit, best);
-  }
-  float score = 0.0f;
-  for (size_t l = 0; l < block->tokens; l++) {
-    float value = best[l] > table->floor[l] ? best[l] : table->floor[l];
-    score += value * block->scale[l];
-  }
-  return score;
-}
+#include "scores.h"
+#include "tiles.h"
 
 /* ---- precise scores: the query in sixteen bits, as two lanes of eight ---- */
 
@@ -202,10 +95,7 @@ static void tile_precise(const mv_query *query, const mv_codec *codec, const pre
   tile_dots(codec, tile_levels(codec, doc, first, n, rows), n, block->packed, MV_LANES_MAX,
             block->level_bias, dots);
   add_joined(dots, n, block, b, 1.0, out);
-  for (size_t i = 0; i < n; i++) {
-    size_t code = mv_code_read(doc->codes, first + i, doc->code_bytes);
-    memcpy(rows + i * codec->padded, codec->centroids.rows + code * codec->padded, codec->padded);
-  }
+  take_centroids(codec, doc->codes + first * doc->code_bytes, doc->code_bytes, n, rows);
   mv_kernels_get()->dot8(rows, codec->padded, n, codec->padded, block->packed, MV_LANES_MAX,
                          block->row_bias, dots);
   add_joined(dots, n, block, a, 1.0 / (double)mv_point_scale(codec->dim), out);
@@ -292,13 +182,18 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
                              : codec != NULL ? mv_table_make(query, codec, first / MV_LANES_MAX)
                                              : load_plain(query, first / MV_LANES_MAX, &plain);
     if (status != MV_OK) return status;
+    if (codec != NULL && mode == MV_SCORE_PART && query->table.kind == MV_TABLE_PARTIAL) {
+      mv_score_parts(query, segments, places, n, scores);
+      continue;
+    }
     for (size_t i = 0; i < n; i++) {
       const mv_segment *segment = &segments[places[i].segment];
       if (segment->codec != codec) continue;
       const mv_document doc = mv_document_find(segment, places[i].document);
       if (i + 1 < n) load_record_ahead(segments, &places[i + 1]);
+      query->counts.tokens += doc.n_tokens;
       scores[i] += precise         ? (float)score_precise(query, codec, &exact, &doc)
-                   : codec != NULL ? score_fast(query, &doc)
+                   : codec != NULL ? mv_score_fast(query, &doc)
                                    : score_float16(query, &plain, &doc);
     }
   }

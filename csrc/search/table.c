@@ -73,51 +73,56 @@ static void set_bits(uint8_t *bits, size_t first, size_t last) {
 }
 
 /* The factors of each lane from dot products to int16. */
-static void choose_units(mv_table *table, float *narrow) {
+static void choose_units(mv_table *table) {
   float row_unit = 1.0f / mv_point_scale(table->codec->dim);
   for (size_t l = 0; l < table->block.lanes; l++) {
     /* By Cauchy-Schwarz no dot product exceeds the product of the lengths. */
     float limit = table->codec->centroids.row_norm * table->block.lengths[l];
-    narrow[l] = limit > 0.0f ? 32700.0f / limit : 0.0f;
+    table->narrow[l] = limit > 0.0f ? 32700.0f / limit : 0.0f;
     table->unit[l] = limit > 0.0f ? row_unit * limit / 32700.0f : 0.0f;
   }
 }
 
-/* The int16 scores of rows first .. last - 1. */
-static void score_rows(mv_table *table, const float *narrow, size_t first, size_t last,
-                       int16_t *low, int16_t *high) {
+void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_t *out,
+                    int16_t *low, int16_t *high) {
   const mv_kernels *kernels = mv_kernels_get();
-  const mv_centroids *centroids = &table->codec->centroids;
   const mv_block *block = &table->block;
-  const size_t padded = centroids->padded;
+  const size_t padded = table->codec->padded;
   int32_t dots[MV_TILE * MV_LANES_MAX];
+  kernels->dot8(rows, padded, n, padded, block->packed, block->lanes, block->row_bias, dots);
+  kernels->narrow16(dots, n, block->lanes, table->narrow, out, low, high);
+}
+
+/* The int16 scores of rows first .. last - 1. */
+static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low, int16_t *high) {
+  const mv_centroids *centroids = &table->codec->centroids;
   for (; first < last; first += MV_TILE) {
-    size_t rows = last - first < MV_TILE ? last - first : MV_TILE;
-    kernels->dot8(centroids->rows + first * padded, padded, rows, padded, block->packed,
-                  block->lanes, block->row_bias, dots);
-    kernels->narrow16(dots, rows, block->lanes, narrow, table->rows16 + first * block->lanes, low,
-                      high);
+    const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
+    mv_table_score(table, centroids->rows + first * centroids->padded, n,
+                   table->rows16 + first * table->block.lanes, low, high);
   }
 }
 
-/* Computes the int16 rows of the marked groups. */
-static void compute_rows(mv_table *table, int16_t *low, int16_t *high) {
+/* Computes the int16 rows of the marked groups; their number. */
+static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   const mv_centroids *centroids = &table->codec->centroids;
-  float narrow[MV_LANES_MAX] = {0};
-  choose_units(table, narrow);
+  choose_units(table);
   for (size_t l = 0; l < table->block.lanes; l++) {
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
   }
+  size_t computed = 0;
   for (size_t g = 0; g < centroids->n_groups; g++) {
     const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
     if (table->groups[g] == MV_GROUP_ABSENT) {
       table->kind = MV_TABLE_PARTIAL;
       continue;
     }
-    score_rows(table, narrow, first, last, low, high);
+    score_rows(table, first, last, low, high);
     set_bits(table->present, first, last);
+    computed += last - first;
   }
+  return computed;
 }
 
 /* Chooses the byte scale: one step for all lanes, so that their bytes may be added, each lane
@@ -173,7 +178,7 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   }
   table->kind = MV_TABLE_FULL; /* until a group is found absent */
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
-  compute_rows(table, low, high);
+  query->counts.centroids += compute_rows(table, low, high);
   choose_coarse_scale(table, low, high);
   narrow_rows(table, low);
   return MV_OK;

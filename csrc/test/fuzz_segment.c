@@ -223,6 +223,7 @@ static void search(input *in, const segment *seg, const float *vectors, size_t m
   MUST(count <= limit && count <= n);
   if (seg->view.codec != NULL) use_codec(in, seg, query, m, places, scores);
   for (uint32_t i = 0; i < n; i++) places[i] = (mv_place){0, i};
+  MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_PART, scores) == MV_OK);
   MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_FAST, scores) == MV_OK);
   MUST(mv_score(query, &seg->view, 1, places, n, MV_SCORE_PRECISE, scores) == MV_OK);
   for (uint32_t i = 0; i < n; i++) {

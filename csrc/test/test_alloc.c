@@ -136,6 +136,7 @@ static mv_status search(const mv_codec *codec, mv_query *query) {
   for (size_t m = 5; m <= QUERY; m += QUERY - 5) { /* a short query, then one that needs more */
     TRY(mv_query_load(query, vectors, m, DIM));
     TRY(mv_coarse(query, segments, 2, both, allowed, 4, best, scores, &count));
+    TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_PART, scores));
     TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_FAST, scores));
     TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_PRECISE, scores));
     TRY(mv_explain(query, &segments[1], 1, lengths[1], result));

@@ -8,7 +8,9 @@
 4. The remaining ones, and all allowed documents of float16 segments, are scored with the query in
    int8, best first. Scoring stops when the gap between both scores, learned from the first ones,
    says that the rest cannot be among the best k. The exact plan leaves this out for few tokens.
-5. Documents that may still be among the best k are scored with the query in int16, which equals
+5. Of a large codec step 4 leaves out the tokens of documents that are far from the query. Those
+   that may still be among the best k, by the gap of the first ones, are scored by all tokens.
+6. Documents that may still be among the best k are scored with the query in int16, which equals
    float arithmetic to about 1e-5: the scores that users see.
 """
 
@@ -37,6 +39,11 @@ from mvdb.types import Explanation
 
 FIRST_CANDIDATES = 64
 """Candidates that are scored in any case, or 2 k."""
+FIRST_WHOLE = 24
+"""Of those scored in part, those that are scored by all tokens in any case, or 2 k."""
+WHOLE_DEVIATIONS = 6.0
+"""The same as `Limits.stop_deviations` for scores in part. The best ones have the least gaps, which
+make too little of the others'."""
 FAST_ERROR = 0.004
 """Bound on the difference of a token's score between an int8 and an int16 query: a step of the
 query's largest value / 254 in each dimension, random in sign; measured below 0.002."""
@@ -95,7 +102,7 @@ class Search:
         if not scored.is_precise:
             contends = scores >= kth_score(scores, options.k) - self.fast_error
             slots = CheckedSlots(slots[contends])
-            scores = self._score(slots, precise=True)
+            scores = self._score(slots, core.SCORE_PRECISE)
         best = scores >= kth_score(scores, options.k)
         return CheckedSlots(slots[best]), scores[best]
 
@@ -131,7 +138,7 @@ class Search:
         """The scores of some documents."""
         slots = self._slots_of(rows)
         self._fetch(slots)
-        return self._score(slots, precise=precise)
+        return self._score(slots, core.SCORE_PRECISE if precise else core.SCORE_FAST)
 
     def rows(self, slots: Slots) -> Rows:
         """Documents by segment and row."""
@@ -146,7 +153,7 @@ class Search:
         """The best k of some documents, best first, ties by id."""
         slots = self._slots_of(np.array(documents, core.PLACE))
         self._fetch(slots)
-        found = self._found(slots, self._score(slots, precise=True), k)
+        found = self._found(slots, self._score(slots, core.SCORE_PRECISE), k)
         self.end()
         return found
 
@@ -155,7 +162,7 @@ class Search:
         slots = self._slots_of(np.array([document], core.PLACE))
         self._fetch(slots)
         # The score comes from the core: a sum in another order would differ in rounding.
-        score = self._score(slots, precise=True)[0]
+        score = self._score(slots, core.SCORE_PRECISE)[0]
         segment, slot = self._vectors.segments[document.segment], slots["document"].item()
         scores = self._query.explain(segment.view, slot, segment.directory.n_tokens(slot))
         self.end()
@@ -251,47 +258,58 @@ class Search:
             precise = not planning.begins_fast(parts, n_centroids)
             if precise:
                 self._collector.scored(len(slots))
-        return Scored(CheckedSlots(slots), self._score(slots, precise=precise), precise)
+        mode = core.SCORE_PRECISE if precise else core.SCORE_FAST
+        return Scored(CheckedSlots(slots), self._score(slots, mode), precise)
 
     def _best_scored(self, allowed: Allowed, ranked: Slots, coarse: core.Floats, k: int) -> Scored:
         """A coarse ranking, scored until the rest cannot matter, and all float16 documents."""
         others = self._every(allowed, float16=True)
         other_scores = self._score(others)
         first = max(FIRST_CANDIDATES, 2 * k)
-        scores = self._score(ranked[:first])
-        kth = kth_score(np.concatenate([scores, other_scores]), k)
-        stop = self._stop(coarse, scores, kth)
-        if stop > first:
-            scores = np.concatenate([scores, self._score(ranked[first:stop])])
-        slots = _joined([ranked[: len(scores)], others])
+        scores = self._score(ranked[:first], core.SCORE_PART)
+        if len(scores) < len(ranked):
+            kth = kth_score(np.concatenate([scores, other_scores]), k)
+            reach = _reach(scores - coarse[:first], self._limits.stop_deviations)
+            stop = int(np.searchsorted(-coarse, reach - kth, side="right"))
+            if stop > first:
+                rest = self._score(ranked[first:stop], core.SCORE_PART)
+                scores = np.concatenate([scores, rest])
+        slots = ranked[: len(scores)]
+        if self._query.is_partial:
+            slots, scores = self._completed(slots, scores, other_scores, k)
+        slots = _joined([slots, others])
         return Scored(CheckedSlots(slots), np.concatenate([scores, other_scores]), False)
 
-    def _stop(self, coarse: core.Floats, scores: core.Floats, kth: float) -> int:
-        """The rank in the coarse order up to which documents may reach the k-th score, by the gap
-        between scores and coarse scores of the first ones."""
-        if len(scores) == len(coarse):
-            return len(coarse)
-        gaps = scores - coarse[: len(scores)]
-        mean = float(gaps.sum()) / len(gaps)
-        gaps -= mean
-        deviation = math.sqrt(float(gaps @ gaps) / len(gaps))
-        reach = mean + self._limits.stop_deviations * deviation
-        return int(np.searchsorted(-coarse, reach - kth, side="right"))
+    def _completed(
+        self, slots: Slots, parts: core.Floats, other_scores: core.Floats, k: int
+    ) -> Coarse:
+        """Of documents scored in part those that may be among the best k, with their scores by all
+        tokens."""
+        order = np.argsort(-parts)
+        slots, parts = slots[order], parts[order]
+        first = max(FIRST_WHOLE, 2 * k)
+        scores = self._score(slots[:first])
+        kth = kth_score(np.concatenate([scores, other_scores]), k)
+        reach = _reach(scores - parts[:first], WHOLE_DEVIATIONS)
+        stop = int(np.searchsorted(-parts, reach - kth, side="right"))
+        if stop > first:
+            scores = np.concatenate([scores, self._score(slots[first:stop])])
+        return slots[: len(scores)], scores
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
         relevances = self.relevances(scores)
         ranking = Ranking(self.rows(slots), scores, dense=scores, relevances=relevances)
         return ranking.best(self._state, self._txn, k)
 
-    def _score(self, slots: Slots, *, precise: bool = False) -> core.Floats:
-        """MaxSim of the stored vectors, with the query in int16 or int8."""
+    def _score(self, slots: Slots, mode: int = core.SCORE_FAST) -> core.Floats:
+        """MaxSim of the stored vectors."""
         if len(slots) == 0:
             return np.empty(0, np.float32)
         checked = self._checked(slots)
-        if not precise:
+        if mode != core.SCORE_PRECISE:
             self._collector.scored(len(slots))
-        with self._collector.stage("refine" if precise else "score"):
-            return self._query.score(self._views, checked, precise=precise)
+        with self._collector.stage("refine" if mode == core.SCORE_PRECISE else "score"):
+            return self._query.score(self._views, checked, mode)
 
     # ---- slots ----
 
@@ -329,6 +347,13 @@ def _slots(segment: int, slots: core.Numbers) -> Slots:
     result["segment"] = segment
     result["document"] = slots
     return result
+
+
+def _reach(gaps: core.Floats, deviations: float) -> float:
+    """What a better score adds to a document's at most, by the gaps of some documents."""
+    mean = float(gaps.sum()) / len(gaps)
+    gaps = gaps - mean
+    return mean + deviations * math.sqrt(float(gaps @ gaps) / len(gaps))
 
 
 def _joined(parts: Sequence[Slots]) -> Slots:

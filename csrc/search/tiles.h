@@ -1,0 +1,47 @@
+/* Tiles of document tokens, for fast and for precise scores. */
+#ifndef MV_SEARCH_TILES_H
+#define MV_SEARCH_TILES_H
+
+#include <string.h>
+
+#include "../kernels/centroid_code.h"
+#include "../segment/segment.h"
+#include "query.h"
+
+/* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
+ * in the record itself where a level is a byte (8 bits). */
+static inline const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc,
+                                         size_t first, size_t n, uint8_t *rows) {
+  const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
+  if (codec->bits == 8) return packed;
+  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+  return rows;
+}
+
+static inline void tile_dots(const mv_codec *codec, const uint8_t *levels, size_t n,
+                             const int8_t *packed, size_t lanes, const int32_t *bias,
+                             int32_t *dots) {
+  const mv_kernels *kernels = mv_kernels_get();
+  (codec->bits == 8 ? kernels->dot8 : kernels->dot7)(levels, codec->padded, n, codec->padded,
+                                                     packed, lanes, bias, dots);
+}
+
+static inline void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first,
+                               size_t n, float *a, float *b) {
+  for (size_t i = 0; i < n; i++) {
+    a[i] = codec->a_scales[doc->record[first + i]];
+    b[i] = codec->b_scales[doc->record[doc->n_tokens + first + i]];
+  }
+}
+
+/* The rows of the centroids of a tile's tokens, one after the other. */
+static inline void take_centroids(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
+                                  size_t n, uint8_t *rows) {
+  const size_t padded = codec->padded;
+  for (size_t i = 0; i < n; i++) {
+    const size_t code = mv_code_read(codes, i, code_bytes);
+    memcpy(rows + i * padded, codec->centroids.rows + code * padded, padded);
+  }
+}
+
+#endif
