@@ -7,47 +7,10 @@
 #include <float.h>
 #include <string.h>
 
-#include "../ranking/topk.h"
+#include "../base/ahead.h"
 #include "../vectors/points.h"
+#include "best_rows.h"
 #include "query.h"
-
-/* Marks the `wanted` groups whose means score best with a token, and groups about as good. */
-static void mark_token(const int32_t *dots, size_t lanes, size_t lane, size_t n, size_t wanted,
-                       uint32_t *values, uint8_t *marks) {
-  int32_t low = INT32_MAX;
-  for (size_t g = 0; g < n; g++) low = dots[g * lanes + lane] < low ? dots[g * lanes + lane] : low;
-  size_t best = 0;
-  for (size_t g = 0; g < n; g++) {
-    values[g] = (uint32_t)dots[g * lanes + lane] - (uint32_t)low;
-    if (values[g] > values[best]) best = g;
-  }
-  const uint32_t least = mv_threshold(values, n, wanted);
-  for (size_t g = 0; g < n; g++) {
-    if (values[g] >= least && marks[g] == MV_GROUP_ABSENT) marks[g] = MV_GROUP_PRESENT;
-  }
-  marks[best] = MV_GROUP_BEST;
-}
-
-/* Marks at least `wanted` groups for each token of the block. */
-static mv_status mark_groups(mv_table *table, size_t wanted) {
-  const mv_centroids *centroids = &table->codec->centroids;
-  const mv_block *block = &table->block;
-  const size_t n = centroids->n_groups;
-  int32_t *dots = mv_alloc(n * block->lanes, sizeof(int32_t));
-  uint32_t *values = mv_alloc(n, sizeof(uint32_t));
-  const mv_status status = dots != NULL && values != NULL ? MV_OK : MV_ERROR_MEMORY;
-  memset(table->groups, MV_GROUP_ABSENT, n);
-  if (status == MV_OK) {
-    mv_kernels_get()->dot8(centroids->group_rows, centroids->padded, n, centroids->padded,
-                           block->packed, block->lanes, block->row_bias, dots);
-    for (size_t l = 0; l < block->tokens; l++) {
-      mark_token(dots, block->lanes, l, n, wanted, values, table->groups);
-    }
-  }
-  mv_free(dots);
-  mv_free(values);
-  return status;
-}
 
 static mv_status reserve(mv_query *query, const mv_centroids *centroids, size_t lanes) {
   mv_table *table = &query->table;
@@ -93,6 +56,32 @@ void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_
   kernels->narrow16(dots, n, block->lanes, table->narrow, out, low, high);
 }
 
+/* Marks the `wanted` groups whose means score best with each token of the block. */
+static mv_status mark_groups(mv_table *table, size_t wanted) {
+  const mv_centroids *centroids = &table->codec->centroids;
+  const mv_block *block = &table->block;
+  int16_t scores[MV_TILE * MV_LANES_MAX], low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
+  mv_best_rows best;
+  memset(table->groups, MV_GROUP_ABSENT, centroids->n_groups);
+  const mv_status status = mv_best_rows_init(&best, block->tokens, block->lanes, wanted);
+  for (size_t first = 0; status == MV_OK && first < centroids->n_groups; first += MV_TILE) {
+    const size_t left = centroids->n_groups - first, n = left < MV_TILE ? left : MV_TILE;
+    mv_table_score(table, centroids->group_rows + first * centroids->padded, n, scores, low, high);
+    mv_best_rows_offer(&best, scores, (uint32_t)first, n);
+  }
+  if (status == MV_OK) mv_best_rows_sort(&best);
+  for (size_t l = 0; status == MV_OK && l < block->tokens; l++) {
+    const uint64_t *keys = best.keys + l * best.room;
+    for (size_t i = 0; i < best.count[l]; i++) {
+      uint8_t *mark = &table->groups[mv_key_row(keys[i])];
+      if (i == 0) *mark = MV_GROUP_BEST;
+      if (*mark == MV_GROUP_ABSENT) *mark = MV_GROUP_PRESENT;
+    }
+  }
+  mv_best_rows_free(&best);
+  return status;
+}
+
 /* The int16 scores of rows first .. last - 1. */
 static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low, int16_t *high) {
   const mv_centroids *centroids = &table->codec->centroids;
@@ -103,10 +92,18 @@ static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low,
   }
 }
 
+/* Loads the rows of the first group from `g` on that is marked: groups are apart from each other. */
+static void load_group_ahead(const mv_table *table, size_t g) {
+  const mv_centroids *centroids = &table->codec->centroids;
+  while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
+  if (g == centroids->n_groups) return;
+  const size_t first = centroids->group_starts[g], rows = centroids->group_starts[g + 1] - first;
+  mv_load_range_ahead(centroids->rows + first * centroids->padded, rows * centroids->padded);
+}
+
 /* Computes the int16 rows of the marked groups; their number. */
 static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   const mv_centroids *centroids = &table->codec->centroids;
-  choose_units(table);
   for (size_t l = 0; l < table->block.lanes; l++) {
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
@@ -118,6 +115,7 @@ static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
       table->kind = MV_TABLE_PARTIAL;
       continue;
     }
+    if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
     score_rows(table, first, last, low, high);
     set_bits(table->present, first, last);
     computed += last - first;
@@ -169,6 +167,7 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   mv_query_block(query, index, &table->block);
   status = reserve(query, &codec->centroids, table->block.lanes);
   if (status != MV_OK) return status;
+  choose_units(table);
   const size_t wanted = codec->centroids.n >= query->large ? query->groups_wanted : 0;
   if (wanted > 0 && wanted < codec->centroids.n_groups) {
     status = mark_groups(table, wanted);

@@ -31,56 +31,43 @@ static void load(mv_query *query, const float *vectors, size_t m, size_t groups_
 
 /* ---- what must be in the tables ---- */
 
-/* What a group's mean scores with a token of the block, in whole numbers. */
-static int64_t group_score(const model *used, const mv_block *block, uint32_t group, size_t token) {
+/* What a group's mean scores with a token of the block, in the table's units. */
+static int group_score(const model *used, const mv_table *table, uint32_t group, size_t token) {
+  const mv_block *block = &table->block;
   const size_t padded = mv_padded_dim(used->spec.dim);
-  int64_t dot = 0;
+  int32_t dot = 0;
   for (size_t d = 0; d < padded; d++) {
     dot += ((int)used->group_rows[group * padded + d] - 128) *
            block->packed[d / 4 * block->lanes * 4 + token * 4 + d % 4];
   }
-  return dot;
+  return (int)lroundf((float)dot * table->narrow[token]);
 }
 
-/* By how much a group may be worse than the last one wanted of a token, and yet be there: groups
- * are told apart by some two thousand ranges of scores. */
-static int64_t range_of(const model *used, const mv_block *block, size_t token) {
-  int64_t low = INT64_MAX, high = INT64_MIN;
-  for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    const int64_t x = group_score(used, block, g, token);
-    low = x < low ? x : low;
-    high = x > high ? x : high;
-  }
-  return (high - low) / 1024 + 1;
-}
-
-/* Whether a group is among the best `wanted` of a token of the block, or as good as the last one of
- * them, or with `ranges` about as good. */
-static int is_wanted(const model *used, const mv_block *block, uint32_t group, size_t wanted,
-                     int ranges) {
-  for (size_t l = 0; l < block->tokens; l++) {
-    const int64_t mine =
-        group_score(used, block, group, l) + (ranges ? range_of(used, block, l) : 0);
-    size_t better = 0;
+/* Whether a group is among the best `wanted` of a token of the block; of equal ones the first. */
+static int is_wanted(const model *used, const mv_table *table, uint32_t group, size_t wanted) {
+  for (size_t l = 0; l < table->block.tokens; l++) {
+    const int mine = group_score(used, table, group, l);
+    size_t before = 0;
     for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-      better += group_score(used, block, g, l) > mine;
+      const int other = group_score(used, table, g, l);
+      before += other > mine || (other == mine && g < group);
     }
-    if (better < wanted) return 1;
+    if (before < wanted) return 1;
   }
   return 0;
 }
 
-static void check_mark(const model *used, const mv_block *block, uint32_t group, size_t wanted,
-                       uint8_t mark, const char *what) {
+static void check_mark(const model *used, const mv_table *table, uint32_t group, size_t wanted,
+                       const char *what) {
+  const uint8_t mark = table->groups[group];
   const int whole = wanted == 0 || wanted >= used->spec.n_groups;
   if (whole) {
     CHECK(mark == MV_GROUP_PRESENT, "%s: group %u", what, group);
-  } else if (mark == MV_GROUP_ABSENT) {
-    CHECK(!is_wanted(used, block, group, wanted, 0), "%s: group %u is absent", what, group);
   } else {
-    CHECK(
-        is_wanted(used, block, group, mark == MV_GROUP_BEST ? 1 : wanted, mark == MV_GROUP_PRESENT),
-        "%s: group %u is there, mark %d", what, group, mark);
+    CHECK((mark != MV_GROUP_ABSENT) == is_wanted(used, table, group, wanted),
+          "%s: group %u, mark %d", what, group, mark);
+    CHECK((mark == MV_GROUP_BEST) == is_wanted(used, table, group, 1), "%s: group %u, mark %d",
+          what, group, mark);
   }
 }
 
@@ -139,7 +126,7 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
   CHECK((query->table.kind == MV_TABLE_FULL) == (absent == 0), "%s: %zu groups are absent", what,
         absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    check_mark(used, block, g, wanted, present[g], what);
+    check_mark(used, &query->table, g, wanted, what);
     for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
       const size_t at = c * block->lanes;
       CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
