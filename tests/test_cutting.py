@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvdb.reading.blocks import Block, count_words, read_plain
+from mvdb.reading.blocks import MOST_ALONE, Block, count_words, read_plain
+from mvdb.reading.code import read_code
 from mvdb.reading.cutting import Cutting, cut
+from mvdb.reading.headed import read_asciidoc
 from mvdb.reading.markdown import read_markdown
 from mvdb.reading.rst import read_rst
 
@@ -126,3 +131,28 @@ def test_one_endless_word_and_one_endless_sentence() -> None:
 def test_nothing() -> None:
     assert list(cut([])) == []
     assert list(cut(read_plain(" \n\n\t\n"))) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "piece", "last"),
+    [
+        (read_plain, "Word {}.\n\n", None),
+        (read_code, "def f{}():\n    pass\n\n\n", "f{}"),
+        (read_asciidoc, "== Title {}\nText.\n\n", "Title {}"),
+    ],
+)
+def test_of_very_many_blocks_the_last_are_joined(
+    read: Callable[[str], Iterator[Block]], piece: str, last: str | None
+) -> None:
+    """last: the heading or name of the last block that has one of its own."""
+    text = "".join(piece.format(number) for number in range(MOST_ALONE + 5_000))
+    lines = text.split("\n")
+    blocks = list(read(text))
+    if last is None:
+        assert len(blocks) < MOST_ALONE + 500
+    else:
+        assert blocks[-1].trail == (last.format(MOST_ALONE - 1),)
+    for block in blocks[-1_000:]:
+        assert block.text.split("\n") == lines[block.line - 1 : block.end_line]
+    assert "".join("".join(b.text.split()) for b in blocks) == "".join(text.split())
+    assert all(passage.words <= MOST + SHORT for passage in cut(blocks[-100:]))

@@ -14,6 +14,10 @@ _WORD = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]{{1,16}}")
 _PART = 1 << 16
 """Characters whose words or lines are listed at a time."""
 _MOST_TITLE = 300
+MOST_ALONE = 100_000
+"""Paragraphs, headings or definitions of a document that are told apart. People write fewer; where
+there are more, short paragraphs are joined behind them, and headings and definitions are text."""
+_JOINED_LINES = 64
 _MOST_LEVELS = 10
 """Headings above a passage; deeper ones take the place of the tenth."""
 
@@ -96,17 +100,31 @@ def paragraphs(
 ) -> Iterator[Block]:
     """Cuts lines, of which the first has the number `first`, into blocks at blank lines."""
     held: list[str] = []
-    number = first
+    number, left = first, MOST_ALONE
     for line in lines:
         kept = line.rstrip()
         if kept:
             held.append(kept)
-        elif held:
+        elif held and left:
             yield Block("\n".join(held), number - len(held), number - 1, trail, verbatim)
             held = []
+            left -= 1
+        elif len(held) >= _JOINED_LINES:
+            yield _joined(held, number - len(held), trail, verbatim)
+            held = []
+        elif held:
+            held.append(kept)
         number += 1
     if held:
-        yield Block("\n".join(held), number - len(held), number - 1, trail, verbatim)
+        yield _joined(held, number - len(held), trail, verbatim)
+
+
+def _joined(lines: list[str], first: int, trail: tuple[str, ...], verbatim: bool) -> Block:
+    """Lines, of which the first has a number and is not empty, without empty ones at the end."""
+    last = len(lines)
+    while not lines[last - 1]:
+        last -= 1
+    return Block("\n".join(lines[:last]), first, first + last - 1, trail, verbatim)
 
 
 def read_plain(text: str) -> Iterator[Block]:

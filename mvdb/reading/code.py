@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 
-from mvdb.reading.blocks import Block, paragraphs
+from mvdb.reading.blocks import MOST_ALONE, Block, paragraphs
 
 _COMMENT = re.compile(r"(?://|/\*|\*|#(?!include|define|if|el|end|pragma|undef)|--|;|%|\"\"\")")
 _CLOSES = re.compile(r"[)\]}>]|(?:end|else|elif|elsif|fi|done|esac|then)\b|(?:catch|finally)\b")
+# What the two begin with: most lines need no more than a look at it.
+_COMMENT_BEGINS, _CLOSING_BEGINS = frozenset('/*#-;%"'), frozenset(")]}>efdtc")
 _WORDS = (
     "class struct union enum interface trait impl protocol extension record object module "
     "namespace package func function fn fun def defp defmodule sub proc procedure macro "
@@ -33,7 +35,7 @@ _HEAD_LINES = 5
 def read_code(text: str) -> Iterator[Block]:
     """Blocks of source code, lines as they are, the definition's name above them."""
     lines = text.split("\n")
-    starts = [*_starts(lines), len(lines)]
+    starts = [*islice(_starts(lines), MOST_ALONE), len(lines)]
     for first, last in pairwise([0, *starts] if starts[0] else starts):
         name = _name(lines[first:last])
         trail = (name,) if name else ()
@@ -48,13 +50,14 @@ def _starts(lines: Sequence[str]) -> Iterator[int]:
         if not line.strip():
             after_end, comment = True, None
             continue
-        outermost = not line[0].isspace()
-        if outermost and _COMMENT.match(line):
+        first = line[0]
+        outermost = not first.isspace()
+        if first in _COMMENT_BEGINS and _COMMENT.match(line):
             if comment is None and after_end:
                 comment = number
                 yield number
             after_end = False
-        elif outermost and not _CLOSES.match(line):
+        elif outermost and not (first in _CLOSING_BEGINS and _CLOSES.match(line)):
             if after_end and comment is None:
                 yield number
             after_end, comment = False, None

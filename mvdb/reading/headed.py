@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from mvdb.reading.blocks import Block, Headings, bounded_title, paragraphs
+from mvdb.reading.blocks import MOST_ALONE, Block, Headings, bounded_title, paragraphs
 from mvdb.reading.front_matter import without_org_keywords
 from mvdb.reading.json_values import properties
 from mvdb.reading.result import Reading
@@ -62,11 +62,14 @@ def read_asciidoc(text: str) -> Iterator[Block]:
 def _read(text: str, heading: Callable[[str], Heading | None]) -> Iterator[Block]:
     lines = text.split("\n")
     headings = Headings()
-    done = 0
+    done, left = 0, MOST_ALONE
     for number, line in enumerate(lines):
         found = heading(line)
         if found is None:
             continue
+        if not left:
+            break
+        left -= 1
         if done < number:
             yield from paragraphs(lines[done:number], done + 1, headings.trail)
         headings.enter(*found)
