@@ -510,6 +510,8 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("a list", lambda: plan.READ_LIST * 1e9, [r"{n} ns per list"]),
     ("a posting", lambda: plan.GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
     ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
+    ("whole first", lambda: search.FIRST_WHOLE, [r"the best {n} \(or 2 k\) by them"]),
+    ("of parts", lambda: search.WHOLE_DEVIATIONS, [r"of these and {n} deviations"]),
     ("deviations", lambda: LIMITS.stop_deviations, [r"the mean gap and {n} deviations"]),
     ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
     ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} queries"]),
