@@ -288,13 +288,18 @@ class Search:
         order = np.argsort(-parts)
         slots, parts = slots[order], parts[order]
         first = max(FIRST_WHOLE, 2 * k)
-        scores = self._score(slots[:first])
+        scores = self._whole(slots[:first])
         kth = kth_score(np.concatenate([scores, other_scores]), k)
         reach = _reach(scores - parts[:first], WHOLE_DEVIATIONS)
         stop = int(np.searchsorted(-parts, reach - kth, side="right"))
         if stop > first:
-            scores = np.concatenate([scores, self._score(slots[first:stop])])
+            scores = np.concatenate([scores, self._whole(slots[first:stop])])
         return slots[: len(scores)], scores
+
+    def _whole(self, scored: Slots) -> core.Floats:
+        """The scores by all tokens of documents that were scored in part."""
+        with self._collector.stage("score"):
+            return self._query.score(self._views, scored, core.SCORE_FAST)
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
         relevances = self.relevances(scores)
