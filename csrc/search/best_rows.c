@@ -1,3 +1,4 @@
+/* Selection of the greatest keys, in place: see best_rows.h. */
 #include "best_rows.h"
 
 enum { LEAST_ROOM = 64, SORTED_DIRECTLY = 16 };
