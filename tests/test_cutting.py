@@ -139,6 +139,7 @@ def test_nothing() -> None:
         (read_plain, "Word {}.\n\n", None),
         (read_code, "def f{}():\n    pass\n\n\n", "f{}"),
         (read_asciidoc, "== Title {}\nText.\n\n", "Title {}"),
+        (read_markdown, "# Title {}\n", "Title {}"),
     ],
 )
 def test_of_very_many_blocks_the_last_are_joined(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
+from mvdb.reading.blocks import MOST_ALONE, Block, Headings, lines_of, paragraphs
 
 MOST_PARSED = 1 << 18
 """Characters of a part that is parsed."""
@@ -62,31 +62,39 @@ def _parser() -> Any:
 
 def read_markdown(text: str) -> Iterator[Block]:
     """Blocks of a Markdown document."""
-    parser = _parser()
     headings = Headings()
-    line, left = 1, MOST_PARSED_IN_ALL
+    line, told, left = 1, 0, MOST_PARSED_IN_ALL
     for start, end, found in _parts(text):
+        if told >= MOST_ALONE:
+            yield from paragraphs(lines_of(text[start:]), line, headings.trail)
+            return
         part = text[start:end]
-        if found is not None and found["heading"]:
-            mark, title = found.group("heading", "title")
-            title = _without_closing_marks(title.strip()) if title else ""
-            headings.enter(len(mark), title)
-            if title:
-                yield Block(part.strip(), line, line, headings.trail)
-            line += 1
-            continue
-        if found is not None:
-            yield _code(part, line, headings.trail)
-        elif len(part) > min(MOST_PARSED, left):
-            is_table = part[:100].lstrip().startswith("|")
-            for block in paragraphs(lines_of(part), line, headings.trail):
-                yield Block(block.text, block.line, block.end_line, block.trail, is_table)
-        elif _NEEDS_PARSER.search(part):
-            left -= len(part)
-            yield from _parsed(parser, part, line, headings)
-        else:
-            yield from paragraphs(part.split("\n"), line, headings.trail)
+        is_short = found is None and len(part) <= min(MOST_PARSED, left)
+        is_parsed = is_short and _NEEDS_PARSER.search(part) is not None
+        left -= len(part) if is_parsed else 0
+        for block in _blocks(part, line, headings, found, is_parsed=is_parsed):
+            told += 1
+            yield block
         line += part.count("\n")
+
+
+def _blocks(
+    part: str, line: int, headings: Headings, found: re.Match[str] | None, *, is_parsed: bool
+) -> Iterator[Block]:
+    """Blocks of a part, whose first line has a number."""
+    if found is not None and found["heading"]:
+        mark, title = found.group("heading", "title")
+        title = _without_closing_marks(title.strip()) if title else ""
+        headings.enter(len(mark), title)
+        if title:
+            yield Block(part.strip(), line, line, headings.trail)
+    elif found is not None:
+        yield _code(part, line, headings.trail)
+    elif is_parsed:
+        yield from _parsed(_parser(), part, line, headings)
+    else:
+        is_table = part[:100].lstrip().startswith("|")
+        yield from paragraphs(lines_of(part), line, headings.trail, verbatim=is_table)
 
 
 def _parts(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:

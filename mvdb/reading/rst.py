@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
-from mvdb.reading.blocks import Block, Headings, lines_of, paragraphs
+from mvdb.reading.blocks import MOST_ALONE, Block, Headings, lines_of, paragraphs
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}")
 
@@ -17,7 +18,7 @@ def read_rst(text: str) -> Iterator[Block]:
     styles: dict[str, int] = {}  # in the order of their appearance, which gives the levels
     done = 0
     before = -1
-    for rule in _rules(lines):
+    for rule in islice(_rules(lines), 2 * MOST_ALONE):  # a title may have two
         # A rule is no title.
         first = _title_at(lines, done, rule) if before != rule - 1 else None
         before = rule
