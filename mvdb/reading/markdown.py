@@ -62,6 +62,7 @@ def _parser() -> Any:
 
 def read_markdown(text: str) -> Iterator[Block]:
     """Blocks of a Markdown document."""
+    parser = _parser()  # even where no part needs it, so that a missing library is noted
     headings = Headings()
     line, told, left = 1, 0, MOST_PARSED_IN_ALL
     for start, end, found in _parts(text):
@@ -70,18 +71,18 @@ def read_markdown(text: str) -> Iterator[Block]:
             return
         part = text[start:end]
         is_short = found is None and len(part) <= min(MOST_PARSED, left)
-        is_parsed = is_short and _NEEDS_PARSER.search(part) is not None
-        left -= len(part) if is_parsed else 0
-        for block in _blocks(part, line, headings, found, is_parsed=is_parsed):
+        needed = parser if is_short and _NEEDS_PARSER.search(part) else None
+        left -= len(part) if needed else 0
+        for block in _blocks(part, line, headings, found, needed):
             told += 1
             yield block
         line += part.count("\n")
 
 
 def _blocks(
-    part: str, line: int, headings: Headings, found: re.Match[str] | None, *, is_parsed: bool
+    part: str, line: int, headings: Headings, found: re.Match[str] | None, parser: Any
 ) -> Iterator[Block]:
-    """Blocks of a part, whose first line has a number."""
+    """Blocks of a part, whose first line has a number. parser: None if it needs none."""
     if found is not None and found["heading"]:
         mark, title = found.group("heading", "title")
         title = _without_closing_marks(title.strip()) if title else ""
@@ -90,8 +91,8 @@ def _blocks(
             yield Block(part.strip(), line, line, headings.trail)
     elif found is not None:
         yield _code(part, line, headings.trail)
-    elif is_parsed:
-        yield from _parsed(_parser(), part, line, headings)
+    elif parser is not None:
+        yield from _parsed(parser, part, line, headings)
     else:
         is_table = part[:100].lstrip().startswith("|")
         yield from paragraphs(lines_of(part), line, headings.trail, verbatim=is_table)
