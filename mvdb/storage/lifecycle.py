@@ -308,8 +308,9 @@ class Lifecycle:
 
     def finish_if_unused(self) -> None:
         """Finish when the last handle was closed and the last transaction has ended."""
-        if not self._handles:
-            self.finish_if_empty()
+        with self.lock:  # before looking: a handle may be on its way
+            if not self._handles:
+                self.finish_if_empty()
 
     def finish_if_empty(self) -> None:
         """Finish unless that was done, or transactions are open."""

@@ -221,3 +221,27 @@ def test_a_lockless_reader_pins_writers_no_longer_than_its_transaction(path: str
             txn.close()
             child.expect("done")
     assert issubclass(BusyError, TimeoutError)
+
+
+def test_a_handle_that_comes_as_the_last_transaction_ends_keeps_the_file_open(path: str) -> None:
+    seen: list[bytes] = []
+
+    def meet() -> None:
+        first = Environment.open(path, readonly=True)
+        transaction = first.read()
+        assert first._shared is not None
+        lock = first._shared.lifecycle.lock
+        first.close()
+        with lock:  # the transaction ends now, and waits to finish the file
+            ending = threading.Thread(target=transaction.close)
+            ending.start()
+            ending.join(0.2)
+            second = Environment.open(path, readonly=True)
+        ending.join()
+        with second, second.read() as txn:
+            seen.append(bytes(txn.get("ids", b"k") or b""))
+
+    meeting = threading.Thread(target=meet)  # the main thread's steps run in another thread
+    meeting.start()
+    meeting.join()
+    assert seen == [b"v" * 5000]
