@@ -33,8 +33,8 @@ from typing import Any
 from bench.kernels import timings
 from bench.points import Points, parser
 from bench.processes import call
-from bench.scale import Database
-from bench.synthetic import N_QUERIES, sample_queries, source
+from bench.scale import add_collections, databases_of
+from bench.synthetic import sample_queries
 from bench.truth import K
 
 Row = dict[str, Any]
@@ -330,26 +330,21 @@ def ledger(found: Row, rates: Rates, memory: Memory) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     """Command line: see the module's docstring."""
     options = parser(__doc__)
-    options.add_argument("sizes", nargs="+", help="like 50k or 1m")
-    options.add_argument("--bits", type=int, nargs="+", default=[4])
-    options.add_argument("--base", default="wiki-200k", help="collection that documents come from")
-    options.add_argument("--queries", type=int, default=N_QUERIES, help="queries in the sample")
+    add_collections(options, bits=[4])
     options.add_argument("--passes", type=int, default=5, help="timed passes over the queries")
     chosen = options.parse_args(arguments)
     points = Points(chosen.results)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as temporary:
         folder = Path(chosen.folder or temporary).resolve()
         memory = Memory(Path(temporary))
-        for size in chosen.sizes:
-            made = source(size, chosen.base)
-            for bits in chosen.bits:
-                path = folder / f"{made.base}-{made.n_documents}-{bits}.mvdb"
-                Database(size, made, bits, path).build(None)
-                queries: Row = {"n_queries": chosen.queries, "passes": chosen.passes}
-                found = call(search, path=str(path), base=made.base, **queries)
-                rows = ledger(found, Rates(found["isa"], bits), memory)
-                points.add(f"{size}, {bits} bits, {found['isa']}", *rows)
-                points.show()
+        for database in databases_of(chosen, folder):
+            database.build(None)
+            queries: Row = {"n_queries": chosen.queries, "passes": chosen.passes}
+            path, base = str(database.path), database.made.base
+            found = call(search, path=path, base=base, **queries)
+            rows = ledger(found, Rates(found["isa"], database.bits), memory)
+            points.add(f"{database.size}, {database.bits} bits, {found['isa']}", *rows)
+            points.show()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import json
 import statistics
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,6 +275,24 @@ def scale_point(database: Database, rounds: Sequence[Row], judge: Judge) -> Row:
     }
 
 
+def add_collections(options: ArgumentParser, *, bits: list[int]) -> None:
+    """The arguments that say which databases are searched, and with what."""
+    options.add_argument("sizes", nargs="+", help="like 50k or 1m")
+    options.add_argument("--bits", type=int, nargs="+", default=bits)
+    options.add_argument("--base", default="wiki-200k", help="collection that documents come from")
+    options.add_argument("--queries", type=int, default=N_QUERIES, help="queries in the sample")
+
+
+def databases_of(chosen: Namespace, folder: Path) -> list[Database]:
+    """Those that these arguments say."""
+    return [
+        Database(size, made, bits, folder / f"{made.base}-{made.n_documents}-{bits}.mvdb")
+        for size in chosen.sizes
+        for made in [source(size, chosen.base)]
+        for bits in chosen.bits
+    ]
+
+
 def measure(databases: Sequence[Database], points: Points, options: Any) -> None:
     """Builds all, searches them in turn, judges."""
     for database in databases:
@@ -293,10 +312,7 @@ def measure(databases: Sequence[Database], points: Points, options: Any) -> None
 def main(arguments: list[str] | None = None) -> None:
     """Command line: see the module's docstring."""
     options = parser(__doc__)
-    options.add_argument("sizes", nargs="+", help="like 50k or 1m")
-    options.add_argument("--bits", type=int, nargs="+", default=[2])
-    options.add_argument("--base", default="wiki-200k", help="collection that documents come from")
-    options.add_argument("--queries", type=int, default=N_QUERIES, help="queries in the sample")
+    add_collections(options, bits=[2])
     options.add_argument("--passes", type=int, default=1, help="timed passes in a round")
     options.add_argument("--rounds", type=int, default=5, help="searching processes of each")
     options.add_argument(
@@ -307,13 +323,7 @@ def main(arguments: list[str] | None = None) -> None:
         Path(chosen.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as temporary:
         folder = Path(chosen.folder or temporary).resolve()
-        databases = [
-            Database(size, made, bits, folder / f"{made.base}-{made.n_documents}-{bits}.mvdb")
-            for size in chosen.sizes
-            for made in [source(size, chosen.base)]
-            for bits in chosen.bits
-        ]
-        measure(databases, Points(chosen.results), chosen)
+        measure(databases_of(chosen, folder), Points(chosen.results), chosen)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,6 @@ static void find_near(const mv_table *table, const mv_document *doc, size_t firs
   near->next = first;
 }
 
-static const uint8_t *residual_of(const mv_codec *codec, const mv_document *doc, size_t token) {
-  return doc->record + 2 * doc->n_tokens + token * codec->packed_bytes;
-}
-
 /* The same of near tokens. */
 static void take_near(const mv_query *query, const mv_document *doc, const near_tokens *near,
                       token_tile *t) {

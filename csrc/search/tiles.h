@@ -8,11 +8,17 @@
 #include "../segment/segment.h"
 #include "query.h"
 
+/* The packed residual of a token; those of the next ones follow it. */
+static inline const uint8_t *residual_of(const mv_codec *codec, const mv_document *doc,
+                                         size_t token) {
+  return doc->record + 2 * doc->n_tokens + token * codec->packed_bytes;
+}
+
 /* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
  * in the record itself where a level is a byte (8 bits). */
 static inline const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc,
                                          size_t first, size_t n, uint8_t *rows) {
-  const uint8_t *packed = doc->record + 2 * doc->n_tokens + first * codec->packed_bytes;
+  const uint8_t *packed = residual_of(codec, doc, first);
   if (codec->bits == 8) return packed;
   mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
   return rows;

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -63,6 +63,16 @@ class Scored:
     slots: CheckedSlots
     scores: core.Floats
     is_precise: bool
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a ranking is scored for: the best k, beside documents that have these scores. deviations
+    of the gaps by which a document may still rise."""
+
+    k: int
+    others: core.Floats
+    deviations: float
 
 
 class Search:
@@ -265,36 +275,21 @@ class Search:
         """A coarse ranking, scored until the rest cannot matter, and all float16 documents."""
         others = self._every(allowed, float16=True)
         other_scores = self._score(others)
-        first = max(FIRST_CANDIDATES, 2 * k)
-        scores = self._score(ranked[:first], core.SCORE_PART)
-        if len(scores) < len(ranked):
-            kth = kth_score(np.concatenate([scores, other_scores]), k)
-            reach = _reach(scores - coarse[:first], self._limits.stop_deviations)
-            stop = int(np.searchsorted(-coarse, reach - kth, side="right"))
-            if stop > first:
-                rest = self._score(ranked[first:stop], core.SCORE_PART)
-                scores = np.concatenate([scores, rest])
+        goal = Goal(k, other_scores, self._limits.stop_deviations)
+        scores = _scored_until(ranked, coarse, FIRST_CANDIDATES, goal, self._part)
         slots = ranked[: len(scores)]
         if self._query.is_partial:
-            slots, scores = self._completed(slots, scores, other_scores, k)
+            order = np.argsort(-scores)
+            slots, parts = slots[order], scores[order]
+            goal = Goal(k, other_scores, WHOLE_DEVIATIONS)
+            scores = _scored_until(slots, parts, FIRST_WHOLE, goal, self._whole)
+            slots = slots[: len(scores)]
         slots = _joined([slots, others])
         return Scored(CheckedSlots(slots), np.concatenate([scores, other_scores]), False)
 
-    def _completed(
-        self, slots: Slots, parts: core.Floats, other_scores: core.Floats, k: int
-    ) -> Coarse:
-        """Of documents scored in part those that may be among the best k, with their scores by all
-        tokens."""
-        order = np.argsort(-parts)
-        slots, parts = slots[order], parts[order]
-        first = max(FIRST_WHOLE, 2 * k)
-        scores = self._whole(slots[:first])
-        kth = kth_score(np.concatenate([scores, other_scores]), k)
-        reach = _reach(scores - parts[:first], WHOLE_DEVIATIONS)
-        stop = int(np.searchsorted(-parts, reach - kth, side="right"))
-        if stop > first:
-            scores = np.concatenate([scores, self._whole(slots[first:stop])])
-        return slots[: len(scores)], scores
+    def _part(self, slots: Slots) -> core.Floats:
+        """The scores by the tokens near the query."""
+        return self._score(slots, core.SCORE_PART)
 
     def _whole(self, scored: Slots) -> core.Floats:
         """The scores by all tokens of documents that were scored in part."""
@@ -352,6 +347,25 @@ def _slots(segment: int, slots: core.Numbers) -> Slots:
     result["segment"] = segment
     result["document"] = slots
     return result
+
+
+def _scored_until(
+    slots: Slots,
+    estimates: core.Floats,
+    first: int,
+    goal: Goal,
+    score: Callable[[Slots], core.Floats],
+) -> core.Floats:
+    """The scores of the first of some documents, best first by their estimates: of `first` or 2 k,
+    and of all that may be among the best k by the gap between scores and estimates of these."""
+    first = max(first, 2 * goal.k)
+    scores = score(slots[:first])
+    if len(scores) == len(slots):
+        return scores
+    kth = kth_score(np.concatenate([scores, goal.others]), goal.k)
+    reach = _reach(scores - estimates[:first], goal.deviations)
+    stop = int(np.searchsorted(-estimates, reach - kth, side="right"))
+    return np.concatenate([scores, score(slots[first:stop])]) if stop > first else scores
 
 
 def _reach(gaps: core.Floats, deviations: float) -> float:
