@@ -30,6 +30,7 @@ from mvdb.limits import Limits
 from mvdb.reading import (
     Cutting,
     archives,
+    blocks,
     front_matter,
     html,
     ignoring,
@@ -510,6 +511,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("a list", lambda: plan.READ_LIST * 1e9, [r"{n} ns per list"]),
     ("a posting", lambda: plan.GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
     ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
+    ("told apart", lambda: blocks.MOST_ALONE, [r"definitions of a text \| {n} \|"]),
     ("whole first", lambda: search.FIRST_WHOLE, [r"the best {n} \(or 2 k\) by them"]),
     ("of parts", lambda: search.WHOLE_DEVIATIONS, [r"of these and {n} deviations"]),
     ("deviations", lambda: LIMITS.stop_deviations, [r"the mean gap and {n} deviations"]),
