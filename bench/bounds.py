@@ -7,8 +7,7 @@ is cold. One line for each stage, of the mean query:
 
 - *units*: what the stage goes through: centroids, postings, codes or document tokens; *KB*: the
   bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
-  *part*: scores by the tokens near the query, *score*: by all tokens with the query in int8,
-  *refine*: in int16.
+  *score*: with the query in int8, by the tokens near the query, then by all; *refine*: in int16.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are
@@ -38,7 +37,7 @@ from bench.synthetic import sample_queries
 from bench.truth import K
 
 Row = dict[str, Any]
-STAGES = ("probe", "gather", "interact", "part", "score", "refine")
+STAGES = ("probe", "gather", "interact", "score", "refine")
 _FOUND_BYTES = 8
 """Of what gathering keeps for a document."""
 
@@ -152,7 +151,8 @@ class Meter:
             "gather": self._gathered,
             "gather_best": self._started,
             "interact": self._interacted,
-            "score": self._scored,
+            "rank": self._ranked,
+            "refine": self._refined,
         }
         plain = {name: getattr(self._query, name) for name in methods}
         for name, note in methods.items():
@@ -185,15 +185,19 @@ class Meter:
             ns, sum(tokens.values()), size, len(places), _lanes(query.m), blocks
         )
 
-    def _scored(self, ns: float, _: Any, query: Any, __: Any, places: Any, mode: int) -> None:
-        stage = ("part", "score", "refine")[mode]
-        n_tokens = query.counts[1] - self._counts[1]
+    def _ranked(self, ns: float, counts: tuple[int, int], query: Any, *_: Any, **__: Any) -> None:
+        self._scored("score", ns, sum(counts), query, _lanes(query.m), -(-query.m // 32))
+
+    def _refined(self, ns: float, count: int, query: Any, *_: Any) -> None:
+        self._scored("refine", ns, count, query, 32, -(-query.m // 16))
+
+    def _scored(
+        self, stage: str, ns: float, documents: int, query: Any, lanes: int, blocks: int
+    ) -> None:
+        n_tokens = (query.counts[1] - self._counts[1]) // blocks
         self._counts = query.counts
-        lanes, blocks = _lanes(query.m), -(-query.m // 32)
-        if stage == "refine":
-            lanes, blocks = 32, -(-query.m // 16)
-        size = n_tokens // blocks * self._segments[0]._record_bytes
-        self.work[stage].add(ns, n_tokens // blocks, size, len(places), lanes, blocks)
+        size = n_tokens * self._segments[0]._record_bytes
+        self.work[stage].add(ns, n_tokens, size, documents, lanes, blocks)
 
     def _tokens(self, places: Any) -> dict[int, int]:
         """Document tokens by segment."""
@@ -274,14 +278,12 @@ class Rates:
             for stage, (kernel, wide) in {
                 "probe": ("dot8", 0),
                 "interact": ("interact16k", 0),
-                "part": score,
                 "score": score,
                 "refine": score,
             }.items()
         }
         for lanes in (16, 32):  # the centroids' rows are multiplied as well
             self._ns["refine", lanes] += found["dot8", 0, lanes]
-            self._ns["score", lanes] += found["dot8", 0, lanes]
 
     def compute_ns(self, stage: str, work: dict[str, Any]) -> float:
         """Of all units; 0 where no kernel is the bound."""

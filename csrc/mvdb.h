@@ -294,13 +294,26 @@ typedef struct mv_counts {
 
 mv_counts mv_query_counts(const mv_query *query);
 
-/* Whether scores of MV_SCORE_PART may differ from those of MV_SCORE_FAST: lists of a large codec
- * have been probed. */
-int mv_query_is_partial(const mv_query *query);
-
 /* MaxSim of the stored vectors of n places. */
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores);
+
+/* Of n places, best first by `scores`, those that may be among the best k, beside others of
+ * the given scores. A score exceeds its estimate by no more than the mean gap and `deviations` of the
+ * first documents.
+ *
+ * *wanted documents have to be scored. If more than `ready`, nothing has changed, and the call is to
+ * be repeated when the caller has verified as many. Else the first *count places, reordered, and their scores
+ * are the result: of MV_SCORE_FAST; no other place is among the best k. */
+mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
+                  float *scores, size_t n, size_t ready, size_t k, double deviations,
+                  const float *others, size_t n_others, size_t *wanted, size_t *count);
+
+/* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
+ * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference of both. */
+mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    mv_place *places, float *scores, size_t n, size_t k, double error,
+                    size_t *count);
 
 /* Precise token scores of one document, which has n_tokens: matrix [m][n_tokens]. */
 mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,

@@ -162,9 +162,13 @@ typedef struct {
   uint64_t tokens;
 } mv_counts;
 mv_counts mv_query_counts(const mv_query *query);
-int mv_query_is_partial(const mv_query *query);
 int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
+int mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
+            float *scores, size_t n, size_t ready, size_t k, double deviations,
+            const float *others, size_t n_others, size_t *wanted, size_t *count);
+int mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
+              float *scores, size_t n, size_t k, double error, size_t *count);
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                float *matrix);
 

@@ -591,11 +591,6 @@ class Query:
         counts = lib.mv_query_counts(self._handle)
         return int(counts.centroids), int(counts.tokens)
 
-    @property
-    def is_partial(self) -> bool:
-        """Whether scores of SCORE_PART may differ from those of SCORE_FAST."""
-        return bool(lib.mv_query_is_partial(self._handle))
-
     def score(self, segments: SegmentList, places: NDArray[Any], mode: int) -> Floats:
         """MaxSim of the stored vectors of `places` (dtype PLACE). mode: SCORE_PART, SCORE_FAST or
         SCORE_PRECISE."""
@@ -608,6 +603,50 @@ class Query:
             "scoring",
         )  # fmt: skip
         return scores
+
+    def rank(
+        self,
+        segments: SegmentList,
+        places: NDArray[Any],
+        scores: Floats,
+        others: Floats,
+        *,
+        k: int,
+        deviations: float,
+        ready: int,
+    ) -> tuple[int, int]:
+        """Scores `places` (dtype PLACE), best first by the estimates `scores`, until the rest
+        cannot be among the best k, beside others of these scores.
+
+        Returns how many have to be scored and how many remain. If the first is above `ready`,
+        nothing has changed. Else both arrays begin with those that remain and their scores of
+        SCORE_FAST."""
+        counts = ffi.new("size_t[2]")
+        _check(
+            lib.mv_rank(
+                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
+                _pointer("float[]", scores), len(places), ready, k, deviations,
+                _pointer("float[]", others), len(others), counts, counts + 1,
+            ),
+            "scoring",
+        )  # fmt: skip
+        return int(counts[0]), int(counts[1])
+
+    def refine(
+        self, segments: SegmentList, places: NDArray[Any], scores: Floats, k: int, error: float
+    ) -> int:
+        """Of `places` (dtype PLACE) with scores of SCORE_FAST, the best k, in no order, and all
+        with the score of the k-th. Their number: both arrays begin with them and their scores of
+        SCORE_PRECISE. error: bound on the difference of both."""
+        count = ffi.new("size_t *")
+        _check(
+            lib.mv_refine(
+                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
+                _pointer("float[]", scores), len(places), k, error, count,
+            ),
+            "scoring",
+        )  # fmt: skip
+        return int(count[0])
 
     def explain(self, view: SegmentView, document: int, n_tokens: int) -> Floats:
         """Token scores (m, n_tokens) of one document."""

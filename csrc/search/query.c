@@ -62,8 +62,6 @@ void mv_query_block(const mv_query *query, size_t index, mv_block *block) {
 
 mv_counts mv_query_counts(const mv_query *query) { return query->counts; }
 
-int mv_query_is_partial(const mv_query *query) { return query->groups_wanted > 0; }
-
 int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_segments) {
   for (size_t s = 0; s < n_segments; s++) {
     if (segments[s].dim != query->dim) return 0;

@@ -101,7 +101,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
   mv_probe probes[MV_PROBE_TOKENS * 2];
   mv_place best[DOCUMENTS];
   uint64_t postings = 0;
-  size_t n;
+  size_t n, wanted_scores;
   float base;
   for (size_t wanted = 0; wanted < 2; wanted++) {
     TRY(mv_query_load(query, vectors, QUERY, DIM));
@@ -116,6 +116,8 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);
     TRY(mv_interact(query, segment, 1, best, n, scores));
+    TRY(mv_rank(query, segment, 1, best, scores, n, n, 1, 3.0, NULL, 0, &wanted_scores, &n));
+    TRY(mv_refine(query, segment, 1, best, scores, n, 1, 0.1, &n));
   }
   return mv_document_points(segment, document_points);
 }

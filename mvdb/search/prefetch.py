@@ -156,6 +156,8 @@ class Fetches:
 
     def _fetch(self, vectors: StateVectors, wanted: Slots) -> int:
         """Prefetches records, each once in a query; how many were prefetched before."""
+        if len(wanted) == 0:
+            return 0
         keys = _keys(wanted)
         known = np.isin(keys, self._fetched)
         if not known.all():

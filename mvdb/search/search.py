@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -37,13 +37,6 @@ from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.types import Explanation
 
-FIRST_CANDIDATES = 64
-"""Candidates that are scored in any case, or 2 k."""
-FIRST_WHOLE = 24
-"""Of those scored in part, those that are scored by all tokens in any case, or 2 k."""
-WHOLE_DEVIATIONS = 6.0
-"""The same as `Limits.stop_deviations` for scores in part. The best ones have the least gaps, which
-make too little of the others'."""
 FAST_ERROR = 0.004
 """Bound on the difference of a token's score between an int8 and an int16 query: a step of the
 query's largest value / 254 in each dimension, random in sign; measured below 0.002."""
@@ -63,16 +56,6 @@ class Scored:
     slots: CheckedSlots
     scores: core.Floats
     is_precise: bool
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a ranking is scored for: the best k, beside documents that have these scores. deviations
-    of the gaps by which a document may still rise."""
-
-    k: int
-    others: core.Floats
-    deviations: float
 
 
 class Search:
@@ -110,9 +93,9 @@ class Search:
         scored = self.scored(allowed, options)
         slots, scores = scored.slots, scored.scores
         if not scored.is_precise:
-            contends = scores >= kth_score(scores, options.k) - self.fast_error
-            slots = CheckedSlots(slots[contends])
-            scores = self._score(slots, core.SCORE_PRECISE)
+            with self._collector.stage("refine"):
+                n = self._query.refine(self._views, slots, scores, options.k, self.fast_error)
+            return CheckedSlots(slots[:n]), scores[:n]
         best = scores >= kth_score(scores, options.k)
         return CheckedSlots(slots[best]), scores[best]
 
@@ -275,26 +258,24 @@ class Search:
         """A coarse ranking, scored until the rest cannot matter, and all float16 documents."""
         others = self._every(allowed, float16=True)
         other_scores = self._score(others)
-        goal = Goal(k, other_scores, self._limits.stop_deviations)
-        scores = _scored_until(ranked, coarse, FIRST_CANDIDATES, goal, self._part)
-        slots = ranked[: len(scores)]
-        if self._query.is_partial:
-            order = np.argsort(-scores)
-            slots, parts = slots[order], scores[order]
-            goal = Goal(k, other_scores, WHOLE_DEVIATIONS)
-            scores = _scored_until(slots, parts, FIRST_WHOLE, goal, self._whole)
-            slots = slots[: len(scores)]
-        slots = _joined([slots, others])
-        return Scored(CheckedSlots(slots), np.concatenate([scores, other_scores]), False)
-
-    def _part(self, slots: Slots) -> core.Floats:
-        """The scores by the tokens near the query."""
-        return self._score(slots, core.SCORE_PART)
-
-    def _whole(self, scored: Slots) -> core.Floats:
-        """The scores by all tokens of documents that were scored in part."""
-        with self._collector.stage("score"):
-            return self._query.score(self._views, scored, core.SCORE_FAST)
+        while True:
+            ready = self._ready(ranked)
+            with self._collector.stage("score"):
+                scored, n = self._query.rank(
+                    self._views,
+                    ranked,
+                    coarse,
+                    other_scores,
+                    k=k,
+                    deviations=self._limits.stop_deviations,
+                    ready=ready,
+                )
+            if scored <= ready:
+                break
+            self._checked(ranked[:scored])
+        self._collector.scored(scored)
+        slots = _joined([ranked[:n], others])
+        return Scored(CheckedSlots(slots), np.concatenate([coarse[:n], other_scores]), False)
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
         relevances = self.relevances(scores)
@@ -341,38 +322,22 @@ class Search:
                     segment.check(slots["document"][slots["segment"] == i])
         return CheckedSlots(slots)
 
+    def _ready(self, slots: Slots) -> int:
+        """How many of them, from the first one on, are verified."""
+        ready = len(slots)
+        for i, segment in enumerate(self._vectors.segments):
+            if not segment.is_checked:
+                own = np.flatnonzero(slots["segment"] == i)
+                unchecked = own[segment.unchecked(slots["document"][own])]
+                ready = min([ready, *unchecked[:1].tolist()])
+        return ready
+
 
 def _slots(segment: int, slots: core.Numbers) -> Slots:
     result = np.empty(len(slots), core.PLACE)
     result["segment"] = segment
     result["document"] = slots
     return result
-
-
-def _scored_until(
-    slots: Slots,
-    estimates: core.Floats,
-    first: int,
-    goal: Goal,
-    score: Callable[[Slots], core.Floats],
-) -> core.Floats:
-    """The scores of the first of some documents, best first by their estimates: of `first` or 2 k,
-    and of all that may be among the best k by the gap between scores and estimates of these."""
-    first = max(first, 2 * goal.k)
-    scores = score(slots[:first])
-    if len(scores) == len(slots):
-        return scores
-    kth = kth_score(np.concatenate([scores, goal.others]), goal.k)
-    reach = _reach(scores - estimates[:first], goal.deviations)
-    stop = int(np.searchsorted(-estimates, reach - kth, side="right"))
-    return np.concatenate([scores, score(slots[first:stop])]) if stop > first else scores
-
-
-def _reach(gaps: core.Floats, deviations: float) -> float:
-    """What a better score adds to a document's at most, by the gaps of some documents."""
-    mean = float(gaps.sum()) / len(gaps)
-    gaps = gaps - mean
-    return mean + deviations * math.sqrt(float(gaps @ gaps) / len(gaps))
 
 
 def _joined(parts: Sequence[Slots]) -> Slots:

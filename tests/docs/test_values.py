@@ -69,6 +69,14 @@ def option(command: str, name: str) -> Any:
     return commands()[command].get_default(name)
 
 
+def of_core(file: str, name: str) -> float:
+    """A constant of the C core."""
+    text = (ROOT / "csrc" / file).read_text(encoding="utf-8")
+    found = re.search(rf"\b{name}\b =? ?(\d[\d.]*)", text)
+    assert found is not None, name
+    return float(found[1])
+
+
 VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     # ---- of imports ----
     (
@@ -510,10 +518,22 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("a code", lambda: plan.INTERACT_CODE * 1e9, [r"{n} ns per code"]),
     ("a list", lambda: plan.READ_LIST * 1e9, [r"{n} ns per list"]),
     ("a posting", lambda: plan.GATHER_POSTING * 1e9, [r"{n} ns per posting"]),
-    ("scored first", lambda: search.FIRST_CANDIDATES, [r"The best {n} \(or 2 k\) are scored"]),
+    (
+        "scored first",
+        lambda: of_core("search/rank.c", "FIRST_CANDIDATES"),
+        [r"The best {n} \(or 2 k\) are scored"],
+    ),
     ("told apart", lambda: blocks.MOST_ALONE, [r"definitions of a text \| {n} \|"]),
-    ("whole first", lambda: search.FIRST_WHOLE, [r"the best {n} \(or 2 k\) by them"]),
-    ("of parts", lambda: search.WHOLE_DEVIATIONS, [r"of these and {n} deviations"]),
+    (
+        "whole first",
+        lambda: of_core("search/rank.c", "FIRST_WHOLE"),
+        [r"the best {n} \(or 2 k\) by them"],
+    ),
+    (
+        "of parts",
+        lambda: of_core("search/rank.c", "WHOLE_DEVIATIONS"),
+        [r"of these and {n} deviations"],
+    ),
     ("deviations", lambda: LIMITS.stop_deviations, [r"the mean gap and {n} deviations"]),
     ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
     ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} queries"]),

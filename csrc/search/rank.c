@@ -1,0 +1,133 @@
+/* Ranking by stored vectors. Documents are given best first by an estimate, and scored until the
+ * rest cannot be among the best k:
+ *
+ *   1. score the first ones: their gaps between score and estimate say how far a document may rise
+ *   2. score the others that may so rise to the k-th best score
+ *   3. where the scores are of near tokens alone, the same again with them as estimates, by all
+ *      tokens
+ *
+ * The best of them are then refined with the query in int16. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "../ranking/topk.h"
+#include "query.h"
+
+enum {
+  FIRST_CANDIDATES = 64, /* documents that are scored in any case, or 2 k */
+  FIRST_WHOLE = 24       /* of those scored in part, those scored by all tokens, or 2 k */
+};
+
+/* The same as `deviations` for scores in part. The best ones have the least gaps, which make too
+ * little of the others'. */
+#define WHOLE_DEVIATIONS 6.0
+
+typedef struct ranking {
+  mv_query *query;
+  const mv_segment *segments;
+  size_t n_segments;
+  mv_place *places; /* [n] */
+  float *scores;    /* [n] of the stage before, descending */
+  float *fresh;     /* [n] of this stage */
+  size_t n;
+  mv_topk best; /* room for the best k */
+  const float *others;
+  size_t n_others;
+} ranking;
+
+static mv_status reserve(ranking *r, size_t k) {
+  const size_t all = r->n + r->n_others, limit = k < all ? k : all;
+  const size_t bytes = sizeof(mv_place) + sizeof(float);
+  uint8_t *memory = mv_query_reserve(r->query, MV_MEMORY_RANKING, limit + r->n, bytes);
+  if (memory == NULL) return MV_ERROR_MEMORY;
+  r->best.places = (mv_place *)memory;
+  r->best.scores = (float *)(memory + limit * sizeof(mv_place));
+  r->best.limit = limit;
+  r->fresh = r->best.scores + limit;
+  return MV_OK;
+}
+
+/* The k-th best of n scores and of the others. */
+static float kth_score(ranking *r, const float *scores, size_t n) {
+  const mv_place nowhere = {0, 0};
+  r->best.count = 0;
+  for (size_t i = 0; i < n; i++) mv_topk_offer(&r->best, nowhere, scores[i]);
+  for (size_t i = 0; i < r->n_others; i++) mv_topk_offer(&r->best, nowhere, r->others[i]);
+  return r->best.count > 0 ? r->best.scores[0] : -FLT_MAX;
+}
+
+/* What a better score adds to a document's at most, by the gaps of the first n. */
+static double reach(const ranking *r, size_t n, double deviations) {
+  double sum = 0.0, squares = 0.0;
+  for (size_t i = 0; i < n; i++) {
+    const double gap = (double)r->fresh[i] - (double)r->scores[i];
+    sum += gap;
+    squares += gap * gap;
+  }
+  const double mean = sum / (double)n, variance = squares / (double)n - mean * mean;
+  return mean + deviations * sqrt(variance > 0.0 ? variance : 0.0);
+}
+
+/* Scores documents `from` .. `to` - 1. */
+static mv_status score(ranking *r, size_t from, size_t to, int mode) {
+  return mv_score(r->query, r->segments, r->n_segments, r->places + from, to - from, mode,
+                  r->fresh + from);
+}
+
+/* One stage: the first *wanted documents have to be scored. If no more than `ready`, they are. */
+static mv_status score_until(ranking *r, size_t first, double deviations, int mode, size_t ready,
+                             size_t *wanted) {
+  const size_t k = r->best.limit;
+  first = 2 * k > first ? 2 * k : first;
+  first = first < r->n ? first : r->n;
+  *wanted = first;
+  if (first > ready || first == 0) return MV_OK;
+  mv_status status = score(r, 0, first, mode);
+  if (status != MV_OK) return status;
+  const double least = (double)kth_score(r, r->fresh, first) - reach(r, first, deviations);
+  while (*wanted < r->n && (double)r->scores[*wanted] >= least) *wanted += 1;
+  if (*wanted > ready) return MV_OK;
+  status = score(r, first, *wanted, mode);
+  if (status == MV_OK) memcpy(r->scores, r->fresh, *wanted * sizeof(float));
+  return status;
+}
+
+mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
+                  float *scores, size_t n, size_t ready, size_t k, double deviations,
+                  const float *others, size_t n_others, size_t *wanted, size_t *count) {
+  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others};
+  mv_status status = reserve(&r, k);
+  if (status != MV_OK) return status;
+  status = score_until(&r, FIRST_CANDIDATES, deviations, MV_SCORE_PART, ready, wanted);
+  *count = *wanted;
+  if (status != MV_OK || *wanted > ready || query->groups_wanted == 0) return status;
+  mv_topk_order(places, scores, *wanted);
+  r.n = *wanted;
+  return score_until(&r, FIRST_WHOLE, WHOLE_DEVIATIONS, MV_SCORE_FAST, r.n, count);
+}
+
+/* Keeps the documents of at least a score; their number. */
+static size_t keep_best(mv_place *places, float *scores, size_t n, double least) {
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    if ((double)scores[i] < least) continue;
+    places[kept] = places[i];
+    scores[kept++] = scores[i];
+  }
+  return kept;
+}
+
+mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    mv_place *places, float *scores, size_t n, size_t k, double error,
+                    size_t *count) {
+  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0};
+  mv_status status = reserve(&r, k);
+  if (status != MV_OK) return status;
+  r.n = keep_best(places, scores, n, (double)kth_score(&r, scores, n) - error);
+  status = score(&r, 0, r.n, MV_SCORE_PRECISE);
+  if (status != MV_OK) return status;
+  memcpy(scores, r.fresh, r.n * sizeof(float));
+  *count = keep_best(places, scores, r.n, (double)kth_score(&r, scores, r.n));
+  return MV_OK;
+}

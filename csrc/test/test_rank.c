@@ -1,0 +1,154 @@
+/* Ranking until the rest cannot matter, and refining, against the scores of all documents. */
+#include <string.h>
+
+#include "../base/random.h"
+#include "../search/query.h"
+#include "check.h"
+#include "collection.h"
+
+enum { DIM = 32, N = 300, M = 5, PATIENT = 1000000 };
+
+static uint64_t seed = 53;
+
+typedef struct world {
+  model used;
+  float *vectors;
+  uint32_t lengths[N];
+  collection docs;
+  mv_query *query;
+  mv_place places[N]; /* best first by estimate */
+  float estimates[N];
+  float fast[N]; /* by document */
+  float precise[N];
+} world;
+
+/* groups: of a partial table, per query token; 0: a full one. */
+static void world_build(world *w, size_t groups) {
+  size_t n = 0;
+  for (size_t i = 0; i < N; i++) n += w->lengths[i] = 1 + (uint32_t)mv_random_below(&seed, 9);
+  w->vectors = draw_topics(&seed, n, DIM, 20, 2.0);
+  model_train(&w->used, (model_shape){DIM, 4, 64, 8}, w->vectors, n);
+  collection_build(&w->docs, &w->used, DIM, w->vectors, w->lengths, N, 2);
+  MUST(mv_query_new(&w->query) == MV_OK);
+  MUST(mv_query_load(w->query, w->vectors, M, DIM) == MV_OK);
+  w->query->large = 0;
+  w->query->groups_wanted = groups;
+  for (uint32_t i = 0; i < N; i++) w->places[i] = (mv_place){0, i};
+  MUST(mv_score(w->query, &w->docs.view, 1, w->places, N, MV_SCORE_FAST, w->fast) == MV_OK);
+  MUST(mv_score(w->query, &w->docs.view, 1, w->places, N, MV_SCORE_PRECISE, w->precise) == MV_OK);
+  MUST(mv_interact(w->query, &w->docs.view, 1, w->places, N, w->estimates) == MV_OK);
+}
+
+static void world_free(world *w) {
+  mv_query_free(w->query);
+  collection_free(&w->docs);
+  model_free(&w->used);
+  free(w->vectors);
+}
+
+/* Documents with a better score, and others with one. */
+static size_t better(const float *all, float score, const float *others, size_t n_others) {
+  size_t n = 0;
+  for (size_t i = 0; i < N; i++) n += all[i] > score;
+  for (size_t i = 0; i < n_others; i++) n += others[i] > score;
+  return n;
+}
+
+/* Whether all documents among the best k are among `count` places. */
+static int has_best(const float *all, size_t k, const float *others, size_t n_others,
+                    const mv_place *places, size_t count) {
+  for (uint32_t i = 0; i < N; i++) {
+    if (better(all, all[i], others, n_others) >= k) continue;
+    size_t at = 0;
+    while (at < count && places[at].document != i) at++;
+    if (at == count) return 0;
+  }
+  return 1;
+}
+
+static void case_rank(const world *w, size_t k, double deviations, const float *others,
+                      size_t n_others) {
+  mv_place places[N];
+  float scores[N];
+  size_t wanted, count, ready = 0, calls = 0;
+  memcpy(places, w->places, sizeof places);
+  memcpy(scores, w->estimates, sizeof scores);
+  for (;; ready = wanted, calls++) {
+    MUST(mv_rank(w->query, &w->docs.view, 1, places, scores, N, ready, k, deviations, others,
+                 n_others, &wanted, &count) == MV_OK);
+    CHECK(calls < 3 && wanted <= N, "k %zu: %zu of %zu ready", k, wanted, ready);
+    if (wanted <= ready || calls == 3) break;
+    CHECK(memcmp(places, w->places, sizeof places) == 0, "k %zu: places changed", k);
+    CHECK(memcmp(scores, w->estimates, sizeof scores) == 0, "k %zu: scores changed", k);
+  }
+  CHECK(has_best(w->fast, k, others, n_others, places, count), "k %zu: one is missing", k);
+  for (size_t i = 0; i < count; i++) {
+    CHECK(scores[i] == w->fast[places[i].document], "k %zu: document %u", k, places[i].document);
+  }
+  if (deviations >= PATIENT) CHECK(wanted == N, "k %zu: %zu", k, wanted);
+}
+
+/* The number of documents that have to be scored for the best one. */
+static size_t wanted_beside(const world *w, const float *others, size_t n_others) {
+  mv_place places[N];
+  float scores[N];
+  size_t wanted, count;
+  memcpy(places, w->places, sizeof places);
+  memcpy(scores, w->estimates, sizeof scores);
+  MUST(mv_rank(w->query, &w->docs.view, 1, places, scores, N, N, 1, 1000.0, others, n_others,
+               &wanted, &count) == MV_OK);
+  return wanted;
+}
+
+/* Beside better others fewer documents have to be scored. */
+static void case_others(const world *w) {
+  const float best = 1e6f;
+  const size_t alone = wanted_beside(w, NULL, 0), beside = wanted_beside(w, &best, 1);
+  CHECK(beside < alone, "%zu for %zu", beside, alone);
+}
+
+static void case_refine(const world *w, size_t k) {
+  mv_place places[N];
+  float scores[N];
+  size_t count;
+  for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+  memcpy(scores, w->fast, sizeof scores);
+  MUST(mv_refine(w->query, &w->docs.view, 1, places, scores, N, k, 0.012 * M, &count) == MV_OK);
+  CHECK(has_best(w->precise, k, NULL, 0, places, count), "k %zu: one is missing", k);
+  for (size_t i = 0; i < count; i++) {
+    CHECK(scores[i] == w->precise[places[i].document], "k %zu: document %u", k, places[i].document);
+    CHECK(better(w->precise, scores[i], NULL, 0) < k, "k %zu: one too many", k);
+  }
+}
+
+static void case_empty(const world *w) {
+  size_t wanted = 9, count = 9;
+  MUST(mv_rank(w->query, &w->docs.view, 1, NULL, NULL, 0, 0, 10, 3.0, NULL, 0, &wanted, &count) ==
+       MV_OK);
+  CHECK(wanted == 0 && count == 0, "%zu, %zu", wanted, count);
+  MUST(mv_refine(w->query, &w->docs.view, 1, NULL, NULL, 0, 10, 0.1, &count) == MV_OK);
+  CHECK(count == 0, "%zu", count);
+}
+
+static void cases(size_t groups) {
+  static const size_t sizes[] = {1, 2, 10, 33, 120, N - 1, N, 5 * N};
+  world w;
+  world_build(&w, groups);
+  float others[20];
+  for (size_t i = 0; i < 20; i++) others[i] = w.fast[7 * i];
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    case_rank(&w, sizes[i], 6.0, NULL, 0);
+    case_rank(&w, sizes[i], 6.0, others, 20);
+    case_rank(&w, sizes[i], PATIENT, NULL, 0);
+    case_refine(&w, sizes[i]);
+  }
+  case_others(&w);
+  case_empty(&w);
+  world_free(&w);
+}
+
+int main(void) {
+  cases(0);
+  cases(3);
+  return checks_report();
+}
