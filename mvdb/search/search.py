@@ -259,7 +259,8 @@ class Search:
         others = self._every(allowed, float16=True)
         other_scores = self._score(others)
         while True:
-            ready = self._ready(ranked)
+            with self._collector.stage("read"):
+                ready = self._ready(ranked)
             with self._collector.stage("score"):
                 scored, n = self._query.rank(
                     self._views,
