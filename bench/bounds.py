@@ -7,7 +7,8 @@ is cold. One line for each stage, of the mean query:
 
 - *units*: what the stage goes through: centroids, postings, codes or document tokens; *KB*: the
   bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
-  *score*: with the query in int8, by the tokens near the query, then by all; *refine*: in int16.
+  *score*: with the query in int8, by the tokens near the query, then by all, whose products with
+  centroids the bound leaves out; *refine*: in int16.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are
@@ -186,7 +187,7 @@ class Meter:
         )
 
     def _ranked(self, ns: float, counts: tuple[int, int], query: Any, *_: Any, **__: Any) -> None:
-        self._scored("score", ns, sum(counts), query, _lanes(query.m), -(-query.m // 32))
+        self._scored("score", ns, counts[0], query, _lanes(query.m), -(-query.m // 32))
 
     def _refined(self, ns: float, count: int, query: Any, *_: Any) -> None:
         self._scored("refine", ns, count, query, 32, -(-query.m // 16))

@@ -298,19 +298,19 @@ mv_counts mv_query_counts(const mv_query *query);
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores);
 
-/* Of n places, best first by `scores`, those that may be among the best k, beside others of
- * the given scores. A score exceeds its estimate by no more than the mean gap and `deviations` of the
- * first documents.
+/* Scores n places, best first by the estimates in `scores`, until the rest cannot be among the
+ * best k, beside others with given scores. How far a score may exceed its estimate: the mean gap
+ * between both and `deviations` of it, of the first places.
  *
- * *wanted documents have to be scored. If more than `ready`, nothing has changed, and the call is to
- * be repeated when the caller has verified as many. Else the first *count places, reordered, and their scores
- * are the result: of MV_SCORE_FAST; no other place is among the best k. */
+ * The first *wanted places have to be scored. If they are more than `ready`, the number that the
+ * caller has verified, nothing has changed: the caller verifies them and calls again. Else the
+ * first *count places, reordered, are the result, with scores of MV_SCORE_FAST. */
 mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
                   float *scores, size_t n, size_t ready, size_t k, double deviations,
                   const float *others, size_t n_others, size_t *wanted, size_t *count);
 
 /* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
- * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference of both. */
+ * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference. */
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count);

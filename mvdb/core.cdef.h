@@ -9,7 +9,6 @@
 #define MV_ROW_UNIT 0
 #define MV_ROW_ZERO 1
 #define MV_ROW_NOT_FINITE 2
-#define MV_SCORE_PART 0
 #define MV_SCORE_FAST 1
 #define MV_SCORE_PRECISE 2
 #define MV_LISTS_BLOCK ...

@@ -44,7 +44,6 @@ TOKEN = np.dtype(
 LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
 LISTS_SLACK: int = lib.MV_LISTS_SLACK
 PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
-SCORE_PART: int = lib.MV_SCORE_PART
 SCORE_FAST: int = lib.MV_SCORE_FAST
 SCORE_PRECISE: int = lib.MV_SCORE_PRECISE
 FETCH_HINT: int = lib.MV_FETCH_HINT
@@ -592,7 +591,7 @@ class Query:
         return int(counts.centroids), int(counts.tokens)
 
     def score(self, segments: SegmentList, places: NDArray[Any], mode: int) -> Floats:
-        """MaxSim of the stored vectors of `places` (dtype PLACE). mode: SCORE_PART, SCORE_FAST or
+        """MaxSim of the stored vectors of `places` (dtype PLACE). mode: SCORE_FAST or
         SCORE_PRECISE."""
         scores = np.empty(len(places), np.float32)
         _check(

@@ -48,7 +48,7 @@ static mv_status reserve(ranking *r, size_t k) {
   return MV_OK;
 }
 
-/* The k-th best of n scores and of the others. */
+/* The k-th best of n scores and of the others, whatever their places. */
 static float kth_score(ranking *r, const float *scores, size_t n) {
   const mv_place nowhere = {0, 0};
   r->best.count = 0;
@@ -107,13 +107,13 @@ mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments
   return score_until(&r, FIRST_WHOLE, WHOLE_DEVIATIONS, MV_SCORE_FAST, r.n, count);
 }
 
-/* Keeps the documents of at least a score; their number. */
-static size_t keep_best(mv_place *places, float *scores, size_t n, double least) {
+/* Keeps the documents whose score in `from` is at least `least`, with it; their number. */
+static size_t keep_best(ranking *r, const float *from, double least) {
   size_t kept = 0;
-  for (size_t i = 0; i < n; i++) {
-    if ((double)scores[i] < least) continue;
-    places[kept] = places[i];
-    scores[kept++] = scores[i];
+  for (size_t i = 0; i < r->n; i++) {
+    if ((double)from[i] < least) continue;
+    r->places[kept] = r->places[i];
+    r->scores[kept++] = from[i];
   }
   return kept;
 }
@@ -124,10 +124,8 @@ mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segmen
   ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0};
   mv_status status = reserve(&r, k);
   if (status != MV_OK) return status;
-  r.n = keep_best(places, scores, n, (double)kth_score(&r, scores, n) - error);
+  r.n = keep_best(&r, scores, (double)kth_score(&r, scores, n) - error);
   status = score(&r, 0, r.n, MV_SCORE_PRECISE);
-  if (status != MV_OK) return status;
-  memcpy(scores, r.fresh, r.n * sizeof(float));
-  *count = keep_best(places, scores, r.n, (double)kth_score(&r, scores, r.n));
-  return MV_OK;
+  if (status == MV_OK) *count = keep_best(&r, r.fresh, (double)kth_score(&r, r.fresh, r.n));
+  return status;
 }

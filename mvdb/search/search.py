@@ -330,7 +330,8 @@ class Search:
             if not segment.is_checked:
                 own = np.flatnonzero(slots["segment"] == i)
                 unchecked = own[segment.unchecked(slots["document"][own])]
-                ready = min([ready, *unchecked[:1].tolist()])
+                if len(unchecked):
+                    ready = min(ready, int(unchecked[0]))
         return ready
 
 

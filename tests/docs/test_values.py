@@ -125,6 +125,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     ("hits of a tool", lambda: assistant_tools.MOST_HITS, [r"at most {n} hits or values"]),
     ("ids of a tool", lambda: assistant_tools.MOST_IDS, [r"takes at most\s+{n} ids"]),
     # ---- of files that are indexed ----
+    ("told apart", lambda: blocks.MOST_ALONE, [r"definitions of a text \| {n} \|"]),
     ("members", lambda: archives.MOST_MEMBERS, [r"parts of an archive \([^)]*\) \| {n} \|"]),
     ("unpacked", lambda: archives.MOST_UNPACKED, [r"XML that is unpacked of an archive \| {n} \|"]),
     ("nodes", lambda: archives.MOST_NODES, [r"elements and attributes of a part \| {n} \|"]),
@@ -523,7 +524,6 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         lambda: of_core("search/rank.c", "FIRST_CANDIDATES"),
         [r"The best {n} \(or 2 k\) are scored"],
     ),
-    ("told apart", lambda: blocks.MOST_ALONE, [r"definitions of a text \| {n} \|"]),
     (
         "whole first",
         lambda: of_core("search/rank.c", "FIRST_WHOLE"),
