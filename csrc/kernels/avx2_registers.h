@@ -14,6 +14,9 @@ MV_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 MV_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 MV_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 MV_INLINE vf vf_max(vf v, vf best) { return _mm256_max_ps(v, best); }
+MV_INLINE size_t vf_any_reaches(vf v, vf least) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(v, least, _CMP_GE_OQ)) != 0;
+}
 /* The magnitude of one, the sign of the other. */
 MV_INLINE vf vf_signed(vf magnitude, vf sign) {
   return _mm256_or_ps(magnitude, _mm256_and_ps(sign, _mm256_set1_ps(-0.0f)));

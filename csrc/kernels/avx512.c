@@ -29,6 +29,9 @@ MV_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 MV_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 MV_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 MV_INLINE vf vf_max(vf v, vf best) { return _mm512_max_ps(v, best); }
+MV_INLINE size_t vf_any_reaches(vf v, vf least) {
+  return _mm512_cmp_ps_mask(v, least, _CMP_GE_OQ) != 0;
+}
 /* The magnitude of one, the sign of the other. */
 MV_INLINE vf vf_signed(vf magnitude, vf sign) {
   const vi bit = _mm512_and_si512(_mm512_castps_si512(sign), _mm512_set1_epi32(INT32_MIN));

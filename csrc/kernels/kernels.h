@@ -76,6 +76,15 @@ typedef struct mv_kernels {
                  const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
                  float *best);
 
+  /* The rows that may be the best of a lane once they are scored more precisely, from the dot
+   * products of centroids and residuals:
+   *   v = a[t] * (float)centroids[t * lanes + l] + b[t] * (float)residuals[t * lanes + l]
+   * raises best[l] to the greatest v, then writes the t < n with v >= best[l] - margin for a lane l
+   * to at, ascending, and returns their number. Products, sums and differences are rounded to float
+   * each on its own. at has room for n; what it holds beyond the returned number is undefined. */
+  size_t (*contenders)(const int32_t *centroids, const int32_t *residuals, size_t n, size_t lanes,
+                       const float *a, const float *b, float margin, float *best, uint32_t *at);
+
   /* MaxSim of float16 rows: for each t, sum over d in ascending order of
    * (float)rows[t * dim + d] * query[d * lanes + l], each product and each sum rounded to float,
    * starting from 0; best[l] = max(best[l], sum). rows is IEEE binary16, little-endian, dense and
@@ -107,8 +116,9 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, DOT7, DOT8) \
-  {NAME, DOT7, DOT8, unpack, interact, maxsim, maxsim_f16, argmax, narrow16, narrow8, above}
+#define MV_KERNELS_TABLE(NAME, DOT7, DOT8)                     \
+  {NAME,       DOT7,       DOT8,   unpack,   interact, maxsim, \
+   contenders, maxsim_f16, argmax, narrow16, narrow8,  above}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

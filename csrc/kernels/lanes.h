@@ -5,6 +5,7 @@
  *   vf, vi, vm             W lanes of float, of int32, of truth values; W is a constant
  *   vf_load, vf_store, vf_set1, vf_add, vf_mul
  *   vf_max(v, best)        v > best ? v : best
+ *   vf_any_reaches(v, least)       1 if a lane of v is at least its bound, else 0
  *   vf_signed(m, s)        the magnitude m with the sign of s
  *   vf_of(vi)              conversion to float, to nearest even
  *   vi_load, vi_store, vi_set1, vi_sub, vi_min, vi_max

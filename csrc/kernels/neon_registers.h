@@ -19,6 +19,8 @@ MV_INLINE vf vf_of(vi a) { return vcvtq_f32_s32(a); }
 /* Not vmaxq, which gives NaN where either is. */
 MV_INLINE vf vf_max(vf v, vf best) { return vbslq_f32(vcgtq_f32(v, best), v, best); }
 
+MV_INLINE size_t vf_any_reaches(vf v, vf least) { return vmaxvq_u32(vcgeq_f32(v, least)) != 0; }
+
 MV_INLINE vf vf_signed(vf magnitude, vf sign) {
   return vbslq_f32(vdupq_n_u32(0x80000000U), sign, magnitude);
 }

@@ -60,6 +60,33 @@ static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, 
   }
 }
 
+static float value(const int32_t *centroids, const int32_t *residuals, size_t i, float a, float b) {
+  const float centroid = a * (float)centroids[i];
+  const float residual = b * (float)residuals[i];
+  return centroid + residual;
+}
+
+static size_t contenders(const int32_t *centroids, const int32_t *residuals, size_t n, size_t lanes,
+                         const float *a, const float *b, float margin, float *best, uint32_t *at) {
+  for (size_t t = 0; t < n; t++) {
+    for (size_t l = 0; l < lanes; l++) {
+      const float v = value(centroids, residuals, t * lanes + l, a[t], b[t]);
+      best[l] = v > best[l] ? v : best[l];
+    }
+  }
+  size_t count = 0;
+  for (size_t t = 0; t < n; t++) {
+    size_t contends = 0;
+    for (size_t l = 0; l < lanes; l++) {
+      const float v = value(centroids, residuals, t * lanes + l, a[t], b[t]);
+      contends |= v >= best[l] - margin;
+    }
+    at[count] = (uint32_t)t;
+    count += contends;
+  }
+  return count;
+}
+
 static float half_to_float(const uint8_t *p) {
   const uint32_t half = (uint32_t)p[0] | (uint32_t)p[1] << 8;
   const uint32_t exponent = (half >> 10) & 0x1f;

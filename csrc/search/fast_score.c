@@ -3,6 +3,7 @@
  *   1. unpack a tile of residual levels and compute their dot products with all lanes
  *   2. combine them with the centroid scores and keep each lane's best */
 #include <float.h>
+#include <string.h>
 
 #include "../base/ahead.h"
 #include "scores.h"
@@ -35,43 +36,36 @@ static size_t take_all(const mv_query *query, const mv_document *doc, size_t fir
   return first + t->n;
 }
 
-/* Tokens of a document whose centroid's row a partial table has, from one token on. The others are
- * far from most of the query: the floor stands for them, and their residuals are not read. */
-typedef struct near_tokens {
+/* Some tokens of a document, from one token on: the near ones, whose centroid's row a partial table
+ * has, or the far ones. In part the floor stands for those, and their residuals are not read. */
+typedef struct some_tokens {
   uint32_t at[MV_TILE + 1];
   size_t n;
   size_t next; /* the first token that was not looked at */
-} near_tokens;
+} some_tokens;
 
-/* Branch-free: the branch is unpredictable. */
-static void find_near(const mv_table *table, const mv_document *doc, size_t first,
-                      near_tokens *near) {
+/* Branch-free: the branch is unpredictable. is_near: 1 or 0. */
+static void find_some(const mv_table *table, const mv_document *doc, size_t first, size_t is_near,
+                      some_tokens *some) {
   size_t n = 0;
   for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    near->at[n] = (uint32_t)first;
-    n += mv_is_present(table, mv_code_read(doc->codes, first, doc->code_bytes));
+    some->at[n] = (uint32_t)first;
+    n += mv_is_present(table, mv_code_read(doc->codes, first, doc->code_bytes)) == is_near;
   }
-  near->n = n;
-  near->next = first;
+  some->n = n;
+  some->next = first;
 }
 
-/* The same of near tokens. */
-static void take_near(const mv_query *query, const mv_document *doc, const near_tokens *near,
+/* The same of some tokens. */
+static void take_some(const mv_query *query, const mv_document *doc, const some_tokens *some,
                       token_tile *t) {
   const mv_codec *codec = query->table.codec;
-  const size_t bytes = codec->packed_bytes;
-  uint8_t *rows = codec->bits == 8 ? query->levels : query->levels + MV_TILE * codec->padded;
-  for (size_t i = 0; i < near->n; i++) {
-    const size_t at = near->at[i], code = mv_code_read(doc->codes, at, doc->code_bytes);
-    memcpy(rows + i * bytes, residual_of(codec, doc, at), bytes);
+  take_levels(codec, doc, some->at, some->n, query->levels, t->a, t->b);
+  for (size_t i = 0; i < some->n; i++) {
+    const size_t code = mv_code_read(doc->codes, some->at[i], doc->code_bytes);
     mv_code_write(t->own_codes, i, doc->code_bytes, (uint32_t)code);
-    tile_scales(codec, doc, at, 1, &t->a[i], &t->b[i]);
   }
-  if (codec->bits != 8) {
-    mv_kernels_get()->unpack(rows, near->n, codec->padded, codec->bits, codec->levels->bytes,
-                             query->levels);
-  }
-  t->n = near->n;
+  t->n = some->n;
   t->codes = t->own_codes;
   t->levels = query->levels;
 }
@@ -104,11 +98,18 @@ static void residual_bias(const mv_table *table, int32_t *bias) {
   }
 }
 
+/* The sum over query tokens. */
+static float weighted(const mv_block *block, const float *best) {
+  float score = 0.0f;
+  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
+  return score;
+}
+
 float mv_score_fast(const mv_query *query, const mv_document *doc) {
   const mv_table *table = &query->table;
   const mv_block *block = &table->block;
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
-  float best[MV_LANES_MAX], score = 0.0f;
+  float best[MV_LANES_MAX];
   token_tile t;
   for (size_t l = 0; l < block->lanes; l++) best[l] = -FLT_MAX;
   residual_bias(table, bias);
@@ -122,30 +123,45 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
       keep_best_alone(query, &t, doc->code_bytes, dots, best);
     }
   }
-  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
-  return score;
+  return weighted(block, best);
 }
 
-/* near: the first ones of the document. tokens: raised by their number. */
-static float score_part(const mv_query *query, const mv_document *doc, near_tokens *near,
-                        uint64_t *tokens) {
+/* Raises best to each lane's over the near tokens. near: the first ones. Returns their number. */
+static size_t best_near(const mv_query *query, const mv_document *doc, some_tokens *near,
+                        float *best) {
   const mv_table *table = &query->table;
   const mv_block *block = &table->block;
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
-  float best[MV_LANES_MAX], score = 0.0f;
+  size_t count = 0;
   token_tile t;
-  for (size_t l = 0; l < block->lanes; l++) best[l] = table->floor[l];
   residual_bias(table, bias);
-  for (;; find_near(table, doc, near->next, near)) {
-    take_near(query, doc, near, &t);
-    *tokens += near->n;
+  for (;; find_some(table, doc, near->next, 1, near)) {
+    take_some(query, doc, near, &t);
+    count += near->n;
     load_table_ahead(table, &t, doc->code_bytes);
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     keep_best(table, &t, doc->code_bytes, dots, best);
-    if (near->next == doc->n_tokens) break;
+    if (near->next == doc->n_tokens) return count;
   }
-  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
-  return score;
+}
+
+float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) {
+  const mv_table *table = &query->table;
+  const mv_block *block = &table->block;
+  int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
+  float best[MV_LANES_MAX] = {0};
+  some_tokens far = {.next = 0};
+  token_tile t;
+  memcpy(best, part, block->tokens * sizeof(float));
+  residual_bias(table, bias);
+  while (far.next < doc->n_tokens) {
+    find_some(table, doc, far.next, 0, &far);
+    take_some(query, doc, &far, &t);
+    query->counts.tokens += far.n;
+    tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
+    keep_best_alone(query, &t, doc->code_bytes, dots, best);
+  }
+  return weighted(block, best);
 }
 
 /* The first of the places from `at` on whose segment has a codec; n if there is none. */
@@ -159,7 +175,7 @@ static size_t next_of(const mv_segment *segments, const mv_codec *codec, const m
 typedef struct part_step {
   size_t index; /* of its place; n: none */
   mv_document doc;
-  near_tokens near;
+  some_tokens near;
 } part_step;
 
 static void load_codes(const mv_segment *segments, const mv_place *places, size_t n, part_step *s) {
@@ -171,16 +187,30 @@ static void load_codes(const mv_segment *segments, const mv_place *places, size_
 
 static void load_near(const mv_table *table, size_t n, part_step *s) {
   if (s->index >= n) return;
-  find_near(table, &s->doc, 0, &s->near);
+  find_some(table, &s->doc, 0, 1, &s->near);
   for (size_t i = 0; i < s->near.n; i++) {
     mv_load_range_ahead(residual_of(table->codec, &s->doc, s->near.at[i]),
                         table->codec->packed_bytes);
   }
 }
 
+/* The score by the near tokens of a document; the best of each query token goes to part. */
+static float score_part(mv_query *query, part_step *s, float *part) {
+  const mv_block *block = &query->table.block;
+  float best[MV_LANES_MAX];
+  for (size_t l = 0; l < block->lanes; l++) best[l] = -FLT_MAX;
+  query->counts.tokens += best_near(query, &s->doc, &s->near, best);
+  if (part != NULL) memcpy(part, best, block->tokens * sizeof(float));
+  for (size_t l = 0; l < block->tokens; l++) {
+    const float floor = query->table.floor[l];
+    best[l] = best[l] > floor ? best[l] : floor;
+  }
+  return weighted(block, best);
+}
+
 /* Three documents are under way at a time. */
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
-                    float *scores) {
+                    float *parts, float *scores) {
   const mv_table *table = &query->table;
   part_step steps[3];
   for (size_t i = 0, at = 0; i < 3; i++, at++) {
@@ -192,7 +222,8 @@ void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place 
     part_step *now = &steps[turn % 3], *later = &steps[(turn + 2) % 3];
     load_codes(segments, places, n, later);
     load_near(table, n, &steps[(turn + 1) % 3]);
-    scores[now->index] += score_part(query, &now->doc, &now->near, &query->counts.tokens);
+    float *part = parts == NULL ? NULL : parts + now->index * query->m + table->block.first;
+    scores[now->index] += score_part(query, now, part);
     now->index = next_of(segments, table->codec, places, n, later->index + (later->index < n));
   }
 }

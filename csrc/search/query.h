@@ -89,6 +89,7 @@ enum {
   MV_MEMORY_ORDER,
   MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
   MV_MEMORY_RANKING,
+  MV_MEMORY_PARTS,
   MV_MEMORY_SCRATCH, /* of one call */
   MV_MEMORY_ALL
 };

@@ -3,8 +3,8 @@
  *
  *   1. score the first ones: their gaps between score and estimate say how far a document may rise
  *   2. score the others that may so rise to the k-th best score
- *   3. where the scores are of near tokens alone, the same again with them as estimates, by all
- *      tokens
+ *   3. where the scores are of near tokens alone, the same again with them as estimates, by the other
+ *      tokens too
  *
  * The best of them are then refined with the query in int16. */
 #include <float.h>
@@ -12,11 +12,12 @@
 #include <string.h>
 
 #include "../ranking/topk.h"
-#include "query.h"
+#include "scores.h"
 
 enum {
   FIRST_CANDIDATES = 64, /* documents that are scored in any case, or 2 k */
-  FIRST_WHOLE = 24       /* of those scored in part, those scored by all tokens, or 2 k */
+  FIRST_WHOLE = 24,      /* of those scored in part, those scored by all tokens, or 2 k */
+  MOST_PARTS = 512       /* documents whose parts are kept until they are scored by all tokens */
 };
 
 /* The same as `deviations` for scores in part. The best ones have the least gaps, which make too
@@ -34,6 +35,7 @@ typedef struct ranking {
   mv_topk best; /* room for the best k */
   const float *others;
   size_t n_others;
+  mv_parts parts; /* room for those of the first documents; none where tables are full */
 } ranking;
 
 static mv_status reserve(ranking *r, size_t k) {
@@ -45,6 +47,18 @@ static mv_status reserve(ranking *r, size_t k) {
   r->best.scores = (float *)(memory + limit * sizeof(mv_place));
   r->best.limit = limit;
   r->fresh = r->best.scores + limit;
+  return MV_OK;
+}
+
+static mv_status reserve_parts(ranking *r) {
+  const size_t n = r->n < MOST_PARTS ? r->n : MOST_PARTS;
+  const size_t bytes = sizeof(mv_place) + r->query->m * sizeof(float);
+  uint8_t *memory = mv_query_reserve(r->query, MV_MEMORY_PARTS, n, bytes);
+  if (memory == NULL) return MV_ERROR_MEMORY;
+  memcpy(memory, r->places, n * sizeof(mv_place));
+  r->parts.places = (const mv_place *)memory;
+  r->parts.best = (float *)(memory + n * sizeof(mv_place));
+  r->parts.n = n;
   return MV_OK;
 }
 
@@ -71,8 +85,18 @@ static double reach(const ranking *r, size_t n, double deviations) {
 
 /* Scores documents `from` .. `to` - 1. */
 static mv_status score(ranking *r, size_t from, size_t to, int mode) {
-  return mv_score(r->query, r->segments, r->n_segments, r->places + from, to - from, mode,
-                  r->fresh + from);
+  mv_parts parts = r->parts;
+  size_t last = to;
+  if (mode == MV_SCORE_PART && parts.n > 0) {
+    /* They are in the order of their parts. */
+    last = parts.n < from ? from : parts.n < to ? parts.n : to;
+    parts.best += last > from ? from * r->query->m : 0;
+  }
+  mv_status status = mv_score_with(r->query, r->segments, r->n_segments, r->places + from,
+                                   last - from, mode, &parts, r->fresh + from);
+  if (status != MV_OK || last == to) return status;
+  return mv_score(r->query, r->segments, r->n_segments, r->places + last, to - last, mode,
+                  r->fresh + last);
 }
 
 /* One stage: the first *wanted documents have to be scored. If no more than `ready`, they are. */
@@ -96,8 +120,9 @@ static mv_status score_until(ranking *r, size_t first, double deviations, int mo
 mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
                   float *scores, size_t n, size_t ready, size_t k, double deviations,
                   const float *others, size_t n_others, size_t *wanted, size_t *count) {
-  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others};
+  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others, {0}};
   mv_status status = reserve(&r, k);
+  if (status == MV_OK && query->groups_wanted > 0) status = reserve_parts(&r);
   if (status != MV_OK) return status;
   status = score_until(&r, FIRST_CANDIDATES, deviations, MV_SCORE_PART, ready, wanted);
   *count = *wanted;
@@ -121,7 +146,7 @@ static size_t keep_best(ranking *r, const float *from, double least) {
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count) {
-  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0};
+  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0, {0}};
   mv_status status = reserve(&r, k);
   if (status != MV_OK) return status;
   r.n = keep_best(&r, scores, (double)kth_score(&r, scores, n) - error);

@@ -9,8 +9,60 @@
 float mv_score_fast(const mv_query *query, const mv_document *doc);
 
 /* Adds to the scores of the places whose segment has the codec of the table, a partial one, those
- * by the tokens whose centroid's row the table has. */
+ * by the near tokens, whose centroid's row the table has. parts [n][m], NULL for none: the best of
+ * each query token over them. */
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
-                    float *scores);
+                    float *parts, float *scores);
+
+/* The same as mv_score_fast, by the part of the block in `parts` and by the other tokens. */
+float mv_score_rest(mv_query *query, const mv_document *doc, const float *part);
+
+/* Parts of documents scored before, by their places. */
+typedef struct mv_parts {
+  const mv_place *places; /* [n] */
+  float *best;            /* [n][m] */
+  size_t n;
+} mv_parts;
+
+/* As mv_score, with parts: MV_SCORE_PART writes those of the n places to parts->best; MV_SCORE_FAST
+ * takes those of places that have one. */
+mv_status mv_score_with(mv_query *query, const mv_segment *segments, size_t n_segments,
+                        const mv_place *places, size_t n, int mode, const mv_parts *parts,
+                        float *scores);
+
+/* A block of query tokens for precise scores: in int8, and in sixteen bits as two lanes of eight. */
+enum {
+  MV_HALF = MV_LANES_MIN, /* query tokens of a half block: high parts, then low parts */
+  MV_HALVES = MV_LANES_MAX / MV_HALF
+};
+
+typedef struct mv_half_block {
+  size_t first; /* query token */
+  size_t tokens;
+  const int8_t *packed; /* [padded / 4][MV_LANES_MAX][4] */
+  int32_t row_bias[MV_LANES_MAX];
+  int32_t level_bias[MV_LANES_MAX];
+  double unit[MV_HALF]; /* real units per integer unit */
+} mv_half_block;
+
+typedef struct mv_precise {
+  const mv_codec *codec;
+  mv_block block;
+  int32_t level_bias[MV_LANES_MAX];
+  size_t n_halves;
+  mv_half_block halves[MV_HALVES];
+} mv_precise;
+
+/* Loads a block, which is valid until the query's scratch memory is used again. */
+mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
+                          mv_precise *precise);
+
+/* Adds to *score a document's by the tokens of a block. */
+void mv_score_precise(const mv_query *query, const mv_precise *precise, const mv_document *doc,
+                      float *score);
+
+/* The precise scores of all pairs of tokens: matrix [m][doc->n_tokens]. */
+mv_status mv_explain_precise(mv_query *query, const mv_codec *codec, const mv_document *doc,
+                             float *matrix);
 
 #endif

@@ -40,6 +40,30 @@ static inline void tile_scales(const mv_codec *codec, const mv_document *doc, si
   }
 }
 
+/* The same of tokens apart from each other: their levels to rows, of 2 * MV_TILE rows, and their
+ * scales. */
+static inline void take_levels(const mv_codec *codec, const mv_document *doc, const uint32_t *at,
+                               size_t n, uint8_t *rows, float *a, float *b) {
+  const size_t bytes = codec->packed_bytes;
+  uint8_t *packed = codec->bits == 8 ? rows : rows + MV_TILE * codec->padded;
+  for (size_t i = 0; i < n; i++) {
+    memcpy(packed + i * bytes, residual_of(codec, doc, at[i]), bytes);
+    tile_scales(codec, doc, at[i], 1, &a[i], &b[i]);
+  }
+  if (codec->bits == 8) return;
+  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+}
+
+/* The rows of the centroids of tokens apart from each other. */
+static inline void take_rows(const mv_codec *codec, const mv_document *doc, const uint32_t *at,
+                             size_t n, uint8_t *rows) {
+  const size_t padded = codec->padded;
+  for (size_t i = 0; i < n; i++) {
+    const size_t code = mv_code_read(doc->codes, at[i], doc->code_bytes);
+    memcpy(rows + i * padded, codec->centroids.rows + code * padded, padded);
+  }
+}
+
 /* The rows of the centroids of a tile's tokens, one after the other. */
 static inline void take_centroids(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
                                   size_t n, uint8_t *rows) {
