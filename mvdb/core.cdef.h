@@ -143,6 +143,7 @@ int mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
                 mv_place *places, size_t n, float *scores);
 int mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                    mv_probe *probes, size_t *count, float *base);
+int mv_lists_marked(const mv_lists *lists, const uint8_t *marks, const mv_probe *probes, size_t n);
 int mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *chosen);
 void mv_gather_block(mv_query *query);

@@ -329,6 +329,17 @@ class ListsView:
             "a segment's lists",
         )
 
+    def are_marked(self, marks: NDArray[np.bool_], probes: NDArray[Any]) -> bool:
+        """Whether the blocks of all lists of `probes` (dtype PROBE) are marked.
+
+        marks: (blocks,)."""
+        return bool(
+            lib.mv_lists_marked(
+                self.struct, ffi.from_buffer("uint8_t[]", marks),
+                ffi.from_buffer("mv_probe[]", probes), len(probes),
+            )
+        )  # fmt: skip
+
     def fetch(self, blocks: Numbers, how: int) -> tuple[int, int]:
         """Prefetches blocks (ascending); the number of reads, and their bytes."""
         reads = ffi.new("uint64_t[2]")

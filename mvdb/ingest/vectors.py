@@ -41,7 +41,7 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
             array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, BufferError, AttributeError) as error:
         raise InvalidInputError(f"{what}: not an array of numbers ({error})") from None
-    if array.dtype.name == "bfloat16":
+    if array.dtype.isbuiltin != 1 and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise InvalidInputError(
@@ -82,10 +82,13 @@ def as_query(value: Any, dim: int) -> core.Floats:
     if not 1 <= len(array) <= MAX_QUERY_TOKENS:
         raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
     rows, state = core.normalise(as_float32(array))
+    is_unit = state == core.ROW_UNIT
+    if is_unit.all():
+        return rows
     if (state == core.ROW_NOT_FINITE).any():
         row = int(np.argmax(state == core.ROW_NOT_FINITE))
         raise InvalidInputError(f"query: row {row} has a value that is not finite (NaN or Inf)")
-    kept: core.Floats = rows[state == core.ROW_UNIT]
+    kept: core.Floats = rows[is_unit]
     if len(kept) == 0:
         raise InvalidInputError("query: all rows are zero")
     return kept

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.search.prefetch import Fetches, Slots
-from mvdb.segment.posting_lists import distinct
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import StateVectors
 
@@ -29,10 +28,11 @@ EARLY_SHARE = 0.5
 class Candidates:
     """Candidates, the best in no order.
 
-    lists, postings: those read. prefetched: the provisional best whose records were prefetched."""
+    probed: the lists of each block of the query, some of them more than once. postings: those read.
+    prefetched: the provisional best whose records were prefetched."""
 
     slots: Slots = field(default_factory=lambda: np.empty(0, core.PLACE))
-    lists: int = 0
+    probed: list[core.Numbers] = field(default_factory=list)
     postings: int = 0
     prefetched: Slots = field(default_factory=lambda: np.empty(0, core.PLACE))
 
@@ -61,30 +61,28 @@ class CandidateGenerator:
             probes, _ = self._query.probe(codec, block, nprobe)
             if block > 0:
                 self._query.gather_block()
-            result.lists += self._check_lists(chosen, probes)
-            half = len(probes)
-            if block == last:
+            result.probed.append(probes["list"])
+            self._check_lists(chosen, probes)
+            if block == last and self._fetches.wants_early:
                 half = int(np.searchsorted(probes["rank"], max(1, round(nprobe * EARLY_SHARE))))
-            result.postings += self._gather(chosen, probes[:half])
-            if block == last:
-                if self._fetches.wants_early:
-                    result.prefetched = self._best(chosen, n_candidates)
-                    self._fetches.early(self._vectors, result.prefetched)
-                result.postings += self._gather(chosen, probes[half:])
+                result.postings += self._gather(chosen, probes[:half])
+                result.prefetched = self._best(chosen, n_candidates)
+                self._fetches.early(self._vectors, result.prefetched)
+                probes = probes[half:]
+            result.postings += self._gather(chosen, probes)
         result.slots = self._best(chosen, n_candidates)
         return result
 
-    def _check_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> int:
-        """Prefetches and verifies the probed lists; how many there are."""
-        numbers = distinct(probes["list"])
+    def _check_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> None:
+        """Prefetches and verifies the probed lists, where they may not be in memory."""
         blocks = []
         for segment, one in zip(self._vectors.segments, chosen.tolist(), strict=True):
-            if one and segment.lists is not None:
-                blocks.append((segment.lists, segment.lists.blocks(numbers)))
+            lists = segment.lists if one else None
+            if lists is not None and not (self._fetches.are_kept and lists.are_read(probes)):
+                blocks.append((lists, lists.blocks(probes["list"])))
                 self._fetches.lists(*blocks[-1])
         for lists, wanted in blocks:
             lists.check(wanted)
-        return len(numbers)
 
     def _gather(self, chosen: core.Bytes, probes: NDArray[np.void]) -> int:
         """Adds the scores of probes to the documents in their lists; how many postings."""

@@ -54,7 +54,9 @@ class Ranking:
 
     def best(self, state: State, txn: ReadTransaction, k: int) -> list[Found]:
         """The best k, best first, ties by id."""
-        chosen = np.flatnonzero(self.scores >= kth_score(self.scores, k))
+        chosen = np.arange(len(self.scores))
+        if len(chosen) > k:
+            chosen = np.flatnonzero(self.scores >= kth_score(self.scores, k))
         columns = (self.scores, self.dense, self.lexical, self.relevances)
         values = zip(*(_values(column, chosen) for column in columns), strict=True)
         found = [

@@ -119,6 +119,11 @@ class Fetches:
         return self._prefetcher.under_pressure or major_faults() > self._faults
 
     @property
+    def are_kept(self) -> bool:
+        """Whether what was read before is taken to be in memory still."""
+        return self._is_off or not self.under_pressure
+
+    @property
     def wants_early(self) -> bool:
         """Whether to prefetch the records of provisional candidates."""
         return not self._is_off and (self.under_pressure or self._prefetcher.expects_reads)

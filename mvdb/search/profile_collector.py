@@ -84,7 +84,7 @@ class ProfileCollector(Collector):
         self.profile.fallback = plan
 
     def generated(self, vectors: StateVectors, candidates: Candidates) -> None:
-        self.profile.lists += candidates.lists
+        self.profile.lists += sum(len(np.unique(lists)) for lists in candidates.probed)
         self.profile.postings += candidates.postings
         wasted = np.setdiff1d(candidates.prefetched, candidates.slots)
         for segment, slot in wasted.tolist():

@@ -70,7 +70,7 @@ def relevance(scores: Scores, n_tokens: int, level: float) -> NDArray[np.float64
     """
     shares = scores.astype(np.float64) / (n_tokens * level)
     # Below -40 the result is 0 to 17 digits; exp would overflow far below.
-    exponents = np.clip(_STEEPNESS * (shares - BOUNDARY), -40.0, 40.0)
+    exponents = np.minimum(np.maximum(_STEEPNESS * (shares - BOUNDARY), -40.0), 40.0)
     return np.asarray(1.0 / (1.0 + np.exp(-exponents)))
 
 

@@ -6,6 +6,7 @@ value   level f64 · documents u64, live when it was measured
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mvdb.errors import CorruptionError
 from mvdb.storage import envelope
@@ -38,9 +39,13 @@ class RelevanceLevel:
 def load(txn: ReadTransaction) -> RelevanceLevel | None:
     """The level in the file."""
     value = txn.get(TABLE, KEY)
-    if value is None:
-        return None
-    body = envelope.unseal(Kind.META, txn.scope + KEY, value, "relevance")
+    return None if value is None else _decoded(txn.scope, bytes(value))
+
+
+@lru_cache(maxsize=64)
+def _decoded(scope: bytes, value: bytes) -> RelevanceLevel:
+    """Kept for the next search: the same bytes have the same level."""
+    body = envelope.unseal(Kind.META, scope + KEY, value, "relevance")
     level, documents = _LAYOUT.unpack(body, "relevance")
     if not 0 < level <= 1:
         raise CorruptionError(f"relevance: a level of {level} is impossible")

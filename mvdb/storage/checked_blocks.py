@@ -96,6 +96,11 @@ class CheckedBlocks:
         self._extents = extents
         self._checked = np.zeros(len(checksums), bool)
 
+    @property
+    def marks(self) -> NDArray[np.bool_]:
+        """For each block whether it has been verified since opening."""
+        return self._checked
+
     def unread(self, blocks: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Those of the blocks that have not been verified since opening."""
         return blocks[~self._checked[blocks]]
