@@ -1,4 +1,5 @@
 /* The kernels that compute with floats: every table against a naive computation, bit for bit. */
+#include <float.h>
 #include <math.h>
 
 #include "kernel_cases.h"
@@ -55,6 +56,59 @@ static void test_maxsim(void) {
       case_maxsim(some_n[j], 2, lanes, 0);
       case_maxsim(some_n[j], 2, lanes, 1);
       case_maxsim(some_n[j], 3, lanes, 1);
+    }
+  }
+}
+
+/* contenders: values from a narrow range meet and lie at the bound often */
+
+static void case_contenders(size_t n, size_t lanes, int large, float margin) {
+  int32_t *centroids = buffer(n * lanes, 4), *residuals = buffer(n * lanes, 4);
+  float *a = buffer(n, 4), *b = buffer(n, 4), *best = buffer(lanes, 4);
+  for (size_t i = 0; i < n * lanes; i++) {
+    centroids[i] = (int32_t)(large ? draw(INT32_MIN, INT32_MAX) : draw(-9, 9));
+    residuals[i] = (int32_t)(large ? draw(INT32_MIN, INT32_MAX) : draw(-9, 9));
+  }
+  for (size_t t = 0; t < n; t++) {
+    a[t] = large ? draw_float() : 0.5f;
+    b[t] = large ? draw_float() : (float)draw(0, 2);
+  }
+  /* As for lanes without a query token: nothing reaches the last of every eight. */
+  for (size_t l = 0; l < lanes; l++) best[l] = l % 8 == 7 ? FLT_MAX : l % 3 ? -FLT_MAX : 3.0f;
+  float expected[MV_LANES_MAX];
+  float *values = buffer(n * lanes, 4);
+  uint32_t *expected_at = buffer(n, 4), *at = buffer(n, 4);
+  memcpy(expected, best, lanes * 4);
+  for (size_t i = 0; i < n * lanes; i++) {
+    values[i] =
+        plus(times(a[i / lanes], (float)centroids[i]), times(b[i / lanes], (float)residuals[i]));
+    if (values[i] > expected[i % lanes]) expected[i % lanes] = values[i];
+  }
+  size_t count = 0;
+  for (size_t t = 0; t < n; t++) {
+    int contends = 0;
+    for (size_t l = 0; l < lanes; l++) {
+      contends |= values[t * lanes + l] >= plus(expected[l], -margin);
+    }
+    if (contends) expected_at[count++] = (uint32_t)t;
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    float *out = copy(best, lanes, 4);
+    const size_t found =
+        tables[i]->contenders(centroids, residuals, n, lanes, a, b, margin, out, at);
+    CHECK(found == count && memcmp(out, expected, lanes * 4) == 0 &&
+              memcmp(at, expected_at, count * 4) == 0,
+          "%s contenders n %zu lanes %zu: %zu, not %zu", tables[i]->name, n, lanes, found, count);
+  }
+  release();
+}
+
+static void test_contenders(void) {
+  for (size_t j = 0; j < N_SOME; j++) {
+    for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+      case_contenders(some_n[j], lanes, 0, 0.0f);
+      case_contenders(some_n[j], lanes, 0, 2.5f);
+      case_contenders(some_n[j], lanes, 1, 1e-3f);
     }
   }
 }
@@ -225,6 +279,7 @@ static void test_narrow(void) {
 int main(void) {
   collect_tables();
   test_maxsim();
+  test_contenders();
   test_maxsim_f16();
   test_narrow();
   return tables_report();

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/random.h"
 #include "check.h"
 #include "collection.h"
 
@@ -122,6 +123,45 @@ static void case_long(uint32_t bits) {
   if (bits != 16) model_free(&used);
   free(vectors);
   free(queries);
+}
+
+/* ---- tokens that are almost alike ---- */
+
+/* Among tokens that a query in int8 cannot tell apart, the precise score is that of the best. */
+static void case_crowd(uint32_t bits, size_t m) {
+  enum { N = 700, DIM = 64 };
+  static const uint32_t lengths[] = {N};
+  model used;
+  collection docs;
+  float *topics = draw_topics(&seed, 4, DIM, 4, 0.5), *vectors = room(N * DIM, sizeof *vectors);
+  for (size_t i = 0; i < N; i++) {
+    float *row = vectors + i * DIM, square = 0;
+    for (size_t d = 0; d < DIM; d++) {
+      row[d] =
+          topics[i % 4 * DIM + d] + 0.03f * ((float)mv_random_below(&seed, 2001) / 2000 - 0.5f);
+      square += row[d] * row[d];
+    }
+    for (size_t d = 0; d < DIM; d++) row[d] /= sqrtf(square);
+  }
+  float *queries = draw_topics(&seed, m, DIM, 4, 0.5);
+  model_train(&used, (model_shape){DIM, bits, 12, 3}, vectors, N);
+  collection_build(&docs, &used, DIM, vectors, lengths, 1, 1);
+  mv_query *query = load(queries, m, DIM);
+  check_matrix(query, &docs, 0, queries, m, "a crowd");
+  mv_query_free(query);
+  collection_free(&docs);
+  model_free(&used);
+  free(topics);
+  free(vectors);
+  free(queries);
+}
+
+static void test_crowd(void) {
+  for (uint32_t bits = 1; bits <= 8; bits *= 2) {
+    case_crowd(bits, 5);
+    case_crowd(bits, 30);
+    case_crowd(bits, 70);
+  }
 }
 
 /* ---- segments of several codecs ---- */
@@ -312,6 +352,7 @@ int main(void) {
   test_shapes();
   case_long(2);
   case_long(16);
+  test_crowd();
   test_mixed();
   test_reuse();
   test_seeds();
