@@ -56,6 +56,25 @@ static void load_half(const mv_query *query, const mv_codec *codec, size_t first
   }
 }
 
+/* What rounding a query token to int8 may add to one document token and take from another, in units
+ * of its lane: by Cauchy-Schwarz the length of what was rounded off times that of a document token,
+ * twice. The greatest of a block. */
+static float greatest_margin(const mv_query *query, const mv_block *block) {
+  float greatest = 0.0f;
+  for (size_t l = 0; l < block->tokens; l++) {
+    const float *row = query->rotated + (block->first + l) * query->padded;
+    const float inverse = block->scale[l] > 0.0f ? 1.0f / block->scale[l] : 0.0f;
+    float square = 0.0f;
+    for (size_t d = 0; d < query->padded; d++) {
+      const int8_t kept = block->packed[d / 4 * block->lanes * 4 + l * 4 + d % 4];
+      const float off = row[d] * inverse - (float)kept;
+      square += off * off;
+    }
+    greatest = square > greatest ? square : greatest;
+  }
+  return 2.0f * TOKEN_LENGTH * sqrtf(greatest);
+}
+
 mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
                           mv_precise *precise) {
   mv_status status = mv_query_enter(query, codec);
@@ -65,6 +84,7 @@ mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
   if (packed == NULL) return MV_ERROR_MEMORY;
   precise->codec = codec;
   mv_query_block(query, index, &precise->block);
+  precise->margin = greatest_margin(query, &precise->block);
   for (size_t l = 0; l < MV_LANES_MAX; l++) {
     precise->level_bias[l] = -codec->levels->zero * precise->block.sums[l];
   }
@@ -130,12 +150,6 @@ static void keep_best(const mv_query *query, const mv_precise *precise, const mv
 
 /* ---- which tokens contend ---- */
 
-/* What rounding the query to int8 may add to one token and take from another, in units of a lane: in
- * each dimension half a unit, times the length of a token. */
-static float margin_of(const mv_codec *codec) {
-  return 2.0f * 0.5f * TOKEN_LENGTH * sqrtf((float)codec->padded);
-}
-
 /* Of n tokens from `first` on those that contend with the best so far, which they raise. */
 static void find_contenders(const mv_query *query, const mv_precise *precise,
                             const mv_document *doc, size_t first, size_t n, float *best,
@@ -152,7 +166,7 @@ static void find_contenders(const mv_query *query, const mv_precise *precise,
   mv_kernels_get()->dot8(query->levels, codec->padded, n, codec->padded, block->packed,
                          block->lanes, block->row_bias, centroids);
   list->n = mv_kernels_get()->contenders(centroids, residuals, n, block->lanes, a, b,
-                                         margin_of(codec), best, list->at);
+                                         precise->margin, best, list->at);
   for (size_t i = 0; i < list->n; i++) list->at[i] += (uint32_t)first;
 }
 

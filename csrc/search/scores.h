@@ -49,6 +49,7 @@ typedef struct mv_precise {
   const mv_codec *codec;
   mv_block block;
   int32_t level_bias[MV_LANES_MAX];
+  float margin; /* of a token that may be the best, in units of a lane */
   size_t n_halves;
   mv_half_block halves[MV_HALVES];
 } mv_precise;
