@@ -7,8 +7,9 @@ is cold. One line for each stage, of the mean query:
 
 - *units*: what the stage goes through: centroids, postings, codes or document tokens; *KB*: the
   bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
-  *score*: with the query in int8, by the tokens near the query, then by all, whose products with
-  centroids the bound leaves out; *refine*: in int16.
+  *score*: with the query in int8, by the tokens near the query, then by the others, whose products
+  with centroids the bound leaves out; *refine*: by all tokens in int8, and by those that contend in
+  int16, which the bound leaves out.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are
@@ -190,7 +191,7 @@ class Meter:
         self._scored("score", ns, counts[0], query, _lanes(query.m), -(-query.m // 32))
 
     def _refined(self, ns: float, count: int, query: Any, *_: Any) -> None:
-        self._scored("refine", ns, count, query, 32, -(-query.m // 16))
+        self._scored("refine", ns, count, query, _lanes(query.m), -(-query.m // 32))
 
     def _scored(
         self, stage: str, ns: float, documents: int, query: Any, lanes: int, blocks: int

@@ -12,14 +12,25 @@
 #include "../segment/segment.h"
 #include "query.h"
 
+enum { MANY_FOUND = 8 /* one of so many documents is many */ };
+
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
+
+/* Where many documents were found, clearing all takes less time than finding them again. */
+static void clear_found(mv_gathering *g) {
+  if (g->n_found > g->n_documents / MANY_FOUND) {
+    memset(g->found, 0, g->n_documents * sizeof(mv_found));
+  } else {
+    for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
+  }
+  g->n_found = 0;
+}
 
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen) {
   mv_gathering *g = &query->gathering;
   const size_t n = mv_documents_in(segments, n_segments, chosen);
-  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
-  g->n_found = 0;
+  clear_found(g);
   g->n_documents = 0;
   const mv_buffer *buffer = &query->memory[MV_MEMORY_FOUND];
   if (n > buffer->capacity / sizeof(mv_found)) {

@@ -53,7 +53,15 @@ from tests.docs.test_readme import PAGES, ROOT, commands
 _NUMBER = (
     r"(0x[0-9A-F]+|1/\d+|2\^\d+|(?:\d[\d,]*(?:\.\d+)?|\.\d+|[a-z]+)(?: (?:million|[KMG]i?B))?)"
 )
-_WORDS = {"three": 3, "four": 4, "eight": 8, "ten": 10, "half": 0.5, "a twelfth": 1 / 12}
+_WORDS = {
+    "twice": 2,
+    "three": 3,
+    "four": 4,
+    "eight": 8,
+    "ten": 10,
+    "half": 0.5,
+    "a twelfth": 1 / 12,
+}
 _UNITS = {"million": 10**6, "MB": 10**6, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 LIMITS = Limits()
 SHARES = memory_budget.Budget()
@@ -393,7 +401,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "rows per token",
         lambda: plan.ROWS_PER_TOKEN,
-        [r"if {n} times the tokens of the allowed documents"],
+        [r"if {n} the tokens of the allowed documents"],
     ),
     ("depth of a filter", lambda: language.MAX_DEPTH, [r"a filter is at most {n} deep"]),
     ("nodes of a filter", lambda: language.MAX_NODES, [r"has at most {n} objects and conditions"]),
