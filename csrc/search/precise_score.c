@@ -85,7 +85,7 @@ mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
   precise->codec = codec;
   mv_query_block(query, index, &precise->block);
   precise->margin = greatest_margin(query, &precise->block);
-  for (size_t l = 0; l < MV_LANES_MAX; l++) {
+  for (size_t l = 0; l < precise->block.lanes; l++) {
     precise->level_bias[l] = -codec->levels->zero * precise->block.sums[l];
   }
   precise->n_halves = 0;
