@@ -122,7 +122,7 @@ mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments
                   const float *others, size_t n_others, size_t *wanted, size_t *count) {
   ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others, {0}};
   mv_status status = reserve(&r, k);
-  if (status == MV_OK && query->groups_wanted > 0) status = reserve_parts(&r);
+  if (status == MV_OK && n > 0 && query->groups_wanted > 0) status = reserve_parts(&r);
   if (status != MV_OK) return status;
   status = score_until(&r, FIRST_CANDIDATES, deviations, MV_SCORE_PART, ready, wanted);
   *count = *wanted;
