@@ -261,8 +261,8 @@ enum { MV_PROBE_TOKENS = 32 };
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
 
-/* 1 if the blocks of all probed lists are marked, else 0. marks: a byte for each block, 0 or 1. Probes
- * beyond the lists count as marked. */
+/* 1 if the blocks of all probed lists are marked, else 0. marks: a byte for each block, 0 or 1.
+ * Probes beyond the lists count as marked. */
 int mv_lists_marked(const mv_lists *lists, const uint8_t *marks, const mv_probe *probes, size_t n);
 
 /* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and

@@ -48,6 +48,7 @@ enum { REGISTERS = MV_LANES_MAX / W };
 
 #include "lanes_above.h"
 #include "lanes_argmax.h"
+#include "lanes_contenders.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"

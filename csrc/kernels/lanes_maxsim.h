@@ -1,5 +1,5 @@
-/* maxsim and maxsim_f16: MaxSim of coded and of float16 rows, lane by lane; contenders: the rows
- * that may be the best of a lane (included by lanes.h). */
+/* maxsim and maxsim_f16: MaxSim of coded and of float16 rows, lane by lane (included by lanes.h).
+ */
 MV_INLINE void maxsim_lanes(const int32_t *dots, size_t n, size_t lanes, const float *a,
                             const float *b, const uint8_t *codes, size_t code_bytes,
                             const int16_t *table, const float *unit, float *best) {
@@ -22,47 +22,8 @@ MV_INLINE void maxsim_lanes(const int32_t *dots, size_t n, size_t lanes, const f
 
 static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, const float *b,
                    const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
-                   float *best){
-    BY_LANES(lanes, maxsim_lanes(dots, n, LANES, a, b, codes, code_bytes, table, unit, best))}
-
-/* contenders */
-
-MV_INLINE size_t
-    contenders_lanes(const int32_t *centroids, const int32_t *residuals, size_t n, size_t lanes,
-                     const float *a, const float *b, float margin, float *best, uint32_t *at) {
-  vf high[REGISTERS];
-  for (size_t v = 0; v < lanes / W; v++) high[v] = vf_load(best + v * W);
-  for (size_t t = 0; t < n; t++) {
-    const vf ta = vf_set1(a[t]), tb = vf_set1(b[t]);
-    for (size_t v = 0; v < lanes / W; v++) {
-      const size_t i = t * lanes + v * W;
-      const vf centroid = vf_mul(ta, vf_of(vi_load(centroids + i)));
-      high[v] = vf_max(vf_add(centroid, vf_mul(tb, vf_of(vi_load(residuals + i)))), high[v]);
-    }
-  }
-  for (size_t v = 0; v < lanes / W; v++) {
-    vf_store(best + v * W, high[v]);
-    high[v] = vf_add(high[v], vf_set1(-margin));
-  }
-  size_t count = 0;
-  for (size_t t = 0; t < n; t++) {
-    const vf ta = vf_set1(a[t]), tb = vf_set1(b[t]);
-    size_t contends = 0;
-    for (size_t v = 0; v < lanes / W; v++) {
-      const size_t i = t * lanes + v * W;
-      const vf centroid = vf_mul(ta, vf_of(vi_load(centroids + i)));
-      const vf value = vf_add(centroid, vf_mul(tb, vf_of(vi_load(residuals + i))));
-      contends |= vf_any_reaches(value, high[v]);
-    }
-    at[count] = (uint32_t)t; /* branch-free: the branch is unpredictable */
-    count += contends;
-  }
-  return count;
-}
-
-static size_t contenders(const int32_t *centroids, const int32_t *residuals, size_t n, size_t lanes,
-                         const float *a, const float *b, float margin, float *best, uint32_t *at) {
-  BY_LANES(lanes, return contenders_lanes(centroids, residuals, n, LANES, a, b, margin, best, at))
+                   float *best) {
+  BY_LANES(lanes, maxsim_lanes(dots, n, LANES, a, b, codes, code_bytes, table, unit, best))
 }
 
 /* maxsim_f16 */

@@ -61,10 +61,7 @@ static void take_some(const mv_query *query, const mv_document *doc, const some_
                       token_tile *t) {
   const mv_codec *codec = query->table.codec;
   take_levels(codec, doc, some->at, some->n, query->levels, t->a, t->b);
-  for (size_t i = 0; i < some->n; i++) {
-    const size_t code = mv_code_read(doc->codes, some->at[i], doc->code_bytes);
-    mv_code_write(t->own_codes, i, doc->code_bytes, (uint32_t)code);
-  }
+  take_codes(doc, some->at, some->n, t->own_codes);
   t->n = some->n;
   t->codes = t->own_codes;
   t->levels = query->levels;
@@ -91,13 +88,6 @@ static void keep_best_alone(const mv_query *query, const token_tile *t, size_t c
                            table->unit, best);
 }
 
-/* Dot products of residuals are measured from the levels' zero. */
-static void residual_bias(const mv_table *table, int32_t *bias) {
-  for (size_t l = 0; l < table->block.lanes; l++) {
-    bias[l] = -table->codec->levels->zero * table->block.sums[l];
-  }
-}
-
 /* The sum over query tokens. */
 static float weighted(const mv_block *block, const float *best) {
   float score = 0.0f;
@@ -112,7 +102,7 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
   float best[MV_LANES_MAX];
   token_tile t;
   for (size_t l = 0; l < block->lanes; l++) best[l] = -FLT_MAX;
-  residual_bias(table, bias);
+  residual_bias(table->codec, block, bias);
   for (size_t at = 0; at < doc->n_tokens;) {
     at = take_all(query, doc, at, &t);
     if (table->kind == MV_TABLE_FULL) load_table_ahead(table, &t, doc->code_bytes);
@@ -134,7 +124,7 @@ static size_t best_near(const mv_query *query, const mv_document *doc, some_toke
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
   size_t count = 0;
   token_tile t;
-  residual_bias(table, bias);
+  residual_bias(table->codec, block, bias);
   for (;; find_some(table, doc, near->next, 1, near)) {
     take_some(query, doc, near, &t);
     count += near->n;
@@ -153,7 +143,7 @@ float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) 
   some_tokens far = {.next = 0};
   token_tile t;
   memcpy(best, part, block->tokens * sizeof(float));
-  residual_bias(table, bias);
+  residual_bias(table->codec, block, bias);
   while (far.next < doc->n_tokens) {
     find_some(table, doc, far.next, 0, &far);
     take_some(query, doc, &far, &t);
@@ -210,7 +200,7 @@ static float score_part(mv_query *query, part_step *s, float *part) {
 
 /* Three documents are under way at a time. */
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
-                    float *parts, float *scores) {
+                    const mv_parts *parts, float *scores) {
   const mv_table *table = &query->table;
   part_step steps[3];
   for (size_t i = 0, at = 0; i < 3; i++, at++) {
@@ -222,7 +212,8 @@ void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place 
     part_step *now = &steps[turn % 3], *later = &steps[(turn + 2) % 3];
     load_codes(segments, places, n, later);
     load_near(table, n, &steps[(turn + 1) % 3]);
-    float *part = parts == NULL ? NULL : parts + now->index * query->m + table->block.first;
+    const size_t at = now->index * query->m + table->block.first;
+    float *part = now->index < parts->n ? parts->best + at : NULL;
     scores[now->index] += score_part(query, now, part);
     now->index = next_of(segments, table->codec, places, n, later->index + (later->index < n));
   }

@@ -18,7 +18,7 @@ enum {
   LARGEST = 127 * RADIX /* of the sixteen-bit values */
 };
 
-/* Greatest length of a coded token that is allowed for: tokens have length 1, but for their coding. */
+/* Greatest length of a coded token that is allowed for; uncoded ones have length 1. */
 #define TOKEN_LENGTH 1.25f
 
 /* ---- the query ---- */
@@ -85,9 +85,7 @@ mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
   precise->codec = codec;
   mv_query_block(query, index, &precise->block);
   precise->margin = greatest_margin(query, &precise->block);
-  for (size_t l = 0; l < precise->block.lanes; l++) {
-    precise->level_bias[l] = -codec->levels->zero * precise->block.sums[l];
-  }
+  residual_bias(codec, &precise->block, precise->level_bias);
   precise->n_halves = 0;
   for (size_t at = 0; at < precise->block.tokens; at += MV_HALF, packed += bytes) {
     load_half(query, codec, precise->block.first + at, packed,
@@ -124,11 +122,13 @@ static void products(const mv_query *query, const mv_codec *codec, const mv_half
                      const mv_document *doc, const token_list *list, double *out) {
   float a[MV_TILE], b[MV_TILE];
   int32_t dots[MV_TILE * MV_LANES_MAX];
+  uint8_t codes[MV_TILE * 3];
   memset(out, 0, list->n * MV_HALF * sizeof(*out));
   take_levels(codec, doc, list->at, list->n, query->levels, a, b);
   tile_dots(codec, query->levels, list->n, half->packed, MV_LANES_MAX, half->level_bias, dots);
   add_joined(dots, list->n, half, b, 1.0, out);
-  take_rows(codec, doc, list->at, list->n, query->levels);
+  take_codes(doc, list->at, list->n, codes);
+  take_centroids(codec, codes, doc->code_bytes, list->n, query->levels);
   mv_kernels_get()->dot8(query->levels, codec->padded, list->n, codec->padded, half->packed,
                          MV_LANES_MAX, half->row_bias, dots);
   add_joined(dots, list->n, half, a, 1.0 / (double)mv_point_scale(codec->dim), out);

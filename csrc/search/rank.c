@@ -3,8 +3,8 @@
  *
  *   1. score the first ones: their gaps between score and estimate say how far a document may rise
  *   2. score the others that may so rise to the k-th best score
- *   3. where the scores are of near tokens alone, the same again with them as estimates, by the other
- *      tokens too
+ *   3. where the scores are of near tokens alone, the same again with them as estimates, by the
+ *      other tokens too
  *
  * The best of them are then refined with the query in int16. */
 #include <float.h>
@@ -86,17 +86,14 @@ static double reach(const ranking *r, size_t n, double deviations) {
 /* Scores documents `from` .. `to` - 1. */
 static mv_status score(ranking *r, size_t from, size_t to, int mode) {
   mv_parts parts = r->parts;
-  size_t last = to;
-  if (mode == MV_SCORE_PART && parts.n > 0) {
-    /* They are in the order of their parts. */
-    last = parts.n < from ? from : parts.n < to ? parts.n : to;
-    parts.best += last > from ? from * r->query->m : 0;
+  if (mode == MV_SCORE_PART && parts.n > 0) { /* in the order of the documents */
+    const size_t before = from < parts.n ? from : parts.n;
+    parts.places += before;
+    parts.best += before * r->query->m;
+    parts.n -= before;
   }
-  mv_status status = mv_score_with(r->query, r->segments, r->n_segments, r->places + from,
-                                   last - from, mode, &parts, r->fresh + from);
-  if (status != MV_OK || last == to) return status;
-  return mv_score(r->query, r->segments, r->n_segments, r->places + last, to - last, mode,
-                  r->fresh + last);
+  return mv_score_with(r->query, r->segments, r->n_segments, r->places + from, to - from, mode,
+                       &parts, r->fresh + from);
 }
 
 /* One stage: the first *wanted documents have to be scored. If no more than `ready`, they are. */

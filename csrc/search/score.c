@@ -61,7 +61,7 @@ static void load_record_ahead(const mv_segment *segments, const mv_place *place)
 
 /* The part of a document by the tokens of the table's block; NULL if there is none. */
 static const float *part_of(const mv_query *query, const mv_parts *parts, mv_place place) {
-  for (size_t i = 0; parts != NULL && i < parts->n; i++) {
+  for (size_t i = 0; i < parts->n; i++) {
     if (parts->places[i].segment != place.segment || parts->places[i].document != place.document)
       continue;
     return parts->best + i * query->m + query->table.block.first;
@@ -83,7 +83,7 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
     if (status != MV_OK) return status;
     const int is_partial = codec != NULL && !precise && query->table.kind == MV_TABLE_PARTIAL;
     if (mode == MV_SCORE_PART && is_partial) {
-      mv_score_parts(query, segments, places, n, parts != NULL ? parts->best : NULL, scores);
+      mv_score_parts(query, segments, places, n, parts, scores);
       continue;
     }
     for (size_t i = 0; i < n; i++) {
@@ -123,7 +123,8 @@ mv_status mv_score_with(mv_query *query, const mv_segment *segments, size_t n_se
 
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores) {
-  return mv_score_with(query, segments, n_segments, places, n, mode, NULL, scores);
+  const mv_parts none = {NULL, NULL, 0};
+  return mv_score_with(query, segments, n_segments, places, n, mode, &none, scores);
 }
 
 static mv_status explain_float16(mv_query *query, const mv_document *doc, float *matrix) {

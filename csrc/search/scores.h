@@ -1,4 +1,4 @@
-/* Scores of documents by the query in int8: see score.c. */
+/* Scores of documents by their codes: fast_score.c, precise_score.c. */
 #ifndef MV_SEARCH_SCORES_H
 #define MV_SEARCH_SCORES_H
 
@@ -8,15 +8,6 @@
 /* The score of a document by all of its tokens. REQUIRES: the table is that of its codec. */
 float mv_score_fast(const mv_query *query, const mv_document *doc);
 
-/* Adds to the scores of the places whose segment has the codec of the table, a partial one, those
- * by the near tokens, whose centroid's row the table has. parts [n][m], NULL for none: the best of
- * each query token over them. */
-void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
-                    float *parts, float *scores);
-
-/* The same as mv_score_fast, by the part of the block in `parts` and by the other tokens. */
-float mv_score_rest(mv_query *query, const mv_document *doc, const float *part);
-
 /* Parts of documents scored before, by their places. */
 typedef struct mv_parts {
   const mv_place *places; /* [n] */
@@ -24,13 +15,22 @@ typedef struct mv_parts {
   size_t n;
 } mv_parts;
 
-/* As mv_score, with parts: MV_SCORE_PART writes those of the n places to parts->best; MV_SCORE_FAST
+/* Adds to the scores of the places whose segment has the codec of the table, a partial one, those
+ * by the near tokens, whose centroid's row the table has. The parts of the first parts->n places
+ * are kept: the best of each query token. */
+void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
+                    const mv_parts *parts, float *scores);
+
+/* The same as mv_score_fast, by its part, of the table's block, and by the other tokens. */
+float mv_score_rest(mv_query *query, const mv_document *doc, const float *part);
+
+/* As mv_score, with parts: MV_SCORE_PART keeps those of the first parts->n places, MV_SCORE_FAST
  * takes those of places that have one. */
 mv_status mv_score_with(mv_query *query, const mv_segment *segments, size_t n_segments,
                         const mv_place *places, size_t n, int mode, const mv_parts *parts,
                         float *scores);
 
-/* A block of query tokens for precise scores: in int8, and in sixteen bits as two lanes of eight. */
+/* A block of query tokens for precise scores: in int8, and in 16 bits as two lanes of eight. */
 enum {
   MV_HALF = MV_LANES_MIN, /* query tokens of a half block: high parts, then low parts */
   MV_HALVES = MV_LANES_MAX / MV_HALF

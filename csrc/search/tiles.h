@@ -32,6 +32,11 @@ static inline void tile_dots(const mv_codec *codec, const uint8_t *levels, size_
                                                      packed, lanes, bias, dots);
 }
 
+/* Of the lanes of a block: dot products of residuals are measured from the levels' zero. */
+static inline void residual_bias(const mv_codec *codec, const mv_block *block, int32_t *bias) {
+  for (size_t l = 0; l < block->lanes; l++) bias[l] = -codec->levels->zero * block->sums[l];
+}
+
 static inline void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first,
                                size_t n, float *a, float *b) {
   for (size_t i = 0; i < n; i++) {
@@ -54,13 +59,12 @@ static inline void take_levels(const mv_codec *codec, const mv_document *doc, co
   mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
 }
 
-/* The rows of the centroids of tokens apart from each other. */
-static inline void take_rows(const mv_codec *codec, const mv_document *doc, const uint32_t *at,
-                             size_t n, uint8_t *rows) {
-  const size_t padded = codec->padded;
+/* The codes of tokens apart from each other, one after the other. */
+static inline void take_codes(const mv_document *doc, const uint32_t *at, size_t n,
+                              uint8_t *codes) {
   for (size_t i = 0; i < n; i++) {
     const size_t code = mv_code_read(doc->codes, at[i], doc->code_bytes);
-    memcpy(rows + i * padded, codec->centroids.rows + code * padded, padded);
+    mv_code_write(codes, i, doc->code_bytes, (uint32_t)code);
   }
 }
 

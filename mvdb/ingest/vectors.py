@@ -41,6 +41,7 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
             array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError, BufferError, AttributeError) as error:
         raise InvalidInputError(f"{what}: not an array of numbers ({error})") from None
+    # The name of a type takes long to make; numpy has no bfloat16 of its own.
     if array.dtype.isbuiltin != 1 and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:

@@ -75,10 +75,10 @@ class CandidateGenerator:
 
     def _check_lists(self, chosen: core.Bytes, probes: NDArray[np.void]) -> None:
         """Prefetches and verifies the probed lists, where they may not be in memory."""
-        blocks = []
+        blocks, are_kept = [], self._fetches.are_kept
         for segment, one in zip(self._vectors.segments, chosen.tolist(), strict=True):
             lists = segment.lists if one else None
-            if lists is not None and not (self._fetches.are_kept and lists.are_read(probes)):
+            if lists is not None and not (are_kept and lists.are_read(probes)):
                 blocks.append((lists, lists.blocks(probes["list"])))
                 self._fetches.lists(*blocks[-1])
         for lists, wanted in blocks:
