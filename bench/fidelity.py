@@ -88,6 +88,7 @@ def given_centroids(centroids: core.Floats, sample: core.Floats) -> core.CodecSp
         rows=(points + 128).astype(np.uint8),
         group_rows=np.full((1, points.shape[1]), 128, np.uint8),
         group_starts=np.array([0, len(rows)], np.uint32),
+        members=np.arange(len(rows), dtype=np.uint32),
         a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
         b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
     )

@@ -80,9 +80,10 @@ typedef struct mv_codec_spec {
   uint64_t seed; /* of the rotation */
   uint32_t n_centroids;
   uint32_t n_groups;
-  const uint8_t *rows;          /* [n_centroids][padded], int8 + 128, ordered by group */
+  const uint8_t *rows;          /* [n_centroids][padded], int8 + 128 */
   const uint8_t *group_rows;    /* [n_groups][padded] */
-  const uint32_t *group_starts; /* [n_groups + 1], first centroid of each group */
+  const uint32_t *group_starts; /* [n_groups + 1], first member of each group */
+  const uint32_t *members;      /* [n_centroids], by group; NULL: the centroids in their order */
   const float *a_scales;        /* [MV_SCALES] ascending */
   const float *b_scales;        /* [MV_SCALES] ascending */
 } mv_codec_spec;
@@ -92,6 +93,7 @@ typedef struct mv_codec_sizes {
   size_t rows;
   size_t group_rows;
   size_t group_starts;
+  size_t members;
   size_t a_scales;
   size_t b_scales;
 } mv_codec_sizes;

@@ -34,6 +34,7 @@ typedef struct mv_codec_spec {
   const uint8_t *rows;
   const uint8_t *group_rows;
   const uint32_t *group_starts;
+  const uint32_t *members;
   const float *a_scales;
   const float *b_scales;
 } mv_codec_spec;
@@ -42,6 +43,7 @@ typedef struct mv_codec_sizes {
   size_t rows;
   size_t group_rows;
   size_t group_starts;
+  size_t members;
   size_t a_scales;
   size_t b_scales;
 } mv_codec_sizes;

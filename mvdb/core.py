@@ -167,9 +167,10 @@ class CodecSpec:
     dim: int
     bits: int
     seed: int
-    rows: Bytes  # (n_centroids, padded), int8 + 128, ordered by group
+    rows: Bytes  # (n_centroids, padded), int8 + 128
     group_rows: Bytes  # (n_groups, padded)
-    group_starts: Numbers  # (n_groups + 1,)
+    group_starts: Numbers  # (n_groups + 1,), first member of each group
+    members: Numbers  # (n_centroids,), the centroids by group
     a_scales: Floats  # (SCALES,)
     b_scales: Floats  # (SCALES,)
 
@@ -191,14 +192,15 @@ class Codec:
             _pointer("uint8_t[]", spec.rows),
             _pointer("uint8_t[]", spec.group_rows),
             _pointer("uint32_t[]", spec.group_starts),
+            _pointer("uint32_t[]", spec.members),
             _pointer("float[]", spec.a_scales),
             _pointer("float[]", spec.b_scales),
         ]
-        c_spec.rows, c_spec.group_rows, c_spec.group_starts = keep[:3]
-        c_spec.a_scales, c_spec.b_scales = keep[3:]
+        c_spec.rows, c_spec.group_rows, c_spec.group_starts, c_spec.members = keep[:4]
+        c_spec.a_scales, c_spec.b_scales = keep[4:]
         sizes = ffi.new("mv_codec_sizes *")
         sizes.rows, sizes.group_rows = spec.rows.size, spec.group_rows.size
-        sizes.group_starts = spec.group_starts.size
+        sizes.group_starts, sizes.members = spec.group_starts.size, spec.members.size
         sizes.a_scales, sizes.b_scales = spec.a_scales.size, spec.b_scales.size
         out = ffi.new("mv_codec **")
         _check(lib.mv_codec_new(c_spec, sizes, out), "the centroid tables")

@@ -21,12 +21,15 @@ class Limits:
     """Tokens that a transaction collects before the first training, to train on all of them."""
 
     # ---- more centroids ----
+    newcomers_per_centroid: float = 2.0
+    """Tokens of a write buffer, per centroid, from which its flush adds centroids for them: the
+    codebook, which is then written anew, takes about twice the bytes of the tokens at 2 bits."""
     growth: float = 3.0
-    """Ratio of live tokens to those of the last training from which centroids are added."""
+    """Ratio of live tokens to those of the last training from which centroids are added for stored
+    documents."""
     extended_at_once: int = 1 << 19
-    """Live tokens up to which the commit that makes more centroids due adds them itself, in about a
-    second. In a larger collection only a commit that alone doubled it does so; else maintenance
-    does."""
+    """Live tokens up to which the commit that makes these due adds them itself, in about a second;
+    in a larger collection maintenance does."""
 
     # ---- segments ----
     flush_bytes: int | None = None

@@ -23,10 +23,30 @@ typedef struct batch_space {
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
   uint32_t *list_start; /* [n_groups + 1] */
   int32_t *best;        /* [BATCH] */
+  mv_run *runs;         /* of one group */
 } batch_space;
 
 static size_t groups_probed(const mv_centroids *centroids) {
   return centroids->n_groups < GROUPS_PROBED ? centroids->n_groups : GROUPS_PROBED;
+}
+
+static uint32_t largest_group(const mv_centroids *centroids) {
+  const uint32_t *starts = centroids->group_starts;
+  uint32_t largest = 0;
+  for (uint32_t g = 0; g < centroids->n_groups; g++) {
+    if (starts[g + 1] - starts[g] > largest) largest = starts[g + 1] - starts[g];
+  }
+  return largest;
+}
+
+/* The runs of a group into the space; their number. */
+static size_t list_runs(const mv_centroids *centroids, uint32_t group, batch_space *space) {
+  const uint32_t end = centroids->group_starts[group + 1];
+  size_t n = 0;
+  for (uint32_t at = centroids->group_starts[group]; at < end; at += space->runs[n++].n) {
+    space->runs[n] = mv_run_at(centroids, at, end);
+  }
+  return n;
 }
 
 static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
@@ -36,8 +56,10 @@ static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
+  space->runs = mv_alloc(largest_group(centroids), sizeof(mv_run));
   return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
-                 space->list != NULL && space->list_start != NULL && space->best != NULL
+                 space->list != NULL && space->list_start != NULL && space->best != NULL &&
+                 space->runs != NULL
              ? MV_OK
              : MV_ERROR_MEMORY;
 }
@@ -49,6 +71,7 @@ static void space_free(batch_space *space) {
   mv_free(space->list);
   mv_free(space->list_start);
   mv_free(space->best);
+  mv_free(space->runs);
 }
 
 /* The best groups of lane l by insertion into a short list; ties to the smaller number. */
@@ -111,6 +134,7 @@ static void assign_batch(const mv_centroids *centroids, batch_space *space, cons
   for (uint32_t g = 0; g < centroids->n_groups; g++) {
     size_t begin = space->list_start[g + 1];
     size_t end = g + 1 < centroids->n_groups ? space->list_start[g + 2] : pairs;
+    const size_t n_runs = begin < end ? list_runs(centroids, g, space) : 0;
     for (size_t at = begin; at < end; at += MV_LANES_MAX) {
       size_t count = end - at < MV_LANES_MAX ? end - at : MV_LANES_MAX;
       const uint32_t *which = space->list + at;
@@ -120,8 +144,8 @@ static void assign_batch(const mv_centroids *centroids, batch_space *space, cons
         best[l] = space->best[which[l]];
         arg[l] = codes[which[l]];
       }
-      mv_nearest_block(centroids->rows, centroids->group_starts[g], centroids->group_starts[g + 1],
-                       centroids->padded, points, which, count, space->block, best, arg);
+      mv_nearest_block(centroids->rows, space->runs, n_runs, centroids->padded, points, which,
+                       count, space->block, best, arg);
       for (size_t l = 0; l < count; l++) {
         space->best[which[l]] = best[l];
         codes[which[l]] = arg[l];

@@ -82,10 +82,11 @@ static mv_status mark_groups(mv_table *table, size_t wanted) {
   return status;
 }
 
-/* The int16 scores of rows first .. last - 1. */
-static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low, int16_t *high) {
+/* The int16 scores of the rows of a run. */
+static void score_rows(mv_table *table, mv_run run, int16_t *low, int16_t *high) {
   const mv_centroids *centroids = &table->codec->centroids;
-  for (; first < last; first += MV_TILE) {
+  const size_t last = (size_t)run.first + run.n;
+  for (size_t first = run.first; first < last; first += MV_TILE) {
     const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
     mv_table_score(table, centroids->rows + first * centroids->padded, n,
                    table->rows16 + first * table->block.lanes, low, high);
@@ -97,8 +98,13 @@ static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
   if (g == centroids->n_groups) return;
-  const size_t first = centroids->group_starts[g], rows = centroids->group_starts[g + 1] - first;
-  mv_load_range_ahead(centroids->rows + first * centroids->padded, rows * centroids->padded);
+  const size_t padded = centroids->padded;
+  const uint32_t end = centroids->group_starts[g + 1];
+  mv_run run;
+  for (uint32_t at = centroids->group_starts[g]; at < end; at += run.n) {
+    run = mv_run_at(centroids, at, end);
+    mv_load_range_ahead(centroids->rows + run.first * padded, run.n * padded);
+  }
 }
 
 /* Computes the int16 rows of the marked groups; their number. */
@@ -110,15 +116,19 @@ static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   }
   size_t computed = 0;
   for (size_t g = 0; g < centroids->n_groups; g++) {
-    const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
+    const uint32_t first = centroids->group_starts[g], end = centroids->group_starts[g + 1];
     if (table->groups[g] == MV_GROUP_ABSENT) {
       table->kind = MV_TABLE_PARTIAL;
       continue;
     }
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
-    score_rows(table, first, last, low, high);
-    set_bits(table->present, first, last);
-    computed += last - first;
+    mv_run run;
+    for (uint32_t at = first; at < end; at += run.n) {
+      run = mv_run_at(centroids, at, end);
+      score_rows(table, run, low, high);
+      set_bits(table->present, run.first, (size_t)run.first + run.n);
+    }
+    computed += end - first;
   }
   return computed;
 }
@@ -149,10 +159,14 @@ static void narrow_rows(mv_table *table, const int16_t *low) {
   const size_t lanes = table->block.lanes;
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) continue;
-    const size_t first = centroids->group_starts[g] * lanes;
-    const size_t rows = centroids->group_starts[g + 1] - centroids->group_starts[g];
-    mv_kernels_get()->narrow8(table->rows16 + first, rows, lanes, low, table->coarse_scale,
-                              table->rows8 + first);
+    const uint32_t end = centroids->group_starts[g + 1];
+    mv_run run;
+    for (uint32_t at = centroids->group_starts[g]; at < end; at += run.n) {
+      run = mv_run_at(centroids, at, end);
+      const size_t first = run.first * lanes;
+      mv_kernels_get()->narrow8(table->rows16 + first, run.n, lanes, low, table->coarse_scale,
+                                table->rows8 + first);
+    }
   }
 }
 

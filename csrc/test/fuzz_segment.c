@@ -37,6 +37,15 @@ static uint32_t *take_starts(input *in, uint32_t n, uint32_t total) {
   return starts;
 }
 
+/* NULL, or the numbers below n from another one on; some may be wrong. */
+static uint32_t *take_members(input *in, uint32_t n) {
+  const uint32_t first = take(in, 1);
+  if (first == 0) return NULL;
+  uint32_t *members = room(n, sizeof *members);
+  for (uint32_t i = 0; i < n; i++) members[i] = take_near(in, (first + i) % n);
+  return members;
+}
+
 /* Sizes that arrays have; the spec's numbers may say otherwise only where that is refused before
  * the arrays are read. */
 static void take_codec(input *in, model *out) {
@@ -55,6 +64,7 @@ static void take_codec(input *in, model *out) {
   spec->group_starts = out->group_starts = take_starts(in, spec->n_groups, spec->n_centroids);
   spec->a_scales = out->a_scales = take_scales(in);
   spec->b_scales = out->b_scales = take_scales(in);
+  spec->members = out->members = take_members(in, spec->n_centroids);
   if (codec_of(spec, &out->codec) != MV_OK) out->codec = NULL;
 }
 

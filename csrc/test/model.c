@@ -88,12 +88,12 @@ static void make_rows(model *out, const float *sample, size_t n) {
   free(drawn);
 }
 
-/* Groups the rows, and orders them by group. */
+/* Groups the rows, and orders two thirds of them by group, then the others. */
 static void make_groups(model *out) {
   const mv_codec_spec *spec = &out->spec;
   const size_t n = spec->n_centroids, padded = mv_padded_dim(spec->dim);
   int8_t *points = room(n * padded, 1);
-  uint32_t *group = room(n, sizeof *group);
+  uint32_t *group = room(n, sizeof *group), *group_now = room(n, sizeof *group_now);
   uint32_t *starts = room((size_t)spec->n_groups + 1, sizeof *starts);
   uint8_t *ordered = room(n * padded, 1);
   out->group_rows = room(spec->n_groups * padded, 1);
@@ -101,18 +101,37 @@ static void make_groups(model *out) {
   MUST(mv_kmeans(points, n, spec->dim, spec->n_groups, 2, 2, out->group_rows) == MV_OK);
   MUST(mv_nearest(out->group_rows, spec->n_groups, spec->dim, points, n, group) == MV_OK);
   uint32_t placed = 0;
+  for (int late = 0; late < 2; late++) {
+    for (uint32_t g = 0; g < spec->n_groups; g++) {
+      for (size_t i = 0; i < n; i++) {
+        if (group[i] != g || (i % 3 == 0) != late) continue;
+        group_now[placed] = g;
+        memcpy(ordered + placed++ * padded, out->rows + i * padded, padded);
+      }
+    }
+  }
+  out->members = room(n, sizeof *out->members);
+  placed = 0;
   for (uint32_t g = 0; g < spec->n_groups; g++) {
     starts[g] = placed;
-    for (size_t i = 0; i < n; i++) {
-      if (group[i] == g) memcpy(ordered + placed++ * padded, out->rows + i * padded, padded);
+    for (uint32_t i = 0; i < n; i++) {
+      if (group_now[i] == g) out->members[placed++] = i;
     }
   }
   starts[spec->n_groups] = placed;
   free(points);
   free(group);
+  free(group_now);
   free(out->rows);
   out->rows = ordered;
   out->group_starts = starts;
+}
+
+uint32_t group_of(const model *used, uint32_t centroid) {
+  uint32_t at = 0, g = 0;
+  while (used->members[at] != centroid) at++;
+  while (used->group_starts[g + 1] <= at) g++;
+  return g;
 }
 
 static void extremes(const float *x, size_t n, float *low, float *high) {
@@ -142,8 +161,12 @@ static void fit_tables(model *out, const float *sample, size_t n) {
 
 mv_status codec_of(const mv_codec_spec *spec, mv_codec **out) {
   const size_t padded = mv_padded_dim(spec->dim);
-  const mv_codec_sizes sizes = {spec->n_centroids * padded, spec->n_groups * padded,
-                                (size_t)spec->n_groups + 1, MV_SCALES, MV_SCALES};
+  const mv_codec_sizes sizes = {spec->n_centroids * padded,
+                                spec->n_groups * padded,
+                                (size_t)spec->n_groups + 1,
+                                spec->members == NULL ? 0 : spec->n_centroids,
+                                MV_SCALES,
+                                MV_SCALES};
   return mv_codec_new(spec, &sizes, out);
 }
 
@@ -162,6 +185,7 @@ void model_train(model *out, model_shape shape, const float *sample, size_t n) {
   spec->rows = out->rows;
   spec->group_rows = out->group_rows;
   spec->group_starts = out->group_starts;
+  spec->members = out->members;
   spec->a_scales = out->a_scales;
   spec->b_scales = out->b_scales;
   for (int i = 0; i < MV_SCALES; i++) out->a_scales[i] = out->b_scales[i] = (float)i;
@@ -176,6 +200,7 @@ void model_free(model *used) {
   free(used->rows);
   free(used->group_rows);
   free(used->group_starts);
+  free(used->members);
   free(used->a_scales);
   free(used->b_scales);
 }

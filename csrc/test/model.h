@@ -30,6 +30,7 @@ typedef struct model {
   uint8_t *rows;
   uint8_t *group_rows;
   uint32_t *group_starts;
+  uint32_t *members;
   float *a_scales;
   float *b_scales;
   mv_codec *codec;
@@ -45,9 +46,13 @@ enum { ROTATION_SEED = 77 };
 mv_status codec_of(const mv_codec_spec *spec, mv_codec **out);
 
 /* Centroids by k-means over the sample, or where there are more of them than sample vectors, drawn
- * at random; groups by k-means over the centroids; scales fitted to the sample. */
+ * at random; groups by k-means over the centroids; scales fitted to the sample. A third of the
+ * centroids of each group have their numbers behind the others, as if they had been added later. */
 void model_train(model *out, model_shape shape, const float *sample, size_t n);
 void model_free(model *used);
+
+/* The group that a centroid is a member of. */
+uint32_t group_of(const model *used, uint32_t centroid);
 
 /* The centroid's row as floats. */
 void centroid_vector(const model *used, uint32_t number, double *out);

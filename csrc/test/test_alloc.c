@@ -36,6 +36,7 @@ static const uint32_t lengths[DOCUMENTS] = {TOKENS / 3, TOKENS - TOKENS / 3};
 static const uint32_t starts[DOCUMENTS + 1] = {0, TOKENS / 3, TOKENS};
 static const uint32_t chunks[] = {0, DOCUMENTS};
 static const uint32_t group_starts[] = {0, 4, CENTROIDS};
+static const uint32_t members[CENTROIDS] = {0, 2, 3, 5, 1, 4};
 
 /* What the script writes; `result` is what its steps agree on from run to run. */
 static float *vectors;
@@ -59,8 +60,8 @@ static mv_place places[] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
   } while (0)
 
 static mv_status train(mv_codec **codec) {
-  const mv_codec_spec spec = {DIM,          4,        1,       CENTROIDS, GROUPS, rows, group_rows,
-                              group_starts, a_scales, b_scales};
+  const mv_codec_spec spec = {DIM,          4,       1,        CENTROIDS, GROUPS, rows, group_rows,
+                              group_starts, members, a_scales, b_scales};
   TRY(mv_points(vectors, TOKENS, DIM, 1, points));
   TRY(mv_kmeans(points, TOKENS, DIM, CENTROIDS, 2, 1, rows));
   TRY(mv_kmeans(points, TOKENS, DIM, GROUPS, 2, 1, group_rows));

@@ -188,7 +188,8 @@ static void test_empty_groups(void) {
   starts[GROUPS] = GROUPS;
   memset(rows, 128, sizeof rows);
   memset(group_rows, 128, sizeof group_rows);
-  const mv_codec_spec spec = {1, 2, 0, GROUPS, GROUPS, rows, group_rows, starts, scales, scales};
+  const mv_codec_spec spec = {1,          2,      0,    GROUPS, GROUPS, rows,
+                              group_rows, starts, NULL, scales, scales};
   mv_codec *codec;
   int8_t point[16] = {1};
   uint32_t code = 9;

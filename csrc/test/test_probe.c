@@ -43,10 +43,7 @@ static double *naive_scores(const model *used, const float *vector) {
 
 /* Whether the tables have the row of a list. */
 static int is_present(const model *used, const mv_query *query, uint32_t list) {
-  const uint8_t *present = query->table.groups;
-  uint32_t g = 0;
-  while (used->group_starts[g + 1] <= list) g++;
-  return present[g];
+  return query->table.groups[group_of(used, list)];
 }
 
 /* The probes of one token, at[] of them being read so far: the lists that come first in the order
@@ -150,16 +147,16 @@ static void check_refused(const model *used, mv_query *query) {
 static void test_equal_rows(void) {
   enum { DIM = 16, CENTROIDS = 12, GROUPS = 5, M = 40 };
   static uint8_t rows[CENTROIDS * DIM], group_rows[GROUPS * DIM];
-  static const uint32_t starts[GROUPS + 1] = {0, 0, 5, 5, CENTROIDS, CENTROIDS};
+  uint32_t starts[GROUPS + 1] = {0, 0, 5, 5, CENTROIDS, CENTROIDS};
+  uint32_t members[CENTROIDS] = {0, 2, 3, 7, 11, 1, 4, 5, 6, 8, 9, 10};
   static const float scales[MV_SCALES];
   for (size_t i = 0; i < sizeof rows; i++) rows[i] = (uint8_t)(100 + i % DIM + i / DIM % 3 * 10);
   memset(group_rows, 128, sizeof group_rows);
   model used = {.rows = rows};
-  used.spec = (mv_codec_spec){DIM,  2,          ROTATION_SEED, CENTROIDS, GROUPS,
-                              rows, group_rows, starts,        scales,    scales};
-  uint32_t group_starts[GROUPS + 1];
-  memcpy(group_starts, starts, sizeof starts);
-  used.group_starts = group_starts;
+  used.spec = (mv_codec_spec){DIM,        2,      ROTATION_SEED, CENTROIDS, GROUPS, rows,
+                              group_rows, starts, members,       scales,    scales};
+  used.group_starts = starts;
+  used.members = members;
   mv_query *query;
   float *vectors = draw_rows(&seed, M, DIM);
   MUST(codec_of(&used.spec, &used.codec) == MV_OK && mv_query_new(&query) == MV_OK);
@@ -179,8 +176,8 @@ static void test_no_lists(void) {
   static uint8_t rows[GROUPS * DIM], group_rows[GROUPS * DIM];
   static const uint32_t starts[GROUPS + 1] = {0, 0, GROUPS};
   static const float scales[MV_SCALES];
-  const mv_codec_spec spec = {DIM,  2,          ROTATION_SEED, GROUPS, GROUPS,
-                              rows, group_rows, starts,        scales, scales};
+  const mv_codec_spec spec = {DIM,        2,      ROTATION_SEED, GROUPS, GROUPS, rows,
+                              group_rows, starts, NULL,          scales, scales};
   mv_codec *codec;
   mv_query *query;
   mv_probe probes[MV_PROBE_TOKENS];

@@ -48,8 +48,7 @@ static float coarse_sum(const mv_query *query, const model *used, const mv_block
     uint8_t best = 0;
     for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
       const uint32_t code = collection_code(docs, i, t);
-      uint32_t g = 0;
-      while (used->group_starts[g + 1] <= code) g++;
+      const uint32_t g = group_of(used, code);
       const uint8_t byte = bytes[code * block->lanes + l];
       if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
     }

@@ -87,8 +87,8 @@ static void extremes(const mv_query *query, const model *used, size_t lane, int1
   *low = INT16_MAX;
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    for (uint32_t c = used->group_starts[g]; present[g] && c < used->group_starts[g + 1]; c++) {
-      const int16_t x = table[c * query->table.block.lanes + lane];
+    for (uint32_t i = used->group_starts[g]; present[g] && i < used->group_starts[g + 1]; i++) {
+      const int16_t x = table[used->members[i] * query->table.block.lanes + lane];
       *low = x < *low ? x : *low;
       *high = x > *high ? x : *high;
     }
@@ -127,7 +127,8 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
         absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     check_mark(used, &query->table, g, wanted, what);
-    for (uint32_t c = used->group_starts[g]; c < used->group_starts[g + 1]; c++) {
+    for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
+      const uint32_t c = used->members[i];
       const size_t at = c * block->lanes;
       CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
       if (present[g]) {

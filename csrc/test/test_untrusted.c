@@ -73,6 +73,21 @@ static void test_group_starts(model *good) {
   accept_codec(&good->spec, "the group starts as they were");
 }
 
+static void test_members(model *good) {
+  static const uint32_t values[] = {CENTROIDS, UINT32_MAX};
+  for (uint32_t i = 0; i < CENTROIDS; i++) {
+    const uint32_t kept = good->members[i];
+    for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+      good->members[i] = values[v];
+      refuse_codec(&good->spec, "a member that is no centroid");
+    }
+    good->members[i] = good->members[(i + 1) % CENTROIDS];
+    refuse_codec(&good->spec, "a centroid in two groups");
+    good->members[i] = kept;
+  }
+  accept_codec(&good->spec, "the members as they were");
+}
+
 static void refuse_scale(const model *good, float *scales, int i, float value) {
   const float kept = scales[i];
   scales[i] = value;
@@ -244,13 +259,13 @@ static void test_segment(const model *used) {
 /* Arrays that are shorter or longer than the numbers beside them say. */
 static void test_codec_sizes(const model *good) {
   const size_t padded = mv_padded_dim(DIM);
-  const mv_codec_sizes fits = {CENTROIDS * padded, GROUPS * padded, GROUPS + 1, MV_SCALES,
-                               MV_SCALES};
-  for (size_t field = 0; field < 5; field++) {
+  const mv_codec_sizes fits = {CENTROIDS * padded, GROUPS * padded, GROUPS + 1,
+                               CENTROIDS,          MV_SCALES,       MV_SCALES};
+  for (size_t field = 0; field < 6; field++) {
     for (int off = -1; off <= 1; off++) {
       mv_codec_sizes sizes = fits;
-      size_t *fields[] = {&sizes.rows, &sizes.group_rows, &sizes.group_starts, &sizes.a_scales,
-                          &sizes.b_scales};
+      size_t *fields[] = {&sizes.rows,    &sizes.group_rows, &sizes.group_starts,
+                          &sizes.members, &sizes.a_scales,   &sizes.b_scales};
       *fields[field] += (size_t)off;
       mv_codec *codec = NULL;
       const mv_status status = mv_codec_new(&good->spec, &sizes, &codec);
@@ -328,6 +343,7 @@ int main(void) {
   model_train(&used, (model_shape){DIM, 4, CENTROIDS, GROUPS}, sample, 100);
   test_codec_numbers(&used);
   test_group_starts(&used);
+  test_members(&used);
   test_scales(&used);
   test_codes(used.codec);
   test_codec_sizes(&used);

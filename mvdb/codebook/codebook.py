@@ -9,13 +9,14 @@ Table `centroids`, key: u32 codebook, u8 part, u32 index, big-endian. Values, li
 centroids in G groups and vectors padded to P bytes:
 
     part 0  u32 dim, u32 bits, u64 seed of the rotation, u32 K, u32 G
-    part 1  K * P bytes: centroids, by group
+    part 1  K * P bytes: centroids
     part 2  G * P bytes: mean of each group
-    part 3  (G + 1) * u32: first centroid of each group; the last one is K
+    part 3  (G + 1) * u32: first member of each group; the last one is K
     part 4  SCALES * f32 a, SCALES * f32 b: tables of scales
     part 5  for each older codebook, ascending: u32 codebook, u32 centroids; absent without any
+    part 6  K * u32: the centroids by group, each once; absent: in their order
 
-Parts 1 to 4 are cut into extents of EXTENT_BYTES, index 0, 1, ...
+Parts 1 to 4 and 6 are cut into extents of EXTENT_BYTES, index 0, 1, ...
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TABLE = "centroids"
 # On disk: frozen, with the parts and their entries.
 EXTENT_BYTES = (1 << 20) - 4096
 _HEAD = Record("IIQII")
-_ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED = 1, 2, 3, 4, 5
+_ROWS, _GROUP_ROWS, _GROUP_STARTS, _SCALES, _EXTENDED, _MEMBERS = 1, 2, 3, 4, 5, 6
 _EXTENDED_ENTRY = Record("II")
 
 Extended = dict[int, int]
@@ -71,6 +72,8 @@ def store(txn: WriteTransaction, generation: int, spec: core.CodecSpec, extends:
         _GROUP_STARTS: spec.group_starts.astype("<u4").tobytes(),
         _SCALES: spec.a_scales.astype("<f4").tobytes() + spec.b_scales.astype("<f4").tobytes(),
     }
+    if not np.array_equal(spec.members, np.arange(len(spec.rows))):
+        runs[_MEMBERS] = spec.members.astype("<u4").tobytes()
     for part, run in runs.items():
         for index, at in enumerate(range(0, len(run), EXTENT_BYTES)):
             _put(txn, _key(generation, part, index), run[at : at + EXTENT_BYTES])
@@ -113,6 +116,9 @@ def load_spec(txn: Values, generation: int) -> core.CodecSpec:
     rows = np.frombuffer(run(_ROWS, n_rows * padded), np.uint8)
     group_rows = np.frombuffer(run(_GROUP_ROWS, n_groups * padded), np.uint8)
     group_starts = np.frombuffer(run(_GROUP_STARTS, 4 * (n_groups + 1)), "<u4")
+    members = np.arange(n_rows, dtype=np.uint32)
+    if txn.get(TABLE, _key(generation, _MEMBERS)) is not None:
+        members = np.frombuffer(run(_MEMBERS, 4 * n_rows), "<u4").astype(np.uint32)
     scales = np.frombuffer(run(_SCALES, 8 * core.SCALES), "<f4").astype(np.float32)
     return core.CodecSpec(
         dim=dim,
@@ -121,6 +127,7 @@ def load_spec(txn: Values, generation: int) -> core.CodecSpec:
         rows=rows.reshape(n_rows, padded),
         group_rows=group_rows.reshape(n_groups, padded),
         group_starts=group_starts.astype(np.uint32),
+        members=members,
         a_scales=scales[: core.SCALES].copy(),
         b_scales=scales[core.SCALES :].copy(),
     )

@@ -5,7 +5,7 @@
 3. k-means inside each group makes the group's share of the K centroids. The cost is that of sqrt(K)
    comparisons a point, not K.
 4. The centroids themselves are clustered into 4 sqrt(K) groups: assignment and probing compare all
-   groups, then the centroids of some (`_grouped`).
+   groups, then the centroids of some (`_grouped`). Centroids that are added later join them.
 5. The tables of scales are fitted to the residuals of the sample (`fit_scales`).
 
 K follows the square root of the number of tokens, as in PLAID (arXiv 2205.09707), with a larger
@@ -31,8 +31,12 @@ CENTROIDS_PER_ROOT = 18
 MIN_TOKENS_PER_CENTROID = 16
 MAX_CENTROIDS = 1 << 20
 SAMPLE_PER_CENTROID = 40
+EXTENDING_PER_CENTROID = 32
+"""Points of the sample per centroid of an extension, which starts from half of them."""
 GROUPS_PER_ROOT = 4
 """Groups of a codec / sqrt(K)."""
+FEW_GROUPS = 1.2
+"""Ratio of GROUPS_PER_ROOT * sqrt(K) to the groups from which an extension groups anew."""
 GROUP_SAMPLE = 256
 """Points per group when the groups are trained."""
 GROUP_ITERATIONS = 8
@@ -91,8 +95,8 @@ def draw(
     and the points."""
     rng = np.random.default_rng(seed)
     wanted = sample_size(n_tokens, dim, memory)
-    chosen = np.sort(rng.choice(n_tokens, wanted, replace=False, shuffle=False))
-    kept = np.sort(rng.choice(wanted, min(wanted, SCALE_SAMPLE), replace=False, shuffle=False))
+    chosen = _drawn(rng, n_tokens, wanted)
+    kept = _drawn(rng, wanted, min(wanted, SCALE_SAMPLE))
     points, vectors = [], []
     start = 0
     for batch in batches:
@@ -109,14 +113,17 @@ def train(sample: Sample, bits: int, seed: int, executor: Executor) -> core.Code
     whatever the number of threads."""
     dim = sample.vectors.shape[1]
     k = min(centroid_count(sample.n_tokens), len(sample.points))
-    rows, group_rows, group_starts = _two_levels(sample.points, dim, k, seed, executor)
+    rows = _two_levels(sample.points, dim, k, seed, executor)
+    means, groups = _grouped(rows, dim, seed)
+    starts, order = _members(groups, len(means))
     spec = core.CodecSpec(
         dim=dim,
         bits=bits,
         seed=sample.rotation_seed,
-        rows=rows,
-        group_rows=group_rows,
-        group_starts=group_starts,
+        rows=rows[order],
+        group_rows=means,
+        group_starts=starts,
+        members=np.arange(len(rows), dtype=np.uint32),
         a_scales=np.linspace(0, 2, core.SCALES, dtype=np.float32),
         b_scales=np.linspace(0, 1, core.SCALES, dtype=np.float32),
     )
@@ -127,40 +134,54 @@ def extend(
     spec: core.CodecSpec, sample: core.Points, n_tokens: int, seed: int, executor: Executor
 ) -> core.CodecSpec:
     """The codec with the centroids that a collection of `n_tokens` should have, the new ones where
-    an even sample of its tokens is farthest from the present ones.
+    an even sample of points is farthest from the present ones.
 
     Present centroids keep their numbers and the scales stay, so codes and residuals of the present
     codec are valid in the new one. Points are drawn with the square of their distance to their
-    centroid, as in k-means++, and clustered. Deterministic."""
-    wanted = centroid_count(n_tokens) - len(spec.rows)
+    centroid, as in k-means++, and clustered; then the points are clustered that are nearer to these
+    clusters than to present centroids: the points that the new centroids will stand for.
+    Deterministic."""
+    missing = centroid_count(n_tokens) - len(spec.rows)
+    wanted = min(missing, len(sample) // MIN_TOKENS_PER_CENTROID)
     if wanted < 1:
         return spec
-    codec = core.Codec(spec)
-    slices = [sample[at : at + SLICE_POINTS] for at in range(0, len(sample), SLICE_POINTS)]
-    distances = np.concatenate(list(ordered_map(executor, codec.squared_distances, slices, TASKS)))
-    total = distances.sum()
-    n = min(len(sample), SAMPLE_PER_CENTROID * wanted, int(np.count_nonzero(distances)))
+    rng = np.random.default_rng(seed)
+    if len(sample) > EXTENDING_PER_CENTROID * wanted:
+        sample = sample[_drawn(rng, len(sample), EXTENDING_PER_CENTROID * wanted)]
+    present = _squared_distances(spec, sample, executor)
+    n = min(len(sample) // 2, int(np.count_nonzero(present)))
     if n < wanted:
         return spec
-    rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.choice(len(sample), n, replace=False, shuffle=False, p=distances / total))
-    rows, group_rows, group_starts = _two_levels(sample[chosen], spec.dim, wanted, seed, executor)
-    starts = group_starts[1:] + np.uint32(len(spec.rows))
-    return replace(
-        spec,
-        rows=np.concatenate([spec.rows, rows]),
-        group_rows=np.concatenate([spec.group_rows, group_rows]),
-        group_starts=np.concatenate([spec.group_starts, starts]),
-    )
+    far = _drawn(rng, len(sample), n, present / present.sum())
+    draft = _appended(spec, _two_levels(sample[far], spec.dim, wanted, seed, executor), seed)
+    won = np.nonzero(_squared_distances(draft, sample, executor) < present)[0]
+    wanted = min(wanted, len(won))
+    if wanted < 1:
+        return spec
+    return _appended(spec, _two_levels(sample[won], spec.dim, wanted, seed, executor), seed)
+
+
+def _drawn(
+    rng: np.random.Generator, n: int, wanted: int, shares: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """`wanted` of n numbers, ascending; with their shares of the probability, or evenly."""
+    return np.sort(rng.choice(n, wanted, replace=False, shuffle=False, p=shares))
+
+
+def _squared_distances(
+    spec: core.CodecSpec, points: core.Points, executor: Executor
+) -> NDArray[np.float64]:
+    codec = core.Codec(spec)
+    slices = [points[at : at + SLICE_POINTS] for at in range(0, len(points), SLICE_POINTS)]
+    distances = ordered_map(executor, codec.squared_distances, slices, TASKS)
+    return np.concatenate(list(distances)).astype(np.float64)
 
 
 # ---- centroids ----
 
 
-def _two_levels(
-    points: core.Points, dim: int, k: int, seed: int, executor: Executor
-) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
-    """k centroids by group, the groups' means, and the first centroid of each group."""
+def _two_levels(points: core.Points, dim: int, k: int, seed: int, executor: Executor) -> core.Bytes:
+    """k centroids."""
     group_rows = _train_groups(points, dim, max(1, math.isqrt(k)), seed)
     members = core.nearest(group_rows, dim, points)
     counts = np.bincount(members, minlength=len(group_rows))
@@ -172,8 +193,7 @@ def _two_levels(
         return core.kmeans(own, dim, shares[group], CENTROID_ITERATIONS, seed + group + 1)
 
     filled = [group for group, share in enumerate(shares) if share > 0]
-    rows = np.concatenate(list(ordered_map(executor, train_group, filled, TASKS)))
-    return _grouped(rows, dim, seed)
+    return np.concatenate(list(ordered_map(executor, train_group, filled, TASKS)))
 
 
 def _train_groups(points: core.Points, dim: int, n_groups: int, seed: int) -> core.Bytes:
@@ -196,17 +216,50 @@ def _shares(counts: NDArray[np.int64], k: int) -> list[int]:
     return [int(share) for share in shares]
 
 
-def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Bytes, core.Numbers]:
-    """Centroids in groups of neighbours, the groups' means, the first centroid of each group."""
-    points = (rows ^ np.uint8(128)).view(np.int8)
-    points = np.maximum(points, np.int8(-127))
-    n_groups = min(len(rows), int(GROUPS_PER_ROOT * math.sqrt(len(rows))))
-    group_rows = core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
-    members = core.nearest(group_rows, dim, points)
-    counts = np.bincount(members, minlength=n_groups)
-    starts = np.cumsum([0, *counts[counts > 0]]).astype(np.uint32)
-    order = np.argsort(members, kind="stable")
-    return rows[order], np.ascontiguousarray(group_rows[counts > 0]), starts
+# ---- groups ----
+
+
+def _grouped(rows: core.Bytes, dim: int, seed: int) -> tuple[core.Bytes, core.Numbers]:
+    """Means of groups of neighbours among the centroids, and the group of each centroid. No group
+    is empty."""
+    points = _points_of(rows)
+    n_groups = min(len(rows), _group_count(len(rows)))
+    means = core.kmeans(points, dim, n_groups, GROUP_ITERATIONS, seed)
+    nearest = core.nearest(means, dim, points)
+    filled, groups = np.unique(nearest, return_inverse=True)
+    return means[filled], groups.astype(np.uint32)
+
+
+def _appended(spec: core.CodecSpec, more: core.Bytes, seed: int) -> core.CodecSpec:
+    """The codec with more centroids behind its own. They join the groups whose means are nearest;
+    all centroids are grouped anew when they have become too many for these groups."""
+    rows = np.concatenate([spec.rows, more])
+    means, groups = spec.group_rows, np.empty(len(rows), np.uint32)
+    sizes = np.diff(spec.group_starts)
+    groups[spec.members] = np.repeat(np.arange(len(means), dtype=np.uint32), sizes)
+    joined = core.nearest(means, spec.dim, _points_of(more))
+    order = np.argsort(joined, kind="stable")  # the numbers of a group follow each other
+    rows[len(spec.rows) :], groups[len(spec.rows) :] = more[order], joined[order]
+    if _group_count(len(rows)) > FEW_GROUPS * len(means):
+        means, groups = _grouped(rows, spec.dim, seed)
+    starts, members = _members(groups, len(means))
+    return replace(spec, rows=rows, group_rows=means, group_starts=starts, members=members)
+
+
+def _members(groups: core.Numbers, n_groups: int) -> tuple[core.Numbers, core.Numbers]:
+    """The first member of each group, and the members: `group_starts` and `members` of a codec."""
+    counts = np.bincount(groups, minlength=n_groups)
+    starts = np.cumsum([0, *counts]).astype(np.uint32)
+    return starts, np.argsort(groups, kind="stable").astype(np.uint32)
+
+
+def _group_count(n_centroids: int) -> int:
+    return int(GROUPS_PER_ROOT * math.sqrt(n_centroids))
+
+
+def _points_of(rows: core.Bytes) -> core.Points:
+    points: core.Points = np.maximum((rows ^ np.uint8(128)).view(np.int8), np.int8(-127))
+    return points
 
 
 # ---- scales ----

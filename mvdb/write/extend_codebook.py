@@ -1,12 +1,14 @@
 """Extension of the codebook: more centroids for a collection that has grown.
 
-The number of centroids follows the square root of the tokens (codebook/training.py).
+The number of centroids follows the square root of the tokens (codebook/training.py). New
+centroids are trained on points far from the present ones and appended (`training.extend`). Codes
+and residuals of stored documents stay valid. Encoding these again from reconstructed vectors loses
+more than it gains (docs/benchmarks.md compares both): documents keep the centroids they have.
 
-1. Documents are drawn evenly, and the points of their tokens are read in steps.
-2. Centroids are trained on the points far from the present ones and appended to them
-   (`training.extend`). Codes and residuals of stored documents stay valid. Encoding them again from
-   reconstructed vectors loses more than it gains (docs/benchmarks.md compares both).
-3. The extended codebook replaces the present one. New documents find nearer centroids.
+- *For newcomers*: documents of a write buffer that is large beside the codebook get centroids
+  before they are encoded, trained on their own vectors (`extend_for_newcomers`).
+- *For growth*: when small commits have let the collection outgrow its centroids, documents are
+  drawn evenly, and their stored vectors are read in steps (`extended`).
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from mvdb.segment.layout import FLOAT16
 from mvdb.state.manifest import Manifest
 from mvdb.state.state import State
 from mvdb.write.changes import Changes, Reading, Resources
+from mvdb.write.write_buffer import WriteBuffer
 
-AHEAD = 1.7
-"""Centroids are trained for AHEAD times the live tokens, to leave room to grow."""
+AHEAD = 2
+"""Centroids are trained for AHEAD times the live tokens: later documents find other centroids than
+if the codebook had been trained on all at once, and more of them make up for it."""
 SEED = 1
 STEP_ROWS = 256
 """Documents whose points are read in one transaction."""
@@ -54,7 +58,7 @@ def extended(reading: Reading, resources: Resources) -> Extension:
     with reading() as (txn, state):
         generation, live_tokens = state.manifest.generation, state.manifest.live_tokens
         spec = codebooks.load_spec(txn, generation)
-        n_tokens = int(AHEAD * live_tokens)
+        n_tokens = AHEAD * live_tokens
         drawn = _draw(state, training.sample_size(n_tokens, spec.dim, resources.memory.sample))
     none = np.empty((0, spec.rows.shape[1]), np.int8)
     points = np.concatenate([none, *_points(reading, drawn, spec.seed)])
@@ -104,12 +108,32 @@ def extend(changes: Changes, extension: Extension) -> None:
     changes.state = None
 
 
-def extend_at_once(changes: Changes, n_tokens: int) -> None:
-    """Adds the centroids that are due after a flush, if the collection of `n_tokens` is small or
-    the transaction alone has doubled it. Later documents then need not wait for maintenance."""
-    if not is_due(changes.manifest, changes.limits):
+def extend_for_newcomers(changes: Changes, buffer: WriteBuffer) -> None:
+    """Adds centroids for the documents of the write buffer, which is then to be encoded, if their
+    tokens are many beside the centroids; otherwise these would cost more than the documents."""
+    codebook = changes.codebook()
+    if codebook is None:
         return
-    before = changes.base.manifest.live_tokens
-    if n_tokens >= 2 * before or n_tokens <= changes.limits.extended_at_once:
+    least = changes.limits.newcomers_per_centroid * codebook.codec.n_centroids
+    if buffer.n_tokens < least:
+        return
+    resources = changes.resources
+    spec = codebooks.load_spec(changes.txn, codebook.generation)
+    seed, memory = SEED + codebook.generation, resources.memory.sample
+    vectors = (batch.vectors for batch in buffer.batches())
+    sample = training.draw(
+        vectors, buffer.n_tokens, seed, spec.dim, memory, rotation_seed=spec.seed
+    )
+    live_tokens = changes.manifest.live_tokens + buffer.n_tokens
+    larger = training.extend(spec, sample.points, AHEAD * live_tokens, seed, resources.executor)
+    if len(larger.rows) > len(spec.rows):
+        extend(changes, Extension(codebook.generation, larger, live_tokens))
+
+
+def extend_at_once(changes: Changes) -> None:
+    """Adds the centroids that are due after a flush, if the collection is small. Later documents
+    then need not wait for maintenance."""
+    current, limits = changes.manifest, changes.limits
+    if is_due(current, limits) and current.live_tokens <= limits.extended_at_once:
         here = nullcontext((changes.txn, changes.open_state()))
         extend(changes, extended(lambda: here, changes.resources))

@@ -157,10 +157,10 @@ def _flush_buffer(changes: Changes, buffer: WriteBuffer) -> None:
         if train_codebook.is_due(changes):
             train_codebook.train(changes)
         else:
-            n_tokens = changes.manifest.live_tokens + buffer.n_tokens
+            extend_codebook.extend_for_newcomers(changes, buffer)
             infos = flushing.write_segments(changes, buffer.batches(), buffer.n_tokens)
             changes.replace_segments((), infos)
-            extend_codebook.extend_at_once(changes, n_tokens)
+            extend_codebook.extend_at_once(changes)
     buffer.close()
     changes.buffer = None
 

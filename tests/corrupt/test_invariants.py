@@ -185,7 +185,7 @@ def a_text(body: bytes) -> bytes:
 
 
 INVARIANTS: dict[str, Broken] = {
-    "settings and centroids: dim": Broken(replace_first(Kind.CENTROIDS, u32(0, 4096), 0), "bytes"),
+    "settings and centroids: dim": Broken(replace_first(Kind.CENTROIDS, u32(0, 32), 0), "bytes"),
     "settings and centroids: bits": Broken(replace_first(Kind.CENTROIDS, u32(4, 8), 0), "bits 8"),
     "settings and manifest: float16": Broken(named(b"settings", u32(4, 16)), "float16 vectors"),
     "settings and segments: dim": Broken(named(b"settings", u32(0, 17)), "dim 16"),
@@ -288,6 +288,12 @@ INVARIANTS: dict[str, Broken] = {
     "centroids: older centroids": Broken(extended((1, 10**6)), "has 1000000 centroids"),
     "centroids: groups": Broken(
         replace_first(Kind.CENTROIDS, u32(4, 1 << 30), 3), "centroid tables"
+    ),
+    "centroids: members": Broken(
+        replace_first(Kind.CENTROIDS, u32(0, 1 << 30), 6), "centroid tables"
+    ),
+    "centroids: members once": Broken(
+        replace_first(Kind.CENTROIDS, lambda body: body[4:8] + body[4:], 6), "centroid tables"
     ),
     "centroids: scales": Broken(
         replace_first(Kind.CENTROIDS, lambda body: struct.pack("<f", float("inf")) + body[4:], 4),

@@ -54,6 +54,7 @@ _NUMBER = (
     r"(0x[0-9A-F]+|1/\d+|2\^\d+|(?:\d[\d,]*(?:\.\d+)?|\.\d+|[a-z]+)(?: (?:million|[KMG]i?B))?)"
 )
 _WORDS = {
+    "two": 2,
     "twice": 2,
     "three": 3,
     "four": 4,
@@ -469,6 +470,16 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"when there are up to {n} tokens:"],
     ),
     (
+        "newcomers",
+        lambda: LIMITS.newcomers_per_centroid,
+        [r"write buffer with {n} tokens or more per", r"a commit with {n} tokens or more per"],
+    ),
+    (
+        "few groups",
+        lambda: training.FEW_GROUPS,
+        [r"fewer than 4 √K / {n}"],
+    ),
+    (
         "growth",
         lambda: LIMITS.growth,
         [r"(?:has|are|grown to|done rarely and for more: at) {n} times the tokens"],
@@ -476,7 +487,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "ahead",
         lambda: extend_codebook.AHEAD,
-        [r"the K of {n} times the present", r"the number for {n} times the tokens"],
+        [r"missing to the K of {n} the tokens"],
     ),
     (
         "fanout",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,9 @@ from tests.index.files import (
 )
 from tests.support.model import Floats, Id, brute_force, check_hits, unit
 from tests.support.opening import by_lists, opened
+
+ONE_BY_ONE = Limits(train_documents=100, extended_at_once=0, newcomers_per_centroid=math.inf)
+"""Centroids are added as if all documents came in small commits."""
 
 
 def stored(db: mvdb.Database, names: range) -> list[bytes]:
@@ -103,9 +107,9 @@ def test_old_documents_stay_as_they_were(tmp_path: Path, bits: int, small: bool)
 def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> None:
     """What the new centroids are for: documents about something that was not there at training."""
     errors = {}
-    for growth in (1.5, 1e9):
-        limits = Limits(train_documents=100, extended_at_once=0, growth=growth)
-        path = tmp_path / f"{growth}.mvdb"
+    for newcomers in (2.0, math.inf):
+        limits = replace(ONE_BY_ONE, newcomers_per_centroid=newcomers)
+        path = tmp_path / f"{newcomers}.mvdb"
         with opened(path, limits, dim=DIM, bits=1, background=False) as db:
             names = [name for name in range(600) if name % TOPICS < 2]
             put(db, names[:100])
@@ -113,17 +117,17 @@ def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> 
             put(db, others[:300])
             put(db, others[300:])
             found = db.vectors(others[300:])
-            errors[growth] = np.mean(
+            errors[newcomers] = np.mean(
                 [
                     np.linalg.norm(rows - vectors_of(name), axis=1).mean()
                     for name, rows in zip(others[300:], found, strict=True)
                 ]
             )
-    assert errors[1.5] < 0.9 * errors[1e9], errors
+    assert errors[2.0] < 0.9 * errors[math.inf], errors
 
 
 def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_path: Path) -> None:
-    limits = Limits(train_documents=100, extended_at_once=0, growth=2.0)
+    limits = replace(ONE_BY_ONE, growth=2.0)
     with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 100)
         trained = db.stats().trained_tokens
@@ -145,7 +149,7 @@ def test_extending_is_due_when_the_collection_has_outgrown_its_centroids(tmp_pat
 def test_a_small_collection_is_extended_by_the_commit_that_makes_it_due(
     tmp_path: Path, at_once: int
 ) -> None:
-    limits = Limits(train_documents=100, extended_at_once=at_once, growth=2.0)
+    limits = replace(ONE_BY_ONE, extended_at_once=at_once, growth=2.0)
     with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
         fill(db, 100)
         fill(db, 90, first=100, commits=2)
@@ -175,6 +179,7 @@ def many_centroids(count: int) -> core.CodecSpec:
         rows=rows,
         group_rows=np.ascontiguousarray(rows[starts[:-1]]),
         group_starts=starts,
+        members=np.arange(count, dtype=np.uint32),
         a_scales=np.linspace(0, 1.2, core.SCALES).astype(np.float32),
         b_scales=np.linspace(0, 1.5, core.SCALES).astype(np.float32),
     )
@@ -189,6 +194,7 @@ def extended_to(spec: core.CodecSpec, count: int) -> core.CodecSpec:
         rows=np.concatenate([spec.rows, more.rows[have:]]),
         group_rows=np.concatenate([spec.group_rows, more.rows[-1:]]),
         group_starts=np.append(spec.group_starts, np.uint32(count)),
+        members=np.append(spec.members, np.arange(have, count, dtype=np.uint32)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,9 +87,13 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
 
 def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:
     """Codes from before rank less sharply: of 700 documents all are scored then, else 512."""
-    for growth, plan in ((1e9, planning.INTERACTION), (1.5, planning.EXACT)):
-        limits = Limits(train_documents=100, extended_at_once=0, growth=growth)
-        path = tmp_path / f"{growth}.mvdb"
+    for newcomers, plan in ((math.inf, planning.INTERACTION), (2.0, planning.EXACT)):
+        limits = Limits(
+            train_documents=100,
+            extended_at_once=0,
+            newcomers_per_centroid=newcomers,
+        )
+        path = tmp_path / f"{newcomers}.mvdb"
         with opened(path, limits, dim=DIM, bits=2, background=False) as db:
             fill(db, 300)
             fill(db, 400, first=300)

@@ -4,7 +4,9 @@ Now each codec rotates with its own, and codebooks of several seeds are searched
 
 from __future__ import annotations
 
+import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import lmdb
@@ -36,6 +38,7 @@ Values = dict[tuple[str, bytes], tuple[Kind, bytes]]
 
 def make(path: Path, seed: int, first: int, count: int, limits: Limits) -> None:
     """A file whose codebook, trained on all its documents, has this seed."""
+    limits = replace(limits, newcomers_per_centroid=math.inf)
     with opened(path, limits, dim=DIM, bits=4, background=False) as db:
         matrices = [vectors_of(name) for name in range(first, first + count)]
         store_codebook(db, *trained_on(matrices, 4, rotation_seed=seed))
