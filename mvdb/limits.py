@@ -24,6 +24,8 @@ class Limits:
     newcomers_per_centroid: float = 2.0
     """Tokens of a write buffer, per centroid, from which its flush adds centroids for them: the
     codebook, which is then written anew, takes about twice the bytes of the tokens at 2 bits."""
+    newcomers_drift: float = 1.05
+    """Ratio of their mean residual length to that of the first training from which it does so."""
     growth: float = 3.0
     """Ratio of live tokens to those of the last training from which centroids are added for stored
     documents."""

@@ -33,6 +33,8 @@ AHEAD = 2
 """Centroids are trained for AHEAD times the live tokens: later documents find other centroids than
 if the codebook had been trained on all at once, and more of them make up for it."""
 SEED = 1
+PROBED_VECTORS = 4096
+"""Vectors of newcomers by which their distance from the centroids is measured."""
 STEP_ROWS = 256
 """Documents whose points are read in one transaction."""
 
@@ -110,7 +112,7 @@ def extend(changes: Changes, extension: Extension) -> None:
 
 def extend_for_newcomers(changes: Changes, buffer: WriteBuffer) -> None:
     """Adds centroids for the documents of the write buffer, which is then to be encoded, if their
-    tokens are many beside the centroids; otherwise these would cost more than the documents."""
+    tokens are many beside the centroids, and far from them."""
     codebook = changes.codebook()
     if codebook is None:
         return
@@ -124,10 +126,20 @@ def extend_for_newcomers(changes: Changes, buffer: WriteBuffer) -> None:
     sample = training.draw(
         vectors, buffer.n_tokens, seed, spec.dim, memory, rotation_seed=spec.seed
     )
+    trained = changes.manifest.trained_residual
+    if _mean_residual(codebook.codec, sample.vectors) <= changes.limits.newcomers_drift * trained:
+        return
     live_tokens = changes.manifest.live_tokens + buffer.n_tokens
     larger = training.extend(spec, sample.points, AHEAD * live_tokens, seed, resources.executor)
     if len(larger.rows) > len(spec.rows):
         extend(changes, Extension(codebook.generation, larger, live_tokens))
+
+
+def _mean_residual(codec: core.Codec, vectors: core.Floats) -> float:
+    """Mean distance of about PROBED_VECTORS of these unit vectors from their centroids."""
+    probed = np.ascontiguousarray(vectors[:: max(1, len(vectors) // PROBED_VECTORS)])
+    residual_sum = codec.encode(probed, np.ones(len(probed), np.uint32))[2]
+    return residual_sum / max(1, len(probed))
 
 
 def extend_at_once(changes: Changes) -> None:

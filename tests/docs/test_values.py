@@ -475,6 +475,11 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"write buffer with {n} tokens or more per", r"a commit with {n} tokens or more per"],
     ),
     (
+        "newcomers' drift",
+        lambda: LIMITS.newcomers_drift,
+        [r"mean residual is more than {n} times that of the first"],
+    ),
+    (
         "few groups",
         lambda: training.FEW_GROUPS,
         [r"fewer than 4 √K / {n}"],

@@ -54,6 +54,17 @@ def test_few_at_a_time_cost_no_codebook(tmp_path: Path, commits: int) -> None:
         check(db, dict.fromkeys(range(520), 0))
 
 
+def test_near_ones_add_no_centroids(tmp_path: Path) -> None:
+    """What was there before comes once more, under other names."""
+    limits = Limits(train_documents=100, extended_at_once=0)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
+        matrices = [vectors_of(name) for name in range(400)]
+        db.insert(list(range(400)), matrices)
+        before = db.stats().centroids
+        db.insert(list(range(400, 800)), matrices)
+        assert db.stats().centroids == before
+
+
 def test_dropped_documents_of_the_buffer_do_no_harm(tmp_path: Path) -> None:
     limits = Limits(train_documents=100)
     with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
