@@ -83,7 +83,7 @@ typedef struct mv_codec_spec {
   const uint8_t *rows;          /* [n_centroids][padded], int8 + 128 */
   const uint8_t *group_rows;    /* [n_groups][padded] */
   const uint32_t *group_starts; /* [n_groups + 1], first member of each group */
-  const uint32_t *members;      /* [n_centroids], by group; NULL: the centroids in their order */
+  const uint32_t *members;      /* [n_centroids], the centroids by group */
   const float *a_scales;        /* [MV_SCALES] ascending */
   const float *b_scales;        /* [MV_SCALES] ascending */
 } mv_codec_spec;

@@ -41,10 +41,9 @@ static uint32_t largest_group(const mv_centroids *centroids) {
 
 /* The runs of a group into the space; their number. */
 static size_t list_runs(const mv_centroids *centroids, uint32_t group, batch_space *space) {
-  const uint32_t end = centroids->group_starts[group + 1];
   size_t n = 0;
-  for (uint32_t at = centroids->group_starts[group]; at < end; at += space->runs[n++].n) {
-    space->runs[n] = mv_run_at(centroids, at, end);
+  for (mv_run run = mv_first_run(centroids, group); run.n > 0; run = mv_next_run(centroids, run)) {
+    space->runs[n++] = run;
   }
   return n;
 }

@@ -5,7 +5,7 @@
 
 #include "../base/alloc.h"
 
-/* Whether each of n numbers below n is there once. */
+/* Each of the n numbers below n must be there once. */
 static mv_status check_members(const uint32_t *members, uint32_t n) {
   uint8_t *seen = mv_alloc(n, 1);
   if (seen == NULL) return MV_ERROR_MEMORY;
@@ -23,15 +23,14 @@ static mv_status check_spec(const mv_codec_spec *spec, const mv_codec_sizes *siz
   if (spec->n_groups < 1 || spec->n_groups > spec->n_centroids) return MV_ERROR_CORRUPT;
   const size_t padded = mv_padded_dim(spec->dim);
   if (sizes->rows != spec->n_centroids * padded || sizes->group_rows != spec->n_groups * padded ||
-      sizes->group_starts != (size_t)spec->n_groups + 1 ||
-      sizes->members != (spec->members == NULL ? 0 : spec->n_centroids))
+      sizes->group_starts != (size_t)spec->n_groups + 1 || sizes->members != spec->n_centroids)
     return MV_ERROR_CORRUPT;
   const uint32_t *starts = spec->group_starts;
   if (starts[0] != 0 || starts[spec->n_groups] != spec->n_centroids) return MV_ERROR_CORRUPT;
   for (uint32_t g = 0; g < spec->n_groups; g++) {
     if (starts[g] > starts[g + 1]) return MV_ERROR_CORRUPT;
   }
-  return spec->members == NULL ? MV_OK : check_members(spec->members, spec->n_centroids);
+  return check_members(spec->members, spec->n_centroids);
 }
 
 static float longest_row(const uint8_t *rows, size_t n, size_t padded) {
@@ -53,14 +52,6 @@ static void *copy_of(const void *data, size_t count, size_t size) {
   return copy;
 }
 
-/* The members of a spec, or all numbers in their order. */
-static uint32_t *members_of(const mv_codec_spec *spec) {
-  if (spec->members != NULL) return copy_of(spec->members, spec->n_centroids, sizeof(uint32_t));
-  uint32_t *members = mv_alloc(spec->n_centroids, sizeof(uint32_t));
-  for (uint32_t i = 0; members != NULL && i < spec->n_centroids; i++) members[i] = i;
-  return members;
-}
-
 mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
                             const mv_codec_sizes *sizes) {
   memset(centroids, 0, sizeof(*centroids));
@@ -73,7 +64,7 @@ mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
   centroids->rows = copy_of(spec->rows, spec->n_centroids, padded);
   centroids->group_rows = copy_of(spec->group_rows, spec->n_groups, padded);
   centroids->group_starts = copy_of(spec->group_starts, n_starts, sizeof(uint32_t));
-  centroids->members = members_of(spec);
+  centroids->members = copy_of(spec->members, spec->n_centroids, sizeof(uint32_t));
   if (centroids->rows == NULL || centroids->group_rows == NULL || centroids->group_starts == NULL ||
       centroids->members == NULL)
     return MV_ERROR_MEMORY;

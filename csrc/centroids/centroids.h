@@ -21,19 +21,28 @@ mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
                             const mv_codec_sizes *sizes);
 void mv_centroids_free(mv_centroids *centroids);
 
-/* Centroids whose numbers follow each other. */
+/* Members of a group whose numbers follow each other: first, first + 1, ... A group is one run, until
+ * centroids are added to it. */
 typedef struct mv_run {
   uint32_t first;
-  uint32_t n;
+  uint32_t n;         /* 0: behind the last run */
+  uint32_t next, end; /* places of the group's members behind this run */
 } mv_run;
 
-/* The members of a group from place `at` on whose numbers follow each other; at least one. A group
- * is one run, until centroids are added to it. REQUIRES: at < end, the group's end. */
-static inline mv_run mv_run_at(const mv_centroids *centroids, uint32_t at, uint32_t end) {
+static inline mv_run mv_run_from(const mv_centroids *centroids, uint32_t at, uint32_t end) {
   const uint32_t *members = centroids->members;
-  mv_run run = {members[at], 1};
-  while (at + run.n < end && members[at + run.n] == run.first + run.n) run.n++;
+  mv_run run = {at < end ? members[at] : 0, 0, at, end};
+  for (; run.next < end && members[run.next] == run.first + run.n; run.next++) run.n++;
   return run;
+}
+
+static inline mv_run mv_first_run(const mv_centroids *centroids, size_t group) {
+  const uint32_t *starts = centroids->group_starts;
+  return mv_run_from(centroids, starts[group], starts[group + 1]);
+}
+
+static inline mv_run mv_next_run(const mv_centroids *centroids, mv_run run) {
+  return mv_run_from(centroids, run.next, run.end);
 }
 
 /* The centroid of each of n points [n][padded], by two levels (assign_centroids.c): n numbers. */

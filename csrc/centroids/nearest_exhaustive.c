@@ -46,7 +46,7 @@ mv_status mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_
                      uint32_t *nearest) {
   if (n_rows < 1 || n_rows > MV_MAX_CENTROIDS || n > UINT32_MAX) return MV_ERROR_ARGUMENT;
   const size_t padded = mv_padded_dim(dim);
-  const mv_run all = {0, (uint32_t)n_rows};
+  const mv_run all = {.first = 0, .n = (uint32_t)n_rows};
   int8_t *block = mv_alloc(padded, MV_LANES_MAX);
   if (block == NULL) return MV_ERROR_MEMORY;
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {

@@ -17,10 +17,7 @@ static void rank_groups(const mv_table *table, mv_best_rows *best) {
   for (uint8_t mark = MV_GROUP_BEST; mark > MV_GROUP_ABSENT; mark--) {
     for (uint32_t g = 0; g < centroids->n_groups; g++) {
       if (table->groups[g] != mark) continue;
-      const uint32_t end = centroids->group_starts[g + 1];
-      mv_run run;
-      for (uint32_t at = centroids->group_starts[g]; at < end; at += run.n) {
-        run = mv_run_at(centroids, at, end);
+      for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
         mv_best_rows_offer(best, table->rows16 + (size_t)run.first * table->block.lanes, run.first,
                            run.n);
       }

@@ -99,10 +99,7 @@ static void load_group_ahead(const mv_table *table, size_t g) {
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
   if (g == centroids->n_groups) return;
   const size_t padded = centroids->padded;
-  const uint32_t end = centroids->group_starts[g + 1];
-  mv_run run;
-  for (uint32_t at = centroids->group_starts[g]; at < end; at += run.n) {
-    run = mv_run_at(centroids, at, end);
+  for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
     mv_load_range_ahead(centroids->rows + run.first * padded, run.n * padded);
   }
 }
@@ -116,19 +113,16 @@ static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   }
   size_t computed = 0;
   for (size_t g = 0; g < centroids->n_groups; g++) {
-    const uint32_t first = centroids->group_starts[g], end = centroids->group_starts[g + 1];
     if (table->groups[g] == MV_GROUP_ABSENT) {
       table->kind = MV_TABLE_PARTIAL;
       continue;
     }
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
-    mv_run run;
-    for (uint32_t at = first; at < end; at += run.n) {
-      run = mv_run_at(centroids, at, end);
+    for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
       score_rows(table, run, low, high);
       set_bits(table->present, run.first, (size_t)run.first + run.n);
+      computed += run.n;
     }
-    computed += end - first;
   }
   return computed;
 }
@@ -159,10 +153,7 @@ static void narrow_rows(mv_table *table, const int16_t *low) {
   const size_t lanes = table->block.lanes;
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) continue;
-    const uint32_t end = centroids->group_starts[g + 1];
-    mv_run run;
-    for (uint32_t at = centroids->group_starts[g]; at < end; at += run.n) {
-      run = mv_run_at(centroids, at, end);
+    for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
       const size_t first = run.first * lanes;
       mv_kernels_get()->narrow8(table->rows16 + first, run.n, lanes, low, table->coarse_scale,
                                 table->rows8 + first);

@@ -37,10 +37,9 @@ static uint32_t *take_starts(input *in, uint32_t n, uint32_t total) {
   return starts;
 }
 
-/* NULL, or the numbers below n from another one on; some may be wrong. */
+/* The numbers below n, from one of them on; some may be wrong. */
 static uint32_t *take_members(input *in, uint32_t n) {
   const uint32_t first = take(in, 1);
-  if (first == 0) return NULL;
   uint32_t *members = room(n, sizeof *members);
   for (uint32_t i = 0; i < n; i++) members[i] = take_near(in, (first + i) % n);
   return members;

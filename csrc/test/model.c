@@ -164,7 +164,7 @@ mv_status codec_of(const mv_codec_spec *spec, mv_codec **out) {
   const mv_codec_sizes sizes = {spec->n_centroids * padded,
                                 spec->n_groups * padded,
                                 (size_t)spec->n_groups + 1,
-                                spec->members == NULL ? 0 : spec->n_centroids,
+                                spec->n_centroids,
                                 MV_SCALES,
                                 MV_SCALES};
   return mv_codec_new(spec, &sizes, out);

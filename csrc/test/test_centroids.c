@@ -185,11 +185,13 @@ static void test_empty_groups(void) {
   float scales[MV_SCALES] = {0};
   uint8_t rows[GROUPS * 16], group_rows[GROUPS * 16];
   uint32_t starts[GROUPS + 1] = {0}; /* all centroids in the last group */
+  uint32_t members[GROUPS];
   starts[GROUPS] = GROUPS;
+  for (uint32_t i = 0; i < GROUPS; i++) members[i] = i;
   memset(rows, 128, sizeof rows);
   memset(group_rows, 128, sizeof group_rows);
-  const mv_codec_spec spec = {1,          2,      0,    GROUPS, GROUPS, rows,
-                              group_rows, starts, NULL, scales, scales};
+  const mv_codec_spec spec = {1,          2,      0,       GROUPS, GROUPS, rows,
+                              group_rows, starts, members, scales, scales};
   mv_codec *codec;
   int8_t point[16] = {1};
   uint32_t code = 9;

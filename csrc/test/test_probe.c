@@ -174,10 +174,10 @@ static void test_equal_rows(void) {
 static void test_no_lists(void) {
   enum { DIM = 16, GROUPS = 2 };
   static uint8_t rows[GROUPS * DIM], group_rows[GROUPS * DIM];
-  static const uint32_t starts[GROUPS + 1] = {0, 0, GROUPS};
+  static const uint32_t starts[GROUPS + 1] = {0, 0, GROUPS}, members[GROUPS] = {0, 1};
   static const float scales[MV_SCALES];
   const mv_codec_spec spec = {DIM,        2,      ROTATION_SEED, GROUPS, GROUPS, rows,
-                              group_rows, starts, NULL,          scales, scales};
+                              group_rows, starts, members,       scales, scales};
   mv_codec *codec;
   mv_query *query;
   mv_probe probes[MV_PROBE_TOKENS];

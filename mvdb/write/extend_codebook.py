@@ -119,27 +119,34 @@ def extend_for_newcomers(changes: Changes, buffer: WriteBuffer) -> None:
     least = changes.limits.newcomers_per_centroid * codebook.codec.n_centroids
     if buffer.n_tokens < least:
         return
+    nearest = changes.limits.newcomers_drift * changes.manifest.trained_residual
+    if _mean_residual(codebook.codec, buffer) <= nearest:
+        return
     resources = changes.resources
     spec = codebooks.load_spec(changes.txn, codebook.generation)
     seed, memory = SEED + codebook.generation, resources.memory.sample
-    vectors = (batch.vectors for batch in buffer.batches())
-    sample = training.draw(
-        vectors, buffer.n_tokens, seed, spec.dim, memory, rotation_seed=spec.seed
-    )
-    trained = changes.manifest.trained_residual
-    if _mean_residual(codebook.codec, sample.vectors) <= changes.limits.newcomers_drift * trained:
-        return
+    sample = _drawn_from(buffer, spec, seed, memory)
     live_tokens = changes.manifest.live_tokens + buffer.n_tokens
     larger = training.extend(spec, sample.points, AHEAD * live_tokens, seed, resources.executor)
     if len(larger.rows) > len(spec.rows):
         extend(changes, Extension(codebook.generation, larger, live_tokens))
 
 
-def _mean_residual(codec: core.Codec, vectors: core.Floats) -> float:
-    """Mean distance of about PROBED_VECTORS of these unit vectors from their centroids."""
-    probed = np.ascontiguousarray(vectors[:: max(1, len(vectors) // PROBED_VECTORS)])
+def _mean_residual(codec: core.Codec, buffer: WriteBuffer) -> float:
+    """Mean distance of the buffer's vectors from their centroids, by PROBED_VECTORS of them."""
+    memory = PROBED_VECTORS * core.padded_dim(codec.dim)
+    probed = _drawn_from(buffer, codec, SEED, memory).vectors
     residual_sum = codec.encode(probed, np.ones(len(probed), np.uint32))[2]
     return residual_sum / max(1, len(probed))
+
+
+def _drawn_from(
+    buffer: WriteBuffer, codec: core.Codec | core.CodecSpec, seed: int, memory: int
+) -> training.Sample:
+    vectors = (batch.vectors for batch in buffer.batches())
+    return training.draw(
+        vectors, buffer.n_tokens, seed, codec.dim, memory, rotation_seed=codec.seed
+    )
 
 
 def extend_at_once(changes: Changes) -> None:
