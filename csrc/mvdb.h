@@ -228,6 +228,10 @@ size_t mv_query_bytes(const mv_query *query);
 /* Loads m >= 1 unit token vectors [m][dim]; scratch memory of earlier queries is reused. Each codec
  * rotates the query with its own seed, so segments of several codecs can be searched together. */
 mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
+/* From now on the scores of centroids that coarse and fast scores are made of, of codecs of 8,192
+ * centroids or more, are those of the n groups nearest to each query token. n = 0, as of a query
+ * just loaded: of all groups. */
+void mv_query_near_groups(mv_query *query, size_t n);
 
 /* ---- candidates by centroid codes ---- */
 

@@ -138,6 +138,7 @@ int mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
 size_t mv_query_bytes(const mv_query *query);
 int mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
+void mv_query_near_groups(mv_query *query, size_t n);
 int mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
               const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
               mv_place *places, float *scores, size_t *count);

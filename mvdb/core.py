@@ -495,6 +495,11 @@ class Query:
             "loading a query",
         )
 
+    def near_groups(self, n: int) -> None:
+        """From now on coarse and fast scores take the centroids of the `n` groups nearest to each
+        query token alone, of large codecs; 0, as after loading: all."""
+        lib.mv_query_near_groups(self._handle, n)
+
     @property
     def nbytes(self) -> int:
         """Scratch memory held, in bytes."""

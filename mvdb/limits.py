@@ -120,8 +120,6 @@ class Limits:
 
     # ---- search ----
     min_candidates: int = 512
-    min_candidates_extended: int = 1024
-    """Minimum once centroids were added: older codes rank documents less sharply."""
     candidates_per_hit: int = 32
     candidates_factor: float = 0.12
     """Default number of candidates: the maximum of `min_candidates`, `candidates_per_hit` * k, and

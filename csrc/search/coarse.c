@@ -28,8 +28,7 @@ MV_INLINE size_t present_codes(const mv_table *table, const uint8_t *codes, size
   return kept;
 }
 
-/* The best of each lane among the rows that a partial table has, 0 when there is none. Most rows
- * are absent, and reading one costs more than looking up that it is. */
+/* The best of each lane among the rows that a partial table has, 0 when there is none. */
 static void best_present(const mv_table *table, const mv_document *document, uint8_t *best) {
   const mv_kernels *kernels = mv_kernels_get();
   const size_t width = document->code_bytes, lanes = table->block.lanes;
@@ -47,7 +46,7 @@ static void best_present(const mv_table *table, const mv_document *document, uin
 
 static float interaction(const mv_table *table, const mv_document *document) {
   uint8_t best[MV_LANES_MAX];
-  if (table->kind == MV_TABLE_FULL) {
+  if (table->kind == MV_TABLE_FULL || table->is_filled) {
     mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
                                table->rows8, table->block.lanes, best);
   } else {

@@ -1,13 +1,10 @@
 /* The lists to read: for each query token the lists of the centroids that score best.
  *
- *   1. make the table of the block; of a large codec that of the nearest groups only
+ *   1. make the table of the block
  *   2. rank centroids per token, the best groups first, so that the kernel skips most of the rest
  *   3. write the probes by rank, then token, without lists that gain little */
 #include "best_rows.h"
 #include "query.h"
-
-/* Groups per query token whose rows a partial table has: 16 + nprobe / 6. */
-enum { GROUPS_PROBED = 16, PROBES_PER_GROUP = 6 };
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of the gain of the token's best list */
 
@@ -52,9 +49,6 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
   if (index >= mv_query_blocks(query) || nprobe < 1 || nprobe > codec->centroids.n ||
       nprobe > UINT16_MAX) {
     return MV_ERROR_ARGUMENT;
-  }
-  if (codec->centroids.n >= query->large && query->groups_wanted == 0) {
-    query->groups_wanted = GROUPS_PROBED + nprobe / PROBES_PER_GROUP;
   }
   mv_status status = mv_table_make(query, codec, index);
   if (status != MV_OK) return status;

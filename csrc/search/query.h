@@ -29,10 +29,10 @@ typedef struct mv_block {
   float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
 } mv_block;
 
-/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token, used
- * where lists of a large codec are probed. Rows of absent groups are uninitialised; `present` marks
- * valid rows. An absent row scores below the matches that most documents have elsewhere, so that a
- * floor, the least score computed, stands for the row. */
+/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token.
+ * `present` marks them; int16 rows of absent groups are uninitialised. An absent row scores below
+ * the matches that most documents have elsewhere, so that a floor, the least score computed, stands
+ * for the row. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
 
 /* The state of a group of centroids in a table. */
@@ -53,6 +53,7 @@ typedef struct mv_table {
   uint8_t *rows8;                   /* [n_centroids][lanes] */
   uint8_t *groups;                  /* [n_groups]: MV_GROUP_ABSENT and so on */
   uint8_t *present;                 /* a bit for each row */
+  int is_filled;                    /* absent rows of rows8 are 0: they may be read */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */
   float unit[MV_LANES_MAX];         /* rows16 to dot products in integer units of the lane */
   float narrow[MV_LANES_MAX];       /* dot products with rows to rows16 */
@@ -105,9 +106,10 @@ struct mv_query {
   float *rotated; /* [m][padded] */
   int8_t *packed; /* all blocks */
   float *scales;  /* [m] */
-  /* Tables of codecs of at least `large` centroids are partial once lists have been probed. */
+  /* Tables of codecs of at least `large` centroids are partial, unless all groups are wanted. */
   size_t large;
-  size_t groups_wanted; /* per query token; 0: no lists of a large codec have been probed */
+  size_t groups_wanted; /* per query token; 0: all */
+  size_t most_filled;   /* bytes of rows8 up to which absent rows are filled */
   mv_table table;
   mv_counts counts;
   mv_gathering gathering;

@@ -148,9 +148,11 @@ static void choose_coarse_scale(mv_table *table, const int16_t *low, const int16
 }
 
 /* Narrows the int16 rows of the marked groups to bytes. */
-static void narrow_rows(mv_table *table, const int16_t *low) {
+static void narrow_rows(mv_table *table, const int16_t *low, size_t most_filled) {
   const mv_centroids *centroids = &table->codec->centroids;
   const size_t lanes = table->block.lanes;
+  table->is_filled = table->kind == MV_TABLE_PARTIAL && centroids->n * lanes <= most_filled;
+  if (table->is_filled) memset(table->rows8, 0, centroids->n * lanes);
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) continue;
     for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
@@ -184,6 +186,6 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
   query->counts.centroids += compute_rows(table, low, high);
   choose_coarse_scale(table, low, high);
-  narrow_rows(table, low);
+  narrow_rows(table, low, query->most_filled);
   return MV_OK;
 }

@@ -27,6 +27,7 @@ static void load(mv_query *query, const float *vectors, size_t m, size_t groups_
   MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
   query->large = 0; /* whatever the codec */
   query->groups_wanted = groups_wanted;
+  query->most_filled = mv_random_below(&seed, 2) > 0 ? SIZE_MAX : 0;
 }
 
 /* ---- what must be in the tables ---- */

@@ -20,9 +20,11 @@ from mvdb.state.state import State
 from mvdb.types import Id
 
 MIN_NPROBE = 48
+MIN_NPROBE_EXTENDED = 96
 CENTROIDS_PER_PROBE = 1280
-"""Default lists per query token: centroids / CENTROIDS_PER_PROBE, at least MIN_NPROBE. With more
-centroids, lists are shorter and similar documents spread over more of them."""
+"""Default lists per query token: centroids / CENTROIDS_PER_PROBE, at least MIN_NPROBE; once
+centroids were added, at least MIN_NPROBE_EXTENDED. With more centroids, lists are shorter and
+similar documents spread over more of them, the more so where older codes are of older centroids."""
 CANDIDATES_POWER = 0.75
 
 AUTO = "auto"
@@ -151,17 +153,21 @@ class SearchOptions:
 
     def lists_per_token(self, state: State) -> int:
         """Posting lists probed per query token."""
-        n_centroids = state.codebook.codec.n_centroids if state.codebook else 0
-        return self.nprobe or max(MIN_NPROBE, n_centroids // CENTROIDS_PER_PROBE)
+        if self.nprobe is not None:
+            return self.nprobe
+        codebook = state.codebook
+        if codebook is None:
+            return MIN_NPROBE
+        least = MIN_NPROBE_EXTENDED if codebook.extends else MIN_NPROBE
+        return max(least, codebook.codec.n_centroids // CENTROIDS_PER_PROBE)
 
     def n_candidates(self, state: State, limits: Limits) -> int:
         """Maximum number of documents that are scored, and that are ranked by codes with lists."""
         if self.candidates is not None:
             return max(self.candidates, self.k)
         documents = state.manifest.live_documents
-        extended = state.codebook is not None and len(state.codebook.extends) > 0
         return max(
-            limits.min_candidates_extended if extended else limits.min_candidates,
+            limits.min_candidates,
             limits.candidates_per_hit * self.k,
             int(limits.candidates_factor * documents**CANDIDATES_POWER),
         )

@@ -1,5 +1,5 @@
 """Plan of a query: posting lists or a scan of all codes, by the lower estimated cost; or the score
-of all allowed documents, if there are no more than `candidates`.
+of all allowed documents, if these are few or if it is asked for.
 
 The constants are seconds on one core of a current server for a query of up to 32 tokens; only their
 ratios matter. `bench/search.py` prints the measured times of the stages.
@@ -24,6 +24,12 @@ GATHER_POSTING = 2.5e-9
 POSTINGS_PER_TOKEN = 0.7
 """A document is in a list once, however many of its tokens have the code."""
 TOKENS_PER_BLOCK = 32
+FEW_TOKENS = 1 << 15
+"""Tokens whose scores take less time than the stages that would save some of them."""
+GROUPS_SCANNED = 64
+"""Groups of centroids near each query token whose scores a scan of codes takes."""
+GROUPS_LISTED, LISTS_PER_GROUP = 16, 6
+"""The same for lists, and one more for so many lists per query token."""
 ROWS_PER_TOKEN = 2
 """Rows of the table of centroid scores that take as long as the precise score of a token beyond its
 fast score: 1.6 for a query of 8 tokens, 1.9 for 32, 1.6 for 64 (dim 128, 18,815 centroids,
@@ -101,8 +107,24 @@ def begins_fast(parts: Sequence[Part], n_centroids: int) -> bool:
     return ROWS_PER_TOKEN * sum(part.allowed_tokens for part in parts) > n_centroids
 
 
-def choose(estimates: dict[str, float], n_allowed: int, n_candidates: int) -> str:
-    """The plan: exact, if no more documents are allowed than candidates; else the cheaper one."""
-    if n_allowed <= n_candidates:
+def near_groups(plan: str, nprobe: int) -> int:
+    """Groups of centroids whose scores a plan takes, per query token, of a large codec; 0: all."""
+    if plan == EXACT:
+        return 0
+    return GROUPS_SCANNED if plan == INTERACTION else GROUPS_LISTED + nprobe // LISTS_PER_GROUP
+
+
+def choose(
+    estimates: dict[str, float],
+    parts: Sequence[Part],
+    n_allowed: int,
+    n_candidates: int,
+    *,
+    asked: bool,
+) -> str:
+    """The plan: exact, if no more documents are allowed than candidates and these have few tokens
+    or the caller `asked` for so many candidates; else the cheaper one of the others."""
+    few = sum(part.allowed_tokens for part in parts) <= FEW_TOKENS
+    if n_allowed <= n_candidates and (few or asked):
         return EXACT
     return min((plan for plan in estimates if plan != EXACT), key=lambda plan: estimates[plan])

@@ -173,7 +173,8 @@ class Search:
         if not options.exact:
             parts = planning.parts_of(self._vectors.segments, allowed.counts)
             costs = planning.costs(parts, self._query.m, nprobe, n_candidates, self._limits)
-            plan = planning.choose(costs, allowed.total, n_candidates)
+            asked = options.candidates is not None
+            plan = planning.choose(costs, parts, allowed.total, n_candidates, asked=asked)
         self._collector.planned(plan, costs)
         return plan
 
@@ -182,6 +183,7 @@ class Search:
     def _coarse(self, allowed: Allowed, plan: str, nprobe: int, n_candidates: int) -> Coarse:
         """The best documents of quantised segments by their codes."""
         segments = self._vectors.segments
+        self._query.near_groups(planning.near_groups(plan, nprobe))
         by_lists = [plan == planning.LISTS and segment.lists is not None for segment in segments]
         scanned = np.array([not one for one in by_lists], np.uint8)
         codecs = {
@@ -242,6 +244,7 @@ class Search:
     def _all_scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
         """All allowed documents."""
         segments = self._vectors.segments
+        self._query.near_groups(planning.near_groups(planning.EXACT, 0))
         slots = self._every(allowed)
         self._fetch(slots)
         precise = options.exact

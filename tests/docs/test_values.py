@@ -207,14 +207,29 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"by default the greatest of {n}\b", r"default max\({n}, 32 k"],
     ),
     (
-        "candidates once extended",
-        lambda: LIMITS.min_candidates_extended,
-        [r"greatest of 512 \({n} once centroids", r"\b{n} instead of 512 once centroids"],
+        "least nprobe once extended",
+        lambda: options.MIN_NPROBE_EXTENDED,
+        [
+            r"at least 48; {n} once centroids were added",
+            r"at least 48, and {n} once centroids were",
+            r"at least 48, and once centroids were added .{0,40} at least {n}\b",
+            r"centroids were added, at least {n}\b",
+        ],
+    ),
+    (
+        "tokens of few documents",
+        lambda: plan.FEW_TOKENS,
+        [r"at most {n} tokens"],
+    ),
+    (
+        "groups scanned",
+        lambda: plan.GROUPS_SCANNED,
+        [r"best {n} in the interaction plan"],
     ),
     (
         "candidates per hit",
         lambda: LIMITS.candidates_per_hit,
-        [r"once centroids were added\), {n} k\b", r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
+        [r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
     ),
     (
         "candidates by size",

@@ -22,9 +22,11 @@ def costs(parts: list[planning.Part], m: int, nprobe: int, wanted: int) -> dict[
     return planning.costs(parts, m, nprobe, wanted, Limits())
 
 
-def plan_for(parts: list[planning.Part], *, wanted: int = 512, nprobe: int = 32) -> str:
+def plan_for(
+    parts: list[planning.Part], *, wanted: int = 512, nprobe: int = 32, asked: bool = False
+) -> str:
     allowed = sum(one.allowed for one in parts)
-    return planning.choose(costs(parts, 32, nprobe, wanted), allowed, wanted)
+    return planning.choose(costs(parts, 32, nprobe, wanted), parts, allowed, wanted, asked=asked)
 
 
 def test_lists_are_taken_where_they_cost_less() -> None:
@@ -33,8 +35,16 @@ def test_lists_are_taken_where_they_cost_less() -> None:
     # So many lists of so few centroids are the whole collection, several times.
     assert plan_for([part(1_000_000, lists=100)]) == planning.INTERACTION
     assert plan_for([part(1_000_000, lists=1 << 17)], nprobe=1 << 14) == planning.INTERACTION
-    assert plan_for([part(500)]) == planning.EXACT
+    assert plan_for([part(400)]) == planning.EXACT
     assert plan_for([]) == planning.EXACT
+
+
+def test_whoever_asks_for_as_many_candidates_as_there_are_documents_gets_all_scored() -> None:
+    """By default only while that takes no longer than to look at their codes first."""
+    assert plan_for([part(512)]) == planning.EXACT
+    assert plan_for([part(600)], wanted=600) == planning.INTERACTION
+    assert plan_for([part(600)], wanted=600, asked=True) == planning.EXACT
+    assert plan_for([part(600)], wanted=599, asked=True) == planning.INTERACTION
 
 
 def test_a_filter_decides_the_plan() -> None:
@@ -85,16 +95,17 @@ def test_plans_of_a_small_file(tmp_path: Path) -> None:
         assert db.profile(query_for(1), 5).plan == planning.LISTS
 
 
-def test_more_is_looked_at_where_centroids_were_added(tmp_path: Path) -> None:
-    """Codes from before rank less sharply: of 700 documents all are scored then, else 512."""
-    for newcomers, plan in ((math.inf, planning.INTERACTION), (2.0, planning.EXACT)):
-        limits = Limits(
-            train_documents=100,
-            extended_at_once=0,
-            newcomers_per_centroid=newcomers,
+def test_more_lists_are_read_where_centroids_were_added(tmp_path: Path) -> None:
+    """Codes from before are of older centroids: documents alike are in more lists."""
+    for newcomers, more in ((math.inf, False), (2.0, True)):
+        limits = replace(
+            LISTED, train_documents=100, extended_at_once=0, newcomers_per_centroid=newcomers
         )
         path = tmp_path / f"{newcomers}.mvdb"
-        with opened(path, limits, dim=DIM, bits=2, background=False) as db:
+        with opened(path, by_lists(limits), dim=DIM, bits=2, background=False) as db:
             fill(db, 300)
             fill(db, 400, first=300)
-            assert db.profile(query_for(0), 10).plan == plan
+            db.optimize()
+            by_default, least = (db.profile(query_for(0), 10, nprobe=n) for n in (None, 48))
+            assert by_default.plan == least.plan == planning.LISTS
+            assert (by_default.lists > least.lists) == more

@@ -33,7 +33,6 @@ def by_lists(limits: Limits | None = None, *, candidates: int = 8) -> Limits:
     return replace(
         limits or Limits(),
         min_candidates=candidates,
-        min_candidates_extended=candidates,
         candidates_per_hit=1,
         candidates_factor=0.0,
         list_surplus=0.0,
