@@ -102,7 +102,7 @@ class Readable(DocumentReader):
             tenant: whose documents: needed where tenants are separated, and refused elsewhere
                 (docs/howto-tenants.md).
             nprobe: dense: posting lists probed per query token, if the collection has lists and the
-                plan takes them; default centroids / 1,280, at least 48, and 96 once centroids were
+                plan takes them; default centroids / 1,280, at least 48, and 72 once centroids were
                 added to those of the first training.
             candidates: dense: documents from the lists that are ranked by their centroid codes, and
                 at most scored by their stored vectors; default max(512, 32 k, 0.12

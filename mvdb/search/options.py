@@ -20,7 +20,7 @@ from mvdb.state.state import State
 from mvdb.types import Id
 
 MIN_NPROBE = 48
-MIN_NPROBE_EXTENDED = 96
+MIN_NPROBE_EXTENDED = 72
 CENTROIDS_PER_PROBE = 1280
 """Default lists per query token: centroids / CENTROIDS_PER_PROBE, at least MIN_NPROBE; once
 centroids were added, at least MIN_NPROBE_EXTENDED. With more centroids, lists are shorter and
