@@ -23,29 +23,10 @@ typedef struct batch_space {
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
   uint32_t *list_start; /* [n_groups + 1] */
   int32_t *best;        /* [BATCH] */
-  mv_run *runs;         /* of one group */
 } batch_space;
 
 static size_t groups_probed(const mv_centroids *centroids) {
   return centroids->n_groups < GROUPS_PROBED ? centroids->n_groups : GROUPS_PROBED;
-}
-
-static uint32_t largest_group(const mv_centroids *centroids) {
-  const uint32_t *starts = centroids->group_starts;
-  uint32_t largest = 0;
-  for (uint32_t g = 0; g < centroids->n_groups; g++) {
-    if (starts[g + 1] - starts[g] > largest) largest = starts[g + 1] - starts[g];
-  }
-  return largest;
-}
-
-/* The runs of a group into the space; their number. */
-static size_t list_runs(const mv_centroids *centroids, uint32_t group, batch_space *space) {
-  size_t n = 0;
-  for (mv_run run = mv_first_run(centroids, group); run.n > 0; run = mv_next_run(centroids, run)) {
-    space->runs[n++] = run;
-  }
-  return n;
 }
 
 static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
@@ -55,10 +36,8 @@ static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
-  space->runs = mv_alloc(largest_group(centroids), sizeof(mv_run));
   return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
-                 space->list != NULL && space->list_start != NULL && space->best != NULL &&
-                 space->runs != NULL
+                 space->list != NULL && space->list_start != NULL && space->best != NULL
              ? MV_OK
              : MV_ERROR_MEMORY;
 }
@@ -70,7 +49,6 @@ static void space_free(batch_space *space) {
   mv_free(space->list);
   mv_free(space->list_start);
   mv_free(space->best);
-  mv_free(space->runs);
 }
 
 /* The best groups of lane l by insertion into a short list; ties to the smaller number. */
@@ -121,19 +99,22 @@ static void list_by_group(const mv_centroids *centroids, batch_space *space, siz
   }
 }
 
+/* The place of the nearest centroid of each point; UINT32_MAX if all groups probed are empty. */
 static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
-                         size_t n, uint32_t *codes) {
+                         size_t n, uint32_t *places) {
   probe_groups(centroids, space, points, n);
   list_by_group(centroids, space, n);
   for (size_t i = 0; i < n; i++) {
     space->best[i] = INT32_MIN;
-    codes[i] = UINT32_MAX;
+    places[i] = UINT32_MAX;
   }
   size_t pairs = n * groups_probed(centroids);
   for (uint32_t g = 0; g < centroids->n_groups; g++) {
     size_t begin = space->list_start[g + 1];
     size_t end = g + 1 < centroids->n_groups ? space->list_start[g + 2] : pairs;
-    const size_t n_runs = begin < end ? list_runs(centroids, g, space) : 0;
+    const uint32_t first = centroids->group_starts[g];
+    const uint32_t n_rows = centroids->group_starts[g + 1] - first;
+    const uint8_t *rows = centroids->rows + first * centroids->padded;
     for (size_t at = begin; at < end; at += MV_LANES_MAX) {
       size_t count = end - at < MV_LANES_MAX ? end - at : MV_LANES_MAX;
       const uint32_t *which = space->list + at;
@@ -141,13 +122,13 @@ static void assign_batch(const mv_centroids *centroids, batch_space *space, cons
       uint32_t arg[MV_LANES_MAX];
       for (size_t l = 0; l < count; l++) {
         best[l] = space->best[which[l]];
-        arg[l] = codes[which[l]];
+        arg[l] = places[which[l]];
       }
-      mv_nearest_block(centroids->rows, space->runs, n_runs, centroids->padded, points, which,
-                       count, space->block, best, arg);
+      mv_nearest_block(rows, first, n_rows, centroids->padded, points, which, count, space->block,
+                       best, arg);
       for (size_t l = 0; l < count; l++) {
         space->best[which[l]] = best[l];
-        codes[which[l]] = arg[l];
+        places[which[l]] = arg[l];
       }
     }
   }
@@ -162,7 +143,7 @@ mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *point
     assign_batch(centroids, &space, points + first * centroids->padded, count, codes + first);
   }
   for (size_t i = 0; status == MV_OK && i < n; i++) {
-    if (codes[i] >= centroids->n) codes[i] = 0; /* all probed groups were empty */
+    codes[i] = codes[i] < centroids->n ? centroids->numbers[codes[i]] : 0;
   }
   space_free(&space);
   return status;

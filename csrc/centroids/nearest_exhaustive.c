@@ -17,7 +17,7 @@ void mv_points_pack(const int8_t *points, const uint32_t *which, size_t n, size_
   }
 }
 
-void mv_nearest_block(const uint8_t *rows, const mv_run *runs, size_t n_runs, size_t padded,
+void mv_nearest_block(const uint8_t *rows, uint32_t first, uint32_t n_rows, size_t padded,
                       const int8_t *points, const uint32_t *which, size_t n, int8_t *block,
                       int32_t *best, uint32_t *arg) {
   const mv_kernels *kernels = mv_kernels_get();
@@ -30,13 +30,10 @@ void mv_nearest_block(const uint8_t *rows, const mv_run *runs, size_t n_runs, si
     lane_best[l] = l < n ? best[l] : INT32_MAX;
     lane_arg[l] = l < n ? arg[l] : 0;
   }
-  for (size_t i = 0; i < n_runs; i++) {
-    const uint32_t last = runs[i].first + runs[i].n;
-    for (uint32_t row = runs[i].first; row < last; row += ROWS) {
-      size_t tile = last - row < ROWS ? last - row : ROWS;
-      kernels->dot8(rows + (size_t)row * padded, padded, tile, padded, block, lanes, bias, dots);
-      kernels->argmax(dots, tile, lanes, row, lane_best, lane_arg);
-    }
+  for (uint32_t row = 0; row < n_rows; row += ROWS) {
+    const size_t tile = n_rows - row < ROWS ? n_rows - row : ROWS;
+    kernels->dot8(rows + (size_t)row * padded, padded, tile, padded, block, lanes, bias, dots);
+    kernels->argmax(dots, tile, lanes, first + row, lane_best, lane_arg);
   }
   memcpy(best, lane_best, n * sizeof(*best));
   memcpy(arg, lane_arg, n * sizeof(*arg));
@@ -46,7 +43,6 @@ mv_status mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_
                      uint32_t *nearest) {
   if (n_rows < 1 || n_rows > MV_MAX_CENTROIDS || n > UINT32_MAX) return MV_ERROR_ARGUMENT;
   const size_t padded = mv_padded_dim(dim);
-  const mv_run all = {.first = 0, .n = (uint32_t)n_rows};
   int8_t *block = mv_alloc(padded, MV_LANES_MAX);
   if (block == NULL) return MV_ERROR_MEMORY;
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {
@@ -58,7 +54,8 @@ mv_status mv_nearest(const uint8_t *rows, size_t n_rows, size_t dim, const int8_
       best[l] = INT32_MIN;
       nearest[first + l] = 0;
     }
-    mv_nearest_block(rows, &all, 1, padded, points, which, count, block, best, nearest + first);
+    mv_nearest_block(rows, 0, (uint32_t)n_rows, padded, points, which, count, block, best,
+                     nearest + first);
   }
   mv_free(block);
   return MV_OK;

@@ -160,7 +160,7 @@ static void batch_free(batch *work) {
 }
 
 static void load_centroid(const mv_codec *codec, size_t code, float *out) {
-  const uint8_t *row = codec->centroids.rows + code * codec->padded;
+  const uint8_t *row = mv_centroid_row(&codec->centroids, code);
   float unit = 1.0f / mv_point_scale(codec->dim);
   for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
 }
@@ -220,7 +220,7 @@ mv_status mv_distances(const mv_codec *codec, const int8_t *points, size_t n, si
   if (codes == NULL) return MV_ERROR_MEMORY;
   mv_status status = mv_centroids_assign(&codec->centroids, points, n, codes);
   for (size_t i = 0; status == MV_OK && i < n; i++) {
-    const uint8_t *row = codec->centroids.rows + (size_t)codes[i] * codec->padded;
+    const uint8_t *row = mv_centroid_row(&codec->centroids, codes[i]);
     const int8_t *point = points + i * codec->padded;
     int32_t sum = 0;
     for (size_t d = 0; d < codec->padded; d++) {

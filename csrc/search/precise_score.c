@@ -122,13 +122,13 @@ static void products(const mv_query *query, const mv_codec *codec, const mv_half
                      const mv_document *doc, const token_list *list, double *out) {
   float a[MV_TILE], b[MV_TILE];
   int32_t dots[MV_TILE * MV_LANES_MAX];
-  uint8_t codes[MV_TILE * 3];
+  uint8_t places[MV_TILE * 3];
   memset(out, 0, list->n * MV_HALF * sizeof(*out));
   take_levels(codec, doc, list->at, list->n, query->levels, a, b);
   tile_dots(codec, query->levels, list->n, half->packed, MV_LANES_MAX, half->level_bias, dots);
   add_joined(dots, list->n, half, b, 1.0, out);
-  take_codes(doc, list->at, list->n, codes);
-  take_centroids(codec, codes, doc->code_bytes, list->n, query->levels);
+  take_places(codec, doc, list->at, list->n, places);
+  take_centroids(codec, places, list->n, query->levels);
   mv_kernels_get()->dot8(query->levels, codec->padded, list->n, codec->padded, half->packed,
                          MV_LANES_MAX, half->row_bias, dots);
   add_joined(dots, list->n, half, a, 1.0 / (double)mv_point_scale(codec->dim), out);
@@ -158,11 +158,13 @@ static void find_contenders(const mv_query *query, const mv_precise *precise,
   const mv_block *block = &precise->block;
   float a[MV_TILE], b[MV_TILE];
   int32_t centroids[MV_TILE * MV_LANES_MAX], residuals[MV_TILE * MV_LANES_MAX];
+  uint8_t places[MV_TILE * 3];
   const uint8_t *levels = tile_levels(codec, doc, first, n, query->levels);
   tile_scales(codec, doc, first, n, a, b);
   for (size_t i = 0; i < n; i++) a[i] /= mv_point_scale(codec->dim);
   tile_dots(codec, levels, n, block->packed, block->lanes, precise->level_bias, residuals);
-  take_centroids(codec, doc->codes + first * doc->code_bytes, doc->code_bytes, n, query->levels);
+  tile_places(codec, doc, first, n, places);
+  take_centroids(codec, places, n, query->levels);
   mv_kernels_get()->dot8(query->levels, codec->padded, n, codec->padded, block->packed,
                          block->lanes, block->row_bias, centroids);
   list->n = mv_kernels_get()->contenders(centroids, residuals, n, block->lanes, a, b,

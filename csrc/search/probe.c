@@ -14,10 +14,9 @@ static void rank_groups(const mv_table *table, mv_best_rows *best) {
   for (uint8_t mark = MV_GROUP_BEST; mark > MV_GROUP_ABSENT; mark--) {
     for (uint32_t g = 0; g < centroids->n_groups; g++) {
       if (table->groups[g] != mark) continue;
-      for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
-        mv_best_rows_offer(best, table->rows16 + (size_t)run.first * table->block.lanes, run.first,
-                           run.n);
-      }
+      const uint32_t first = centroids->group_starts[g];
+      mv_best_rows_offer(best, table->rows16 + first * table->block.lanes, first,
+                         centroids->group_starts[g + 1] - first);
     }
   }
   mv_best_rows_sort(best);
@@ -38,7 +37,8 @@ static size_t write_probes(const mv_best_rows *best, const mv_table *table, mv_p
       const float gain = (float)(mv_key_score(keys[rank]) - least) * real;
       if (rank == 0) *base += (float)least * real;
       if (rank > 0 && gain < LEAST_GAIN * ((float)(mv_key_score(keys[0]) - least) * real)) continue;
-      probes[count++] = (mv_probe){mv_key_row(keys[rank]), (uint16_t)l, (uint16_t)rank, gain};
+      const uint32_t list = table->codec->centroids.numbers[mv_key_row(keys[rank])];
+      probes[count++] = (mv_probe){list, (uint16_t)l, (uint16_t)rank, gain};
     }
   }
   return count;

@@ -49,10 +49,10 @@ typedef struct mv_table {
   const mv_codec *codec;
   size_t index; /* of the block */
   mv_block block;
-  int16_t *rows16;                  /* [n_centroids][lanes] */
-  uint8_t *rows8;                   /* [n_centroids][lanes] */
+  int16_t *rows16;                  /* [n_centroids][lanes], by place, as centroids lie */
+  uint8_t *rows8;                   /* [n_centroids][lanes], by number, as codes are */
   uint8_t *groups;                  /* [n_groups]: MV_GROUP_ABSENT and so on */
-  uint8_t *present;                 /* a bit for each row */
+  uint8_t *present;                 /* a bit for each number */
   int is_filled;                    /* absent rows of rows8 are 0: they may be read */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */
   float unit[MV_LANES_MAX];         /* rows16 to dot products in integer units of the lane */

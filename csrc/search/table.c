@@ -26,15 +26,6 @@ static mv_status reserve(mv_query *query, const mv_centroids *centroids, size_t 
   return MV_OK;
 }
 
-/* Sets bits first .. last - 1. */
-static void set_bits(uint8_t *bits, size_t first, size_t last) {
-  for (; first < last && first % 8 != 0; first++) bits[first / 8] |= (uint8_t)(1 << first % 8);
-  if (first < last) memset(bits + first / 8, 255, (last - first) / 8);
-  for (first = first < last ? last - (last - first) % 8 : last; first < last; first++) {
-    bits[first / 8] |= (uint8_t)(1 << first % 8);
-  }
-}
-
 /* The factors of each lane from dot products to int16. */
 static void choose_units(mv_table *table) {
   float row_unit = 1.0f / mv_point_scale(table->codec->dim);
@@ -82,26 +73,14 @@ static mv_status mark_groups(mv_table *table, size_t wanted) {
   return status;
 }
 
-/* The int16 scores of the rows of a run. */
-static void score_rows(mv_table *table, mv_run run, int16_t *low, int16_t *high) {
-  const mv_centroids *centroids = &table->codec->centroids;
-  const size_t last = (size_t)run.first + run.n;
-  for (size_t first = run.first; first < last; first += MV_TILE) {
-    const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
-    mv_table_score(table, centroids->rows + first * centroids->padded, n,
-                   table->rows16 + first * table->block.lanes, low, high);
-  }
-}
-
 /* Loads the rows of the first group from `g` on that is marked: groups are apart from each other. */
 static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
   if (g == centroids->n_groups) return;
-  const size_t padded = centroids->padded;
-  for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
-    mv_load_range_ahead(centroids->rows + run.first * padded, run.n * padded);
-  }
+  const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
+  mv_load_range_ahead(centroids->rows + first * centroids->padded,
+                      (last - first) * centroids->padded);
 }
 
 /* Computes the int16 rows of the marked groups; their number. */
@@ -118,10 +97,12 @@ static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
       continue;
     }
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
-    for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
-      score_rows(table, run, low, high);
-      set_bits(table->present, run.first, (size_t)run.first + run.n);
-      computed += run.n;
+    const size_t last = centroids->group_starts[g + 1];
+    for (size_t first = centroids->group_starts[g]; first < last; first += MV_TILE) {
+      const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
+      mv_table_score(table, centroids->rows + first * centroids->padded, n,
+                     table->rows16 + first * table->block.lanes, low, high);
+      computed += n;
     }
   }
   return computed;
@@ -147,18 +128,40 @@ static void choose_coarse_scale(mv_table *table, const int16_t *low, const int16
   }
 }
 
-/* Narrows the int16 rows of the marked groups to bytes. */
+/* Copies rows of `lanes` bytes, a constant, to those of their numbers. */
+MV_INLINE void put_rows(const uint8_t *rows, const uint32_t *numbers, size_t n, size_t lanes,
+                        uint8_t *out) {
+  for (size_t i = 0; i < n; i++) memcpy(out + numbers[i] * lanes, rows + i * lanes, lanes);
+}
+
+/* Narrows n <= MV_TILE int16 rows to bytes, and notes that they are present. */
+static void narrow_tile(mv_table *table, size_t first, size_t n, const int16_t *low) {
+  const size_t lanes = table->block.lanes;
+  const uint32_t *numbers = table->codec->centroids.numbers + first;
+  uint8_t rows[MV_TILE * MV_LANES_MAX];
+  mv_kernels_get()->narrow8(table->rows16 + first * lanes, n, lanes, low, table->coarse_scale,
+                            rows);
+  if (lanes == MV_LANES_MIN) {
+    put_rows(rows, numbers, n, MV_LANES_MIN, table->rows8);
+  } else {
+    put_rows(rows, numbers, n, MV_LANES_MAX, table->rows8);
+  }
+  for (size_t i = 0; i < n; i++) {
+    table->present[numbers[i] / 8] |= (uint8_t)(1 << numbers[i] % 8);
+  }
+}
+
+/* The byte rows of the marked groups. */
 static void narrow_rows(mv_table *table, const int16_t *low, size_t most_filled) {
   const mv_centroids *centroids = &table->codec->centroids;
-  const size_t lanes = table->block.lanes;
-  table->is_filled = table->kind == MV_TABLE_PARTIAL && centroids->n * lanes <= most_filled;
-  if (table->is_filled) memset(table->rows8, 0, centroids->n * lanes);
+  const size_t bytes = centroids->n * table->block.lanes;
+  table->is_filled = table->kind == MV_TABLE_PARTIAL && bytes <= most_filled;
+  if (table->is_filled) memset(table->rows8, 0, bytes);
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) continue;
-    for (mv_run run = mv_first_run(centroids, g); run.n > 0; run = mv_next_run(centroids, run)) {
-      const size_t first = run.first * lanes;
-      mv_kernels_get()->narrow8(table->rows16 + first, run.n, lanes, low, table->coarse_scale,
-                                table->rows8 + first);
+    const size_t last = centroids->group_starts[g + 1];
+    for (size_t first = centroids->group_starts[g]; first < last; first += MV_TILE) {
+      narrow_tile(table, first, last - first < MV_TILE ? last - first : MV_TILE, low);
     }
   }
 }

@@ -59,22 +59,32 @@ static inline void take_levels(const mv_codec *codec, const mv_document *doc, co
   mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
 }
 
-/* The codes of tokens apart from each other, one after the other. */
-static inline void take_codes(const mv_document *doc, const uint32_t *at, size_t n,
-                              uint8_t *codes) {
-  for (size_t i = 0; i < n; i++) {
-    const size_t code = mv_code_read(doc->codes, at[i], doc->code_bytes);
-    mv_code_write(codes, i, doc->code_bytes, (uint32_t)code);
-  }
+/* Writes the place of the row of a token's centroid as the i-th of some, in the codec's bytes of a
+ * code: those of the document may be fewer, from before centroids were added. */
+static inline void put_place(const mv_codec *codec, const mv_document *doc, size_t token,
+                             uint8_t *places, size_t i) {
+  const size_t code = mv_code_read(doc->codes, token, doc->code_bytes);
+  mv_code_write(places, i, codec->code_bytes, codec->centroids.places[code]);
 }
 
-/* The rows of the centroids of a tile's tokens, one after the other. */
-static inline void take_centroids(const mv_codec *codec, const uint8_t *codes, size_t code_bytes,
-                                  size_t n, uint8_t *rows) {
+static inline void tile_places(const mv_codec *codec, const mv_document *doc, size_t first,
+                               size_t n, uint8_t *places) {
+  for (size_t i = 0; i < n; i++) put_place(codec, doc, first + i, places, i);
+}
+
+/* The same of tokens apart from each other. */
+static inline void take_places(const mv_codec *codec, const mv_document *doc, const uint32_t *at,
+                               size_t n, uint8_t *places) {
+  for (size_t i = 0; i < n; i++) put_place(codec, doc, at[i], places, i);
+}
+
+/* The rows of centroids at n places, one after the other. */
+static inline void take_centroids(const mv_codec *codec, const uint8_t *places, size_t n,
+                                  uint8_t *rows) {
   const size_t padded = codec->padded;
   for (size_t i = 0; i < n; i++) {
-    const size_t code = mv_code_read(codes, i, code_bytes);
-    memcpy(rows + i * padded, codec->centroids.rows + code * padded, padded);
+    const size_t place = mv_code_read(places, i, codec->code_bytes);
+    memcpy(rows + i * padded, codec->centroids.rows + place * padded, padded);
   }
 }
 

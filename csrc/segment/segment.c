@@ -132,8 +132,8 @@ mv_status mv_document_points(const mv_segment *segment, int8_t *points) {
     status = mv_codes_check(codec, document.codes, document.n_tokens * document.code_bytes,
                             document.code_bytes);
     for (size_t t = 0; status == MV_OK && t < document.n_tokens; t++) {
-      const uint8_t *row = codec->centroids.rows +
-                           mv_code_read(document.codes, t, document.code_bytes) * codec->padded;
+      const size_t code = mv_code_read(document.codes, t, document.code_bytes);
+      const uint8_t *row = mv_centroid_row(&codec->centroids, code);
       for (size_t d = 0; d < codec->padded; d++) sum[d] += (int32_t)row[d] - 128;
     }
     double square = 0.0;

@@ -9,7 +9,7 @@
 
 static uint64_t seed = 151;
 
-/* Rows of the int16 table of a lane in order: higher first, then the smaller number. */
+/* Rows of the int16 table of a lane in order: higher first, then the first place. */
 static const int16_t *ordered_table;
 static size_t ordered_lanes, ordered_lane;
 
@@ -52,15 +52,17 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
                         const float *vector, const mv_probe *probes, size_t n, double *base) {
   uint32_t *order = room(used->spec.n_centroids, sizeof *order), have = 0;
   double *scores = naive_scores(used, vector);
-  for (uint32_t c = 0; c < used->spec.n_centroids; c++) {
-    if (is_present(used, query, c)) order[have++] = c;
+  const uint32_t *members = used->members;
+  for (uint32_t place = 0; place < used->spec.n_centroids; place++) {
+    if (is_present(used, query, members[place])) order[have++] = place;
   }
   ordered_table = query->table.rows16;
   ordered_lanes = query->table.block.lanes;
   ordered_lane = lane;
   qsort(order, have, sizeof *order, row_before);
   const uint32_t kept = have < nprobe ? have : (uint32_t)nprobe;
-  const double last = scores[order[kept - 1]], widest = scores[order[0]] - last;
+  const double last = scores[members[order[kept - 1]]];
+  const double widest = scores[members[order[0]]] - last;
   const int16_t *table = ordered_table + lane;
   const int least = table[order[kept - 1] * ordered_lanes];
   const int range = table[order[0] * ordered_lanes] - least;
@@ -72,9 +74,10 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
     while (at < n && probes[at].token != lane) at++;
     CHECK(at < n, "token %zu, rank %u is missing", lane, rank);
     if (at == n) break;
-    CHECK(probes[at].list == order[rank] && probes[at].rank == rank, "token %zu, rank %u: %u at %u",
-          lane, rank, probes[at].list, probes[at].rank);
-    const double off = fabs((double)probes[at].gain - (scores[order[rank]] - last));
+    const uint32_t list = members[order[rank]];
+    CHECK(probes[at].list == list && probes[at].rank == rank, "token %zu, rank %u: %u at %u", lane,
+          rank, probes[at].list, probes[at].rank);
+    const double off = fabs((double)probes[at].gain - (scores[list] - last));
     CHECK(off < 0.012, "token %zu, rank %u: gain %g is off by %g of %g", lane, rank,
           (double)probes[at].gain, off, widest);
     at++;

@@ -89,7 +89,7 @@ static void extremes(const mv_query *query, const model *used, size_t lane, int1
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
     for (uint32_t i = used->group_starts[g]; present[g] && i < used->group_starts[g + 1]; i++) {
-      const int16_t x = table[used->members[i] * query->table.block.lanes + lane];
+      const int16_t x = table[i * query->table.block.lanes + lane];
       *low = x < *low ? x : *low;
       *high = x > *high ? x : *high;
     }
@@ -130,11 +130,11 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
     check_mark(used, &query->table, g, wanted, what);
     for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
       const uint32_t c = used->members[i];
-      const size_t at = c * block->lanes;
+      const size_t at = i * block->lanes;
       CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
       if (present[g]) {
         CHECK(memcmp(table + at, all + at, block->lanes * 2) == 0, "%s: row %u", what, c);
-        check_row(query, table + at, bytes + at, low, block->tokens);
+        check_row(query, table + at, bytes + c * block->lanes, low, block->tokens);
       }
     }
   }
