@@ -10,7 +10,7 @@ enum {
   LARGE_CODEC = 1 << 13, /* centroids from which on tables may be partial */
   /* A larger table is not in the caches: to look up whether a row is present takes less time than
    * to read it. */
-  MOST_FILLED = 1 << 20
+  MOST_FILLED = 1 << 21
 };
 
 mv_status mv_query_new(mv_query **out) {
