@@ -221,11 +221,13 @@ class Search:
         with self._collector.stage("gather"):
             candidates = generator.run(codec, chosen, nprobe, n_candidates)
         slots = candidates.slots
-        step = CHUNK_RECORDS if self._fetch(slots) else max(1, len(slots))
+        unread = self._fetch(slots)
+        step = CHUNK_RECORDS if unread else max(1, len(slots))
         with self._collector.stage("interact"):
             rankings = []
             for first in range(0, len(slots), step):
-                chunk = self._checked(slots[first : first + step])
+                some = slots[first : first + step]
+                chunk = self._checked(some) if unread else CheckedSlots(some)
                 rankings.append((chunk, self._query.interact(self._views, chunk)))
         self._collector.generated(self._vectors, candidates)
         return _merged(rankings, n_candidates)
@@ -315,7 +317,8 @@ class Search:
         return slots
 
     def _fetch(self, slots: Slots) -> bool:
-        """Prefetches records that are needed now; whether some may not be in memory."""
+        """Prefetches records that are needed now; whether some may not be in memory. The others are
+        verified."""
         return self._fetches.records(self._vectors, slots)
 
     def _checked(self, slots: Slots) -> CheckedSlots:
