@@ -141,6 +141,9 @@ int mv_codec_seen(const mv_segment *segments, size_t s);
 /* The greatest absolute value of n floats. */
 float mv_largest(const float *x, size_t n);
 
+/* Whether the tables of a codec have some groups alone. */
+int mv_has_partial_tables(const mv_query *query, const mv_codec *codec);
+
 /* Makes the query's table that of a block and a codec, unless it is. After a failure the query has
  * no table. */
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index);

@@ -114,16 +114,25 @@ static mv_status score_until(ranking *r, size_t first, double deviations, int mo
   return status;
 }
 
+static int scores_parts(const mv_query *query, const mv_segment *segments, size_t n_segments) {
+  for (size_t s = 0; s < n_segments; s++) {
+    const mv_codec *codec = segments[s].codec;
+    if (codec != NULL && mv_has_partial_tables(query, codec)) return 1;
+  }
+  return 0;
+}
+
 mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
                   float *scores, size_t n, size_t ready, size_t k, double deviations,
                   const float *others, size_t n_others, size_t *wanted, size_t *count) {
   ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others, {0}};
+  const int in_parts = scores_parts(query, segments, n_segments);
   mv_status status = reserve(&r, k);
-  if (status == MV_OK && n > 0 && query->groups_wanted > 0) status = reserve_parts(&r);
+  if (status == MV_OK && n > 0 && in_parts) status = reserve_parts(&r);
   if (status != MV_OK) return status;
   status = score_until(&r, FIRST_CANDIDATES, deviations, MV_SCORE_PART, ready, wanted);
   *count = *wanted;
-  if (status != MV_OK || *wanted > ready || query->groups_wanted == 0) return status;
+  if (status != MV_OK || *wanted > ready || !in_parts) return status;
   mv_topk_order(places, scores, *wanted);
   r.n = *wanted;
   return score_until(&r, FIRST_WHOLE, WHOLE_DEVIATIONS, MV_SCORE_FAST, r.n, count);

@@ -166,6 +166,11 @@ static void narrow_rows(mv_table *table, const int16_t *low, size_t most_filled)
   }
 }
 
+int mv_has_partial_tables(const mv_query *query, const mv_codec *codec) {
+  const size_t wanted = query->groups_wanted;
+  return wanted > 0 && wanted < codec->centroids.n_groups && codec->centroids.n >= query->large;
+}
+
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   mv_table *table = &query->table;
   if (table->kind != MV_TABLE_NONE && table->codec == codec && table->index == index) return MV_OK;
@@ -178,9 +183,8 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   status = reserve(query, &codec->centroids, table->block.lanes);
   if (status != MV_OK) return status;
   choose_units(table);
-  const size_t wanted = codec->centroids.n >= query->large ? query->groups_wanted : 0;
-  if (wanted > 0 && wanted < codec->centroids.n_groups) {
-    status = mark_groups(table, wanted);
+  if (mv_has_partial_tables(query, codec)) {
+    status = mark_groups(table, query->groups_wanted);
     if (status != MV_OK) return status;
   } else {
     memset(table->groups, MV_GROUP_PRESENT, codec->centroids.n_groups);

@@ -148,6 +148,27 @@ static void test_whole(size_t m, size_t groups) {
   world_free(&w);
 }
 
+/* With a codec of few centroids, whose tables are full whatever is asked for, documents are scored
+ * once. */
+static void test_small_codec(void) {
+  world w;
+  world_build(&w, SHORT, 0, 30);
+  mv_place places[N];
+  float scores[N];
+  size_t wanted, count, tokens = 0;
+  w.query->large = 8 * 30 + 1;
+  mv_query_near_groups(w.query, 6);
+  const uint64_t before = mv_query_counts(w.query).tokens;
+  memcpy(places, w.places, sizeof places);
+  memcpy(scores, w.estimates, sizeof scores);
+  MUST(mv_rank(w.query, &w.docs.view, 1, places, scores, N, N, 10, 6.0, NULL, 0, &wanted, &count) ==
+       MV_OK);
+  for (size_t i = 0; i < wanted; i++) tokens += w.lengths[w.places[i].document];
+  CHECK(mv_query_counts(w.query).tokens - before == tokens, "%zu tokens", tokens);
+  CHECK(count == wanted, "%zu of %zu documents", count, wanted);
+  world_free(&w);
+}
+
 static void cases(size_t groups) {
   static const size_t sizes[] = {1, 2, 10, 33, 120, N - 1, N, 5 * N};
   world w;
@@ -172,5 +193,6 @@ int main(void) {
   test_whole(SHORT, 1);
   test_whole(LONG, 1);
   test_whole(LONG, 0);
+  test_small_codec();
   return checks_report();
 }
