@@ -2,7 +2,7 @@
 #ifndef MV_CENTROIDS_NEAREST_EXHAUSTIVE_H
 #define MV_CENTROIDS_NEAREST_EXHAUSTIVE_H
 
-#include "centroids.h"
+#include "../mvdb.h"
 
 /* Packs n points, points[which[l]], as lanes of a block [padded / 4][lanes][4]; bias[l] cancels the
  * zero point of rows. */

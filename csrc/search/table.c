@@ -73,14 +73,23 @@ static mv_status mark_groups(mv_table *table, size_t wanted) {
   return status;
 }
 
+/* The int16 scores of the rows at places first .. last - 1. */
+static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low, int16_t *high) {
+  const mv_centroids *centroids = &table->codec->centroids;
+  for (; first < last; first += MV_TILE) {
+    const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
+    mv_table_score(table, centroids->rows + first * centroids->padded, n,
+                   table->rows16 + first * table->block.lanes, low, high);
+  }
+}
+
 /* Loads the rows of the first group from `g` on that is marked: groups are apart from each other. */
 static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
   if (g == centroids->n_groups) return;
-  const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
-  mv_load_range_ahead(centroids->rows + first * centroids->padded,
-                      (last - first) * centroids->padded);
+  const size_t first = centroids->group_starts[g], rows = centroids->group_starts[g + 1] - first;
+  mv_load_range_ahead(centroids->rows + first * centroids->padded, rows * centroids->padded);
 }
 
 /* Computes the int16 rows of the marked groups; their number. */
@@ -92,18 +101,14 @@ static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   }
   size_t computed = 0;
   for (size_t g = 0; g < centroids->n_groups; g++) {
+    const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
     if (table->groups[g] == MV_GROUP_ABSENT) {
       table->kind = MV_TABLE_PARTIAL;
       continue;
     }
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
-    const size_t last = centroids->group_starts[g + 1];
-    for (size_t first = centroids->group_starts[g]; first < last; first += MV_TILE) {
-      const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
-      mv_table_score(table, centroids->rows + first * centroids->padded, n,
-                     table->rows16 + first * table->block.lanes, low, high);
-      computed += n;
-    }
+    score_rows(table, first, last, low, high);
+    computed += last - first;
   }
   return computed;
 }

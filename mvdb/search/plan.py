@@ -65,12 +65,16 @@ def parts_of(segments: Sequence[StoredVectors], counts: Sequence[int]) -> list[P
     ]
 
 
+def _allowed_tokens(parts: Sequence[Part]) -> float:
+    return sum(part.allowed_tokens for part in parts)
+
+
 def costs(
     parts: Sequence[Part], m: int, nprobe: int, n_candidates: int, limits: Limits
 ) -> dict[str, float]:
     """Seconds by plan for a query of m tokens; LISTS only where lists find enough documents."""
     blocks = -(-m // TOKENS_PER_BLOCK)
-    allowed_tokens = sum(part.allowed_tokens for part in parts)
+    allowed_tokens = _allowed_tokens(parts)
     result = {
         EXACT: allowed_tokens * SCORE_TOKEN * blocks,
         INTERACTION: allowed_tokens * INTERACT_CODE * blocks,
@@ -104,13 +108,12 @@ def costs(
 def begins_fast(parts: Sequence[Part], n_centroids: int) -> bool:
     """Whether the exact plan begins with fast scores, which need the table of centroid scores. Few
     tokens get precise scores sooner than the table is made: their cost depends on nothing else."""
-    return ROWS_PER_TOKEN * sum(part.allowed_tokens for part in parts) > n_centroids
+    return ROWS_PER_TOKEN * _allowed_tokens(parts) > n_centroids
 
 
 def near_groups(plan: str, nprobe: int) -> int:
-    """Groups of centroids whose scores a plan takes, per query token, of a large codec; 0: all."""
-    if plan == EXACT:
-        return 0
+    """Groups of centroids whose scores a plan takes, per query token, of a large codec. The exact
+    plan takes all."""
     return GROUPS_SCANNED if plan == INTERACTION else GROUPS_LISTED + nprobe // LISTS_PER_GROUP
 
 
@@ -124,7 +127,7 @@ def choose(
 ) -> str:
     """The plan: exact, if no more documents are allowed than candidates and these have few tokens
     or the caller `asked` for so many candidates; else the cheaper one of the others."""
-    few = sum(part.allowed_tokens for part in parts) <= FEW_TOKENS
+    few = _allowed_tokens(parts) <= FEW_TOKENS
     if n_allowed <= n_candidates and (few or asked):
         return EXACT
     return min((plan for plan in estimates if plan != EXACT), key=lambda plan: estimates[plan])

@@ -246,7 +246,7 @@ class Search:
     def _all_scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
         """All allowed documents."""
         segments = self._vectors.segments
-        self._query.near_groups(planning.near_groups(planning.EXACT, 0))
+        self._query.near_groups(0)
         slots = self._every(allowed)
         self._fetch(slots)
         precise = options.exact

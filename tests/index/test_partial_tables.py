@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +68,22 @@ def test_the_best_are_found_with_the_scores_of_all_tokens(
         assert profile.hits[0] == exact[0]
         found += len({hit.id for hit in profile.hits} & {hit.id for hit in exact})
     assert found >= 0.99 * 10 * len(queries)  # .95 without step 5 of search.py
+
+
+def test_each_plan_takes_the_groups_that_it_needs(db: mvdb.Database, rows: Floats) -> None:
+    """Few to probe lists, more to scan all codes: rows of centroid scores that were computed."""
+
+    def computed(database: mvdb.Database, plan: str) -> int:
+        assert database.profile(rows[0, :1], 10).plan == plan
+        with database._engine.queries.use() as query:
+            return query.counts[0]
+
+    n_centroids = db.stats().centroids
+    listed = computed(db, "lists")
+    with opened(db.path, replace(by_lists(LISTED, candidates=512), list_cost=math.inf)) as other:
+        scanned = computed(other, "interaction")
+    assert 0 < listed < n_centroids / 8
+    assert listed < scanned < n_centroids / 3
 
 
 def test_more_hits_than_are_scored_by_all_tokens_in_any_case(

@@ -80,6 +80,11 @@ def test_costs_grow_with_what_is_read() -> None:
         assert half[plan] == pytest.approx(one[plan] / 2)
 
 
+def test_more_lists_need_more_groups() -> None:
+    for nprobe in (8, 32, 60):
+        assert planning.near_groups(planning.LISTS, nprobe) == 16 + nprobe // 6
+
+
 def test_plans_of_a_small_file(tmp_path: Path) -> None:
     """With the real constants a small file with lists is not searched through them."""
     with opened(tmp_path / "a.mvdb", LISTED, dim=DIM, background=False) as db:
