@@ -143,6 +143,7 @@ typedef struct mv_lists {
   const uint32_t *block_starts;  /* [blocks + 1], bytes from the stream's begin */
   const uint32_t *extent_blocks; /* [n_extents + 1], first block of each extent */
   const uint8_t *const *extents; /* [n_extents] */
+  const uint8_t *checked;        /* [blocks], 1 for those that the caller has verified */
 } mv_lists;
 
 /* Checks numbers and sizes against each other: entries of block_starts and extent_blocks, bytes of
@@ -186,6 +187,7 @@ typedef struct mv_segment {
   const uint8_t *const *codes;     /* [n_chunks], unless inline */
   const uint8_t *const *records;   /* [n_chunks] */
   const mv_lists *lists;           /* NULL: none */
+  const uint8_t *checked; /* [n_documents], 1 for those whose records the caller has verified */
 } mv_segment;
 
 /* A document of a list of segments. */
@@ -217,6 +219,10 @@ mv_status mv_fetch_records(const mv_segment *segments, size_t n_segments, const 
 mv_status mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
                          uint64_t *reads, uint64_t *bytes);
 
+/* Page faults of this thread, or where the system does not count by threads of the process, that
+ * waited for a read; 0 on Windows. */
+uint64_t mv_major_faults(void);
+
 /* ---- queries ---- */
 
 typedef struct mv_query mv_query;
@@ -228,66 +234,6 @@ size_t mv_query_bytes(const mv_query *query);
 /* Loads m >= 1 unit token vectors [m][dim]; scratch memory of earlier queries is reused. Each codec
  * rotates the query with its own seed, so segments of several codecs can be searched together. */
 mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
-/* From now on the scores of centroids that coarse and fast scores are made of, of codecs of 8,192
- * centroids or more, are those of the n groups nearest to each query token. n = 0, as of a query
- * just loaded: of all groups. */
-void mv_query_near_groups(mv_query *query, size_t n);
-
-/* ---- candidates by centroid codes ---- */
-
-/* Ranks documents by the interaction of the query with their centroid codes alone (PLAID's
- * centroid interaction, arXiv 2205.09707 §4) and returns the best `limit` of them, best first, ties
- * by place. chosen[s]: whether segment s takes part; segments without a codec never do. allowed[s]
- * is a bitmap over the documents of segment s (bit i % 8 of byte i / 8 = document i), or NULL for
- * all. */
-mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
-                    mv_place *places, float *scores, size_t *count);
-
-/* The same scores for n places of segments with a codec; puts both into order, best first, ties by
- * place. */
-mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                      mv_place *places, size_t n, float *scores);
-
-/* ---- candidates by inverted lists ---- */
-
-/* A list to be read for a query token, and the gain of its documents' scores. */
-typedef struct mv_probe {
-  uint32_t list;
-  uint16_t token; /* lane of the block */
-  uint16_t rank;  /* 0: the token's best list */
-  float gain;     /* score of the centroid less that of the token's last list, which is imputed to
-                     documents in none of its lists (WARP, arXiv 2501.17788) */
-} mv_probe;
-
-/* The best `nprobe` lists of each token of a block of the query, by rank, then token, without those
- * that add little beside the token's best one; probes has room for MV_PROBE_TOKENS * nprobe. *base:
- * the score of a document that is in no list. */
-enum { MV_PROBE_TOKENS = 32 };
-mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
-                         mv_probe *probes, size_t *count, float *base);
-
-/* 1 if the blocks of all probed lists are marked, else 0. marks: a byte for each block, 0 or 1.
- * Probes beyond the lists count as marked. */
-int mv_lists_marked(const mv_lists *lists, const uint8_t *marks, const mv_probe *probes, size_t n);
-
-/* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and
- * mv_gather as often as wanted, probes of a token in the order of their ranks; mv_gather_best at
- * any time.
- *
- * mv_gather adds the gains of probes to the allowed documents in their lists, for each token once a
- * document, in the chosen segments. *postings: the number read, added to. mv_gather_best: the best
- * `limit` documents so far, in no order, ties by place; scores are gains alone. */
-mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *chosen);
-void mv_gather_block(mv_query *query);
-mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
-                    size_t n, uint64_t *postings);
-mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
-                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
-                         size_t *count);
-
 /* ---- scores ---- */
 
 enum {
@@ -308,26 +254,93 @@ mv_counts mv_query_counts(const mv_query *query);
 mv_status mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
                    const mv_place *places, size_t n, int mode, float *scores);
 
-/* Scores n places, best first by the estimates in `scores`, until the rest cannot be among the
- * best k, beside others with given scores. How far a score may exceed its estimate: the mean gap
- * between both and `deviations` of it, of the first places.
- *
- * The first *wanted places have to be scored. If they are more than `ready`, the number that the
- * caller has verified, nothing has changed: the caller verifies them and calls again. Else the
- * first *count places, reordered, are the result, with scores of MV_SCORE_FAST. */
-mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
-                  float *scores, size_t n, size_t ready, size_t k, double deviations,
-                  const float *others, size_t n_others, size_t *wanted, size_t *count);
-
-/* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
- * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference. */
-mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    mv_place *places, float *scores, size_t n, size_t k, double error,
-                    size_t *count);
-
 /* Precise token scores of one document, which has n_tokens: matrix [m][n_tokens]. */
 mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                      float *matrix);
+
+/* ---- searches ---- */
+
+/* How the documents of a segment are found. */
+enum {
+  MV_BY_LISTS = 0, /* those that its posting lists rank best are ranked by their codes */
+  MV_BY_CODES = 1, /* all allowed ones are ranked by their codes */
+  MV_BY_SCORES = 2 /* all allowed ones are scored; the only way without a codec */
+};
+
+/* The stages of a search, in their order. */
+typedef enum mv_stage {
+  MV_STAGE_PROBE,    /* the lists of a block of the query; with GATHER once a block and codec */
+  MV_STAGE_GATHER,   /* the documents that these lists rank best */
+  MV_STAGE_INTERACT, /* their rank by their codes */
+  MV_STAGE_CODES,    /* the documents found by codes */
+  MV_STAGE_SCORES,   /* the documents found by scores */
+  MV_STAGE_RANK,     /* the others scored, best first, until the rest cannot matter */
+  MV_STAGE_REFINE,   /* the best k, by precise scores */
+  MV_STAGE_END
+} mv_stage;
+
+/* What a search waits for. */
+typedef enum mv_event {
+  MV_EVENT_STAGE,   /* nothing: a stage is done */
+  MV_EVENT_END,     /* nothing: `places` are found */
+  MV_EVENT_LISTS,   /* the lists of `probes` are read next: verify their blocks */
+  MV_EVENT_RECORDS, /* the records of `places` are read next: verify them */
+  MV_EVENT_EARLY    /* the records of `places` may be read soon: a good time to prefetch them */
+} mv_event;
+
+typedef struct mv_plan {
+  size_t k;             /* documents wanted, at least 1 */
+  size_t nprobe;        /* lists per query token, at least 1 */
+  size_t n_candidates;  /* documents that lists give at most, and that are ranked by codes */
+  size_t near_groups;   /* see mv_query_near_groups in search/query.h; 0: all */
+  double deviations;    /* of the stop rule, see mv_rank in search/stages.h */
+  double error;         /* bound on the difference of fast scores and precise ones */
+  int scores;           /* of documents found by scores: MV_SCORE_FAST or MV_SCORE_PRECISE */
+  int refines;          /* 1: REFINE is the last stage; 0: RANK, and all scored ones are found */
+  int prefetches;       /* 1: EARLY happens */
+  uint64_t most_faults; /* from so many major page faults on verified bytes may be out of memory */
+} mv_plan;
+
+/* A list to be read for a query token, and the gain of its documents' scores. */
+typedef struct mv_probe {
+  uint32_t list;
+  uint16_t token; /* lane of the block */
+  uint16_t rank;  /* 0: the token's best list */
+  float gain;     /* score of the centroid less that of the token's last list, which is imputed to
+                     documents in none of its lists (WARP, arXiv 2501.17788) */
+} mv_probe;
+
+/* Where a search stands. Arrays are the query's, valid until the next call for it. */
+typedef struct mv_progress {
+  int event;
+  int stage;      /* the next one, or the one that waits */
+  size_t segment; /* LISTS: of the segments found by lists, those with the codec of this one */
+  const mv_probe *probes; /* LISTS, and STAGE before GATHER */
+  size_t n_probes;
+  const mv_place *places; /* RECORDS, EARLY, STAGE, END: documents */
+  const float *scores;    /* END: of these, fast scores, or precise ones after REFINE */
+  size_t n_places;
+  uint64_t postings;   /* read so far */
+  uint64_t candidates; /* documents that lists and codes have found, at END */
+  uint64_t documents;  /* scored so far */
+  uint64_t records;    /* that stages have asked for so far, in memory or not */
+} mv_progress;
+
+/* Begins a search with a loaded query; the one before is forgotten. ways[s]: how segment s takes
+ * part, MV_BY_*. */
+mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *ways, const mv_plan *plan);
+
+/* Goes on until the search ends or waits for the caller, or, with one_stage, by a stage. Segments
+ * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i % 8
+ * of byte i / 8 = document i), or NULL for all.
+ *
+ * A search reads what the segments mark as checked, and says first what else it needs. Once told,
+ * the caller has verified it. Verified bytes too are told of, to be prefetched again, when they may
+ * be out of memory. */
+mv_status mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *ways, const uint8_t *const *allowed, int one_stage,
+                          mv_progress *progress);
 
 /* ---- terms of texts ---- */
 

@@ -13,7 +13,22 @@
 #define MV_SCORE_PRECISE 2
 #define MV_LISTS_BLOCK ...
 #define MV_LISTS_SLACK ...
-#define MV_PROBE_TOKENS ...
+#define MV_BY_LISTS 0
+#define MV_BY_CODES 1
+#define MV_BY_SCORES 2
+#define MV_EVENT_STAGE ...
+#define MV_EVENT_LISTS ...
+#define MV_EVENT_RECORDS ...
+#define MV_EVENT_EARLY ...
+#define MV_EVENT_END ...
+#define MV_STAGE_PROBE ...
+#define MV_STAGE_GATHER ...
+#define MV_STAGE_INTERACT ...
+#define MV_STAGE_CODES ...
+#define MV_STAGE_SCORES ...
+#define MV_STAGE_RANK ...
+#define MV_STAGE_REFINE ...
+#define MV_STAGE_END ...
 #define MV_FETCH_HINT 0
 #define MV_FETCH_TOUCH 1
 #define MV_MAX_TERM ...
@@ -54,6 +69,7 @@ typedef struct mv_lists {
   const uint32_t *block_starts;
   const uint32_t *extent_blocks;
   const uint8_t *const *extents;
+  const uint8_t *checked;
 } mv_lists;
 
 typedef struct mv_segment {
@@ -68,6 +84,7 @@ typedef struct mv_segment {
   const uint8_t *const *codes;
   const uint8_t *const *records;
   const mv_lists *lists;
+  const uint8_t *checked;
 } mv_segment;
 
 typedef struct mv_probe {
@@ -138,28 +155,11 @@ int mv_query_new(mv_query **out);
 void mv_query_free(mv_query *query);
 size_t mv_query_bytes(const mv_query *query);
 int mv_query_load(mv_query *query, const float *vectors, size_t m, size_t dim);
-void mv_query_near_groups(mv_query *query, size_t n);
-int mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
-              const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
-              mv_place *places, float *scores, size_t *count);
-int mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                mv_place *places, size_t n, float *scores);
-int mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
-                   mv_probe *probes, size_t *count, float *base);
-int mv_lists_marked(const mv_lists *lists, const uint8_t *marks, const mv_probe *probes, size_t n);
-int mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen);
-void mv_gather_block(mv_query *query);
-int mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
-              const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
-              size_t n, uint64_t *postings);
-int mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
-                   const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
-                   size_t *count);
 int mv_fetch_records(const mv_segment *segments, size_t n_segments, const mv_place *places,
                      size_t n, int how, uint64_t *reads, uint64_t *bytes);
 int mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n, int how,
                    uint64_t *reads, uint64_t *bytes);
+uint64_t mv_major_faults(void);
 typedef struct {
   uint64_t centroids;
   uint64_t tokens;
@@ -167,13 +167,42 @@ typedef struct {
 mv_counts mv_query_counts(const mv_query *query);
 int mv_score(mv_query *query, const mv_segment *segments, size_t n_segments,
              const mv_place *places, size_t n, int mode, float *scores);
-int mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
-            float *scores, size_t n, size_t ready, size_t k, double deviations,
-            const float *others, size_t n_others, size_t *wanted, size_t *count);
-int mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
-              float *scores, size_t n, size_t k, double error, size_t *count);
 int mv_explain(mv_query *query, const mv_segment *segment, uint32_t document, size_t n_tokens,
                float *matrix);
+
+typedef struct mv_plan {
+  size_t k;
+  size_t nprobe;
+  size_t n_candidates;
+  size_t near_groups;
+  double deviations;
+  double error;
+  int scores;
+  int refines;
+  int prefetches;
+  uint64_t most_faults;
+} mv_plan;
+
+typedef struct mv_progress {
+  int event;
+  int stage;
+  size_t segment;
+  const mv_probe *probes;
+  size_t n_probes;
+  const mv_place *places;
+  const float *scores;
+  size_t n_places;
+  uint64_t postings;
+  uint64_t candidates;
+  uint64_t documents;
+  uint64_t records;
+} mv_progress;
+
+int mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *ways, const mv_plan *plan);
+int mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *ways, const uint8_t *const *allowed, int one_stage,
+                    mv_progress *progress);
 
 int mv_tokens(const uint8_t *text, size_t size, mv_token_range *tokens, size_t room,
               size_t *count);

@@ -43,11 +43,18 @@ TOKEN = np.dtype(
 
 LISTS_BLOCK: int = lib.MV_LISTS_BLOCK
 LISTS_SLACK: int = lib.MV_LISTS_SLACK
-PROBE_TOKENS: int = lib.MV_PROBE_TOKENS
+BY_LISTS: int = lib.MV_BY_LISTS
+BY_CODES: int = lib.MV_BY_CODES
+BY_SCORES: int = lib.MV_BY_SCORES
 SCORE_FAST: int = lib.MV_SCORE_FAST
 SCORE_PRECISE: int = lib.MV_SCORE_PRECISE
 FETCH_HINT: int = lib.MV_FETCH_HINT
 FETCH_TOUCH: int = lib.MV_FETCH_TOUCH
+EVENT_STAGE: int = lib.MV_EVENT_STAGE
+EVENT_LISTS: int = lib.MV_EVENT_LISTS
+EVENT_RECORDS: int = lib.MV_EVENT_RECORDS
+EVENT_EARLY: int = lib.MV_EVENT_EARLY
+EVENT_END: int = lib.MV_EVENT_END
 TERMS_BLOCK: int = lib.MV_TERMS_BLOCK
 TERMS_SLACK: int = lib.MV_TERMS_SLACK
 GREATEST_WEIGHT: float = lib.mv_terms_greatest_weight()
@@ -307,7 +314,8 @@ class ListsView:
     """Addresses of a segment's inverted lists, as the core reads them. Kept alive as those of a
     `SegmentView` are.
 
-    block_starts: uint32 (blocks + 1,), bytes. extent_blocks: uint32 (extents + 1,)."""
+    block_starts: uint32 (blocks + 1,), bytes. extent_blocks: uint32 (extents + 1,). checked:
+    (blocks,), those verified so far, as the caller goes on to mark them."""
 
     def __init__(
         self,
@@ -315,9 +323,10 @@ class ListsView:
         block_starts: Numbers,
         extent_blocks: Numbers,
         extents: Sequence[memoryview],
+        checked: NDArray[np.bool_],
     ) -> None:
         self.n_lists = n_lists
-        self._keep = (block_starts, extent_blocks, tuple(extents))
+        self._keep = (block_starts, extent_blocks, tuple(extents), checked)
         self._extents = ffi.new("uint8_t *[]", [_address(part) for part in extents])
         self.struct = ffi.new("mv_lists *")
         self.struct.n_lists = n_lists
@@ -325,22 +334,12 @@ class ListsView:
         self.struct.block_starts = _pointer("uint32_t[]", block_starts)
         self.struct.extent_blocks = _pointer("uint32_t[]", extent_blocks)
         self.struct.extents = self._extents
+        self.struct.checked = ffi.from_buffer("uint8_t[]", checked)
         sizes = ffi.new("size_t[]", [len(part) for part in extents])
         _check(
             lib.mv_lists_check(self.struct, len(block_starts), len(extent_blocks), sizes),
             "a segment's lists",
         )
-
-    def are_marked(self, marks: NDArray[np.bool_], probes: NDArray[Any]) -> bool:
-        """Whether the blocks of all lists of `probes` (dtype PROBE) are marked.
-
-        marks: (blocks,)."""
-        return bool(
-            lib.mv_lists_marked(
-                self.struct, ffi.from_buffer("uint8_t[]", marks),
-                ffi.from_buffer("mv_probe[]", probes), len(probes),
-            )
-        )  # fmt: skip
 
     def fetch(self, blocks: Numbers, how: int) -> tuple[int, int]:
         """Prefetches blocks (ascending); the number of reads, and their bytes."""
@@ -357,8 +356,10 @@ class ListsView:
 class SegmentView:
     """Addresses of a segment's parts, as the core reads them.
 
-    With a codec and without `codes`, each record begins with its codes. Arrays and buffers given
-    here are kept alive. The caller keeps mapped pages valid (by a read transaction)."""
+    With a codec and without `codes`, each record begins with its codes. checked: (n_documents,),
+    the documents whose records are verified so far, as the caller goes on to mark them. Arrays and
+    buffers given here are kept alive. The caller keeps mapped pages valid (by a read
+    transaction)."""
 
     def __init__(
         self,
@@ -369,6 +370,7 @@ class SegmentView:
         chunk_documents: Numbers,
         codes: Sequence[memoryview],
         records: Sequence[memoryview],
+        checked: NDArray[np.bool_],
         lists: ListsView | None = None,
     ) -> None:
         n_chunks = len(chunk_documents) - 1
@@ -391,6 +393,8 @@ class SegmentView:
         self.struct.codes = self._codes
         self.struct.records = self._records
         self.struct.lists = lists.struct if lists is not None else ffi.NULL
+        self._checked = checked
+        self.struct.checked = ffi.from_buffer("uint8_t[]", checked)
         codes_sizes = [len(part) for part in codes] or [0] * n_chunks
         records_sizes = [len(part) for part in records]
         if len(codes_sizes) != n_chunks or len(records_sizes) != n_chunks:
@@ -495,111 +499,14 @@ class Query:
             "loading a query",
         )
 
-    def near_groups(self, n: int) -> None:
-        """From now on coarse and fast scores take the centroids of the `n` groups nearest to each
-        query token alone, of large codecs; 0, as after loading: all."""
-        lib.mv_query_near_groups(self._handle, n)
-
     @property
     def nbytes(self) -> int:
         """Scratch memory held, in bytes."""
         return int(lib.mv_query_bytes(self._handle))
 
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of PROBE_TOKENS tokens."""
-        return -(-self.m // PROBE_TOKENS)
-
-    def coarse(
-        self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, limit: int
-    ) -> tuple[NDArray[Any], Floats]:
-        """The best `limit` documents (dtype PLACE) by centroid interaction, and their scores.
-
-        `chosen`: for each segment 1 when it takes part."""
-        places = np.empty(limit, PLACE)
-        scores = np.empty(limit, np.float32)
-        count = ffi.new("size_t *")
-        _check(
-            lib.mv_coarse(
-                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen),
-                allowed.array, limit, ffi.from_buffer("mv_place[]", places),
-                _pointer("float[]", scores), count,
-            ),
-            "the coarse stage",
-        )  # fmt: skip
-        return places[: count[0]], scores[: count[0]]
-
-    def interact(self, segments: SegmentList, places: NDArray[Any]) -> Floats:
-        """The scores by centroid interaction of `places` (dtype PLACE), both put into order, best
-        first."""
-        scores = np.empty(len(places), np.float32)
-        _check(
-            lib.mv_interact(
-                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
-                len(places), _pointer("float[]", scores),
-            ),
-            "the coarse stage",
-        )  # fmt: skip
-        return scores
-
-    def probe(self, codec: Codec, block: int, nprobe: int) -> tuple[NDArray[Any], float]:
-        """The `nprobe` best lists of each token of a block, as dtype PROBE by rank, then token; and
-        the score of a document in none of them."""
-        probes = np.empty(PROBE_TOKENS * nprobe, PROBE)
-        count = ffi.new("size_t *")
-        base = ffi.new("float *")
-        _check(
-            lib.mv_probe_lists(
-                self._handle, codec.handle, block, nprobe,
-                ffi.from_buffer("mv_probe[]", probes), count, base,
-            ),
-            "probing",
-        )  # fmt: skip
-        return probes[: count[0]], float(base[0])
-
-    def gather_start(self, segments: SegmentList, chosen: Bytes) -> None:
-        """Begins a gathering, with no document gathered; the `chosen` segments have lists."""
-        _check(
-            lib.mv_gather_start(
-                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen)
-            ),
-            "gathering",
-        )
-
-    def gather_block(self) -> None:
-        """Starts another block of the query: its lists follow."""
-        lib.mv_gather_block(self._handle)
-
-    def gather(
-        self, segments: SegmentList, chosen: Bytes, allowed: Bitmaps, probes: NDArray[Any]
-    ) -> int:
-        """Adds the gains of `probes` (dtype PROBE) to the documents in their lists; the number of
-        postings read."""
-        postings = ffi.new("uint64_t *")
-        _check(
-            lib.mv_gather(
-                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen),
-                allowed.array, ffi.from_buffer("mv_probe[]", probes), len(probes), postings,
-            ),
-            "inverted lists",
-        )  # fmt: skip
-        return int(postings[0])
-
-    def gather_best(
-        self, segments: SegmentList, chosen: Bytes, limit: int
-    ) -> tuple[NDArray[Any], Floats]:
-        """The best `limit` gathered documents (dtype PLACE), in no order, and their gains."""
-        places = np.empty(limit, PLACE)
-        gains = np.empty(limit, np.float32)
-        count = ffi.new("size_t *")
-        _check(
-            lib.mv_gather_best(
-                self._handle, segments.array, segments.n, _pointer("uint8_t[]", chosen), limit,
-                ffi.from_buffer("mv_place[]", places), _pointer("float[]", gains), count,
-            ),
-            "gathering",
-        )  # fmt: skip
-        return places[: count[0]], gains[: count[0]]
+    def search(self, segments: SegmentList, plan: SearchPlan, allowed: Bitmaps) -> Progress:
+        """Begins a search, the only one under way with this query."""
+        return Progress(self._handle, segments, plan, allowed)
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -621,50 +528,6 @@ class Query:
         )  # fmt: skip
         return scores
 
-    def rank(
-        self,
-        segments: SegmentList,
-        places: NDArray[Any],
-        scores: Floats,
-        others: Floats,
-        *,
-        k: int,
-        deviations: float,
-        ready: int,
-    ) -> tuple[int, int]:
-        """Scores `places` (dtype PLACE), best first by the estimates `scores`, until the rest
-        cannot be among the best k, beside others of these scores.
-
-        Returns how many have to be scored and how many remain. If the first is above `ready`,
-        nothing has changed. Else both arrays begin with those that remain and their scores of
-        SCORE_FAST."""
-        counts = ffi.new("size_t[2]")
-        _check(
-            lib.mv_rank(
-                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
-                _pointer("float[]", scores), len(places), ready, k, deviations,
-                _pointer("float[]", others), len(others), counts, counts + 1,
-            ),
-            "scoring",
-        )  # fmt: skip
-        return int(counts[0]), int(counts[1])
-
-    def refine(
-        self, segments: SegmentList, places: NDArray[Any], scores: Floats, k: int, error: float
-    ) -> int:
-        """Of `places` (dtype PLACE) with scores of SCORE_FAST, the best k, in no order, and all
-        with the score of the k-th. Their number: both arrays begin with them and their scores of
-        SCORE_PRECISE. error: bound on the difference of both."""
-        count = ffi.new("size_t *")
-        _check(
-            lib.mv_refine(
-                self._handle, segments.array, segments.n, ffi.from_buffer("mv_place[]", places),
-                _pointer("float[]", scores), len(places), k, error, count,
-            ),
-            "scoring",
-        )  # fmt: skip
-        return int(count[0])
-
     def explain(self, view: SegmentView, document: int, n_tokens: int) -> Floats:
         """Token scores (m, n_tokens) of one document."""
         matrix = np.empty((self.m, n_tokens), np.float32)
@@ -675,6 +538,129 @@ class Query:
             "explaining",
         )
         return matrix
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search is to find, and how. The comments of ``mv_plan`` say more."""
+
+    ways: Bytes
+    """For each segment how its documents are found: BY_LISTS, BY_CODES or BY_SCORES."""
+    k: int
+    nprobe: int
+    n_candidates: int
+    near_groups: int
+    deviations: float
+    error: float
+    scores: int
+    """Of documents found by scores: SCORE_FAST or SCORE_PRECISE."""
+    refines: bool
+    prefetches: bool
+    most_faults: int
+
+
+ANY_FAULTS = (1 << 64) - 1
+"""Greatest value of `SearchPlan.most_faults`: verified bytes never leave the memory."""
+
+_STAGES: dict[int, tuple[str, str]] = {
+    lib.MV_STAGE_PROBE: ("probe", "probing"),
+    lib.MV_STAGE_GATHER: ("gather", "inverted lists"),
+    lib.MV_STAGE_INTERACT: ("interact", "the coarse stage"),
+    lib.MV_STAGE_CODES: ("coarse", "the coarse stage"),
+    lib.MV_STAGE_SCORES: ("score", "scoring"),
+    lib.MV_STAGE_RANK: ("score", "scoring"),
+    lib.MV_STAGE_REFINE: ("refine", "scoring"),
+    lib.MV_STAGE_END: ("", "searching"),
+}
+"""Names of the stages, and what an error happened in."""
+
+
+class Progress:
+    """A search under way: `go_on` until EVENT_END. Used by one thread.
+
+    Arrays are copies."""
+
+    def __init__(
+        self, query: Any, segments: SegmentList, plan: SearchPlan, allowed: Bitmaps
+    ) -> None:
+        c_plan = ffi.new(
+            "mv_plan *",
+            (
+                plan.k, plan.nprobe, plan.n_candidates, plan.near_groups, plan.deviations,
+                plan.error, plan.scores, plan.refines, plan.prefetches, plan.most_faults,
+            ),
+        )  # fmt: skip
+        self._now = ffi.new("mv_progress *")
+        self._keep = (segments, allowed)
+        segments_of = (query, segments.array, segments.n, _pointer("uint8_t[]", plan.ways))
+        self._arguments = (*segments_of, allowed.array)
+        _check(lib.mv_search_begin(*segments_of, c_plan), "searching")
+
+    def go_on(self, *, one_stage: bool = False) -> int:
+        """Goes on until the search ends or waits for the caller, or by one stage; the event."""
+        now = self._now
+        status = lib.mv_search_go_on(*self._arguments, one_stage, now)
+        if status != lib.MV_OK:
+            _check(status, _STAGES[now.stage][1])
+        return int(now.event)
+
+    @property
+    def stage(self) -> str:
+        """The next stage, or the one that waits."""
+        return _STAGES[self._now.stage][0]
+
+    @property
+    def segment(self) -> int:
+        """The lists about to be read are those of the segments with the codec of this one."""
+        return int(self._now.segment)
+
+    @property
+    def probes(self) -> NDArray[Any]:
+        """The lists about to be read, dtype PROBE."""
+        return _copied_array(self._now.probes, self._now.n_probes, PROBE)
+
+    @property
+    def places(self) -> NDArray[Any]:
+        """The documents that an event is about, dtype PLACE."""
+        return _copied_array(self._now.places, self._now.n_places, PLACE)
+
+    @property
+    def scores(self) -> Floats:
+        """At the end, those of `places`."""
+        return _copied_array(self._now.scores, self._now.n_places, np.dtype(np.float32))
+
+    @property
+    def postings(self) -> int:
+        """Read so far."""
+        return int(self._now.postings)
+
+    @property
+    def candidates(self) -> int:
+        """At the end: the documents that lists and codes have found."""
+        return int(self._now.candidates)
+
+    @property
+    def documents(self) -> int:
+        """Scored so far."""
+        return int(self._now.documents)
+
+    @property
+    def records(self) -> int:
+        """That stages have asked for so far, in memory or not."""
+        return int(self._now.records)
+
+
+def _copied_array(pointer: Any, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if n == 0:
+        return np.empty(0, dtype)
+    array: NDArray[Any] = np.frombuffer(ffi.buffer(pointer, n * dtype.itemsize), dtype).copy()
+    return array
+
+
+def major_faults() -> int:
+    """Page faults of this thread that had to wait for a read; 0 on Windows. Where the system does
+    not count by threads, those of the process."""
+    return int(lib.mv_major_faults())
 
 
 def tokenise(text: bytes) -> list[tuple[bytes, int, int, int]]:

@@ -30,13 +30,6 @@ const uint8_t *mv_lists_block(const mv_lists *lists, uint32_t block, size_t *siz
          (lists->block_starts[block] - lists->block_starts[lists->extent_blocks[extent]]);
 }
 
-int mv_lists_marked(const mv_lists *lists, const uint8_t *marks, const mv_probe *probes, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (probes[i].list < lists->n_lists && !marks[probes[i].list / MV_LISTS_BLOCK]) return 0;
-  }
-  return 1;
-}
-
 mv_status mv_list_find(const mv_lists *lists, uint32_t centroid, mv_list *out) {
   uint32_t block = centroid / MV_LISTS_BLOCK, wanted = centroid % MV_LISTS_BLOCK;
   uint32_t inside = lists->n_lists - block * MV_LISTS_BLOCK;

@@ -10,6 +10,7 @@
 #include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
+#include "stages.h"
 
 enum {
   AHEAD = 12, /* documents between the one whose codes are prefetched and the one scored */

@@ -11,6 +11,7 @@
 #include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
+#include "stages.h"
 
 enum { MANY_FOUND = 8 /* one of so many documents is many */ };
 

@@ -5,6 +5,7 @@
  *   3. write the probes by rank, then token, without lists that gain little */
 #include "best_rows.h"
 #include "query.h"
+#include "stages.h"
 
 #define LEAST_GAIN 0.2f /* of a list, as a share of the gain of the token's best list */
 

@@ -1,10 +1,11 @@
 /* A query, the tables made for it and the documents gathered for it: one thread at a time. It owns
  * its scratch memory, which keeps its largest sizes from query to query.
  *
- * Three things, each of its own type:
+ * Four things, each of its own type:
  *   the query       token vectors as loaded, and rotated and packed for one codec at a time
  *   mv_table        scores of one block of query tokens with a codec's centroids, full or partial
  *   mv_gathering    sums of gains per document
+ *   mv_search       how far a search has come
  *
  * Query tokens become lanes of the kernels, in blocks of at most MV_LANES_MAX tokens. A long query
  * is several blocks, whose scores add up. */
@@ -76,6 +77,25 @@ typedef struct mv_gathering {
   size_t n_found;
 } mv_gathering;
 
+/* A search between two calls (search.c). */
+typedef struct mv_search {
+  mv_plan plan;
+  mv_stage stage; /* the next one */
+  int is_told;    /* the caller knows what the stage reads */
+  size_t n_segments;
+  size_t segment;  /* the first one with the codec that is probed */
+  size_t block;    /* that is probed */
+  uint8_t *chosen; /* [n_segments], 1 for those of the stage */
+  mv_probe *probes;
+  size_t n_probes;
+  size_t n_gathered;
+  mv_place *places; /* [n_ranked + n_others] */
+  float *scores;    /* the same */
+  size_t n_ranked;
+  size_t n_others;                                   /* found by scores */
+  uint64_t postings, candidates, documents, records; /* as in mv_progress */
+} mv_search;
+
 /* The buffers of a query. */
 enum {
   MV_MEMORY_PLAIN,
@@ -89,6 +109,10 @@ enum {
   MV_MEMORY_FOUND,
   MV_MEMORY_ORDER,
   MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
+  MV_MEMORY_CHOSEN,
+  MV_MEMORY_PROBES,
+  MV_MEMORY_PLACES,
+  MV_MEMORY_SCORES,
   MV_MEMORY_RANKING,
   MV_MEMORY_PARTS,
   MV_MEMORY_SCRATCH, /* of one call */
@@ -113,6 +137,7 @@ struct mv_query {
   mv_table table;
   mv_counts counts;
   mv_gathering gathering;
+  mv_search search;
   uint8_t *levels;
   mv_buffer memory[MV_MEMORY_ALL];
 };
@@ -140,6 +165,11 @@ int mv_codec_seen(const mv_segment *segments, size_t s);
 
 /* The greatest absolute value of n floats. */
 float mv_largest(const float *x, size_t n);
+
+/* From now on the scores of centroids that coarse and fast scores are made of, of codecs of 8,192
+ * centroids or more, are those of the n groups nearest to each query token. n = 0, as of a query
+ * just loaded: of all groups. */
+void mv_query_near_groups(mv_query *query, size_t n);
 
 /* Whether the tables of a codec have some groups alone. */
 int mv_has_partial_tables(const mv_query *query, const mv_codec *codec);

@@ -13,6 +13,7 @@
 
 #include "../ranking/topk.h"
 #include "scores.h"
+#include "stages.h"
 
 enum {
   FIRST_CANDIDATES = 64, /* documents that are scored in any case, or 2 k */

@@ -1,11 +1,12 @@
-/* Prefetching of mapped ranges (ESPN, arXiv 2312.05417, overlaps such reads with computation). The
- * only system calls of the core. */
+/* Prefetching of mapped ranges (ESPN, arXiv 2312.05417, overlaps such reads with computation), and
+ * the reads that were waited for. The only system calls of the core. */
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #else
-#define _DEFAULT_SOURCE /* madvise */
+#define _GNU_SOURCE /* madvise, RUSAGE_THREAD */
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 
@@ -92,4 +93,18 @@ mv_status mv_fetch_lists(const mv_lists *lists, const uint32_t *blocks, size_t n
   }
   issue(&f);
   return MV_OK;
+}
+
+uint64_t mv_major_faults(void) {
+#if defined(_WIN32)
+  return 0;
+#else
+  struct rusage usage;
+#if defined(RUSAGE_THREAD)
+  const int who = RUSAGE_THREAD;
+#else
+  const int who = RUSAGE_SELF;
+#endif
+  return getrusage(who, &usage) == 0 ? (uint64_t)usage.ru_majflt : 0;
+#endif
 }

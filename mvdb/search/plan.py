@@ -112,8 +112,9 @@ def begins_fast(parts: Sequence[Part], n_centroids: int) -> bool:
 
 
 def near_groups(plan: str, nprobe: int) -> int:
-    """Groups of centroids whose scores a plan takes, per query token, of a large codec. The exact
-    plan takes all."""
+    """Groups of centroids whose scores a plan takes, per query token, of a large codec; 0: all."""
+    if plan == EXACT:
+        return 0
     return GROUPS_SCANNED if plan == INTERACTION else GROUPS_LISTED + nprobe // LISTS_PER_GROUP
 
 

@@ -6,11 +6,12 @@
    prefetch everything.
 4. While lists are gathered, the records of the provisional best candidates are prefetched, if
    recent queries found a share of at least EARLY_UNREAD of their records unread.
+
+The core says when a search needs what (csrc/search/search.c).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -21,22 +22,6 @@ from mvdb.search.found import by_segment
 from mvdb.segment.posting_lists import Lists
 from mvdb.state.state import StateVectors
 from mvdb.threads.workers import Workers
-
-if sys.platform == "win32":
-
-    def major_faults() -> int:
-        """Windows does not count them by thread."""
-        return 0
-
-else:
-    import resource
-
-    _WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-
-    def major_faults() -> int:
-        """Page faults of this thread that had to wait for a read."""
-        return resource.getrusage(_WHO).ru_majflt
-
 
 HINT = "hint"
 READ = "read"
@@ -101,9 +86,10 @@ class Fetches:
     def __init__(self, prefetcher: Prefetcher) -> None:
         self._prefetcher = prefetcher
         self._is_off = prefetcher.mode == OFF
-        self._faults = 0 if self._is_off else major_faults()
+        self._faults = 0 if self._is_off else core.major_faults()
         self._fetched: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._used = 0  # records that the query needed, in memory or not
+        self.used = 0
+        """Records that the query needed, in memory or not."""
         self.reads = 0
         self.bytes = 0
         self.prefetched = 0
@@ -116,12 +102,15 @@ class Fetches:
     @property
     def under_pressure(self) -> bool:
         """Whether records read before may have been evicted."""
-        return self._prefetcher.under_pressure or major_faults() > self._faults
+        return self._prefetcher.under_pressure or core.major_faults() > self._faults
 
     @property
-    def are_kept(self) -> bool:
-        """Whether what was read before is taken to be in memory still."""
-        return self._is_off or not self.under_pressure
+    def most_faults(self) -> int:
+        """Major page faults of this thread from which on records read before may have been
+        evicted."""
+        if self._is_off:
+            return core.ANY_FAULTS
+        return 0 if self._prefetcher.under_pressure else self._faults + 1
 
     @property
     def wants_early(self) -> bool:
@@ -131,8 +120,8 @@ class Fetches:
     def end(self) -> None:
         """The query is answered."""
         if not self._is_off:
-            unread = self.needed / self._used if self._used else 0.0
-            self._prefetcher.note(major_faults() - self._faults, unread)
+            unread = self.needed / self.used if self.used else 0.0
+            self._prefetcher.note(core.major_faults() - self._faults, unread)
 
     def lists(self, lists: Lists, blocks: core.Numbers) -> None:
         """Prefetches blocks of posting lists about to be gathered."""
@@ -149,15 +138,12 @@ class Fetches:
             self.prefetched += len(wanted)
             self._fetch(vectors, wanted)
 
-    def records(self, vectors: StateVectors, slots: Slots) -> bool:
-        """Prefetches records needed now; whether there are any that may not be in memory."""
-        if len(slots) == 0 or self._is_off:
-            return len(slots) > 0
-        wanted = self._unread(vectors, slots)
-        self._used += len(slots)
-        self.needed += len(wanted)
-        self.hits += self._fetch(vectors, wanted)
-        return len(wanted) > 0
+    def records(self, vectors: StateVectors, slots: Slots) -> None:
+        """Prefetches records needed now."""
+        if len(slots) and not self._is_off:
+            wanted = self._unread(vectors, slots)
+            self.needed += len(wanted)
+            self.hits += self._fetch(vectors, wanted)
 
     def _fetch(self, vectors: StateVectors, wanted: Slots) -> int:
         """Prefetches records, each once in a query; how many were prefetched before."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.storage.checked_blocks import BlockCutter, CheckedBlocks, Extents
@@ -101,7 +100,9 @@ class Lists:
         require(n_extents > 0, where, "no extents")
         self._extents = find_extents(n_extents)
         self._blocks = CheckedBlocks(checksums, starts, extent_blocks, self._extents, where)
-        self.view = core.ListsView(n_lists, starts, extent_blocks, self._extents.bodies)
+        self.view = core.ListsView(
+            n_lists, starts, extent_blocks, self._extents.bodies, self._blocks.marks
+        )
 
     @property
     def n_extents(self) -> int:
@@ -112,11 +113,6 @@ class Lists:
         """The blocks of these lists, each once, ascending."""
         blocks: core.Numbers = np.unique(lists[lists < self.view.n_lists] // core.LISTS_BLOCK)
         return blocks
-
-    def are_read(self, probes: NDArray[np.void]) -> bool:
-        """Whether the blocks of all lists of these probes (dtype `core.PROBE`) have been verified
-        since opening."""
-        return self.view.are_marked(self._blocks.marks, probes)
 
     def unread(self, blocks: core.Numbers) -> core.Numbers:
         """Those of the blocks that have not been verified since opening."""

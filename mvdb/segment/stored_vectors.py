@@ -66,6 +66,7 @@ class StoredVectors:
             directory.chunks,
             self._codes,
             self._records.bodies,
+            checked,
             None if self.lists is None else self.lists.view,
         )
         for codes in self._codes:

@@ -1,0 +1,67 @@
+/* The stages that a search consists of (search.c). */
+#ifndef MV_SEARCH_STAGES_H
+#define MV_SEARCH_STAGES_H
+
+#include "../mvdb.h"
+
+/* ---- candidates by centroid codes ---- */
+
+/* Ranks documents by the interaction of the query with their centroid codes alone (PLAID's
+ * centroid interaction, arXiv 2205.09707 §4) and returns the best `limit` of them, best first, ties
+ * by place. chosen[s]: whether segment s takes part; segments without a codec never do. allowed[s]
+ * is a bitmap over the documents of segment s (bit i % 8 of byte i / 8 = document i), or NULL for
+ * all. */
+mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
+                    mv_place *places, float *scores, size_t *count);
+
+/* The same scores for n places of segments with a codec; puts both into order, best first, ties by
+ * place. */
+mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
+                      mv_place *places, size_t n, float *scores);
+
+/* ---- candidates by inverted lists ---- */
+
+/* The best `nprobe` lists of each token of a block of the query, by rank, then token, without those
+ * that add little beside the token's best one; probes has room for MV_LANES_MAX * nprobe. *base:
+ * the score of a document that is in no list. */
+mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
+                         mv_probe *probes, size_t *count, float *base);
+
+/* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and
+ * mv_gather as often as wanted, probes of a token in the order of their ranks; mv_gather_best at
+ * any time.
+ *
+ * mv_gather adds the gains of probes to the allowed documents in their lists, for each token once a
+ * document, in the chosen segments. *postings: the number read, added to. mv_gather_best: the best
+ * `limit` documents so far, in no order, ties by place; scores are gains alone. */
+mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *chosen);
+void mv_gather_block(mv_query *query);
+mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
+                    size_t n, uint64_t *postings);
+mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
+                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
+                         size_t *count);
+
+/* ---- ranking by scores ---- */
+
+/* Scores n places, best first by the estimates in `scores`, until the rest cannot be among the
+ * best k, beside others with given scores. How far a score may exceed its estimate: the mean gap
+ * between both and `deviations` of it, of the first places.
+ *
+ * The first *wanted places have to be scored. If they are more than `ready`, the number that the
+ * caller has verified, nothing has changed: the caller verifies them and calls again. Else the
+ * first *count places, reordered, are the result, with scores of MV_SCORE_FAST. */
+mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
+                  float *scores, size_t n, size_t ready, size_t k, double deviations,
+                  const float *others, size_t n_others, size_t *wanted, size_t *count);
+
+/* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
+ * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference. */
+mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    mv_place *places, float *scores, size_t n, size_t k, double error,
+                    size_t *count);
+
+#endif
