@@ -100,9 +100,9 @@ def profile_early(path: str, base: str, n_queries: int, share: float) -> Row:
     """Means of profiles with records asked for after a share of the probes. Runs in its own
     process."""
     import mvdb
-    from mvdb.search import candidates
+    from mvdb.search import prefetch
 
-    candidates.EARLY_SHARE = share
+    prefetch.EARLY_SHARE = share
     profiles = []
     for query in sample_queries(base, n_queries).vectors:
         with mvdb.open(path, readonly=True) as db:

@@ -179,7 +179,7 @@ typedef struct mv_plan {
   double error;
   int scores;
   int refines;
-  int prefetches;
+  size_t early_ranks;
   uint64_t most_faults;
 } mv_plan;
 

@@ -555,7 +555,7 @@ class SearchPlan:
     scores: int
     """Of documents found by scores: SCORE_FAST or SCORE_PRECISE."""
     refines: bool
-    prefetches: bool
+    early_ranks: int
     most_faults: int
 
 
@@ -587,7 +587,7 @@ class Progress:
             "mv_plan *",
             (
                 plan.k, plan.nprobe, plan.n_candidates, plan.near_groups, plan.deviations,
-                plan.error, plan.scores, plan.refines, plan.prefetches, plan.most_faults,
+                plan.error, plan.scores, plan.refines, plan.early_ranks, plan.most_faults,
             ),
         )  # fmt: skip
         self._now = ffi.new("mv_progress *")

@@ -15,8 +15,6 @@
 #include "query.h"
 #include "stages.h"
 
-#define EARLY_SHARE 0.5f /* of the ranks of lists, gathered before EARLY */
-
 /* One call. */
 typedef struct step {
   mv_query *query;
@@ -174,19 +172,12 @@ static mv_status best_gathered(const step *s, size_t *n) {
                         search->places + search->n_ranked, search->scores + search->n_ranked, n);
 }
 
-/* The probes of the best ranks. */
-static size_t early_probes(const mv_search *search) {
-  const float most = EARLY_SHARE * (float)search->plan.nprobe;
-  size_t n = 0;
-  while (n < search->n_probes && (float)search->probes[n].rank < most) n++;
-  return n;
-}
-
 /* Gathers the best ranks and tells of the provisional best. */
 static mv_status gather_early(const step *s) {
   mv_search *search = s->search;
-  size_t n;
-  mv_status status = gather_until(s, early_probes(search));
+  size_t end = 0, n;
+  while (end < search->n_probes && search->probes[end].rank < search->plan.early_ranks) end++;
+  mv_status status = gather_until(s, end);
   if (status == MV_OK) status = best_gathered(s, &n);
   if (status == MV_OK) tell_places(s, MV_EVENT_EARLY, search->places + search->n_ranked, n);
   return status;
@@ -196,7 +187,7 @@ static mv_status gather(const step *s) {
   mv_search *search = s->search;
   if (tells_lists(s)) return MV_OK;
   const int is_last = search->block + 1 == mv_query_blocks(s->query);
-  if (is_last && search->plan.prefetches && search->n_gathered == 0 && search->n_probes > 0)
+  if (is_last && search->plan.early_ranks > 0 && search->n_gathered == 0 && search->n_probes > 0)
     return gather_early(s);
   mv_status status = gather_until(s, search->n_probes);
   size_t n = 0;

@@ -33,6 +33,8 @@ READERS = 16
 _READERS = Workers(READERS, "mvdb-read")
 """Touches pages for all databases of the process, each part in a task of its own."""
 EARLY_UNREAD = 0.05
+EARLY_SHARE = 0.5
+"""Fraction of the lists of each query token gathered before the provisional best are prefetched."""
 MEMORY_QUERIES = 64
 
 Slots = NDArray[np.void]
@@ -112,10 +114,12 @@ class Fetches:
             return core.ANY_FAULTS
         return 0 if self._prefetcher.under_pressure else self._faults + 1
 
-    @property
-    def wants_early(self) -> bool:
-        """Whether to prefetch the records of provisional candidates."""
-        return not self._is_off and (self.under_pressure or self._prefetcher.expects_reads)
+    def early_ranks(self, nprobe: int) -> int:
+        """How many of the lists of a query token are gathered before the records of provisional
+        candidates are prefetched; 0: these are not."""
+        if self._is_off or not (self.under_pressure or self._prefetcher.expects_reads):
+            return 0
+        return max(1, round(nprobe * EARLY_SHARE))
 
     def end(self) -> None:
         """The query is answered."""

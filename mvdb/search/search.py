@@ -169,7 +169,7 @@ class Search:
                     error=self.fast_error,
                     scores=core.SCORE_PRECISE if is_precise else core.SCORE_FAST,
                     refines=refines,
-                    prefetches=self._fetches.wants_early,
+                    early_ranks=self._fetches.early_ranks(nprobe),
                     most_faults=self._fetches.most_faults,
                 ),
             )
