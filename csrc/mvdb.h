@@ -329,7 +329,7 @@ typedef struct mv_progress {
 /* Begins a search with a loaded query; the one before is forgotten. ways[s]: how segment s takes
  * part, MV_BY_*. */
 mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *ways, const mv_plan *plan);
+                          const uint8_t *ways, const mv_plan *plan, mv_progress *progress);
 
 /* Goes on until the search ends or waits for the caller, or, with one_stage, by a stage. Segments
  * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i % 8

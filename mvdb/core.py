@@ -594,7 +594,7 @@ class Progress:
         self._keep = (segments, allowed)
         segments_of = (query, segments.array, segments.n, _pointer("uint8_t[]", plan.ways))
         self._arguments = (*segments_of, allowed.array)
-        _check(lib.mv_search_begin(*segments_of, c_plan), "searching")
+        _check(lib.mv_search_begin(*segments_of, c_plan, self._now), "searching")
 
     def go_on(self, *, one_stage: bool = False) -> int:
         """Goes on until the search ends or waits for the caller, or by one stage; the event."""

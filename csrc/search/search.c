@@ -333,22 +333,6 @@ static mv_status reserve(const step *s) {
   return is_reserved ? MV_OK : MV_ERROR_MEMORY;
 }
 
-mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *ways, const mv_plan *plan) {
-  mv_search *search = &query->search;
-  const step s = {query, search, segments, n_segments, ways, NULL, NULL};
-  *search = (mv_search){.plan = *plan, .stage = MV_STAGE_END, .n_segments = n_segments};
-  if (plan->k < 1 || plan->nprobe < 1 || !mv_query_fits(query, segments, n_segments) ||
-      !ways_fit(segments, n_segments, ways))
-    return MV_ERROR_ARGUMENT;
-  mv_status status = reserve(&s);
-  if (status != MV_OK) return status;
-  mv_query_near_groups(query, plan->near_groups);
-  search->segment = next_listed(&s, 0);
-  enter(&s, MV_STAGE_PROBE);
-  return MV_OK;
-}
-
 static mv_status (*const stages[])(const step *s) = {
     [MV_STAGE_PROBE] = probe,   [MV_STAGE_GATHER] = gather, [MV_STAGE_INTERACT] = interact,
     [MV_STAGE_CODES] = codes,   [MV_STAGE_SCORES] = scores, [MV_STAGE_RANK] = rank,
@@ -369,6 +353,24 @@ static void show(const mv_search *search, mv_progress *progress) {
   progress->places = search->places;
   progress->scores = search->scores;
   progress->n_places = search->n_ranked + search->n_others;
+}
+
+mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *ways, const mv_plan *plan, mv_progress *progress) {
+  mv_search *search = &query->search;
+  const step s = {query, search, segments, n_segments, ways, NULL, NULL};
+  *search = (mv_search){.plan = *plan, .stage = MV_STAGE_END, .n_segments = n_segments};
+  if (plan->k < 1 || plan->nprobe < 1 || !mv_query_fits(query, segments, n_segments) ||
+      !ways_fit(segments, n_segments, ways))
+    return MV_ERROR_ARGUMENT;
+  mv_status status = reserve(&s);
+  if (status != MV_OK) return status;
+  mv_query_near_groups(query, plan->near_groups);
+  search->segment = next_listed(&s, 0);
+  enter(&s, MV_STAGE_PROBE);
+  *progress = (mv_progress){.event = MV_EVENT_STAGE};
+  show(search, progress);
+  return MV_OK;
 }
 
 mv_status mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_segments,

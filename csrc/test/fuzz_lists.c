@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../postings/lists.h"
+#include "../search/stages.h"
 #include "fuzz_input.h"
 #include "packing.h"
 
@@ -102,7 +103,7 @@ static void stream_free(stream *used) {
 /* ---- reading ---- */
 
 /* The documents of a list rise and are below n_documents, in so far as it can be read. */
-static mv_status read_list(const mv_lists *lists, uint32_t number, uint32_t n_documents,
+static mv_status mark_list(const mv_lists *lists, uint32_t number, uint32_t n_documents,
                            uint8_t *has) {
   mv_list list;
   uint32_t last = UINT32_MAX;
@@ -167,7 +168,7 @@ static void make(input *in) {
   packing_of_codes(&lists, codes, code_bytes, starts, n_documents, n_lists, 3);
   for (uint32_t c = 0; c < n_lists; c++) {
     memset(has, 0, n_documents);
-    MUST(read_list(&lists.view, c, n_documents, has) == MV_OK);
+    MUST(mark_list(&lists.view, c, n_documents, has) == MV_OK);
     for (uint32_t i = 0; i < n_documents; i++) {
       int expected = 0;
       for (uint32_t t = starts[i]; t < starts[i + 1]; t++) expected |= numbers[t] == c;
@@ -190,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (mv_lists_check(&lists.view, lists.n_block_starts, lists.n_extent_blocks,
                      lists.extent_sizes) == MV_OK) {
     for (uint32_t c = 0; c < lists.view.n_lists; c++) {
-      read_list(&lists.view, c, n_documents, NULL);
+      mark_list(&lists.view, c, n_documents, NULL);
     }
     gather(&in, &lists.view, n_documents);
   }

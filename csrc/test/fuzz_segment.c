@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/kernels.h"
+#include "../search/stages.h"
 #include "fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -201,19 +203,45 @@ static void use_codec(input *in, const segment *seg, mv_query *query, size_t m, 
   const uint32_t n = seg->view.n_documents;
   const size_t nprobe = 1 + take(in, 1) % 40;
   int8_t *points = room(n, mv_padded_dim(seg->view.dim));
-  mv_probe *probes = room(MV_PROBE_TOKENS * nprobe, sizeof *probes);
+  mv_probe *probes = room(MV_LANES_MAX * nprobe, sizeof *probes);
   MUST(mv_document_points(&seg->view, points) == MV_OK);
-  for (size_t block = 0; block * MV_PROBE_TOKENS < m; block++) {
+  for (size_t block = 0; block * MV_LANES_MAX < m; block++) {
     size_t count;
     float base;
     const mv_status status = mv_probe_lists(query, codec, block, nprobe, probes, &count, &base);
     MUST(status == MV_OK || status == MV_ERROR_ARGUMENT);
-    MUST(status != MV_OK || count <= MV_PROBE_TOKENS * nprobe);
+    MUST(status != MV_OK || count <= MV_LANES_MAX * nprobe);
   }
   for (uint32_t i = 0; i < n; i++) places[i] = (mv_place){0, i};
   MUST(mv_interact(query, &seg->view, 1, places, n, scores) == MV_OK);
   free(points);
   free(probes);
+}
+
+/* A whole search, by codes or by scores. */
+static void whole_search(input *in, const segment *seg, mv_query *query,
+                         const uint8_t *const *allowed) {
+  const uint8_t ways[] = {seg->view.codec != NULL && take(in, 1) & 1 ? MV_BY_CODES : MV_BY_SCORES};
+  const mv_plan plan = {.k = 1 + take(in, 1) % 9,
+                        .nprobe = 1,
+                        .n_candidates = take(in, 1) % (MAX_DOCUMENTS + 4),
+                        .near_groups = take(in, 1) % 4,
+                        .deviations = (double)(take(in, 1) % 5),
+                        .error = (double)(take(in, 1) % 5) / 8,
+                        .scores = take(in, 1) & 1 ? MV_SCORE_FAST : MV_SCORE_PRECISE,
+                        .refines = take(in, 1) & 1};
+  uint8_t *checked = room(seg->view.n_documents, 1);
+  mv_segment view = seg->view;
+  mv_progress now;
+  memset(checked, 1, view.n_documents);
+  view.checked = checked;
+  MUST(mv_search_begin(query, &view, 1, ways, &plan, &now) == MV_OK);
+  do {
+    MUST(mv_search_go_on(query, &view, 1, ways, allowed, 1, &now) == MV_OK);
+    MUST(now.event == MV_EVENT_STAGE || now.event == MV_EVENT_RECORDS || now.event == MV_EVENT_END);
+    MUST(now.n_places <= view.n_documents);
+  } while (now.event != MV_EVENT_END);
+  free(checked);
 }
 
 static void search(input *in, const segment *seg, const float *vectors, size_t m) {
@@ -240,6 +268,7 @@ static void search(input *in, const segment *seg, const float *vectors, size_t m
     MUST(mv_explain(query, &seg->view, i, seg->starts[i + 1] - seg->starts[i], matrix) == MV_OK);
     free(matrix);
   }
+  whole_search(in, seg, query, allowed);
   mv_query_free(query);
   free(bitmap);
   free(places);

@@ -40,8 +40,12 @@ void packing_build(packing *out, const uint32_t *counts, const uint32_t *documen
   MUST(out->block_starts[n_blocks] == size);
   n_extents = n_extents < n_blocks ? n_extents : n_blocks;
   cut(out, stream, n_blocks, n_extents);
-  out->view = (mv_lists){n_lists, n_extents, out->block_starts, out->extent_blocks,
-                         (const uint8_t *const *)out->extents};
+  out->view = (mv_lists){n_lists,
+                         n_extents,
+                         out->block_starts,
+                         out->extent_blocks,
+                         (const uint8_t *const *)out->extents,
+                         NULL};
   out->n_block_starts = (size_t)n_blocks + 1;
   out->n_extent_blocks = (size_t)n_extents + 1;
   MUST(mv_lists_check(&out->view, out->n_block_starts, out->n_extent_blocks, out->extent_sizes) ==

@@ -5,6 +5,7 @@
 
 #include "../base/alloc.h"
 #include "../search/query.h"
+#include "../search/stages.h"
 #include "check.h"
 #include "packing.h"
 #include "termed.h"
@@ -99,7 +100,7 @@ static mv_status make_lists(void) {
 static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment *segment) {
   static const uint8_t chosen[] = {1};
   static const uint8_t *const allowed[] = {NULL};
-  mv_probe probes[MV_PROBE_TOKENS * 2];
+  mv_probe probes[MV_LANES_MAX * 2];
   mv_place best[DOCUMENTS];
   uint64_t postings = 0;
   size_t n, wanted_scores;
@@ -123,6 +124,23 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
   return mv_document_points(segment, document_points);
 }
 
+/* A whole search, the first segment taking part in one way. */
+static mv_status search_by(mv_query *query, const mv_segment *segments, uint8_t way) {
+  static const uint8_t *const allowed[] = {NULL, NULL};
+  const uint8_t ways[] = {way, MV_BY_SCORES};
+  const mv_plan plan = {.k = 1,
+                        .nprobe = 2,
+                        .n_candidates = 2,
+                        .scores = MV_SCORE_FAST,
+                        .refines = 1,
+                        .most_faults = UINT64_MAX};
+  mv_progress now;
+  TRY(mv_search_begin(query, segments, 2, ways, &plan, &now));
+  TRY(mv_search_go_on(query, segments, 2, ways, allowed, 0, &now));
+  MUST(now.event == MV_EVENT_END && now.n_places == 1);
+  return MV_OK;
+}
+
 static mv_status search(const mv_codec *codec, mv_query *query) {
   static const uint8_t *const no_codes[] = {NULL}, *const all_plain[] = {plain};
   static const uint8_t *const all_codes[] = {codes}, *const all_records[] = {records};
@@ -130,10 +148,11 @@ static mv_status search(const mv_codec *codec, mv_query *query) {
   static const uint32_t extent_blocks[] = {0, 1};
   static const uint8_t *const extents[] = {lists_bytes};
   static const uint8_t both[] = {1, 1};
-  const mv_lists lists = {CENTROIDS, 1, block_starts, extent_blocks, extents};
+  static const uint8_t checked[DOCUMENTS] = {1, 1}, checked_blocks[] = {1};
+  const mv_lists lists = {CENTROIDS, 1, block_starts, extent_blocks, extents, checked_blocks};
   const mv_segment segments[] = {
-      {codec, DIM, DOCUMENTS, 1, 2, 0, starts, chunks, all_codes, all_records, &lists},
-      {NULL, DIM, DOCUMENTS, 1, 0, 0, starts, chunks, no_codes, all_plain, NULL}};
+      {codec, DIM, DOCUMENTS, 1, 2, 0, starts, chunks, all_codes, all_records, &lists, checked},
+      {NULL, DIM, DOCUMENTS, 1, 0, 0, starts, chunks, no_codes, all_plain, NULL, checked}};
   mv_place best[4];
   size_t count;
   for (size_t m = 5; m <= QUERY; m += QUERY - 5) { /* a short query, then one that needs more */
@@ -144,6 +163,8 @@ static mv_status search(const mv_codec *codec, mv_query *query) {
     TRY(mv_score(query, segments, 2, places, 4, MV_SCORE_PRECISE, scores));
     TRY(mv_explain(query, &segments[1], 1, lengths[1], result));
     TRY(mv_explain(query, &segments[0], 1, lengths[1], result));
+    for (uint8_t way = MV_BY_LISTS; way <= MV_BY_SCORES; way++)
+      TRY(search_by(query, segments, way));
   }
   return gather(codec, query, &segments[0]);
 }

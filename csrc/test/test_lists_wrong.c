@@ -30,7 +30,7 @@ static void block_build(block *out, const uint8_t *bytes, size_t size, uint32_t 
   out->blocks[0] = 0;
   out->blocks[1] = 1;
   out->extents[0] = out->bytes;
-  out->view = (mv_lists){n_lists, 1, out->starts, out->blocks, out->extents};
+  out->view = (mv_lists){n_lists, 1, out->starts, out->blocks, out->extents, NULL};
 }
 
 /* How many lists of the block are refused. */

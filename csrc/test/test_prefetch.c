@@ -188,7 +188,7 @@ static void case_lists(size_t skip, uint64_t one_in, int how) {
   }
   const size_t gap = 3 * page; /* the second extent is further away than the first is long */
   const uint8_t *const extents[] = {bytes + skip, bytes + skip + gap + starts[FIRST]};
-  const mv_lists lists = {N_LISTS, 2, starts, extent_blocks, extents};
+  const mv_lists lists = {N_LISTS, 2, starts, extent_blocks, extents, NULL};
   MUST(skip + gap + starts[BLOCKS] <= PAGES * page);
   wanted w = {{0}};
   size_t n = 0;

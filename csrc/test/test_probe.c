@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../search/query.h"
+#include "../search/stages.h"
 #include "../vectors/rotation.h"
 #include "check.h"
 #include "model.h"
@@ -91,7 +92,7 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
 static void case_probe(const model *used, mv_query *query, const float *vectors, size_t m,
                        size_t nprobe) {
   const size_t blocks = (m + MV_LANES_MAX - 1) / MV_LANES_MAX, dim = used->spec.dim;
-  mv_probe *probes = room(MV_PROBE_TOKENS * nprobe, sizeof *probes);
+  mv_probe *probes = room(MV_LANES_MAX * nprobe, sizeof *probes);
   for (size_t block = 0; block < blocks; block++) {
     size_t n = 99999;
     float base = 99;
@@ -135,7 +136,7 @@ static void cases_probe(uint32_t dim, uint32_t n_centroids, uint32_t n_groups) {
 }
 
 static void check_refused(const model *used, mv_query *query) {
-  mv_probe probes[MV_PROBE_TOKENS];
+  mv_probe probes[MV_LANES_MAX];
   size_t n;
   float base;
   const size_t wrong[][2] = {{2, 1}, {0, 0}, {0, used->spec.n_centroids + (size_t)1}};
@@ -183,7 +184,7 @@ static void test_no_lists(void) {
                               group_rows, starts, members,       scales, scales};
   mv_codec *codec;
   mv_query *query;
-  mv_probe probes[MV_PROBE_TOKENS];
+  mv_probe probes[MV_LANES_MAX];
   size_t n = 9;
   float base = 9, *vector = draw_rows(&seed, 1, DIM), sum = 0;
   mv_rotation rotation;
@@ -209,7 +210,7 @@ static void test_no_lists(void) {
  * a query that never met the large one. */
 static void check_beside(const model *large, mv_query *query, const float *sample, size_t n) {
   enum { CENTROIDS = 300, GROUPS = 100 };
-  static mv_probe probes[MV_PROBE_TOKENS * CENTROIDS], expected[MV_PROBE_TOKENS * CENTROIDS];
+  static mv_probe probes[MV_LANES_MAX * CENTROIDS], expected[MV_LANES_MAX * CENTROIDS];
   const size_t dim = large->spec.dim;
   size_t count, n_expected;
   float base, expected_base;

@@ -3,6 +3,7 @@
 
 #include "../base/random.h"
 #include "../search/query.h"
+#include "../search/stages.h"
 #include "check.h"
 #include "collection.h"
 

@@ -1,352 +1,361 @@
-/* The coarse stage: its scores against centroid interaction in double, what it returns in which
- * order. */
+/* Searches: what they find, against scores in double; and that they read nothing before it is
+ * verified: bytes that the search was not told of are wrong until it tells of them. */
 #include <math.h>
 #include <string.h>
 
 #include "../base/random.h"
-#include "../vectors/rotation.h"
+#include "../postings/lists.h"
 #include "check.h"
 #include "collection.h"
+#include "packing.h"
 
-static uint64_t seed = 61;
+static uint64_t seed = 577;
 
-enum { N_SEGMENTS = 4, MAX_DOCUMENTS = 40 };
+enum { N = 5, DIM = 24, K = 6, MOST = 200, CENTROIDS = 60, WRONG = 0xEE };
 
-/* Segments of two codecs, one of float16, and an empty one. */
+/* Segments of two codecs with lists, one with its codes apart, one of float16, one empty. What is
+ * not verified has wrong bytes; `files` has the right ones. */
 typedef struct world {
-  size_t dim;
   model models[2];
-  const model *of[N_SEGMENTS];
-  collection parts[N_SEGMENTS];
-  mv_segment views[N_SEGMENTS];
-  size_t n_documents; /* of segments with codes */
+  collection parts[N], files[N];
+  packing lists[N], list_files[N];
+  mv_segment views[N];
+  uint8_t *checked[N], *checked_blocks[N];
+  uint8_t *bits[N];
+  const uint8_t *allowed[N];
 } world;
 
-static void world_build(world *w, uint32_t dim, uint32_t n_centroids) {
-  enum { N = 600 };
-  static const uint32_t documents[N_SEGMENTS] = {MAX_DOCUMENTS, 10, 23, 0};
-  float *vectors = draw_topics(&seed, N, dim, 30, 0.6);
-  uint32_t lengths[MAX_DOCUMENTS];
-  for (uint32_t i = 0; i < MAX_DOCUMENTS; i++) lengths[i] = 1 + i * 5 % 17;
-  w->dim = dim;
-  w->n_documents = 0;
-  model_train(&w->models[0], (model_shape){dim, 1, n_centroids, 7}, vectors, N);
-  model_train(&w->models[1], (model_shape){dim, 2, 12, 2}, vectors, N);
-  const model *of[N_SEGMENTS] = {&w->models[0], NULL, &w->models[1], &w->models[0]};
-  for (uint32_t s = 0; s < N_SEGMENTS; s++) {
-    w->of[s] = of[s];
-    collection_build(&w->parts[s], of[s], dim, vectors + s * dim, lengths, documents[s],
-                     documents[s] < 4 ? documents[s] : 1 + 3 * s);
-    w->views[s] = w->parts[s].view;
-    w->n_documents += of[s] != NULL ? documents[s] : 0;
+static const uint32_t documents[N] = {70, 40, 55, 9, 0};
+static const uint8_t model_of[N] = {0, 1, 0, 2, 0}; /* 2: none */
+
+static uint8_t *codes_apart(const collection *from) {
+  uint8_t *codes = room(from->n_tokens + 1, from->code_bytes), *at = codes;
+  for (uint32_t c = 0; c < from->view.n_chunks; c++) {
+    memcpy(at, from->codes[c], from->codes_sizes[c]);
+    at += from->codes_sizes[c];
   }
+  return codes;
+}
+
+static void build_lists(packing *out, const collection *from) {
+  uint8_t *codes = codes_apart(from);
+  packing_of_codes(out, codes, from->code_bytes, from->starts, from->view.n_documents, CENTROIDS,
+                   2);
+  free(codes);
+}
+
+/* Documents in the fourth segment have no codec, those in the third have codes apart from records. */
+static void build_segment(world *w, size_t s, const float *vectors, const uint32_t *lengths) {
+  const model *used = model_of[s] < 2 ? &w->models[model_of[s]] : NULL;
+  collection plain, *parts[2] = {&w->parts[s], &w->files[s]};
+  packing *lists[2] = {&w->lists[s], &w->list_files[s]};
+  const uint32_t chunks = documents[s] < 3 ? documents[s] : 3;
+  for (int copy = 0; copy < 2; copy++) {
+    if (used == NULL || s == 2) {
+      collection_build(parts[copy], used, DIM, vectors, lengths, documents[s], chunks);
+    } else {
+      collection_build(&plain, used, DIM, vectors, lengths, documents[s], chunks);
+      collection_inline(parts[copy], &plain);
+      if (documents[s] > 0) build_lists(lists[copy], &plain);
+      collection_free(&plain);
+    }
+  }
+  w->views[s] = w->parts[s].view;
+  w->checked[s] = room(documents[s] + 1, 1);
+  w->views[s].checked = w->checked[s];
+  w->checked_blocks[s] = room(CENTROIDS, 1);
+  w->lists[s].view.checked = w->checked_blocks[s];
+  if (s < 2) w->views[s].lists = &w->lists[s].view;
+  w->bits[s] = room(documents[s] / 8 + 1, 1);
+  for (size_t i = 0; i <= documents[s] / 8; i++) {
+    w->bits[s][i] = (uint8_t)(mv_random_next(&seed) | mv_random_next(&seed));
+  }
+}
+
+static void world_build(world *w) {
+  memset(w, 0, sizeof *w);
+  uint32_t lengths[MOST];
+  for (uint32_t i = 0; i < MOST; i++) lengths[i] = 1 + i * 5 % 7;
+  float *vectors = draw_topics(&seed, 7 * MOST, DIM, 30, 0.6);
+  model_train(&w->models[0], (model_shape){DIM, 2, CENTROIDS, 7}, vectors, 600);
+  model_train(&w->models[1], (model_shape){DIM, 4, CENTROIDS, 5}, vectors, 500);
+  for (size_t s = 0; s < N; s++) build_segment(w, s, vectors + s * DIM, lengths);
   free(vectors);
 }
 
 static void world_free(world *w) {
-  for (size_t s = 0; s < N_SEGMENTS; s++) collection_free(&w->parts[s]);
+  for (size_t s = 0; s < N; s++) {
+    collection_free(&w->parts[s]);
+    collection_free(&w->files[s]);
+    if (s < 2) packing_free(&w->lists[s]);
+    if (s < 2) packing_free(&w->list_files[s]);
+    free(w->checked[s]);
+    free(w->checked_blocks[s]);
+    free(w->bits[s]);
+  }
   model_free(&w->models[0]);
   model_free(&w->models[1]);
 }
 
-static int is_allowed(const uint8_t *const *allowed, mv_place place) {
-  const uint8_t *bits = allowed[place.segment];
+/* ---- verified or not ---- */
+
+/* Makes all bytes right and verified, or wrong and not. */
+static void verify_all(world *w, int yes) {
+  for (size_t s = 0; s < N; s++) {
+    memset(w->checked[s], yes, documents[s]);
+    memset(w->checked_blocks[s], yes, CENTROIDS);
+    for (uint32_t c = 0; c < w->views[s].n_chunks; c++) {
+      const size_t size = w->parts[s].records_sizes[c];
+      if (yes) memcpy(w->parts[s].records[c], w->files[s].records[c], size);
+      if (!yes) memset(w->parts[s].records[c], WRONG, size);
+    }
+    for (uint32_t e = 0; s < 2 && e < w->lists[s].view.n_extents; e++) {
+      const size_t size = w->lists[s].extent_sizes[e];
+      if (yes) memcpy(w->lists[s].extents[e], w->list_files[s].extents[e], size);
+      if (!yes) memset(w->lists[s].extents[e], WRONG, size);
+    }
+  }
+}
+
+static void verify_record(world *w, mv_place place) {
+  const size_t s = place.segment;
+  const collection *part = &w->parts[s];
+  uint32_t c = 0;
+  while (part->chunk_documents[c + 1] <= place.document) c++;
+  const uint32_t first = part->starts[part->chunk_documents[c]];
+  const size_t begin = (part->starts[place.document] - first) * part->token_bytes;
+  const size_t end = (part->starts[place.document + 1] - first) * part->token_bytes;
+  memcpy(part->records[c] + begin, w->files[s].records[c] + begin, end - begin);
+  w->checked[s][place.document] = 1;
+}
+
+static void verify_block(world *w, size_t s, uint32_t block) {
+  size_t size;
+  const uint8_t *to = mv_lists_block(&w->lists[s].view, block, &size);
+  const uint8_t *from = mv_lists_block(&w->list_files[s].view, block, &size);
+  memcpy((uint8_t *)(uintptr_t)to, from, size);
+  w->checked_blocks[s][block] = 1;
+}
+
+/* Verifies what a search waits for. */
+static void serve(world *w, const uint8_t *ways, const mv_progress *told) {
+  for (size_t i = 0; told->event == MV_EVENT_RECORDS && i < told->n_places; i++) {
+    verify_record(w, told->places[i]);
+  }
+  for (size_t i = 0; told->event == MV_EVENT_LISTS && i < told->n_probes; i++) {
+    for (size_t s = 0; s < 2; s++) {
+      if (ways[s] == MV_BY_LISTS && w->views[s].codec == w->views[told->segment].codec)
+        verify_block(w, s, told->probes[i].list / MV_LISTS_BLOCK);
+    }
+  }
+}
+
+/* ---- a search to its end ---- */
+
+typedef struct answer {
+  size_t n;
+  mv_place places[MOST];
+  float scores[MOST];
+  unsigned events[5]; /* of each kind */
+} answer;
+
+static void run(world *w, mv_query *query, const uint8_t *ways, const mv_plan *plan, int one_stage,
+                answer *out) {
+  mv_progress now;
+  memset(out, 0, sizeof *out);
+  CHECK(mv_search_begin(query, w->views, N, ways, plan, &now) == MV_OK, "begin");
+  do {
+    const mv_status status = mv_search_go_on(query, w->views, N, ways, w->allowed, one_stage, &now);
+    CHECK(status == MV_OK, "stage %d: status %d", now.stage, (int)status);
+    if (status != MV_OK) return;
+    out->events[now.event]++;
+    for (size_t i = 1; now.stage == MV_STAGE_SCORES && i < now.n_places; i++) {
+      CHECK(now.event != MV_EVENT_STAGE ||
+                in_order(now.scores[i - 1], now.places[i - 1], now.scores[i], now.places[i]),
+            "rank %zu by codes", i);
+    }
+    serve(w, ways, &now);
+  } while (now.event != MV_EVENT_END);
+  out->n = now.n_places;
+  MUST(out->n <= MOST);
+  if (out->n == 0) return;
+  memcpy(out->places, now.places, out->n * sizeof *now.places);
+  memcpy(out->scores, now.scores, out->n * sizeof *now.scores);
+}
+
+static void check_same(const answer *one, const answer *other, const char *what) {
+  CHECK(one->n == other->n, "%s: %zu and %zu", what, one->n, other->n);
+  CHECK(memcmp(one->places, other->places, one->n * sizeof *one->places) == 0, "%s", what);
+  CHECK(memcmp(one->scores, other->scores, one->n * sizeof *one->scores) == 0, "%s", what);
+}
+
+static int is_allowed(const world *w, mv_place place) {
+  const uint8_t *bits = w->allowed[place.segment];
   return bits == NULL || (bits[place.document / 8] >> place.document % 8 & 1) != 0;
 }
 
-/* Rotates the query once: rows of centroids live in the rotated space. */
-static double *rotate(const float *vectors, size_t m, size_t dim) {
-  const size_t padded = mv_padded_dim(dim);
-  mv_rotation rotation;
-  float *row = room(padded, sizeof *row);
-  double *rotated = room(m * padded, sizeof *rotated);
-  MUST(mv_rotation_init(&rotation, dim, ROTATION_SEED) == MV_OK);
-  for (size_t i = 0; i < m; i++) {
-    mv_rotation_apply(&rotation, vectors + i * dim, row);
-    for (size_t d = 0; d < padded; d++) rotated[i * padded + d] = (double)row[d];
-  }
-  mv_rotation_free(&rotation);
-  free(row);
-  return rotated;
-}
-
-/* Scores of a query's m tokens with the centroids of a document's tokens: best, summed. */
-static double naive_coarse(const world *w, mv_place place, const double *rotated, size_t m) {
-  const collection *part = &w->parts[place.segment];
-  const size_t padded = mv_padded_dim(w->dim);
-  const uint32_t n = part->starts[place.document + 1] - part->starts[place.document];
-  double *centroids = room(n * padded, sizeof *centroids), score = 0;
-  for (uint32_t t = 0; t < n; t++) {
-    centroid_vector(w->of[place.segment], collection_code(part, place.document, t),
-                    centroids + t * padded);
-  }
-  for (size_t i = 0; i < m; i++) {
-    double best = -HUGE_VAL;
-    for (uint32_t t = 0; t < n; t++) {
-      double dot = 0;
-      for (size_t d = 0; d < padded; d++)
-        dot += rotated[i * padded + d] * centroids[t * padded + d];
-      best = dot > best ? dot : best;
+/* Every score is right; nothing is found twice; and `complete`: no allowed document is better. */
+static void check_scores(const world *w, const answer *found, const float *query, size_t m,
+                         int complete) {
+  const double error = 2e-4 * (double)m;
+  double least = HUGE_VAL;
+  for (size_t i = 0; i < found->n; i++) {
+    const mv_place place = found->places[i];
+    const double score = naive_score(&w->files[place.segment], place.document, query, m);
+    CHECK(fabs(score - (double)found->scores[i]) < error, "%u:%u", place.segment, place.document);
+    CHECK(is_allowed(w, place), "%u:%u", place.segment, place.document);
+    for (size_t j = 0; j < i; j++) {
+      CHECK(memcmp(&found->places[j], &place, sizeof place) != 0, "%zu twice", i);
     }
-    score += best;
+    least = score < least ? score : least;
   }
-  free(centroids);
-  return score;
-}
-
-typedef struct found {
-  mv_place *places;
-  float *scores;
-  size_t count;
-} found;
-
-static const uint8_t everything[N_SEGMENTS] = {1, 1, 1, 1};
-
-static found coarse(mv_query *query, const world *w, const uint8_t *const *allowed, size_t limit) {
-  const size_t most = limit < w->n_documents ? limit : w->n_documents;
-  found out = {room(most, sizeof(mv_place)), room(most, sizeof(float)), 99};
-  CHECK(mv_coarse(query, w->views, N_SEGMENTS, everything, allowed, limit, out.places, out.scores,
-                  &out.count) == MV_OK,
-        "limit %zu", limit);
-  return out;
-}
-
-static void found_free(found *used) {
-  free(used->places);
-  free(used->scores);
-}
-
-/* Off by no more than half a byte's step of the widest range (at most 2 / 255) and the rounding of
- * the query to eight bits, per query token; less as the errors of many tokens cancel out. */
-static double coarse_error(size_t m) { return 0.016 * (double)m; }
-
-static void check_limits(mv_query *query, const world *w, const uint8_t *const *allowed,
-                         const found *all) {
-  static const size_t limits[] = {0, 1, 9, 63, 1000};
-  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-    found some = coarse(query, w, allowed, limits[i]);
-    CHECK(some.count == (limits[i] < all->count ? limits[i] : all->count), "%zu", some.count);
-    CHECK(memcmp(some.places, all->places, some.count * sizeof(mv_place)) == 0, "the same places");
-    CHECK(memcmp(some.scores, all->scores, some.count * sizeof(float)) == 0, "the same scores");
-    found_free(&some);
-  }
-}
-
-static void check_coarse(const world *w, mv_query *query, const float *vectors, size_t m,
-                         const uint8_t *const *allowed) {
-  double *rotated = rotate(vectors, m, w->dim);
-  size_t expected = 0;
-  for (uint32_t s = 0; s < N_SEGMENTS; s++) {
-    for (uint32_t i = 0; w->of[s] != NULL && i < w->views[s].n_documents; i++) {
-      expected += (size_t)is_allowed(allowed, (mv_place){s, i});
+  for (uint32_t s = 0; complete && s < N; s++) {
+    for (uint32_t i = 0; i < documents[s]; i++) {
+      size_t at = 0;
+      if (!is_allowed(w, (mv_place){s, i})) continue;
+      while (at < found->n && (found->places[at].segment != s || found->places[at].document != i))
+        at++;
+      CHECK(at < found->n || naive_score(&w->files[s], i, query, m) < least + error, "%u:%u", s, i);
     }
   }
-  found all = coarse(query, w, allowed, SIZE_MAX);
-  CHECK(all.count == expected, "%zu of %zu", all.count, expected);
-  for (size_t i = 0; i < all.count; i++) {
-    const double score = naive_coarse(w, all.places[i], rotated, m);
-    const double off = fabs((double)all.scores[i] - score);
-    CHECK(is_allowed(allowed, all.places[i]), "rank %zu is not allowed", i);
-    CHECK(off < coarse_error(m), "rank %zu, %zu tokens: off by %g", i, m, off / (double)m);
-    CHECK(i == 0 || in_order(all.scores[i - 1], all.places[i - 1], all.scores[i], all.places[i]),
-          "rank %zu is not in order", i);
-  }
-  check_limits(query, w, allowed, &all);
-  found_free(&all);
-  free(rotated);
 }
 
-/* Segments that are not chosen are left out as if they were not there. */
-static void check_chosen(const world *w, mv_query *query, const uint8_t *const *allowed) {
-  found all = coarse(query, w, allowed, SIZE_MAX), some = coarse(query, w, allowed, SIZE_MAX);
-  for (unsigned set = 0; set < 1U << N_SEGMENTS; set++) {
-    uint8_t chosen[N_SEGMENTS];
-    size_t kept = 0;
-    for (size_t s = 0; s < N_SEGMENTS; s++) chosen[s] = (uint8_t)(set >> s & 1);
-    CHECK(mv_coarse(query, w->views, N_SEGMENTS, chosen, allowed, SIZE_MAX, some.places,
-                    some.scores, &some.count) == MV_OK,
-          "segments %u", set);
-    for (size_t i = 0; i < all.count; i++) {
-      if (!chosen[all.places[i].segment]) continue;
-      CHECK(memcmp(&some.places[kept], &all.places[i], sizeof(mv_place)) == 0 &&
-                some.scores[kept] == all.scores[i],
-            "segments %u: rank %zu", set, kept);
-      kept++;
-    }
-    CHECK(some.count == kept, "segments %u: %zu, not %zu", set, some.count, kept);
-  }
-  found_free(&all);
-  found_free(&some);
+/* ---- tests ---- */
+
+static mv_plan patient(int refines) {
+  return (mv_plan){.k = K,
+                   .nprobe = CENTROIDS,
+                   .n_candidates = 1000,
+                   .deviations = 1e6,
+                   .error = 0.3,
+                   .scores = MV_SCORE_FAST,
+                   .refines = refines,
+                   .most_faults = UINT64_MAX};
 }
 
-/* The interaction of chosen places is what the coarse stage gives them, and comes in its order. */
-static void check_interact(const world *w, mv_query *query, const uint8_t *const *allowed) {
-  found all = coarse(query, w, allowed, SIZE_MAX);
-  const size_t n = all.count;
-  mv_place *places = room(n, sizeof *places);
-  float *scores = room(n, sizeof *scores);
-  memcpy(places, all.places, n * sizeof *places);
-  for (size_t i = n; i-- > 1;) { /* in any order */
-    const size_t other = (size_t)mv_random_below(&seed, i + 1);
-    const mv_place kept = places[i];
-    places[i] = places[other];
-    places[other] = kept;
-  }
-  CHECK(mv_interact(query, w->views, N_SEGMENTS, places, n, scores) == MV_OK, "%zu places", n);
-  CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places in order", n);
-  CHECK(memcmp(scores, all.scores, n * sizeof *scores) == 0, "%zu scores", n);
-  CHECK(mv_interact(query, w->views, N_SEGMENTS, places, 0, scores) == MV_OK, "no places");
-  static const mv_place wrong[] = {{N_SEGMENTS, 0}, {0, MAX_DOCUMENTS}, {1, 0}, {3, 0}};
-  for (size_t i = 0; i < 4; i++) { /* beyond, beyond, without codes, beyond nothing */
-    mv_place place = wrong[i];
-    CHECK(mv_interact(query, w->views, N_SEGMENTS, &place, 1, scores) == MV_ERROR_ARGUMENT,
-          "place %zu", i);
-  }
-  found_free(&all);
-  free(places);
-  free(scores);
+/* Of one query and one way for each segment. */
+static void check_ways(world *w, mv_query *query, const float *vectors, size_t m,
+                       const uint8_t *ways) {
+  static answer verified, hidden, stepped, told, rest;
+  mv_plan plan = patient(1);
+  const int by_lists = ways[0] == MV_BY_LISTS || ways[1] == MV_BY_LISTS;
+  MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
+  verify_all(w, 1);
+  run(w, query, ways, &plan, 0, &verified);
+  CHECK(verified.n >= K || by_lists, "%zu found", verified.n);
+  CHECK(verified.events[MV_EVENT_RECORDS] + verified.events[MV_EVENT_LISTS] == 0, "told");
+  check_scores(w, &verified, vectors, m, !by_lists);
+  run(w, query, ways, &plan, 1, &stepped);
+  CHECK(stepped.events[MV_EVENT_STAGE] > 0, "stages");
+  check_same(&stepped, &verified, "stage by stage");
+  plan.early_ranks = 2;
+  verify_all(w, 0);
+  run(w, query, ways, &plan, 0, &hidden);
+  check_same(&hidden, &verified, "not verified before");
+  CHECK((hidden.events[MV_EVENT_LISTS] > 0) == by_lists, "lists");
+  CHECK((hidden.events[MV_EVENT_EARLY] > 0) == by_lists, "early");
+  CHECK(hidden.events[MV_EVENT_RECORDS] > 0, "records");
+  run(w, query, ways, &plan, 0, &rest);
+  CHECK(rest.events[MV_EVENT_RECORDS] + rest.events[MV_EVENT_LISTS] == 0, "told again");
+  plan.most_faults = 0;
+  run(w, query, ways, &plan, 0, &told);
+  check_same(&told, &verified, "perhaps out of memory");
+  CHECK((told.events[MV_EVENT_LISTS] > 0) == by_lists, "lists");
+  plan = patient(0);
+  run(w, query, ways, &plan, 0, &rest);
+  CHECK(rest.n >= verified.n, "without the last stage: %zu", rest.n);
 }
 
-static void check_isas(const world *w, mv_query *query, const float *vectors, size_t m) {
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
-  static const uint8_t *const all[N_SEGMENTS] = {NULL};
-  const char *before = mv_isa();
-  found expected = coarse(query, w, all, 50);
-  for (size_t i = 0; i < 6; i++) {
-    if (!mv_isa_select(names[i])) continue;
-    MUST(mv_query_load(query, vectors, m, w->dim) == MV_OK);
-    found got = coarse(query, w, all, 50);
-    CHECK(memcmp(got.scores, expected.scores, got.count * sizeof(float)) == 0, "%s", names[i]);
-    CHECK(memcmp(got.places, expected.places, got.count * sizeof(mv_place)) == 0, "%s", names[i]);
-    found_free(&got);
-  }
-  MUST(mv_isa_select(before));
-  found_free(&expected);
-}
-
-static void case_coarse(const world *w, size_t m) {
-  float *vectors = draw_topics(&seed, m, w->dim, 30, 0.6);
+static void test_ways(void) {
+  static const size_t tokens[] = {1, 9, 17, 33, 70};
+  static world w;
   mv_query *query;
-  uint8_t *bits[N_SEGMENTS];
-  const uint8_t *allowed[N_SEGMENTS] = {NULL};
+  world_build(&w);
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vectors, m, w->dim) == MV_OK);
-  check_coarse(w, query, vectors, m, allowed);
-  for (size_t s = 0; s < N_SEGMENTS; s++) {
-    const size_t bytes = (w->views[s].n_documents + 7) / 8;
-    bits[s] = room(bytes, 1);
-    for (size_t i = 0; i < bytes; i++) bits[s][i] = (uint8_t)mv_random_next(&seed);
+  for (unsigned choice = 0; choice < 18 * 5; choice++) {
+    const size_t m = tokens[choice / 18];
+    const unsigned of = choice % 18;
+    const uint8_t ways[N] = {(uint8_t)(of % 3), (uint8_t)(of / 3 % 3),
+                             of < 9 ? MV_BY_CODES : MV_BY_SCORES, MV_BY_SCORES, MV_BY_CODES};
+    float *vectors = draw_topics(&seed, m, DIM, 30, 0.6);
+    for (size_t s = 0; s < N; s++) w.allowed[s] = (choice >> s & 1) != 0 ? w.bits[s] : NULL;
+    check_ways(&w, query, vectors, m, ways);
+    free(vectors);
   }
-  allowed[0] = bits[0];
-  check_coarse(w, query, vectors, m, allowed);
-  memset(bits[2], 0, (w->views[2].n_documents + 7) / 8);
-  for (size_t s = 0; s < N_SEGMENTS; s++) allowed[s] = bits[s];
-  check_coarse(w, query, vectors, m, allowed);
-  check_chosen(w, query, allowed);
-  check_interact(w, query, allowed);
-  check_isas(w, query, vectors, m);
-  for (size_t s = 0; s < N_SEGMENTS; s++) free(bits[s]);
   mv_query_free(query);
-  free(vectors);
-}
-
-static void test_coarse(void) {
-  static const size_t tokens[] = {1, 16, 17, 32, 33, 100, 4096};
-  static const uint32_t dims[] = {1, 16, 100};
-  world w;
-  for (size_t i = 0; i < 3; i++) {
-    world_build(&w, dims[i], 50);
-    for (size_t j = 0; j < (i == 1 ? 7 : 6); j++) case_coarse(&w, tokens[j]);
-    world_free(&w);
-  }
-  world_build(&w, 16, 66000); /* codes of three bytes */
-  case_coarse(&w, 17);
   world_free(&w);
 }
 
-/* ---- borders ---- */
-
-/* Documents that are equal come in the order of their places; documents alone or none at all. */
-static void test_ties(void) {
-  enum { N = 50, DIM = 8 };
-  model used;
-  collection docs;
-  uint32_t lengths[N];
-  float *vector = draw_rows(&seed, 1, DIM), *vectors = room(N * DIM, sizeof(float));
-  for (uint32_t i = 0; i < N; i++) {
-    lengths[i] = 1;
-    memcpy(vectors + i * DIM, vector, DIM * sizeof(float));
-  }
-  model_train(&used, (model_shape){DIM, 2, 3, 1}, vectors, N);
-  collection_build(&docs, &used, DIM, vectors, lengths, N, 4);
-  const mv_segment both[2] = {docs.view, docs.view};
-  const uint8_t *const allowed[2] = {NULL, NULL};
+/* Fewer candidates are the best of more. */
+static void test_candidates(void) {
+  static world w;
+  static answer all, some;
+  static const uint8_t ways[N] = {MV_BY_CODES, MV_BY_LISTS, MV_BY_CODES, MV_BY_SCORES, MV_BY_CODES};
   mv_query *query;
-  mv_place places[2 * N];
-  float scores[2 * N];
-  size_t count;
+  world_build(&w);
+  verify_all(&w, 1);
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, vector, 1, DIM) == MV_OK);
-  for (size_t limit = 0; limit <= 2 * N; limit++) {
-    CHECK(mv_coarse(query, both, 2, everything, allowed, limit, places, scores, &count) == MV_OK,
-          "ties");
-    CHECK(count == limit, "%zu of %zu", count, limit);
-    for (uint32_t i = 0; i < count; i++) {
-      CHECK(places[i].segment == i / N && places[i].document == i % N, "rank %u", i);
-    }
+  float *vectors = draw_topics(&seed, 8, DIM, 30, 0.6);
+  MUST(mv_query_load(query, vectors, 8, DIM) == MV_OK);
+  mv_plan plan = patient(0);
+  run(&w, query, ways, &plan, 0, &all);
+  for (size_t n = 0; n < 150; n += 7) {
+    plan.n_candidates = n;
+    run(&w, query, ways, &plan, 0, &some);
+    CHECK(some.n <= n + documents[3], "%zu candidates: %zu", n, some.n);
+    CHECK(some.n <= all.n, "%zu of %zu", some.n, all.n);
   }
-  CHECK(mv_coarse(query, both, 0, NULL, NULL, 5, places, scores, &count) == MV_OK, "no segments");
-  CHECK(count == 0, "%zu of no segments", count);
-  float *wide = draw_rows(&seed, 1, 40);
-  MUST(mv_query_load(query, wide, 1, 40) == MV_OK);
-  CHECK(mv_coarse(query, both, 2, everything, allowed, 5, places, scores, &count) ==
-            MV_ERROR_ARGUMENT,
-        "a query of other dimensions");
-  CHECK(mv_interact(query, both, 2, places, 1, scores) == MV_ERROR_ARGUMENT, "the same");
-  mv_query_free(query);
-  collection_free(&docs);
-  model_free(&used);
-  free(vector);
+  plan = patient(1);
+  plan.scores = MV_SCORE_PRECISE;
+  run(&w, query, (const uint8_t[N]){2, 2, 2, 2, 2}, &plan, 0, &all);
+  check_scores(&w, &all, vectors, 8, 1);
   free(vectors);
-  free(wide);
+  mv_query_free(query);
+  world_free(&w);
 }
 
-/* A document of many tokens, more than fit one pass of anything. */
-static void test_long(void) {
-  enum { N = 100001, DIM = 16, M = 33 };
-  static const uint32_t lengths[N_SEGMENTS] = {1, N - 1};
-  world w = {.dim = DIM, .n_documents = 2};
-  float *vectors = draw_topics(&seed, N, DIM, 30, 0.5), *queries = draw_rows(&seed, M, DIM);
-  model_train(&w.models[0], (model_shape){DIM, 1, 200, 10}, vectors, 3000);
-  collection_build(&w.parts[0], &w.models[0], DIM, vectors, lengths, 2, 2);
-  w.of[0] = &w.models[0];
-  const uint8_t *const allowed[1] = {NULL};
+static void test_refusals(void) {
+  static world w;
+  static const uint8_t fine[N] = {MV_BY_LISTS, MV_BY_CODES, MV_BY_CODES, MV_BY_SCORES, MV_BY_CODES};
+  static const uint8_t wrong[3][N] = {{0, 1, 1, 1, 1}, {0, 0, 0, 2, 1}, {3, 1, 1, 2, 1}};
   mv_query *query;
-  mv_place places[2];
-  float scores[2];
-  size_t count;
+  mv_progress now;
+  mv_plan plan = patient(1);
+  world_build(&w);
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_query_load(query, queries, M, DIM) == MV_OK);
-  CHECK(mv_coarse(query, &w.parts[0].view, 1, everything, allowed, 2, places, scores, &count) ==
-            MV_OK,
-        "long");
-  CHECK(count == 2 && places[0].document == 1, "the long document is the best");
-  double *rotated = rotate(queries, M, DIM);
-  for (size_t i = 0; i < 2; i++) {
-    const double score = naive_coarse(&w, places[i], rotated, M);
-    CHECK(fabs((double)scores[i] - score) < coarse_error(M), "document %u", places[i].document);
+  float *vectors = draw_rows(&seed, 3, DIM + 1);
+  MUST(mv_query_load(query, vectors, 3, DIM) == MV_OK);
+  for (size_t i = 0; i < 3; i++) { /* codes without a codec, lists without any, no way */
+    CHECK(mv_search_begin(query, w.views, N, wrong[i], &plan, &now) == MV_ERROR_ARGUMENT, "%zu", i);
   }
-  mv_query_free(query);
-  collection_free(&w.parts[0]);
-  model_free(&w.models[0]);
+  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_OK, "fine");
+  CHECK(mv_search_go_on(query, w.views, N - 1, fine, w.allowed, 0, &now) == MV_ERROR_ARGUMENT,
+        "other segments");
+  verify_all(&w, 0);
+  memset(w.checked_blocks[0], 1, CENTROIDS); /* a caller that lies */
+  CHECK(mv_search_go_on(query, w.views, N, fine, w.allowed, 0, &now) == MV_ERROR_CORRUPT, "wrong");
+  CHECK(now.stage == MV_STAGE_GATHER, "stage %d", now.stage);
+  CHECK(mv_search_go_on(query, w.views, N, fine, w.allowed, 0, &now) == MV_OK, "over");
+  CHECK(now.event == MV_EVENT_END, "event %d", now.event);
+  plan.k = 0;
+  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "k");
+  plan = patient(1);
+  plan.nprobe = 0;
+  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "nprobe");
+  plan = patient(1);
+  MUST(mv_query_load(query, vectors, 3, DIM + 1) == MV_OK);
+  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "dim");
+  CHECK(mv_search_begin(query, NULL, 0, NULL, &plan, &now) == MV_OK, "no segments");
+  CHECK(mv_search_go_on(query, NULL, 0, NULL, NULL, 0, &now) == MV_OK, "no segments");
+  CHECK(now.event == MV_EVENT_END && now.n_places == 0, "no segments");
   free(vectors);
-  free(queries);
-  free(rotated);
+  mv_query_free(query);
+  world_free(&w);
 }
 
 int main(void) {
-  test_coarse();
-  test_ties();
-  test_long();
+  test_ways();
+  test_candidates();
+  test_refusals();
   return checks_report();
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/random.h"
+#include "../search/stages.h"
 #include "check.h"
 #include "collection.h"
 

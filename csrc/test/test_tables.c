@@ -7,6 +7,7 @@
 #include "../base/alloc.h"
 #include "../base/random.h"
 #include "../search/query.h"
+#include "../search/stages.h"
 #include "check.h"
 #include "collection.h"
 

@@ -21,7 +21,7 @@ from itertools import islice
 
 from mvdb import core
 from mvdb.search.diversity import Mean, diversified
-from mvdb.search.found import Found
+from mvdb.search.found import Found, in_order
 from mvdb.search.grouping import Alone, Group, Grouping
 from mvdb.search.options import SearchOptions
 from mvdb.state.allowed_documents import Allowed
@@ -66,7 +66,7 @@ class Arrangement:
         if self.grouping is not None and options.group_size > 1:
             page = [one for first in page for one in self._members(ranked, allowed, first)]
         if options.diversity == 0:
-            page.sort(key=lambda one: (-one.score, one.key))
+            page = in_order(page)
         return page
 
     def _members(self, ranked: Ranked, allowed: Allowed, first: Found) -> list[Found]:

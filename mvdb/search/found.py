@@ -63,8 +63,12 @@ class Ranking:
             Found(DocumentRow(index, Row(row)), state.segments[index].key(txn, row), *scores)
             for (index, row), scores in zip(self.rows[chosen].tolist(), values, strict=True)
         ]
-        found.sort(key=lambda one: (-one.score, one.key))
-        return found[:k]
+        return in_order(found)[:k]
+
+
+def in_order(found: list[Found]) -> list[Found]:
+    """Best first, ties by id."""
+    return sorted(found, key=lambda one: (-one.score, one.key))
 
 
 def by_segment(places: Rows) -> Iterator[tuple[int, NDArray[np.bool_] | slice]]:

@@ -68,10 +68,10 @@ def relevance(scores: Scores, n_tokens: int, level: float) -> NDArray[np.float64
 
     It rises with the score, and is .5 at `BOUNDARY` of the level and .9 at the level.
     """
-    shares = scores.astype(np.float64) / (n_tokens * level)
-    # Below -40 the result is 0 to 17 digits; exp would overflow far below.
-    exponents = np.minimum(np.maximum(_STEEPNESS * (shares - BOUNDARY), -40.0), 40.0)
-    return np.asarray(1.0 / (1.0 + np.exp(-exponents)))
+    half = 0.5 * _STEEPNESS
+    shares = scores.astype(np.float64) * (half / (n_tokens * level))
+    # The logistic function of x is (1 + tanh(x / 2)) / 2, which does not overflow.
+    return np.asarray(0.5 + 0.5 * np.tanh(shares - half * BOUNDARY))
 
 
 def least_score(least_relevance: float, n_tokens: int, level: float) -> float:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NewType
 
 import numpy as np
@@ -29,7 +30,7 @@ import numpy as np
 from mvdb import core
 from mvdb.limits import Limits
 from mvdb.search import plan as planning
-from mvdb.search.found import Found, Ranking, Rows, Scores, at_least, by_segment, kth_score
+from mvdb.search.found import Found, Rows, Scores, at_least, by_segment, in_order, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.prefetch import Prefetcher, Slots
 from mvdb.search.profile_collector import Collector
@@ -82,16 +83,10 @@ class Search:
 
     def best(self, allowed: Allowed, options: SearchOptions) -> list[Found]:
         """The best k allowed documents, best first, ties by id."""
-        found = self._found(*self.ranking(allowed, options), options.k)
+        scored = self._searched(allowed, options, refines=True)
+        found = self._found(scored.slots, scored.scores, options.k)
         self.end()
         return at_least(found, options.min_score)
-
-    def ranking(self, allowed: Allowed, options: SearchOptions) -> tuple[CheckedSlots, core.Floats]:
-        """The best k allowed documents, in no order, and all whose score is that of the k-th."""
-        scored = self._searched(allowed, options, refines=True)
-        slots, scores = scored.slots, scored.scores
-        best = scores >= kth_score(scores, options.k)
-        return CheckedSlots(slots[best]), scores[best]
 
     def scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
         """All documents whose stored vectors had to be scored to find the best k."""
@@ -142,7 +137,7 @@ class Search:
         return Explanation(scores, scores.argmax(axis=1), float(score))
 
     def end(self) -> None:
-        """Ends the prefetching of the query. REQUIRED after `ranking` and `scores`."""
+        """Ends the prefetching of the query. REQUIRED after `scored` and `scores`."""
         self._fetches.end()
         self._collector.ended(self._fetches)
 
@@ -257,9 +252,23 @@ class Search:
     # ---- scores ----
 
     def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
+        """The best k of some documents, best first, ties by id."""
+        if len(scores) > k:
+            best = scores >= kth_score(scores, k)
+            slots, scores = slots[best], scores[best]
         relevances = self.relevances(scores)
-        ranking = Ranking(self.rows(slots), scores, dense=scores, relevances=relevances)
-        return ranking.best(self._state, self._txn, k)
+        found = []
+        for (index, slot), score, level in zip(
+            slots.tolist(),
+            scores.tolist(),
+            repeat(None) if relevances is None else relevances.tolist(),
+            strict=False,
+        ):
+            segment = self._state.segments[index]
+            row = segment.row(slot)
+            key = segment.key(self._txn, row)
+            found.append(Found(DocumentRow(index, row), key, score, score, None, level))
+        return in_order(found)[:k]
 
     def _score(self, slots: Slots, mode: int) -> core.Floats:
         """MaxSim of the stored vectors."""

@@ -164,11 +164,33 @@ def codes_of(txn: ReadTransaction, state: State, index: int) -> list[set[int]]:
     return result
 
 
-def load_query(vectors: Floats) -> core.Query:
-    """A query for the core."""
-    query = core.Query()
+def probed(txn: ReadTransaction, state: State, vectors: Floats, nprobe: int) -> list[int]:
+    """The lists that a search reads, of a query of one block."""
+    query, segments = core.Query(), state.open_vectors(txn)
     query.load(np.ascontiguousarray(vectors, np.float32))
-    return query
+    ways = [core.BY_LISTS if one.lists else core.BY_SCORES for one in segments.segments]
+    search = query.search(
+        segments.views,
+        core.SearchPlan(
+            ways=np.array(ways, np.uint8),
+            k=10,
+            nprobe=nprobe,
+            n_candidates=10,
+            near_groups=0,
+            deviations=3.0,
+            error=0.0,
+            scores=core.SCORE_FAST,
+            refines=False,
+            early_ranks=0,
+            most_faults=core.ANY_FAULTS,
+        ),
+        core.Bitmaps([None] * len(ways)),
+    )
+    assert search.stage == "probe"
+    assert search.go_on(one_stage=True) == core.EVENT_STAGE
+    assert search.stage == "gather"
+    lists: list[int] = search.probes["list"].tolist()
+    return lists
 
 
 def trained_on(matrices: Sequence[Floats], bits: int, **options: Any) -> tuple[core.CodecSpec, int]:

@@ -19,9 +19,9 @@ from tests.index.files import (
     codes_of,
     fill,
     listed,
-    load_query,
     open_state,
     pairs,
+    probed,
     put,
     query_for,
     scores_of,
@@ -114,20 +114,15 @@ def test_every_list_that_is_probed_is_gathered(db: mvdb.Database, nprobe: int) -
         small = state.segments[2]
         assert state.live[2] is None
         tokens = int(small.directory.starts[-1])
-        codec = state.segments[0].codec
-        assert codec is not None
         for topic in range(TOPICS):
             vectors = query_for(topic, 4, 12)
-            probes, _ = load_query(vectors).probe(codec, 0, nprobe)
+            lists = probed(txn, state, vectors, nprobe)
             expected = sum(
-                number in document
-                for number in probes["list"].tolist()
-                for segment in codes
-                for document in segment
+                number in document for number in lists for segment in codes for document in segment
             )
             profile = db.profile(vectors, 5, nprobe=nprobe)
             assert profile.plan == plan.LISTS
-            assert profile.lists == len(set(probes["list"].tolist()))
+            assert profile.lists == len(set(lists))
             assert profile.postings == expected + tokens
 
 

@@ -11,19 +11,16 @@ from numpy.typing import NDArray
 from mvdb import core
 from mvdb.search.prefetch import Prefetcher
 from mvdb.segment.posting_lists import Builder, Lists
-from mvdb.state.state import State
-from mvdb.storage.environment import ReadTransaction
 from tests.index.files import (
     DIM,
     LISTED,
     codes_of,
     fill,
     listed,
-    load_query,
     open_state,
     ordered,
-    query_for,
 )
+from tests.support import posting_lists
 from tests.support.opening import opened
 
 
@@ -37,30 +34,16 @@ class InMemory:
         """They are."""
 
 
-def found_by_lists(
-    txn: ReadTransaction, state: State, index: int, n_lists: int
-) -> dict[int, set[int]]:
-    """The slots in each list of one segment, read through the core, a list at a time."""
-    vectors = state.open_vectors(txn)
-    views = vectors.views
-    chosen = np.zeros(len(state.segments), np.uint8)
-    chosen[index] = 1
-    query = load_query(query_for(0))
-    result = {}
-    lists = vectors.segments[index].lists
-    assert lists is not None
+def read(lists: Lists) -> list[list[int]]:
+    """The slots in each list, verified."""
     lists.check_all()
-    bitmaps = core.Bitmaps([None] * len(state.segments))
-    for number in range(n_lists):
-        probe = np.array([(number, 0, 0, 1.0)], core.PROBE)
-        query.gather_start(views, chosen)
-        postings = query.gather(views, chosen, bitmaps, probe)
-        places, _ = query.gather_best(views, chosen, 100_000)
-        slots = places["document"].tolist()
-        assert (places["segment"] == index).all()
-        assert postings == len(slots) == len(set(slots)), "a document twice in a list"
-        result[number] = set(slots)
-    return result
+    blocks = lists._blocks
+    return posting_lists.read(
+        [bytes(body) for body in lists._extents.bodies],
+        blocks._starts.tolist(),
+        blocks._extent_blocks.tolist(),
+        lists.view.n_lists,
+    )
 
 
 def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
@@ -76,17 +59,15 @@ def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
         for turn in range(2):
             txn, state = open_state(db)
             with txn:
-                assert state.codebook is not None
-                n_lists = state.codebook.codec.n_centroids
                 for index in range(len(state.segments)):
-                    expected: dict[int, set[int]] = {i: set() for i in range(n_lists)}
-                    for slot, codes in enumerate(codes_of(txn, state, index)):
-                        for code in codes:
-                            expected[code].add(slot)
-                    assert found_by_lists(txn, state, index, n_lists) == expected
                     lists = state.segments[index].open_vectors(txn).lists
                     assert lists is not None
                     assert lists.n_extents > 1
+                    expected: list[list[int]] = [[] for _ in range(lists.view.n_lists)]
+                    for slot, codes in enumerate(codes_of(txn, state, index)):
+                        for code in codes:
+                            expected[code].append(slot)
+                    assert read(lists) == expected
             if turn == 0:
                 db.optimize()
         assert listed(db) == [True]
@@ -120,6 +101,7 @@ def test_lists_round_trip_without_a_file(code_bytes: int, n_lists: int, memory: 
         for code in codes[starts[document] : starts[document + 1]].tolist():
             members.setdefault(code, set()).add(document)
     assert counts.tolist() == [len(members.get(i, ())) for i in range(n_lists)]
+    assert read(lists) == [sorted(members.get(i, ())) for i in range(n_lists)]
     some = np.array(sorted(members), np.uint32)
     blocks = lists.blocks(some)
     assert set(blocks.tolist()) == {code // core.LISTS_BLOCK for code in members}

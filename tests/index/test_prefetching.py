@@ -12,7 +12,7 @@ import pytest
 
 import mvdb
 from mvdb import core
-from mvdb.search.prefetch import MODES, Prefetcher
+from mvdb.search.prefetch import MODES, Fetches, Prefetcher
 from tests.index.files import DIM, LISTED, TOPICS, fill, listed, open_state, pairs, query_for
 from tests.support.children import run_program
 from tests.support.opening import by_lists, opened
@@ -107,13 +107,9 @@ def test_without_prefetching_nothing_is_asked_for(
             assert (one["prefetched"], one["rate"]) == (0, 0)
 
 
-def test_what_has_been_read_is_not_asked_for_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_has_been_read_is_not_asked_for_again(path: Path) -> None:
     """Unless the system is found to evict pages: a query that had to wait makes the next ones ask
     for everything, for a while."""
-    faults = [0]
-    monkeypatch.setattr("mvdb.search.prefetch.major_faults", lambda: faults[0])
     with opened(path, by_lists(candidates=60), readonly=True) as db:
         query = query_for(1)
         first = db.profile(query, 10)
@@ -121,18 +117,46 @@ def test_what_has_been_read_is_not_asked_for_again(
         second = db.profile(query, 10)
         assert second.reads < first.reads  # only what was asked for early and not needed
         assert second.bytes_read <= second.wasted_bytes + PAGE * 2 * second.prefetched
-        for _ in range(30):  # until no reads are expected
-            again = db.profile(query, 10)
-        assert (again.reads, again.bytes_read, again.prefetch_hit_rate) == (0, 0, 0)
-        assert pairs(again.hits) == pairs(first.hits)
-        db._engine.prefetcher.note(1, 0.0)
+        prefetcher = db._engine.prefetcher
+
+        def reads_in_the_end() -> bool:
+            """Whether queries ask for something as long as they do not wait, which some machines
+            make any process do at any time."""
+            for _ in range(1000):
+                again = db.profile(query, 10)
+                assert pairs(again.hits) == pairs(first.hits)
+                if not (again.reads or again.bytes_read or again.prefetch_hit_rate):
+                    return False
+            return True
+
+        assert not reads_in_the_end()
+        prefetcher.note(1, 0.0)
         pressed = db.profile(query, 10)
         assert pressed.reads > 0
         assert pressed.prefetched > 0
         assert pressed.prefetch_hit_rate > 0
-        for _ in range(100):
-            last = db.profile(query, 10)
-        assert last.reads == 0
+        assert not reads_in_the_end()
+
+
+def test_a_query_that_waits_asks_for_the_rest(path: Path) -> None:
+    """Once a query has waited for a page, it tells of what it reads next, verified or not."""
+    with opened(path, by_lists(candidates=60), readonly=True) as db:
+        query = query_for(1)
+        for _ in range(3):
+            db.profile(query, 10)
+        db._engine.prefetcher = WaitingPrefetcher("hint")
+        profile = db.profile(query, 10)
+        assert profile.reads > 0
+        assert profile.prefetch_hit_rate > 0
+
+
+class WaitingPrefetcher(Prefetcher):
+    """Takes every query for one that has waited since it began."""
+
+    def query(self) -> Fetches:
+        fetches = super().query()
+        fetches._faults = -1
+        return fetches
 
 
 def test_nothing_is_asked_for_twice_by_one_query(path: Path) -> None:
@@ -146,7 +170,7 @@ def test_nothing_is_asked_for_twice_by_one_query(path: Path) -> None:
             reads = fetches.reads
             assert reads > 0
             assert fetches.prefetched == len(slots)
-            assert fetches.records(vectors, slots)
+            fetches.records(vectors, slots)
             assert fetches.reads == reads
             assert (fetches.hits, fetches.needed) == (len(slots), len(slots))
 
