@@ -24,10 +24,9 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -131,75 +130,67 @@ class Work:
 
 
 class Meter:
-    """Measures the core's functions as a search calls them."""
+    """Measures the stages of searches."""
 
     def __init__(self, db: Any) -> None:
         from mvdb import core
 
         self.work = {stage: Work() for stage in STAGES}
-        self._counts = (0, 0)
-        self._query: Any = core.Query
+        self._core: Any = core
         self._row_bytes = core.padded_dim(db.dim)
+        self._query: Any = None
+        self._before: dict[str, int] = {}
         with db._engine.reading() as (txn, state):
             self._segments = state.open_vectors(txn).segments
 
     @contextmanager
     def on(self) -> Iterator[None]:
-        """Measures during the block."""
-        methods: dict[str, Callable[..., None]] = {
-            "load": self._loaded,
-            "probe": self._probed,
-            "gather_start": self._started,
-            "gather": self._gathered,
-            "gather_best": self._started,
-            "interact": self._interacted,
-            "rank": self._ranked,
-            "refine": self._refined,
-        }
-        plain = {name: getattr(self._query, name) for name in methods}
-        for name, note in methods.items():
-            setattr(self._query, name, _timed(plain[name], note))
+        """Measures during the block: searches go on stage by stage."""
+        search, go_on = self._core.Query.search, self._core.Progress.go_on
+
+        def begun(query: Any, *arguments: Any) -> Any:
+            self._query, self._before = query, {}
+            return search(query, *arguments)
+
+        def measured(progress: Any, **_: Any) -> Any:
+            stage, candidates = progress.stage, progress.places
+            start = time.perf_counter_ns()
+            event = go_on(progress, one_stage=True)
+            self._note(stage, time.perf_counter_ns() - start, candidates, progress)
+            return event
+
+        self._core.Query.search, self._core.Progress.go_on = begun, measured
         try:
             yield
         finally:
-            for name, method in plain.items():
-                setattr(self._query, name, method)
+            self._core.Query.search, self._core.Progress.go_on = search, go_on
 
-    def _probed(self, ns: float, _: Any, query: Any, *__: Any) -> None:
-        n = query.counts[0] - self._counts[0]
-        self._counts = query.counts
-        self.work["probe"].add(ns, n, n * self._row_bytes, 0, _lanes(query.m), 1)
+    def _note(self, stage: str, ns: float, candidates: Any, progress: Any) -> None:
+        lanes, blocks = _lanes(self._query.m), -(-self._query.m // 32)
+        n_centroids, n_scored = self._query.counts
+        centroids, scored = self._new("centroids", n_centroids), self._new("scored", n_scored)
+        postings = self._new("postings", progress.postings)
+        documents = self._new("documents", progress.documents)
+        if stage == "probe":
+            self.work[stage].add(ns, centroids, centroids * self._row_bytes, 0, lanes, 1)
+        elif stage == "gather":
+            self.work[stage].add(ns, postings, 0, postings, 0, 1)
+        elif stage == "interact":
+            tokens = self._tokens(candidates)
+            size = sum(n * self._segments[i].code_bytes for i, n in tokens.items())
+            n = sum(tokens.values())
+            self.work[stage].add(ns, n, size, len(candidates), lanes, blocks)
+        elif stage in ("score", "refine"):
+            n = scored // blocks
+            runs = documents if stage == "score" else len(progress.places)
+            size = n * self._segments[0]._record_bytes
+            self.work[stage].add(ns, n, size, runs, lanes, blocks)
 
-    def _started(self, ns: float, *_: Any) -> None:
-        self.work["gather"].ns += ns
-
-    def _loaded(self, *_: Any) -> None:
-        self._counts = (0, 0)
-
-    def _gathered(self, ns: float, postings: int, *_: Any) -> None:
-        self.work["gather"].add(ns, postings, 0, postings, 0, 1)
-
-    def _interacted(self, ns: float, _: Any, query: Any, __: Any, places: Any) -> None:
-        tokens = self._tokens(places)
-        size = sum(n * self._segments[i].code_bytes for i, n in tokens.items())
-        blocks = -(-query.m // 32)
-        self.work["interact"].add(
-            ns, sum(tokens.values()), size, len(places), _lanes(query.m), blocks
-        )
-
-    def _ranked(self, ns: float, counts: tuple[int, int], query: Any, *_: Any, **__: Any) -> None:
-        self._scored("score", ns, counts[0], query, _lanes(query.m), -(-query.m // 32))
-
-    def _refined(self, ns: float, count: int, query: Any, *_: Any) -> None:
-        self._scored("refine", ns, count, query, _lanes(query.m), -(-query.m // 32))
-
-    def _scored(
-        self, stage: str, ns: float, documents: int, query: Any, lanes: int, blocks: int
-    ) -> None:
-        n_tokens = (query.counts[1] - self._counts[1]) // blocks
-        self._counts = query.counts
-        size = n_tokens * self._segments[0]._record_bytes
-        self.work[stage].add(ns, n_tokens, size, documents, lanes, blocks)
+    def _new(self, what: str, count: int) -> int:
+        """What has been added to a count since the stage before."""
+        added = count - self._before.get(what, 0)
+        self._before[what] = count
+        return added
 
     def _tokens(self, places: Any) -> dict[int, int]:
         """Document tokens by segment."""
@@ -209,17 +200,6 @@ class Meter:
             starts = segment.directory.starts
             found[i] = int((starts[slots + 1] - starts[slots]).sum())
         return found
-
-
-def _timed(method: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
-    @wraps(method)
-    def measured(*arguments: Any, **options: Any) -> Any:
-        start = time.perf_counter_ns()
-        result = method(*arguments, **options)
-        note(time.perf_counter_ns() - start, result, *arguments, **options)
-        return result
-
-    return measured
 
 
 def _lanes(n_tokens: int) -> int:

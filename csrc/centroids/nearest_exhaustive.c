@@ -21,7 +21,7 @@ void mv_nearest_block(const uint8_t *rows, uint32_t first, uint32_t n_rows, size
                       const int8_t *points, const uint32_t *which, size_t n, int8_t *block,
                       int32_t *best, uint32_t *arg) {
   const mv_kernels *kernels = mv_kernels_get();
-  const size_t lanes = n <= MV_LANES_MIN ? MV_LANES_MIN : MV_LANES_MAX;
+  const size_t lanes = mv_lanes_for(n);
   int32_t bias[MV_LANES_MAX], dots[ROWS * MV_LANES_MAX];
   mv_points_pack(points, which, n, padded, lanes, block, bias);
   int32_t lane_best[MV_LANES_MAX];

@@ -30,7 +30,12 @@ MV_INLINE vb vb_levels(const uint8_t levels[16]) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
 }
 
-MV_INLINE int any_above(const int16_t *row, const int16_t *least) {
+MV_INLINE int any_above(const int16_t *row, const int16_t *least, size_t count) {
+  if (count == 8) {
+    const __m128i half = _mm_loadu_si128((const __m128i *)row);
+    const __m128i bounds = _mm_loadu_si128((const __m128i *)least);
+    return _mm_movemask_epi8(_mm_cmpgt_epi16(half, bounds)) != 0;
+  }
   const __m256i r = _mm256_loadu_si256((const __m256i *)row);
   const __m256i bound = _mm256_loadu_si256((const __m256i *)least);
   return _mm256_movemask_epi8(_mm256_cmpgt_epi16(r, bound)) != 0;

@@ -148,7 +148,7 @@ MV_INLINE unpack_table unpack_levels(const uint8_t levels[16]) {
 #define MV_OWN_UNPACK
 #include "lanes.h"
 
-const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", dot7, dot8);
+const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", LANES_STEP, dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop

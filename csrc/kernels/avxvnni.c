@@ -27,7 +27,7 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 
 #include "lanes.h"
 
-const mv_kernels mv_kernels_avxvnni = MV_KERNELS_TABLE("avxvnni", dot7, dot8);
+const mv_kernels mv_kernels_avxvnni = MV_KERNELS_TABLE("avxvnni", LANES_STEP, dot7, dot8);
 
 #if defined(__clang__)
 #pragma clang attribute pop

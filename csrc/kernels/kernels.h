@@ -4,9 +4,10 @@
  * kernels are exact, and floating-point kernels perform the same IEEE operations in the same order
  * for each lane (no fused multiply-add, no reordering).
  *
- * A lane is a query token (or, in training, a point). Lanes come packed in blocks of MV_LANES_MIN
- * or MV_LANES_MAX so that one register holds the same step of several lanes, and a document token
- * is broadcast against all of them: there are no horizontal sums.
+ * A lane is a query token (or, in training, a point). Lanes come packed in blocks, so that one
+ * register holds the same step of several lanes, and a document token is broadcast against all of
+ * them: there are no horizontal sums. A block has a multiple of `lanes_step` lanes, MV_LANES_MAX at
+ * most (mv_lanes_for).
  *
  * No pointer need be aligned beyond its own type. Nothing is read or written outside the ranges
  * stated. All functions are re-entrant. */
@@ -32,7 +33,6 @@
 #endif
 
 enum {
-  MV_LANES_MIN = 16,
   MV_LANES_MAX = 32,
   /* Rows are padded to this many dimensions; a multiple of it is a whole number of bytes at one bit
    * per dimension and of four-dimension steps of the integer dot product. */
@@ -40,12 +40,13 @@ enum {
 };
 
 typedef struct mv_kernels {
-  const char *name; /* as mv_isa_select takes it */
+  const char *name;  /* as mv_isa_select takes it */
+  size_t lanes_step; /* 8, or 16 where a register holds as many */
 
   /* Integer dot products of n rows with a block of lanes:
    *   out[t * lanes + l] = bias[l] + sum over d < dim of rows[t * stride + d] * q(d, l)
    *   q(d, l) = query[(d / 4) * lanes * 4 + l * 4 + d % 4]
-   * dim: a positive multiple of MV_DIM_STEP, at most 4096. lanes: MV_LANES_MIN or MV_LANES_MAX.
+   * dim: a positive multiple of MV_DIM_STEP, at most 4096.
    * query values lie in -127..127. No sum overflows int32.
    * dot7 requires rows[...] <= 127 (which lets AVX2 multiply bytes without saturation);
    * dot8 takes any byte. */
@@ -64,7 +65,7 @@ typedef struct mv_kernels {
 
   /* The coarse score's inner loop: best[l] = max over t < n of table[code(t) * lanes + l].
    * code(t) is little-endian in code_bytes bytes (2 or 3) at codes + t * code_bytes; the caller
-   * has checked that every code is inside the table. Without any, all are 0. lanes: 16 or 32. */
+   * has checked that every code is inside the table. Without any, all are 0. */
   void (*interact)(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
                    size_t lanes, uint8_t *best);
 
@@ -116,9 +117,9 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, DOT7, DOT8)                     \
-  {NAME,       DOT7,       DOT8,   unpack,   interact, maxsim, \
-   contenders, maxsim_f16, argmax, narrow16, narrow8,  above}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                        \
+  {NAME,       STEP,       DOT7,   DOT8,     unpack,  interact, maxsim, \
+   contenders, maxsim_f16, argmax, narrow16, narrow8, above}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)
@@ -146,5 +147,11 @@ extern const mv_kernels mv_kernels_dotprod;
  * avx2, avxvnni, avx512, neon, dotprod) if the processor supports it, else the best. The core's
  * only global state but for the allocation hook. */
 const mv_kernels *mv_kernels_get(void);
+
+/* Lanes of the smallest block for n of them, 1 <= n <= MV_LANES_MAX, by the table in use. */
+static inline size_t mv_lanes_for(size_t n) {
+  const size_t step = mv_kernels_get()->lanes_step;
+  return (n + step - 1) / step * step;
+}
 
 #endif

@@ -25,7 +25,8 @@
  *   vb_store(p, x, count)
  *   vb_set1, vb_and, vb_max, vb_shift_right(x, n)
  *   vb_levels(levels)      a table of 16 bytes for vb_lookup(table, codes)
- *   any_above(row, least)  whether one of 16 int16 lanes of a row exceeds its bound
+ *   any_above(row, least, count)   whether one of the first count int16 lanes of a row, 8 or 16,
+ *                          exceeds its bound
  *
  * Loads and stores are unaligned. Products and sums are separate operations: a fused multiply-add
  * would round differently. */
@@ -36,14 +37,22 @@
 
 enum { REGISTERS = MV_LANES_MAX / W };
 
+enum { LANES_STEP = W > 8 ? W : 8 };
+
 /* Makes a call with LANES, the number of lanes, as a constant. */
-#define BY_LANES(lanes, call)      \
-  if ((lanes) == MV_LANES_MAX) {   \
-    enum { LANES = MV_LANES_MAX }; \
-    call;                          \
-  } else {                         \
-    enum { LANES = MV_LANES_MIN }; \
-    call;                          \
+#define BY_LANES(lanes, call)                     \
+  if ((lanes) == 32) {                            \
+    enum { LANES = 32 };                          \
+    call;                                         \
+  } else if ((lanes) == 16 || LANES_STEP == 16) { \
+    enum { LANES = 16 };                          \
+    call;                                         \
+  } else if ((lanes) == 24) {                     \
+    enum { LANES = LANES_STEP == 16 ? 16 : 24 };  \
+    call;                                         \
+  } else {                                        \
+    enum { LANES = LANES_STEP };                  \
+    call;                                         \
   }
 
 #include "lanes_above.h"

@@ -23,23 +23,14 @@ MV_INLINE void dot_tile(const uint8_t *rows, size_t stride, size_t dim, const in
   }
 }
 
-/* All lanes of `rows_n` rows. */
-MV_INLINE void dot_rows(const uint8_t *rows, size_t stride, size_t dim, const int8_t *query,
-                        size_t lanes, const int32_t *bias, int32_t *out, size_t rows_n,
-                        size_t registers, int row_bits) {
-  for (size_t l = 0; l < lanes; l += registers * W) {
-    dot_tile(rows, stride, dim, query + l * 4, lanes, bias + l, out + l, rows_n, registers,
-             row_bits);
-  }
-}
-
+/* `registers` registers of lanes of all rows; out has `lanes` for each. */
 MV_INLINE void dot_block(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                          const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
                          size_t rows_n, size_t registers, int row_bits) {
   size_t t = 0;
   if (n < rows_n) {
     for (; t < n; t++) {
-      dot_rows(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, 1, registers,
+      dot_tile(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, 1, registers,
                row_bits);
     }
     return;
@@ -47,30 +38,31 @@ MV_INLINE void dot_block(const uint8_t *rows, size_t stride, size_t n, size_t di
   while (t < n) {
     /* The last tile may begin early and compute some rows again. */
     if (t > n - rows_n) t = n - rows_n;
-    dot_rows(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, rows_n, registers,
+    dot_tile(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, rows_n, registers,
              row_bits);
     t += rows_n;
   }
 }
 
-/* Where one register holds 16 lanes, 16 lanes fill no more than it: more rows make up for it. */
+/* Lanes that do not fill the registers of a pass come last, one register at a time: more rows make
+ * up for it. */
 MV_INLINE void dot_lanes(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                          const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
                          int row_bits) {
-  if (lanes == MV_LANES_MAX) {
-    dot_block(rows, stride, n, dim, query, MV_LANES_MAX, bias, out, DOT_ROWS, DOT_REGISTERS,
+  size_t l = 0;
+  for (; l + W * DOT_REGISTERS <= lanes; l += W * DOT_REGISTERS) {
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS,
+              DOT_REGISTERS, row_bits);
+  }
+  for (; l < lanes; l += W) {
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS_NARROW, 1,
               row_bits);
-  } else if (W * DOT_REGISTERS <= MV_LANES_MIN) {
-    dot_block(rows, stride, n, dim, query, MV_LANES_MIN, bias, out, DOT_ROWS, DOT_REGISTERS,
-              row_bits);
-  } else {
-    dot_block(rows, stride, n, dim, query, MV_LANES_MIN, bias, out, DOT_ROWS_NARROW, 1, row_bits);
   }
 }
 
 static void dot7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                  size_t lanes, const int32_t *bias, int32_t *out) {
-  dot_lanes(rows, stride, n, dim, query, lanes, bias, out, 7);
+  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 7))
 }
 
 static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
@@ -83,5 +75,5 @@ static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const
     }
     bias = corrected;
   }
-  dot_lanes(rows, stride, n, dim, query, lanes, bias, out, 8);
+  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 8))
 }

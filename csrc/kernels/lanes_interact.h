@@ -4,8 +4,8 @@ enum { CHAINS = 4 };
 
 MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
                               const uint8_t *table, size_t lanes, uint8_t *best) {
-  const size_t piece = lanes < BYTES ? lanes : BYTES;
-  vb high[MV_LANES_MAX / BYTES][CHAINS];
+  const size_t piece = lanes % BYTES == 0 ? BYTES : lanes == 16 ? 16 : 8;
+  vb high[MV_LANES_MAX / 8][CHAINS];
   for (size_t v = 0; v < lanes / piece; v++) {
     for (size_t i = 0; i < CHAINS; i++) high[v][i] = vb_set1(0);
   }

@@ -71,24 +71,26 @@ MV_INLINE void f16_tile(const uint8_t *rows, size_t dim, const float *query, siz
 
 MV_INLINE void f16_block(const uint8_t *rows, size_t n, size_t dim, const float *query,
                          size_t lanes, float *best, size_t rows_n, size_t registers) {
-  for (size_t l = 0; l < lanes; l += registers * W) {
-    size_t t = 0;
-    for (; t + rows_n <= n; t += rows_n) {
-      f16_tile(rows + t * dim * 2, dim, query + l, lanes, best + l, rows_n, registers);
-    }
-    for (; t < n; t++) {
-      f16_tile(rows + t * dim * 2, dim, query + l, lanes, best + l, 1, registers);
-    }
+  size_t t = 0;
+  for (; t + rows_n <= n; t += rows_n) {
+    f16_tile(rows + t * dim * 2, dim, query, lanes, best, rows_n, registers);
+  }
+  for (; t < n; t++) f16_tile(rows + t * dim * 2, dim, query, lanes, best, 1, registers);
+}
+
+/* As dot_lanes does. */
+MV_INLINE void f16_lanes(const uint8_t *rows, size_t n, size_t dim, const float *query,
+                         size_t lanes, float *best) {
+  size_t l = 0;
+  for (; l + W * F16_REGISTERS <= lanes; l += W * F16_REGISTERS) {
+    f16_block(rows, n, dim, query + l, lanes, best + l, F16_ROWS, F16_REGISTERS);
+  }
+  for (; l < lanes; l += W) {
+    f16_block(rows, n, dim, query + l, lanes, best + l, F16_ROWS * F16_REGISTERS, 1);
   }
 }
 
 static void maxsim_f16(const uint8_t *rows, size_t n, size_t dim, const float *query, size_t lanes,
                        float *best) {
-  if (lanes == MV_LANES_MAX) {
-    f16_block(rows, n, dim, query, MV_LANES_MAX, best, F16_ROWS, F16_REGISTERS);
-  } else if (W * F16_REGISTERS <= MV_LANES_MIN) {
-    f16_block(rows, n, dim, query, MV_LANES_MIN, best, F16_ROWS, F16_REGISTERS);
-  } else {
-    f16_block(rows, n, dim, query, MV_LANES_MIN, best, F16_ROWS * F16_REGISTERS, 1);
-  }
+  BY_LANES(lanes, f16_lanes(rows, n, dim, query, LANES, best))
 }

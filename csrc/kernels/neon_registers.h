@@ -90,8 +90,9 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
   return neon_dot(sum, bytes, vreinterpretq_s8_s32(query));
 }
 
-MV_INLINE int any_above(const int16_t *row, const int16_t *least) {
+MV_INLINE int any_above(const int16_t *row, const int16_t *least, size_t count) {
   const uint16x8_t low = vcgtq_s16(vld1q_s16(row), vld1q_s16(least));
+  if (count == 8) return vmaxvq_u16(low) != 0;
   const uint16x8_t high = vcgtq_s16(vld1q_s16(row + 8), vld1q_s16(least + 8));
   return vmaxvq_u16(vorrq_u16(low, high)) != 0;
 }

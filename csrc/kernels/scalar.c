@@ -169,4 +169,4 @@ static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t 
   return n;
 }
 
-const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", dot, dot);
+const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", 8, dot, dot);

@@ -23,20 +23,22 @@ enum {
 
 /* ---- the query ---- */
 
-static void put_split(int8_t *packed, size_t lane, size_t d, int x) {
+static void put_split(int8_t *packed, size_t width, size_t lane, size_t d, int x) {
   int high = (x + (x < 0 ? -RADIX / 2 : RADIX / 2)) / RADIX;
-  int8_t *place = packed + d / 4 * MV_LANES_MAX * 4 + d % 4;
+  int8_t *place = packed + d / 4 * 2 * width * 4 + d % 4;
   place[lane * 4] = (int8_t)high;
-  place[(MV_HALF + lane) * 4] = (int8_t)(x - RADIX * high);
+  place[(width + lane) * 4] = (int8_t)(x - RADIX * high);
 }
 
 /* Packs up to MV_HALF query tokens from `first` on, in the space that the query is in. */
 static void load_half(const mv_query *query, const mv_codec *codec, size_t first, int8_t *packed,
                       mv_half_block *half) {
-  memset(packed, 0, query->padded * MV_LANES_MAX);
   half->first = first;
   half->packed = packed;
   half->tokens = query->m - first < MV_HALF ? query->m - first : MV_HALF;
+  half->width = half->tokens <= MV_HALF / 2 ? MV_HALF / 2 : MV_HALF;
+  const size_t lanes = 2 * half->width;
+  memset(packed, 0, query->padded * lanes);
   for (size_t l = 0; l < half->tokens; l++) {
     const float *row = query->rotated + (first + l) * query->padded;
     float limit = mv_largest(row, query->padded);
@@ -44,13 +46,12 @@ static void load_half(const mv_query *query, const mv_codec *codec, size_t first
     half->unit[l] = (double)limit / LARGEST;
     for (size_t d = 0; d < query->padded; d++) {
       float x = row[d] * inverse;
-      put_split(packed, l, d, (int)(x + (x < 0.0f ? -0.5f : 0.5f)));
+      put_split(packed, half->width, l, d, (int)(x + (x < 0.0f ? -0.5f : 0.5f)));
     }
   }
-  for (size_t l = 0; l < MV_LANES_MAX; l++) {
+  for (size_t l = 0; l < lanes; l++) {
     int32_t sum = 0;
-    for (size_t d = 0; d < query->padded; d++)
-      sum += packed[d / 4 * MV_LANES_MAX * 4 + l * 4 + d % 4];
+    for (size_t d = 0; d < query->padded; d++) sum += packed[d / 4 * lanes * 4 + l * 4 + d % 4];
     half->row_bias[l] = -128 * sum;
     half->level_bias[l] = -codec->levels->zero * sum;
   }
@@ -96,8 +97,8 @@ mv_status mv_precise_load(mv_query *query, const mv_codec *codec, size_t index,
 
 /* ---- products in sixteen bits ---- */
 
-static double joined(const int32_t *dots, size_t lane) {
-  return (double)RADIX * (double)dots[lane] + (double)dots[MV_HALF + lane];
+static double joined(const int32_t *dots, size_t width, size_t lane) {
+  return (double)RADIX * (double)dots[lane] + (double)dots[width + lane];
 }
 
 /* Adds to out[l] the products of one scaled set of rows: out[i][l] += scale[i] * dot. */
@@ -105,8 +106,8 @@ static void add_joined(const int32_t *dots, size_t n, const mv_half_block *half,
                        double factor, double *out) {
   for (size_t i = 0; i < n; i++) {
     for (size_t l = 0; l < half->tokens; l++) {
-      out[i * MV_HALF + l] +=
-          factor * (double)scale[i] * joined(dots + i * MV_LANES_MAX, l) * half->unit[l];
+      out[i * MV_HALF + l] += factor * (double)scale[i] *
+                              joined(dots + i * 2 * half->width, half->width, l) * half->unit[l];
     }
   }
 }
@@ -125,12 +126,12 @@ static void products(const mv_query *query, const mv_codec *codec, const mv_half
   uint8_t places[MV_TILE * 3];
   memset(out, 0, list->n * MV_HALF * sizeof(*out));
   take_levels(codec, doc, list->at, list->n, query->levels, a, b);
-  tile_dots(codec, query->levels, list->n, half->packed, MV_LANES_MAX, half->level_bias, dots);
+  tile_dots(codec, query->levels, list->n, half->packed, 2 * half->width, half->level_bias, dots);
   add_joined(dots, list->n, half, b, 1.0, out);
   take_places(codec, doc, list->at, list->n, places);
   take_centroids(codec, places, list->n, query->levels);
   mv_kernels_get()->dot8(query->levels, codec->padded, list->n, codec->padded, half->packed,
-                         MV_LANES_MAX, half->row_bias, dots);
+                         2 * half->width, half->row_bias, dots);
   add_joined(dots, list->n, half, a, 1.0 / (double)mv_point_scale(codec->dim), out);
 }
 

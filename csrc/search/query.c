@@ -45,7 +45,7 @@ void mv_query_span(const mv_query *query, size_t index, mv_block *block) {
   block->first = index * MV_LANES_MAX;
   const size_t left = query->m - block->first;
   block->tokens = left < MV_LANES_MAX ? left : MV_LANES_MAX;
-  block->lanes = block->tokens <= MV_LANES_MIN ? MV_LANES_MIN : MV_LANES_MAX;
+  block->lanes = mv_lanes_for(block->tokens);
 }
 
 void mv_query_block(const mv_query *query, size_t index, mv_block *block) {

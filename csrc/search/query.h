@@ -22,7 +22,7 @@ enum { MV_TILE = 64 /* document tokens unpacked and scored at a time: they stay 
 typedef struct mv_block {
   size_t first; /* query token */
   size_t tokens;
-  size_t lanes;                   /* MV_LANES_MIN or MV_LANES_MAX */
+  size_t lanes;                   /* mv_lanes_for(tokens) */
   const int8_t *packed;           /* [padded / 4][lanes][4] */
   const float *scale;             /* [tokens]: real units per integer unit */
   int32_t row_bias[MV_LANES_MAX]; /* cancels the zero point of centroid rows */

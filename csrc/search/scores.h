@@ -32,14 +32,15 @@ mv_status mv_score_with(mv_query *query, const mv_segment *segments, size_t n_se
 
 /* A block of query tokens for precise scores: in int8, and in 16 bits as two lanes of eight. */
 enum {
-  MV_HALF = MV_LANES_MIN, /* query tokens of a half block: high parts, then low parts */
+  MV_HALF = MV_LANES_MAX / 2, /* query tokens of a half block, at most */
   MV_HALVES = MV_LANES_MAX / MV_HALF
 };
 
 typedef struct mv_half_block {
   size_t first; /* query token */
   size_t tokens;
-  const int8_t *packed; /* [padded / 4][MV_LANES_MAX][4] */
+  size_t width;         /* lanes of high parts, and of low parts behind them */
+  const int8_t *packed; /* [padded / 4][2 * width][4] */
   int32_t row_bias[MV_LANES_MAX];
   int32_t level_bias[MV_LANES_MAX];
   double unit[MV_HALF]; /* real units per integer unit */

@@ -133,7 +133,7 @@ static void choose_coarse_scale(mv_table *table, const int16_t *low, const int16
   }
 }
 
-/* Copies rows of `lanes` bytes, a constant, to those of their numbers. */
+/* Copies rows of `lanes` bytes, a constant where they are short, to those of their numbers. */
 MV_INLINE void put_rows(const uint8_t *rows, const uint32_t *numbers, size_t n, size_t lanes,
                         uint8_t *out) {
   for (size_t i = 0; i < n; i++) memcpy(out + numbers[i] * lanes, rows + i * lanes, lanes);
@@ -146,10 +146,12 @@ static void narrow_tile(mv_table *table, size_t first, size_t n, const int16_t *
   uint8_t rows[MV_TILE * MV_LANES_MAX];
   mv_kernels_get()->narrow8(table->rows16 + first * lanes, n, lanes, low, table->coarse_scale,
                             rows);
-  if (lanes == MV_LANES_MIN) {
-    put_rows(rows, numbers, n, MV_LANES_MIN, table->rows8);
+  if (lanes == 8) {
+    put_rows(rows, numbers, n, 8, table->rows8);
+  } else if (lanes == 16) {
+    put_rows(rows, numbers, n, 16, table->rows8);
   } else {
-    put_rows(rows, numbers, n, MV_LANES_MAX, table->rows8);
+    put_rows(rows, numbers, n, lanes, table->rows8);
   }
   for (size_t i = 0; i < n; i++) {
     table->present[numbers[i] / 8] |= (uint8_t)(1 << numbers[i] % 8);
