@@ -166,7 +166,8 @@ class Meter:
             self._core.Query.search, self._core.Progress.go_on = search, go_on
 
     def _note(self, stage: str, ns: float, candidates: Any, progress: Any) -> None:
-        lanes, blocks = _lanes(self._query.m), -(-self._query.m // 32)
+        lanes = _lanes(self._query.m, self._core.instruction_set())
+        blocks = -(-self._query.m // 32)
         n_centroids, n_scored = self._query.counts
         centroids, scored = self._new("centroids", n_centroids), self._new("scored", n_scored)
         postings = self._new("postings", progress.postings)
@@ -202,8 +203,9 @@ class Meter:
         return found
 
 
-def _lanes(n_tokens: int) -> int:
-    return 16 if n_tokens <= 16 else 32
+def _lanes(n_tokens: int, isa: str) -> int:
+    step = 16 if isa == "avx512" else 8
+    return -(-min(n_tokens, 32) // step) * step
 
 
 def search(path: str, base: str, n_queries: int, passes: int) -> Row:
@@ -254,18 +256,15 @@ class Rates:
         found = {(one.kernel, one.bits, one.lanes): one.ns for one in timings(1) if one.isa == isa}
         # Residuals of a byte need no unpacking.
         score = ("dot8", 0) if bits == 8 else ("unpack+dot7+maxsim", bits)
+        kernels = {"probe": ("dot8", 0), "interact": ("interact16k", 0), "score": score}
+        all_lanes = {lanes for _, _, lanes in found}
         self._ns = {
             (stage, lanes): found[kernel, wide, lanes]
-            for lanes in (16, 32)
-            for stage, (kernel, wide) in {
-                "probe": ("dot8", 0),
-                "interact": ("interact16k", 0),
-                "score": score,
-                "refine": score,
-            }.items()
+            for lanes in all_lanes
+            for stage, (kernel, wide) in kernels.items()
         }
-        for lanes in (16, 32):  # the centroids' rows are multiplied as well
-            self._ns["refine", lanes] += found["dot8", 0, lanes]
+        for lanes in all_lanes:  # the centroids' rows are multiplied as well
+            self._ns["refine", lanes] = self._ns["score", lanes] + self._ns["probe", lanes]
 
     def compute_ns(self, stage: str, work: dict[str, Any]) -> float:
         """Of all units; 0 where no kernel is the bound."""

@@ -44,7 +44,8 @@ size_t mv_code_bytes(size_t n_centroids);
 
 /* The name of the kernels in use. */
 const char *mv_isa(void);
-/* Chooses kernels by name; 0 when the name is unknown or unsupported here. For tests. */
+/* Chooses kernels by name; 0 when the name is unknown or unsupported here. For tests: a query that
+ * was loaded before is to be loaded again. */
 int mv_isa_select(const char *name);
 
 /* ---- vectors ---- */

@@ -99,7 +99,7 @@ static void fill(void) {
 }
 
 static void bench(const mv_kernels *k) {
-  for (size_t lanes = MV_LANES_MAX; lanes >= MV_LANES_MIN; lanes /= 2) {
+  for (size_t lanes = MV_LANES_MAX; lanes > 0; lanes -= k->lanes_step) {
     setting s = {.k = k, .lanes = lanes, .code_bytes = 2};
     fill_codes(SMALL_TABLE, 2);
     report("maxsim_f16", run_maxsim_f16, s, DIM); /* before rows become levels */

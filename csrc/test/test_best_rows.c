@@ -32,7 +32,7 @@ static void check_token(const mv_best_rows *best, const int16_t *scores, size_t 
 
 /* distinct: different scores, few of them for ties. Rows are offered in pieces, the last first. */
 static void case_best(size_t n, size_t limit, size_t tokens, uint32_t distinct) {
-  const size_t lanes = tokens <= MV_LANES_MIN ? MV_LANES_MIN : MV_LANES_MAX, piece = n / 3 + 1;
+  const size_t lanes = mv_lanes_for(tokens), piece = n / 3 + 1;
   int16_t *scores = room(n * lanes, sizeof *scores);
   for (size_t i = 0; i < n * lanes; i++) {
     const uint32_t drawn = (uint32_t)mv_random_below(&seed, distinct);
@@ -59,7 +59,7 @@ int main(void) {
     for (size_t j = 0; j < sizeof distinct / sizeof distinct[0]; j++) {
       case_best(0, limits[i], 3, distinct[j]);
       case_best(1, limits[i], 1, distinct[j]);
-      case_best(63, limits[i], MV_LANES_MIN, distinct[j]);
+      case_best(63, limits[i], 16, distinct[j]);
       case_best(700, limits[i], 5, distinct[j]);
       case_best(300, limits[i], MV_LANES_MAX, distinct[j]);
     }

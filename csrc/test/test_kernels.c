@@ -32,6 +32,7 @@ static void case_dot(size_t n, size_t dim, size_t lanes, size_t gap, int row_bit
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     memset(out, 0x55, n * lanes * 4);
     (row_bits == 7 ? tables[i]->dot7 : tables[i]->dot8)(rows, stride, n, dim, query, lanes, bias,
                                                         out);
@@ -47,8 +48,8 @@ static void test_dot(void) {
     for (size_t j = 0; j < N_SOME; j++) {
       for (int b = 7; b <= 8; b++) {
         for (int x = 0; x < N_EXTREMES; x++) {
-          case_dot(some_n[j], dims[i], 16, j % 3, b, (enum extremes)x);
-          case_dot(some_n[j], dims[i], 32, j % 3, b, (enum extremes)x);
+          for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8)
+            case_dot(some_n[j], dims[i], lanes, j % 3, b, (enum extremes)x);
         }
       }
     }
@@ -109,6 +110,7 @@ static void case_interact(size_t n, size_t code_bytes, size_t lanes, int top) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     memset(out, 0x55, lanes);
     tables[i]->interact(codes, n, code_bytes, table, lanes, out);
     CHECK(memcmp(out, expected, lanes) == 0, "%s interact n %zu code_bytes %zu lanes %zu",
@@ -119,7 +121,7 @@ static void case_interact(size_t n, size_t code_bytes, size_t lanes, int top) {
 
 static void test_interact(void) {
   for (size_t j = 0; j < N_SOME; j++) {
-    for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+    for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
       case_interact(some_n[j], 2, lanes, 255);
       case_interact(some_n[j], 3, lanes, 255);
       case_interact(some_n[j], 2, lanes, 0);
@@ -154,6 +156,7 @@ static void case_argmax(size_t n, size_t lanes, int32_t reach, uint32_t first) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     int32_t *out = copy(best, lanes, 4);
     uint32_t *out_arg = copy(arg, lanes, 4);
     tables[i]->argmax(dots, n, lanes, first, out, out_arg);
@@ -167,7 +170,7 @@ static void test_argmax(void) {
   static const int32_t reaches[] = {0, 1, 3, 50, INT32_MAX};
   for (size_t r = 0; r < sizeof reaches / sizeof reaches[0]; r++) {
     for (size_t j = 0; j < N_SOME; j++) {
-      for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+      for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
         case_argmax(some_n[j], lanes, reaches[r], 0);
         case_argmax(some_n[j], lanes, reaches[r], (uint32_t)draw(0, UINT32_MAX - 100));
       }
@@ -183,6 +186,7 @@ static void check_above(const int16_t *table, size_t n, size_t lanes, const int1
     for (size_t l = 0; l < lanes; l++) any |= table[expected * lanes + l] > least[l];
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     const size_t found = tables[i]->above(table, n, lanes, least);
     CHECK(found == expected, "%s above n %zu lanes %zu: %zu, not %zu", tables[i]->name, n, lanes,
           found, expected);
@@ -213,7 +217,7 @@ static void case_above(size_t n, size_t lanes, int extreme) {
 
 static void test_above(void) {
   const int16_t none[MV_LANES_MAX] = {0};
-  for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+  for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
     for (size_t j = 0; j < N_SOME; j++) {
       for (int extreme = -1; extreme <= 1; extreme++) case_above(some_n[j], lanes, extreme);
     }

@@ -42,6 +42,7 @@ static void case_maxsim(size_t n, size_t code_bytes, size_t lanes, int large) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     float *out = copy(best, lanes, 4);
     tables[i]->maxsim(dots, n, lanes, a, b, codes, code_bytes, table, unit, out);
     CHECK(memcmp(out, expected, lanes * 4) == 0, "%s maxsim n %zu code_bytes %zu lanes %zu",
@@ -52,7 +53,7 @@ static void case_maxsim(size_t n, size_t code_bytes, size_t lanes, int large) {
 
 static void test_maxsim(void) {
   for (size_t j = 0; j < N_SOME; j++) {
-    for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+    for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
       case_maxsim(some_n[j], 2, lanes, 0);
       case_maxsim(some_n[j], 2, lanes, 1);
       case_maxsim(some_n[j], 3, lanes, 1);
@@ -93,6 +94,7 @@ static void case_contenders(size_t n, size_t lanes, int large, float margin) {
     if (contends) expected_at[count++] = (uint32_t)t;
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     float *out = copy(best, lanes, 4);
     const size_t found =
         tables[i]->contenders(centroids, residuals, n, lanes, a, b, margin, out, at);
@@ -105,7 +107,7 @@ static void case_contenders(size_t n, size_t lanes, int large, float margin) {
 
 static void test_contenders(void) {
   for (size_t j = 0; j < N_SOME; j++) {
-    for (size_t lanes = 16; lanes <= 32; lanes *= 2) {
+    for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
       case_contenders(some_n[j], lanes, 0, 0.0f);
       case_contenders(some_n[j], lanes, 0, 2.5f);
       case_contenders(some_n[j], lanes, 1, 1e-3f);
@@ -152,6 +154,7 @@ static void case_maxsim_f16(size_t n, size_t dim, size_t lanes, enum halves kind
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     float *out = copy(best, lanes, 4);
     tables[i]->maxsim_f16(rows, n, dim, query, lanes, out);
     CHECK(memcmp(out, expected, lanes * 4) == 0, "%s maxsim_f16 n %zu dim %zu lanes %zu kind %d",
@@ -162,17 +165,17 @@ static void case_maxsim_f16(size_t n, size_t dim, size_t lanes, enum halves kind
 
 /* Each half alone, through a query of ones. */
 static void test_every_half(void) {
-  float query[MV_LANES_MIN];
-  for (size_t l = 0; l < MV_LANES_MIN; l++) query[l] = 1.0f;
+  float query[MV_LANES_MAX];
+  for (size_t l = 0; l < MV_LANES_MAX; l++) query[l] = 1.0f;
   for (size_t i = 0; i < n_tables; i++) {
     int wrong = 0;
     for (unsigned half = 0; half < 65536; half++) {
       const uint8_t row[2] = {(uint8_t)half, (uint8_t)(half >> 8)};
-      float best[MV_LANES_MIN], value = half_value(half);
-      for (size_t l = 0; l < MV_LANES_MIN; l++) best[l] = -INFINITY;
+      float best[MV_LANES_MAX], value = half_value(half);
+      for (size_t l = 0; l < MV_LANES_MAX; l++) best[l] = -INFINITY;
       if (!(value > -INFINITY)) value = -INFINITY;
-      tables[i]->maxsim_f16(row, 1, 1, query, MV_LANES_MIN, best);
-      wrong += best[0] != value || best[MV_LANES_MIN - 1] != value;
+      tables[i]->maxsim_f16(row, 1, 1, query, MV_LANES_MAX, best);
+      wrong += best[0] != value || best[MV_LANES_MAX - 1] != value;
     }
     CHECK(wrong == 0, "%s: %d halves", tables[i]->name, wrong);
   }
@@ -229,6 +232,7 @@ static void case_narrow16(size_t n, size_t lanes) {
     if (expected[i] > highs[1][l]) highs[1][l] = expected[i];
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     int16_t *low = copy(lows[0], lanes, 2), *high = copy(highs[0], lanes, 2);
     tables[i]->narrow16(dots, n, lanes, scale, out, low, high);
     CHECK(memcmp(out, expected, n * lanes * 2) == 0, "%s narrow16 n %zu lanes %zu", tables[i]->name,
@@ -257,6 +261,7 @@ static void case_narrow8(size_t n, size_t lanes) {
     expected[i] = (uint8_t)floor((double)plus(product, 0.5f));
   }
   for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
     memset(out, 0x55, n * lanes);
     tables[i]->narrow8(in, n, lanes, low, scale, out);
     CHECK(memcmp(out, expected, n * lanes) == 0, "%s narrow8 n %zu lanes %zu", tables[i]->name, n,
