@@ -276,9 +276,11 @@ class Profile(Value):
         found_by_words: of a hybrid search: documents that the words, or the sparse vector, alone
             have found.
         lexical_weight: of a hybrid search: the weight of the words or the sparse vector, 0..1.
-        stages: seconds by stage name. Of a lexical or sparse search: "terms" (looked up in the term
-            indexes), "words" or "sparse" (documents ranked by them), "phrases" (texts read to find
-            phrases).
+        stages: seconds by stage name. Of a dense search: "probe" (the lists near the query),
+            "gather" (documents of the lists), "interact" and "coarse" (codes of these, or of all
+            documents), "score", "refine" (precise scores), "read" (what had to be read and verified
+            first). Of a lexical or sparse search: "terms" (looked up in the term indexes), "words"
+            or "sparse" (documents ranked by them), "phrases" (texts read to find phrases).
         texts: texts in which phrases were looked for.
         plan: of a dense search: "lists", "interaction" (all codes are scanned) or "exact"
             (everything is scored).
@@ -287,7 +289,7 @@ class Profile(Value):
         costs: estimated seconds of the possible plans, by name.
         lists: posting lists read (0: all codes were scanned, or everything was scored).
         postings: centroid codes or postings read by the coarse stage.
-        candidates: documents whose residuals were scored.
+        candidates: documents whose stored vectors were scored.
         reads: ranges of the file that were prefetched.
         bytes_read: their bytes.
         prefetched: records prefetched before all lists had been read.

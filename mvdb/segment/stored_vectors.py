@@ -99,7 +99,7 @@ class StoredVectors:
 
     def check(self, slots: core.Numbers) -> None:
         """Verifies the records in slots that have not been verified since opening."""
-        unchecked = slots[self.unchecked(slots)]
+        unchecked = np.sort(slots[self.unchecked(slots)])  # as they arrive from the file
         if len(unchecked) == 0:
             return
         directory, size = self.directory, self._record_bytes

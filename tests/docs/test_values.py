@@ -40,7 +40,7 @@ from mvdb.reading import (
     near_duplicates,
     python_source,
 )
-from mvdb.search import fusion, options, plan, prefetch, relevance, search
+from mvdb.search import fusion, options, plan, prefetch, relevance
 from mvdb.segment import layout
 from mvdb.serving import assistant_tools, backlog, lines, methods
 from mvdb.state import manifest, relevance_level, settings, unpublished
@@ -574,7 +574,6 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"of these and {n} deviations"],
     ),
     ("deviations", lambda: LIMITS.stop_deviations, [r"the mean gap and {n} deviations"]),
-    ("verified together", lambda: search.CHUNK_RECORDS, [r"verified and ranked {n} at a time"]),
     ("pressure", lambda: prefetch.MEMORY_QUERIES, [r"makes the next {n} queries"]),
     # ---- memory ----
     ("share of queries", lambda: SHARES.queries / SHARES.total, [r"\| {n} \| scratch memory"]),
