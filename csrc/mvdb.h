@@ -265,7 +265,7 @@ mv_status mv_explain(mv_query *query, const mv_segment *segment, uint32_t docume
 enum {
   MV_BY_LISTS = 0, /* those that its posting lists rank best are ranked by their codes */
   MV_BY_CODES = 1, /* all allowed ones are ranked by their codes */
-  MV_BY_SCORES = 2 /* all allowed ones are scored; the only way without a codec */
+  MV_BY_SCORES = 2 /* those that the caller gives are scored; the only way without a codec */
 };
 
 /* The stages of a search, in their order. */
@@ -328,13 +328,14 @@ typedef struct mv_progress {
 } mv_progress;
 
 /* Begins a search with a loaded query; the one before is forgotten. ways[s]: how segment s takes
- * part, MV_BY_*. */
+ * part, MV_BY_*. given: n_given distinct documents of segments found by scores. */
 mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *ways, const mv_plan *plan, mv_progress *progress);
+                          const uint8_t *ways, const mv_place *given, size_t n_given,
+                          const mv_plan *plan, mv_progress *progress);
 
 /* Goes on until the search ends or waits for the caller, or, with one_stage, by a stage. Segments
  * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i % 8
- * of byte i / 8 = document i), or NULL for all.
+ * of byte i / 8 = document i), or NULL for all; not looked at for segments found by scores.
  *
  * A search reads what the segments mark as checked, and says first what else it needs. Once told,
  * the caller has verified it. Verified bytes too are told of, to be prefetched again, when they may

@@ -199,7 +199,8 @@ typedef struct mv_progress {
 } mv_progress;
 
 int mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *ways, const mv_plan *plan, mv_progress *progress);
+                    const uint8_t *ways, const mv_place *given, size_t n_given,
+                    const mv_plan *plan, mv_progress *progress);
 int mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *ways, const uint8_t *const *allowed, int one_stage,
                     mv_progress *progress);

@@ -504,9 +504,12 @@ class Query:
         """Scratch memory held, in bytes."""
         return int(lib.mv_query_bytes(self._handle))
 
-    def search(self, segments: SegmentList, plan: SearchPlan, allowed: Bitmaps) -> Progress:
-        """Begins a search, the only one under way with this query."""
-        return Progress(self._handle, segments, plan, allowed)
+    def search(
+        self, segments: SegmentList, plan: SearchPlan, allowed: Bitmaps | None, given: NDArray[Any]
+    ) -> Progress:
+        """Begins a search, the only one under way with this query. allowed: None if no segment is
+        found by lists or codes. given: the documents of those found by scores, dtype PLACE."""
+        return Progress(self._handle, segments, plan, allowed, given)
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -581,7 +584,12 @@ class Progress:
     Arrays are copies."""
 
     def __init__(
-        self, query: Any, segments: SegmentList, plan: SearchPlan, allowed: Bitmaps
+        self,
+        query: Any,
+        segments: SegmentList,
+        plan: SearchPlan,
+        allowed: Bitmaps | None,
+        given: NDArray[Any],
     ) -> None:
         c_plan = ffi.new(
             "mv_plan *",
@@ -593,8 +601,11 @@ class Progress:
         self._now = ffi.new("mv_progress *")
         self._keep = (segments, allowed)
         segments_of = (query, segments.array, segments.n, _pointer("uint8_t[]", plan.ways))
-        self._arguments = (*segments_of, allowed.array)
-        _check(lib.mv_search_begin(*segments_of, c_plan, self._now), "searching")
+        self._arguments = (*segments_of, ffi.NULL if allowed is None else allowed.array)
+        places = ffi.from_buffer("mv_place[]", given)
+        _check(
+            lib.mv_search_begin(*segments_of, places, len(given), c_plan, self._now), "searching"
+        )
 
     def go_on(self, *, one_stage: bool = False) -> int:
         """Goes on until the search ends or waits for the caller, or by one stage; the event."""

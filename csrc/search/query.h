@@ -89,7 +89,8 @@ typedef struct mv_search {
   mv_probe *probes;
   size_t n_probes;
   size_t n_gathered;
-  mv_place *places; /* [n_ranked + n_others] */
+  size_t room;      /* of places and scores */
+  mv_place *places; /* [n_ranked + n_others]; the others are the last ones until they are scored */
   float *scores;    /* the same */
   size_t n_ranked;
   size_t n_others;                                   /* found by scores */

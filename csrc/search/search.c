@@ -14,31 +14,21 @@
 #include "../segment/segment.h"
 #include "query.h"
 #include "stages.h"
-
-/* One call. */
-typedef struct step {
-  mv_query *query;
-  mv_search *search;
-  const mv_segment *segments;
-  size_t n_segments;
-  const uint8_t *ways;
-  const uint8_t *const *allowed;
-  mv_progress *progress;
-} step;
+#include "waits.h"
 
 /* ---- which stage is next ---- */
 
-static int has_way(const step *s, int way) {
+static int has_way(const mv_step *s, int way) {
   return s->n_segments > 0 && memchr(s->ways, way, s->n_segments) != NULL;
 }
 
 /* Whether a segment is found by the lists of a codec. */
-static int is_listed(const step *s, size_t at, const mv_codec *codec) {
+static int is_listed(const mv_step *s, size_t at, const mv_codec *codec) {
   return s->ways[at] == MV_BY_LISTS && s->segments[at].codec == codec;
 }
 
 /* The first segment from `at` on that is found by lists and has another codec than those before. */
-static size_t next_listed(const step *s, size_t at) {
+static size_t next_listed(const mv_step *s, size_t at) {
   for (; at < s->n_segments; at++) {
     size_t first = 0;
     while (first < at && !is_listed(s, first, s->segments[at].codec)) first++;
@@ -47,7 +37,7 @@ static size_t next_listed(const step *s, size_t at) {
   return at;
 }
 
-static int has_work(const step *s, mv_stage stage) {
+static int has_work(const mv_step *s, mv_stage stage) {
   const mv_search *search = s->search;
   switch (stage) {
     case MV_STAGE_PROBE:
@@ -59,7 +49,7 @@ static int has_work(const step *s, mv_stage stage) {
     case MV_STAGE_CODES:
       return has_way(s, MV_BY_CODES);
     case MV_STAGE_SCORES:
-      return has_way(s, MV_BY_SCORES);
+      return search->n_others > 0;
     case MV_STAGE_REFINE:
       return search->plan.refines;
     case MV_STAGE_END:
@@ -69,69 +59,17 @@ static int has_work(const step *s, mv_stage stage) {
 }
 
 /* Goes to `stage`, or to the first one behind it that has work. */
-static void enter(const step *s, mv_stage stage) {
+static void enter(const mv_step *s, mv_stage stage) {
   while (!has_work(s, stage)) stage = (mv_stage)(stage + 1);
   s->search->stage = stage;
   s->search->is_told = 0;
-}
-
-/* ---- what a stage needs ---- */
-
-/* Whether verified bytes may have left the memory. */
-static int may_be_lost(const mv_search *search) {
-  const uint64_t most = search->plan.most_faults;
-  return most == 0 || (most != UINT64_MAX && mv_major_faults() >= most);
-}
-
-static void tell(const step *s, mv_event event) {
-  s->search->is_told = 1;
-  s->progress->event = event;
-}
-
-static void tell_places(const step *s, mv_event event, const mv_place *places, size_t n) {
-  tell(s, event);
-  s->progress->places = places;
-  s->progress->n_places = n;
-}
-
-/* Whether the records of n places, which a stage reads, are told of now. */
-static int tells_records(const step *s, const mv_place *places, size_t n) {
-  mv_search *search = s->search;
-  if (search->is_told || n == 0) return 0;
-  search->records += n;
-  size_t i = 0;
-  while (i < n && s->segments[places[i].segment].checked[places[i].document]) i++;
-  if (i == n && !may_be_lost(search)) return 0;
-  tell_places(s, MV_EVENT_RECORDS, places, n);
-  return 1;
-}
-
-static int are_checked(const mv_lists *lists, const mv_probe *probes, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    if (probes[i].list < lists->n_lists && !lists->checked[probes[i].list / MV_LISTS_BLOCK])
-      return 0;
-  }
-  return 1;
-}
-
-/* The same of the probed lists. */
-static int tells_lists(const step *s) {
-  const mv_search *search = s->search;
-  if (search->is_told) return 0;
-  int waits = may_be_lost(search);
-  for (size_t i = 0; i < s->n_segments && !waits; i++) {
-    waits =
-        search->chosen[i] && !are_checked(s->segments[i].lists, search->probes, search->n_probes);
-  }
-  if (waits) tell(s, MV_EVENT_LISTS);
-  return waits;
 }
 
 /* ---- documents by lists ---- */
 
 static size_t least_of(size_t x, size_t y) { return x < y ? x : y; }
 
-static mv_status probe(const step *s) {
+static mv_status probe(const mv_step *s) {
   mv_search *search = s->search;
   const mv_codec *codec = s->segments[search->segment].codec;
   const size_t nprobe = least_of(least_of(search->plan.nprobe, codec->centroids.n), UINT16_MAX);
@@ -155,7 +93,7 @@ static mv_status probe(const step *s) {
 }
 
 /* Gathers the probes up to `end`. */
-static mv_status gather_until(const step *s, size_t end) {
+static mv_status gather_until(const mv_step *s, size_t end) {
   mv_search *search = s->search;
   const size_t begin = search->n_gathered;
   search->n_gathered = end;
@@ -164,7 +102,7 @@ static mv_status gather_until(const step *s, size_t end) {
 }
 
 /* Appends the best documents so far to the ranked ones; their number. */
-static mv_status best_gathered(const step *s, size_t *n) {
+static mv_status best_gathered(const mv_step *s, size_t *n) {
   mv_search *search = s->search;
   const size_t limit = least_of(search->plan.n_candidates,
                                 mv_documents_in(s->segments, s->n_segments, search->chosen));
@@ -173,19 +111,19 @@ static mv_status best_gathered(const step *s, size_t *n) {
 }
 
 /* Gathers the best ranks and tells of the provisional best. */
-static mv_status gather_early(const step *s) {
+static mv_status gather_early(const mv_step *s) {
   mv_search *search = s->search;
   size_t end = 0, n;
   while (end < search->n_probes && search->probes[end].rank < search->plan.early_ranks) end++;
   mv_status status = gather_until(s, end);
   if (status == MV_OK) status = best_gathered(s, &n);
-  if (status == MV_OK) tell_places(s, MV_EVENT_EARLY, search->places + search->n_ranked, n);
+  if (status == MV_OK) mv_tell(s, MV_EVENT_EARLY, search->places + search->n_ranked, n);
   return status;
 }
 
-static mv_status gather(const step *s) {
+static mv_status gather(const mv_step *s) {
   mv_search *search = s->search;
-  if (tells_lists(s)) return MV_OK;
+  if (mv_waits_for_lists(s)) return MV_OK;
   const int is_last = search->block + 1 == mv_query_blocks(s->query);
   if (is_last && search->plan.early_ranks > 0 && search->n_gathered == 0 && search->n_probes > 0)
     return gather_early(s);
@@ -200,9 +138,9 @@ static mv_status gather(const step *s) {
   return MV_OK;
 }
 
-static mv_status interact(const step *s) {
+static mv_status interact(const mv_step *s) {
   mv_search *search = s->search;
-  if (tells_records(s, search->places, search->n_ranked)) return MV_OK;
+  if (mv_waits_for_records(s, search->places, search->n_ranked)) return MV_OK;
   const mv_status status = mv_interact(s->query, s->segments, s->n_segments, search->places,
                                        search->n_ranked, search->scores);
   search->n_ranked = least_of(search->n_ranked, search->plan.n_candidates);
@@ -212,12 +150,12 @@ static mv_status interact(const step *s) {
 
 /* ---- documents by codes and by scores ---- */
 
-/* The allowed documents of segments that take part in one way, of those with their codes in their
- * records or of all; their number. */
-static size_t list_allowed(const step *s, int way, int inline_alone, mv_place *places) {
+/* The allowed documents of segments found by codes that have their codes in their records; their
+ * number. */
+static size_t list_inline(const mv_step *s, mv_place *places) {
   size_t n = 0;
   for (size_t i = 0; i < s->n_segments; i++) {
-    if (s->ways[i] != way || (inline_alone && !s->segments[i].inline_codes)) continue;
+    if (!s->search->chosen[i] || !s->segments[i].inline_codes) continue;
     for (uint32_t document = 0; document < s->segments[i].n_documents; document++) {
       places[n] = (mv_place){(uint32_t)i, document};
       n += (size_t)mv_is_allowed(s->allowed[i], document);
@@ -226,13 +164,13 @@ static size_t list_allowed(const step *s, int way, int inline_alone, mv_place *p
   return n;
 }
 
-static mv_status codes(const step *s) {
+static mv_status codes(const mv_step *s) {
   mv_search *search = s->search;
   for (size_t i = 0; i < s->n_segments; i++) search->chosen[i] = s->ways[i] == MV_BY_CODES;
   const size_t all = mv_documents_in(s->segments, s->n_segments, search->chosen);
   mv_place *inside = mv_query_reserve(s->query, MV_MEMORY_SCRATCH, all + 1, sizeof(mv_place));
   if (inside == NULL) return MV_ERROR_MEMORY;
-  if (tells_records(s, inside, list_allowed(s, MV_BY_CODES, 1, inside))) return MV_OK;
+  if (mv_waits_for_records(s, inside, list_inline(s, inside))) return MV_OK;
   mv_place *places = search->places + search->n_ranked;
   float *scores = search->scores + search->n_ranked;
   size_t n;
@@ -246,11 +184,13 @@ static mv_status codes(const step *s) {
   return MV_OK;
 }
 
-static mv_status scores(const step *s) {
+static mv_status scores(const mv_step *s) {
   mv_search *search = s->search;
   mv_place *places = search->places + search->n_ranked;
-  search->n_others = list_allowed(s, MV_BY_SCORES, 0, places);
-  if (tells_records(s, places, search->n_others)) return MV_OK;
+  if (!search->is_told)
+    memmove(places, search->places + search->room - search->n_others,
+            search->n_others * sizeof(mv_place));
+  if (mv_waits_for_records(s, places, search->n_others)) return MV_OK;
   search->documents += search->n_others;
   const mv_status status = mv_score(s->query, s->segments, s->n_segments, places, search->n_others,
                                     search->plan.scores, search->scores + search->n_ranked);
@@ -260,18 +200,10 @@ static mv_status scores(const step *s) {
 
 /* ---- the best ---- */
 
-/* How many of the ranked documents, from the first one on, are verified. */
-static size_t ready(const step *s) {
-  const mv_place *places = s->search->places;
-  size_t n = 0;
-  while (n < s->search->n_ranked && s->segments[places[n].segment].checked[places[n].document]) n++;
-  return n;
-}
-
-static mv_status rank(const step *s) {
+static mv_status rank(const mv_step *s) {
   mv_search *search = s->search;
   size_t wanted, kept;
-  const size_t n_ready = ready(s);
+  const size_t n_ready = mv_verified(s, search->places, search->n_ranked);
   search->candidates = search->n_ranked;
   const mv_status status =
       mv_rank(s->query, s->segments, s->n_segments, search->places, search->scores,
@@ -279,7 +211,7 @@ static mv_status rank(const step *s) {
               search->scores + search->n_ranked, search->n_others, &wanted, &kept);
   if (status != MV_OK) return status;
   if (wanted > n_ready) {
-    tell_places(s, MV_EVENT_RECORDS, search->places, wanted);
+    mv_tell(s, MV_EVENT_RECORDS, search->places, wanted);
     return MV_OK;
   }
   search->documents += wanted;
@@ -292,7 +224,7 @@ static mv_status rank(const step *s) {
   return MV_OK;
 }
 
-static mv_status refine(const step *s) {
+static mv_status refine(const mv_step *s) {
   mv_search *search = s->search;
   const mv_status status = mv_refine(s->query, s->segments, s->n_segments, search->places,
                                      search->scores, search->n_ranked + search->n_others,
@@ -314,26 +246,41 @@ static int ways_fit(const mv_segment *segments, size_t n_segments, const uint8_t
   return 1;
 }
 
-/* Room for all documents that a search may rank and score. */
-static mv_status reserve(const step *s) {
-  mv_search *search = s->search;
-  size_t ranked = 0, scored = 0, n_rankings = has_way(s, MV_BY_CODES) != 0;
-  for (size_t i = 0; i < s->n_segments; i++) {
-    *(s->ways[i] == MV_BY_SCORES ? &scored : &ranked) += s->segments[i].n_documents;
+/* Whether the documents given are of segments found by scores. */
+static int are_given(const mv_step *s, const mv_place *given, size_t n) {
+  if (!mv_places_fit(s->segments, s->n_segments, given, n)) return 0;
+  for (size_t i = 0; i < n; i++) {
+    if (s->ways[given[i].segment] != MV_BY_SCORES) return 0;
   }
-  for (size_t i = next_listed(s, 0); i < s->n_segments; i = next_listed(s, i + 1)) n_rankings++;
-  if (search->plan.n_candidates < ranked / (n_rankings + 1))
-    ranked = n_rankings * search->plan.n_candidates;
-  const size_t room = ranked + scored + 1;
-  search->chosen = mv_query_reserve(s->query, MV_MEMORY_CHOSEN, s->n_segments + 1, 1);
-  search->places = mv_query_reserve(s->query, MV_MEMORY_PLACES, room, sizeof(mv_place));
-  search->scores = mv_query_reserve(s->query, MV_MEMORY_SCORES, room, sizeof(float));
-  const int is_reserved =
-      search->chosen != NULL && search->places != NULL && search->scores != NULL;
-  return is_reserved ? MV_OK : MV_ERROR_MEMORY;
+  return 1;
 }
 
-static mv_status (*const stages[])(const step *s) = {
+/* The documents that lists and codes may find. */
+static size_t most_ranked(const mv_step *s) {
+  size_t n = 0, rankings = has_way(s, MV_BY_CODES) != 0;
+  for (size_t i = 0; i < s->n_segments; i++) {
+    if (s->ways[i] != MV_BY_SCORES) n += s->segments[i].n_documents;
+  }
+  for (size_t i = next_listed(s, 0); i < s->n_segments; i = next_listed(s, i + 1)) rankings++;
+  const size_t each = s->search->plan.n_candidates;
+  return each < n / (rankings + 1) ? rankings * each : n;
+}
+
+/* Takes the documents given, behind room for the others. */
+static mv_status take_given(const mv_step *s, const mv_place *given, size_t n) {
+  mv_search *search = s->search;
+  search->room = most_ranked(s) + n;
+  search->n_others = n;
+  search->chosen = mv_query_reserve(s->query, MV_MEMORY_CHOSEN, s->n_segments + 1, 1);
+  search->places = mv_query_reserve(s->query, MV_MEMORY_PLACES, search->room + 1, sizeof(mv_place));
+  search->scores = mv_query_reserve(s->query, MV_MEMORY_SCORES, search->room + 1, sizeof(float));
+  if (search->chosen == NULL || search->places == NULL || search->scores == NULL)
+    return MV_ERROR_MEMORY;
+  if (n > 0) memcpy(search->places + search->room - n, given, n * sizeof(mv_place));
+  return MV_OK;
+}
+
+static mv_status (*const stages[])(const mv_step *s) = {
     [MV_STAGE_PROBE] = probe,   [MV_STAGE_GATHER] = gather, [MV_STAGE_INTERACT] = interact,
     [MV_STAGE_CODES] = codes,   [MV_STAGE_SCORES] = scores, [MV_STAGE_RANK] = rank,
     [MV_STAGE_REFINE] = refine,
@@ -352,18 +299,19 @@ static void show(const mv_search *search, mv_progress *progress) {
   if (progress->event > MV_EVENT_END) return; /* it has shown its own */
   progress->places = search->places;
   progress->scores = search->scores;
-  progress->n_places = search->n_ranked + search->n_others;
+  progress->n_places = search->n_ranked + (search->stage > MV_STAGE_SCORES ? search->n_others : 0);
 }
 
 mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *ways, const mv_plan *plan, mv_progress *progress) {
+                          const uint8_t *ways, const mv_place *given, size_t n_given,
+                          const mv_plan *plan, mv_progress *progress) {
   mv_search *search = &query->search;
-  const step s = {query, search, segments, n_segments, ways, NULL, NULL};
+  const mv_step s = {query, search, segments, n_segments, ways, NULL, NULL};
   *search = (mv_search){.plan = *plan, .stage = MV_STAGE_END, .n_segments = n_segments};
   if (plan->k < 1 || plan->nprobe < 1 || !mv_query_fits(query, segments, n_segments) ||
-      !ways_fit(segments, n_segments, ways))
+      !ways_fit(segments, n_segments, ways) || !are_given(&s, given, n_given))
     return MV_ERROR_ARGUMENT;
-  mv_status status = reserve(&s);
+  mv_status status = take_given(&s, given, n_given);
   if (status != MV_OK) return status;
   mv_query_near_groups(query, plan->near_groups);
   search->segment = next_listed(&s, 0);
@@ -377,7 +325,7 @@ mv_status mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_
                           const uint8_t *ways, const uint8_t *const *allowed, int one_stage,
                           mv_progress *progress) {
   mv_search *search = &query->search;
-  const step s = {query, search, segments, n_segments, ways, allowed, progress};
+  const mv_step s = {query, search, segments, n_segments, ways, allowed, progress};
   if (n_segments != search->n_segments) return MV_ERROR_ARGUMENT;
   progress->event = MV_EVENT_STAGE;
   while (search->stage != MV_STAGE_END && progress->event == MV_EVENT_STAGE) {

@@ -231,17 +231,21 @@ static void whole_search(input *in, const segment *seg, mv_query *query,
                         .scores = take(in, 1) & 1 ? MV_SCORE_FAST : MV_SCORE_PRECISE,
                         .refines = take(in, 1) & 1};
   uint8_t *checked = room(seg->view.n_documents, 1);
+  mv_place *given = room(seg->view.n_documents, sizeof *given);
   mv_segment view = seg->view;
   mv_progress now;
   memset(checked, 1, view.n_documents);
   view.checked = checked;
-  MUST(mv_search_begin(query, &view, 1, ways, &plan, &now) == MV_OK);
+  for (uint32_t i = 0; i < view.n_documents; i++) given[i] = (mv_place){0, i};
+  const size_t n_given = ways[0] == MV_BY_SCORES ? view.n_documents : 0;
+  MUST(mv_search_begin(query, &view, 1, ways, given, n_given, &plan, &now) == MV_OK);
   do {
     MUST(mv_search_go_on(query, &view, 1, ways, allowed, 1, &now) == MV_OK);
     MUST(now.event == MV_EVENT_STAGE || now.event == MV_EVENT_RECORDS || now.event == MV_EVENT_END);
     MUST(now.n_places <= view.n_documents);
   } while (now.event != MV_EVENT_END);
   free(checked);
+  free(given);
 }
 
 static void search(input *in, const segment *seg, const float *vectors, size_t m) {

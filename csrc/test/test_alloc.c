@@ -135,7 +135,8 @@ static mv_status search_by(mv_query *query, const mv_segment *segments, uint8_t 
                         .refines = 1,
                         .most_faults = UINT64_MAX};
   mv_progress now;
-  TRY(mv_search_begin(query, segments, 2, ways, &plan, &now));
+  TRY(mv_search_begin(query, segments, 2, ways, places + (way == MV_BY_SCORES ? 0 : 2),
+                      way == MV_BY_SCORES ? 4 : 2, &plan, &now));
   TRY(mv_search_go_on(query, segments, 2, ways, allowed, 0, &now));
   MUST(now.event == MV_EVENT_END && now.n_places == 1);
   return MV_OK;

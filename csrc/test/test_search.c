@@ -159,11 +159,30 @@ typedef struct answer {
   unsigned events[5]; /* of each kind */
 } answer;
 
+static int is_allowed(const world *w, mv_place place) {
+  const uint8_t *bits = w->allowed[place.segment];
+  return bits == NULL || (bits[place.document / 8] >> place.document % 8 & 1) != 0;
+}
+
+/* The allowed documents of segments found by scores; their number. */
+static size_t list_given(const world *w, const uint8_t *ways, mv_place *given) {
+  size_t n = 0;
+  for (uint32_t s = 0; s < N; s++) {
+    for (uint32_t i = 0; ways[s] == MV_BY_SCORES && i < documents[s]; i++) {
+      if (is_allowed(w, (mv_place){s, i})) given[n++] = (mv_place){s, i};
+    }
+  }
+  return n;
+}
+
 static void run(world *w, mv_query *query, const uint8_t *ways, const mv_plan *plan, int one_stage,
                 answer *out) {
   mv_progress now;
+  mv_place given[MOST];
   memset(out, 0, sizeof *out);
-  CHECK(mv_search_begin(query, w->views, N, ways, plan, &now) == MV_OK, "begin");
+  const size_t n_given = list_given(w, ways, given);
+  CHECK(mv_search_begin(query, w->views, N, ways, given, n_given, plan, &now) == MV_OK, "begin");
+  memset(given, WRONG, sizeof given); /* they are the query's now */
   do {
     const mv_status status = mv_search_go_on(query, w->views, N, ways, w->allowed, one_stage, &now);
     CHECK(status == MV_OK, "stage %d: status %d", now.stage, (int)status);
@@ -187,11 +206,6 @@ static void check_same(const answer *one, const answer *other, const char *what)
   CHECK(one->n == other->n, "%s: %zu and %zu", what, one->n, other->n);
   CHECK(memcmp(one->places, other->places, one->n * sizeof *one->places) == 0, "%s", what);
   CHECK(memcmp(one->scores, other->scores, one->n * sizeof *one->scores) == 0, "%s", what);
-}
-
-static int is_allowed(const world *w, mv_place place) {
-  const uint8_t *bits = w->allowed[place.segment];
-  return bits == NULL || (bits[place.document / 8] >> place.document % 8 & 1) != 0;
 }
 
 /* Every score is right; nothing is found twice; and `complete`: no allowed document is better. */
@@ -326,9 +340,16 @@ static void test_refusals(void) {
   float *vectors = draw_rows(&seed, 3, DIM + 1);
   MUST(mv_query_load(query, vectors, 3, DIM) == MV_OK);
   for (size_t i = 0; i < 3; i++) { /* codes without a codec, lists without any, no way */
-    CHECK(mv_search_begin(query, w.views, N, wrong[i], &plan, &now) == MV_ERROR_ARGUMENT, "%zu", i);
+    CHECK(mv_search_begin(query, w.views, N, wrong[i], NULL, 0, &plan, &now) == MV_ERROR_ARGUMENT,
+          "%zu", i);
   }
-  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_OK, "fine");
+  CHECK(mv_search_begin(query, w.views, N, fine, NULL, 0, &plan, &now) == MV_OK, "fine");
+  for (size_t i = 0; i < 3; i++) { /* of a segment found by lists, beyond one, of none */
+    static const mv_place others[] = {{0, 0}, {3, 9}, {N, 0}};
+    CHECK(mv_search_begin(query, w.views, N, fine, &others[i], 1, &plan, &now) == MV_ERROR_ARGUMENT,
+          "given %zu", i);
+  }
+  CHECK(mv_search_begin(query, w.views, N, fine, NULL, 0, &plan, &now) == MV_OK, "fine");
   CHECK(mv_search_go_on(query, w.views, N - 1, fine, w.allowed, 0, &now) == MV_ERROR_ARGUMENT,
         "other segments");
   verify_all(&w, 0);
@@ -338,14 +359,15 @@ static void test_refusals(void) {
   CHECK(mv_search_go_on(query, w.views, N, fine, w.allowed, 0, &now) == MV_OK, "over");
   CHECK(now.event == MV_EVENT_END, "event %d", now.event);
   plan.k = 0;
-  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "k");
+  CHECK(mv_search_begin(query, w.views, N, fine, NULL, 0, &plan, &now) == MV_ERROR_ARGUMENT, "k");
   plan = patient(1);
   plan.nprobe = 0;
-  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "nprobe");
+  CHECK(mv_search_begin(query, w.views, N, fine, NULL, 0, &plan, &now) == MV_ERROR_ARGUMENT,
+        "nprobe");
   plan = patient(1);
   MUST(mv_query_load(query, vectors, 3, DIM + 1) == MV_OK);
-  CHECK(mv_search_begin(query, w.views, N, fine, &plan, &now) == MV_ERROR_ARGUMENT, "dim");
-  CHECK(mv_search_begin(query, NULL, 0, NULL, &plan, &now) == MV_OK, "no segments");
+  CHECK(mv_search_begin(query, w.views, N, fine, NULL, 0, &plan, &now) == MV_ERROR_ARGUMENT, "dim");
+  CHECK(mv_search_begin(query, NULL, 0, NULL, NULL, 0, &plan, &now) == MV_OK, "no segments");
   CHECK(mv_search_go_on(query, NULL, 0, NULL, NULL, 0, &now) == MV_OK, "no segments");
   CHECK(now.event == MV_EVENT_END && now.n_places == 0, "no segments");
   free(vectors);

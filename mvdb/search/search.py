@@ -208,11 +208,11 @@ class Search:
 
     def _run(self, allowed: Allowed, plan: core.SearchPlan) -> core.Progress:
         """Goes through the stages, to the end."""
-        progress, collector = (
-            self._query.search(self._views, plan, allowed.bitmaps),
-            self._collector,
-        )
-        event = core.EVENT_STAGE
+        by_scores = plan.ways == core.BY_SCORES
+        bitmaps = None if by_scores.all() else allowed.bitmaps
+        given = _joined([_slots(i, allowed.slots(i)) for i in np.flatnonzero(by_scores).tolist()])
+        progress = self._query.search(self._views, plan, bitmaps, given)
+        event, collector = core.EVENT_STAGE, self._collector
         while event != core.EVENT_END:
             with collector.stage(progress.stage):
                 event = progress.go_on(one_stage=collector.by_stage)
@@ -296,3 +296,18 @@ class Search:
         for i, segment in enumerate(self._vectors.segments):
             if not segment.is_checked:
                 segment.check(slots["document"][slots["segment"] == i])
+
+
+def _slots(segment: int, slots: core.Numbers) -> Slots:
+    result = np.empty(len(slots), core.PLACE)
+    result["segment"] = segment
+    result["document"] = slots
+    return result
+
+
+def _joined(parts: Sequence[Slots]) -> Slots:
+    """Documents of several arrays in one; numpy takes long to join structures."""
+    filled = [part for part in parts if len(part)]
+    if len(filled) == 1:
+        return filled[0]
+    return np.concatenate(filled) if filled else np.empty(0, core.PLACE)

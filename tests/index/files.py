@@ -185,6 +185,7 @@ def probed(txn: ReadTransaction, state: State, vectors: Floats, nprobe: int) -> 
             most_faults=core.ANY_FAULTS,
         ),
         core.Bitmaps([None] * len(ways)),
+        np.empty(0, core.PLACE),
     )
     assert search.stage == "probe"
     assert search.go_on(one_stage=True) == core.EVENT_STAGE

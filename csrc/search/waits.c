@@ -1,0 +1,48 @@
+#include "waits.h"
+
+/* Whether verified bytes may have left the memory. */
+static int may_be_lost(const mv_search *search) {
+  const uint64_t most = search->plan.most_faults;
+  return most == 0 || (most != UINT64_MAX && mv_major_faults() >= most);
+}
+
+void mv_tell(const mv_step *s, mv_event event, const mv_place *places, size_t n) {
+  s->search->is_told = 1;
+  s->progress->event = event;
+  s->progress->places = places;
+  s->progress->n_places = n;
+}
+
+size_t mv_verified(const mv_step *s, const mv_place *places, size_t n) {
+  size_t i = 0;
+  while (i < n && s->segments[places[i].segment].checked[places[i].document]) i++;
+  return i;
+}
+
+int mv_waits_for_records(const mv_step *s, const mv_place *places, size_t n) {
+  if (s->search->is_told || n == 0) return 0;
+  s->search->records += n;
+  if (mv_verified(s, places, n) == n && !may_be_lost(s->search)) return 0;
+  mv_tell(s, MV_EVENT_RECORDS, places, n);
+  return 1;
+}
+
+static int are_verified(const mv_lists *lists, const mv_probe *probes, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (probes[i].list < lists->n_lists && !lists->checked[probes[i].list / MV_LISTS_BLOCK])
+      return 0;
+  }
+  return 1;
+}
+
+int mv_waits_for_lists(const mv_step *s) {
+  const mv_search *search = s->search;
+  if (search->is_told) return 0;
+  int waits = may_be_lost(search);
+  for (size_t i = 0; i < s->n_segments && !waits; i++) {
+    waits =
+        search->chosen[i] && !are_verified(s->segments[i].lists, search->probes, search->n_probes);
+  }
+  if (waits) mv_tell(s, MV_EVENT_LISTS, NULL, 0);
+  return waits;
+}
