@@ -1,4 +1,5 @@
-/* The centroid code of a document token on disk: little-endian, 2 or 3 bytes (frozen). */
+/* The centroid code of a document token on disk: little-endian, 2 or 3 bytes (frozen); and an index
+ * by codes. */
 #ifndef MV_KERNELS_CENTROID_CODE_H
 #define MV_KERNELS_CENTROID_CODE_H
 
@@ -11,6 +12,19 @@ static inline size_t mv_code_read(const uint8_t *codes, size_t t, size_t code_by
   const uint8_t *p = codes + t * code_bytes;
   const size_t low = (size_t)p[0] | (size_t)p[1] << 8;
   return code_bytes == 3 ? low | (size_t)p[2] << 16 : low;
+}
+
+/* An index has integers of 2 or 4 bytes. */
+static inline size_t mv_index_read(const void *index, size_t i, size_t index_bytes) {
+  return index_bytes == 2 ? ((const uint16_t *)index)[i] : ((const uint32_t *)index)[i];
+}
+
+static inline void mv_index_write(void *index, size_t i, size_t index_bytes, size_t value) {
+  if (index_bytes == 2) {
+    ((uint16_t *)index)[i] = (uint16_t)value;
+  } else {
+    ((uint32_t *)index)[i] = (uint32_t)value;
+  }
 }
 
 static inline void mv_code_write(uint8_t *codes, size_t t, size_t code_bytes, uint32_t code) {

@@ -63,11 +63,12 @@ typedef struct mv_kernels {
   void (*unpack)(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
                  const uint8_t levels[16], uint8_t *out);
 
-  /* The coarse score's inner loop: best[l] = max over t < n of table[code(t) * lanes + l].
+  /* The coarse score's inner loop: best[l] = max over t < n of table[index[code(t)] * lanes + l].
    * code(t) is little-endian in code_bytes bytes (2 or 3) at codes + t * code_bytes; the caller
-   * has checked that every code is inside the table. Without any, all are 0. */
-  void (*interact)(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
-                   size_t lanes, uint8_t *best);
+   * has checked that every code is inside the index, which has integers of index_bytes (2 or 4).
+   * Without any code, all are 0. */
+  void (*interact)(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
+                   size_t index_bytes, const uint8_t *table, size_t lanes, uint8_t *best);
 
   /* The fine score's inner loop, after dot7 or dot8:
    *   v = a[t] * (unit[l] * (float)table[code(t) * lanes + l]) + b[t] * (float)dots[t * lanes + l]

@@ -2,8 +2,9 @@
 /* Chains of maxima that do not wait for each other: the loads of as many codes overlap. */
 enum { CHAINS = 4 };
 
-MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
-                              const uint8_t *table, size_t lanes, uint8_t *best) {
+MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
+                              size_t index_bytes, const uint8_t *table, size_t lanes,
+                              uint8_t *best) {
   const size_t piece = lanes % BYTES == 0 ? BYTES : lanes == 16 ? 16 : 8;
   vb high[MV_LANES_MAX / 8][CHAINS];
   for (size_t v = 0; v < lanes / piece; v++) {
@@ -12,14 +13,16 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
   size_t t = 0;
   for (; t + CHAINS <= n; t += CHAINS) {
     for (size_t i = 0; i < CHAINS; i++) {
-      const uint8_t *row = table + mv_code_read(codes, t + i, code_bytes) * lanes;
+      const size_t code = mv_code_read(codes, t + i, code_bytes);
+      const uint8_t *row = table + mv_index_read(index, code, index_bytes) * lanes;
       for (size_t v = 0; v < lanes / piece; v++) {
         high[v][i] = vb_max(high[v][i], vb_load(row + v * piece, piece));
       }
     }
   }
   for (; t < n; t++) {
-    const uint8_t *row = table + mv_code_read(codes, t, code_bytes) * lanes;
+    const size_t code = mv_code_read(codes, t, code_bytes);
+    const uint8_t *row = table + mv_index_read(index, code, index_bytes) * lanes;
     for (size_t v = 0; v < lanes / piece; v++) {
       high[v][0] = vb_max(high[v][0], vb_load(row + v * piece, piece));
     }
@@ -30,8 +33,21 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
   }
 }
 
-static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
-                     size_t lanes, uint8_t *best) {
-  BY_LANES(lanes, code_bytes == 2 ? interact_lanes(codes, n, 2, table, LANES, best)
-                                  : interact_lanes(codes, n, 3, table, LANES, best))
+MV_INLINE void interact_codes(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
+                              size_t index_bytes, const uint8_t *table, size_t lanes,
+                              uint8_t *best) {
+  if (code_bytes == 2 && index_bytes == 2) {
+    interact_lanes(codes, n, 2, index, 2, table, lanes, best);
+  } else if (code_bytes == 2) {
+    interact_lanes(codes, n, 2, index, 4, table, lanes, best);
+  } else if (index_bytes == 2) {
+    interact_lanes(codes, n, 3, index, 2, table, lanes, best);
+  } else {
+    interact_lanes(codes, n, 3, index, 4, table, lanes, best);
+  }
+}
+
+static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
+                     size_t index_bytes, const uint8_t *table, size_t lanes, uint8_t *best) {
+  BY_LANES(lanes, interact_codes(codes, n, code_bytes, index, index_bytes, table, LANES, best))
 }

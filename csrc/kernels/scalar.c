@@ -34,11 +34,12 @@ static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
   }
 }
 
-static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const uint8_t *table,
-                     size_t lanes, uint8_t *best) {
+static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
+                     size_t index_bytes, const uint8_t *table, size_t lanes, uint8_t *best) {
   memset(best, 0, lanes);
   for (size_t t = 0; t < n; t++) {
-    const uint8_t *row = table + mv_code_read(codes, t, code_bytes) * lanes;
+    const size_t code = mv_code_read(codes, t, code_bytes);
+    const uint8_t *row = table + mv_index_read(index, code, index_bytes) * lanes;
     for (size_t l = 0; l < lanes; l++) {
       if (row[l] > best[l]) best[l] = row[l];
     }

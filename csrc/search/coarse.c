@@ -12,47 +12,13 @@
 #include "query.h"
 #include "stages.h"
 
-enum {
-  AHEAD = 12, /* documents between the one whose codes are prefetched and the one scored */
-  PIECE = 512 /* codes of a document that one kernel call scans */
-};
-
-/* Copies those of n codes whose rows a partial table has to out; their number. */
-MV_INLINE size_t present_codes(const mv_table *table, const uint8_t *codes, size_t n,
-                               size_t code_bytes, uint8_t *out) {
-  size_t kept = 0;
-  for (size_t t = 0; t < n; t++) {
-    const size_t code = mv_code_read(codes, t, code_bytes);
-    memcpy(out + kept * code_bytes, codes + t * code_bytes, code_bytes);
-    kept += mv_is_present(table, code);
-  }
-  return kept;
-}
-
-/* The best of each lane among the rows that a partial table has, 0 when there is none. */
-static void best_present(const mv_table *table, const mv_document *document, uint8_t *best) {
-  const mv_kernels *kernels = mv_kernels_get();
-  const size_t width = document->code_bytes, lanes = table->block.lanes;
-  memset(best, 0, lanes);
-  for (size_t t = 0; t < document->n_tokens; t += PIECE) {
-    uint8_t codes[PIECE * 3], piece[MV_LANES_MAX];
-    const size_t n = document->n_tokens - t < PIECE ? document->n_tokens - t : PIECE;
-    const uint8_t *from = document->codes + t * width;
-    const size_t kept = width == 2 ? present_codes(table, from, n, 2, codes)
-                                   : present_codes(table, from, n, 3, codes);
-    kernels->interact(codes, kept, width, table->rows8, lanes, piece);
-    for (size_t l = 0; l < lanes; l++) best[l] = piece[l] > best[l] ? piece[l] : best[l];
-  }
-}
+enum { AHEAD = 12 /* documents between the one whose codes are prefetched and the one scored */ };
 
 static float interaction(const mv_table *table, const mv_document *document) {
   uint8_t best[MV_LANES_MAX];
-  if (table->kind == MV_TABLE_FULL || table->is_filled) {
-    mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
-                               table->rows8, table->block.lanes, best);
-  } else {
-    best_present(table, document, best);
-  }
+  mv_kernels_get()->interact(document->codes, document->n_tokens, document->code_bytes,
+                             table->row_of, table->row_of_bytes, table->rows8, table->block.lanes,
+                             best);
   uint32_t sum = 0;
   for (size_t l = 0; l < table->block.lanes; l++) sum += best[l];
   return table->coarse_offset + table->coarse_step * (float)sum;

@@ -12,17 +12,23 @@
 /* Tokens that are scored together. */
 typedef struct token_tile {
   size_t n;
+  uint32_t at[MV_TILE];  /* their numbers in the document */
   const uint8_t *levels; /* [n][padded] */
   float a[MV_TILE];
   float b[MV_TILE];
-  uint8_t places[MV_TILE * 3]; /* of the rows of their centroids, in the codec's bytes of a code */
+  uint8_t rows[MV_TILE * 3]; /* of the table, where it has their centroids, as codes of ROW_BYTES */
 } token_tile;
 
-/* The table is larger than the caches: its rows are loaded while the dot products are computed. */
-static void load_table_ahead(const mv_table *table, const token_tile *t) {
+enum { ROW_BYTES = 3 };
+
+/* Finds the rows of a tile. They are loaded while the dot products are computed: the table is
+ * larger than the nearest cache. */
+static void take_rows(const mv_table *table, const mv_document *doc, token_tile *t) {
   for (size_t i = 0; i < t->n; i++) {
-    const size_t place = mv_code_read(t->places, i, table->codec->code_bytes);
-    mv_load_ahead(table->rows16 + place * table->block.lanes);
+    const size_t code = mv_code_read(doc->codes, t->at[i], doc->code_bytes);
+    const size_t row = mv_index_read(table->row_of, code, table->row_of_bytes);
+    mv_code_write(t->rows, i, ROW_BYTES, (uint32_t)row);
+    mv_load_ahead(table->rows16 + row * table->block.lanes);
   }
 }
 
@@ -30,7 +36,7 @@ static void load_table_ahead(const mv_table *table, const token_tile *t) {
 static size_t take_all(const mv_query *query, const mv_document *doc, size_t first, token_tile *t) {
   const mv_codec *codec = query->table.codec;
   t->n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
-  tile_places(codec, doc, first, t->n, t->places);
+  for (size_t i = 0; i < t->n; i++) t->at[i] = (uint32_t)(first + i);
   t->levels = tile_levels(codec, doc, first, t->n, query->levels);
   tile_scales(codec, doc, first, t->n, t->a, t->b);
   return first + t->n;
@@ -61,7 +67,7 @@ static void take_some(const mv_query *query, const mv_document *doc, const some_
                       token_tile *t) {
   const mv_codec *codec = query->table.codec;
   take_levels(codec, doc, some->at, some->n, query->levels, t->a, t->b);
-  take_places(codec, doc, some->at, some->n, t->places);
+  memcpy(t->at, some->at, some->n * sizeof(uint32_t));
   t->n = some->n;
   t->levels = query->levels;
 }
@@ -69,18 +75,19 @@ static void take_some(const mv_query *query, const mv_document *doc, const some_
 /* Keeps each lane's best of a tile. */
 static void keep_best(const mv_table *table, const token_tile *t, const int32_t *dots,
                       float *best) {
-  mv_kernels_get()->maxsim(dots, t->n, table->block.lanes, t->a, t->b, t->places,
-                           table->codec->code_bytes, table->rows16, table->unit, best);
+  mv_kernels_get()->maxsim(dots, t->n, table->block.lanes, t->a, t->b, t->rows, ROW_BYTES,
+                           table->rows16, table->unit, best);
 }
 
 /* Keeps each lane's best of a tile by the rows of its own centroids: those of a partial table are
  * not all there. */
-static void keep_best_alone(const mv_query *query, const token_tile *t, const int32_t *dots,
-                            float *best) {
+static void keep_best_alone(const mv_query *query, const mv_document *doc, const token_tile *t,
+                            const int32_t *dots, float *best) {
   const mv_table *table = &query->table;
   int16_t rows[MV_TILE * MV_LANES_MAX], low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
-  uint8_t numbers[MV_TILE * 2];
-  take_centroids(table->codec, t->places, t->n, query->levels);
+  uint8_t numbers[MV_TILE * 2], places[MV_TILE * 3];
+  take_places(table->codec, doc, t->at, t->n, places);
+  take_centroids(table->codec, places, t->n, query->levels);
   mv_table_score(table, query->levels, t->n, rows, low, high);
   for (uint32_t i = 0; i < t->n; i++) mv_code_write(numbers, i, 2, i);
   mv_kernels_get()->maxsim(dots, t->n, table->block.lanes, t->a, t->b, numbers, 2, rows,
@@ -104,12 +111,12 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
   residual_bias(table->codec, block, bias);
   for (size_t at = 0; at < doc->n_tokens;) {
     at = take_all(query, doc, at, &t);
-    if (table->kind == MV_TABLE_FULL) load_table_ahead(table, &t);
+    if (table->kind == MV_TABLE_FULL) take_rows(table, doc, &t);
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     if (table->kind == MV_TABLE_FULL) {
       keep_best(table, &t, dots, best);
     } else {
-      keep_best_alone(query, &t, dots, best);
+      keep_best_alone(query, doc, &t, dots, best);
     }
   }
   return weighted(block, best);
@@ -127,7 +134,7 @@ static size_t best_near(const mv_query *query, const mv_document *doc, some_toke
   for (;; find_some(table, doc, near->next, 1, near)) {
     take_some(query, doc, near, &t);
     count += near->n;
-    load_table_ahead(table, &t);
+    take_rows(table, doc, &t);
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     keep_best(table, &t, dots, best);
     if (near->next == doc->n_tokens) return count;
@@ -148,7 +155,7 @@ float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) 
     take_some(query, doc, &far, &t);
     query->counts.tokens += far.n;
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
-    keep_best_alone(query, &t, dots, best);
+    keep_best_alone(query, doc, &t, dots, best);
   }
   return weighted(block, best);
 }

@@ -6,12 +6,7 @@
 #include "../kernels/lane_pack.h"
 #include "../vectors/points.h"
 
-enum {
-  LARGE_CODEC = 1 << 13, /* centroids from which on tables may be partial */
-  /* A larger table is not in the caches: to look up whether a row is present takes less time than
-   * to read it. */
-  MOST_FILLED = 1 << 21
-};
+enum { LARGE_CODEC = 1 << 13 /* centroids from which on tables may be partial */ };
 
 mv_status mv_query_new(mv_query **out) {
   mv_query *query = mv_alloc(1, sizeof(*query));
@@ -116,7 +111,6 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
   query->table.kind = MV_TABLE_NONE;
   query->large = LARGE_CODEC;
   query->groups_wanted = 0;
-  query->most_filled = MOST_FILLED;
   query->counts = (mv_counts){0, 0};
   const size_t packed = mv_query_blocks(query) * MV_LANES_MAX;
   query->plain = mv_query_reserve(query, MV_MEMORY_PLAIN, m * dim, sizeof(float));

@@ -14,6 +14,7 @@
 
 #include "../base/alloc.h"
 #include "../codec/codec.h"
+#include "../kernels/centroid_code.h"
 #include "../kernels/kernels.h"
 
 enum { MV_TILE = 64 /* document tokens unpacked and scored at a time: they stay in L1 */ };
@@ -31,7 +32,7 @@ typedef struct mv_block {
 } mv_block;
 
 /* Full: all rows are computed. Partial: the rows of the groups nearest to some query token.
- * `present` marks them; int16 rows of absent groups are uninitialised. An absent row scores below
+ * `row_of` finds them. An absent row scores below
  * the matches that most documents have elsewhere, so that a floor, the least score computed, stands
  * for the row. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
@@ -50,11 +51,12 @@ typedef struct mv_table {
   const mv_codec *codec;
   size_t index; /* of the block */
   mv_block block;
-  int16_t *rows16;                  /* [n_centroids][lanes], by place, as centroids lie */
-  uint8_t *rows8;                   /* [n_centroids][lanes], by number, as codes are */
+  size_t n_rows;                    /* 1 + centroids computed; the first row is of zeros */
+  int16_t *rows16;                  /* [n_rows][lanes], in the order of places */
+  uint8_t *rows8;                   /* [n_rows][lanes] */
   uint8_t *groups;                  /* [n_groups]: MV_GROUP_ABSENT and so on */
-  uint8_t *present;                 /* a bit for each number */
-  int is_filled;                    /* absent rows of rows8 are 0: they may be read */
+  void *row_of;                     /* [n_centroids], by number: a centroid's row; 0: absent */
+  size_t row_of_bytes;              /* of an entry: 2 if these are enough, else 4 */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */
   float unit[MV_LANES_MAX];         /* rows16 to dot products in integer units of the lane */
   float narrow[MV_LANES_MAX];       /* dot products with rows to rows16 */
@@ -106,7 +108,7 @@ enum {
   MV_MEMORY_ROWS16,
   MV_MEMORY_ROWS8,
   MV_MEMORY_GROUPS,
-  MV_MEMORY_PRESENT,
+  MV_MEMORY_INDEX,
   MV_MEMORY_FOUND,
   MV_MEMORY_ORDER,
   MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
@@ -134,7 +136,6 @@ struct mv_query {
   /* Tables of codecs of at least `large` centroids are partial, unless all groups are wanted. */
   size_t large;
   size_t groups_wanted; /* per query token; 0: all */
-  size_t most_filled;   /* bytes of rows8 up to which absent rows are filled */
   mv_table table;
   mv_counts counts;
   mv_gathering gathering;
@@ -186,7 +187,7 @@ void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_
 
 /* 1 where a partial table has a centroid's row, else 0. */
 static inline size_t mv_is_present(const mv_table *table, size_t code) {
-  return (size_t)(table->present[code / 8] >> (code % 8) & 1);
+  return mv_index_read(table->row_of, code, table->row_of_bytes) != 0;
 }
 
 #endif

@@ -12,20 +12,6 @@
 #include "best_rows.h"
 #include "query.h"
 
-static mv_status reserve(mv_query *query, const mv_centroids *centroids, size_t lanes) {
-  mv_table *table = &query->table;
-  const size_t n = centroids->n;
-  table->rows16 = mv_query_reserve(query, MV_MEMORY_ROWS16, n * lanes, sizeof(int16_t));
-  table->rows8 = mv_query_reserve(query, MV_MEMORY_ROWS8, n * lanes, 1);
-  table->groups = mv_query_reserve(query, MV_MEMORY_GROUPS, centroids->n_groups, 1);
-  table->present = mv_query_reserve(query, MV_MEMORY_PRESENT, n / 8 + 1, 1);
-  if (table->rows16 == NULL || table->rows8 == NULL || table->groups == NULL ||
-      table->present == NULL)
-    return MV_ERROR_MEMORY;
-  memset(table->present, 0, n / 8 + 1);
-  return MV_OK;
-}
-
 /* The factors of each lane from dot products to int16. */
 static void choose_units(mv_table *table) {
   float row_unit = 1.0f / mv_point_scale(table->codec->dim);
@@ -73,13 +59,38 @@ static mv_status mark_groups(mv_table *table, size_t wanted) {
   return status;
 }
 
-/* The int16 scores of the rows at places first .. last - 1. */
-static void score_rows(mv_table *table, size_t first, size_t last, int16_t *low, int16_t *high) {
+/* Room for the rows of the marked groups, one after the other: they stay in the caches. */
+static mv_status reserve_rows(mv_query *query) {
+  mv_table *table = &query->table;
   const mv_centroids *centroids = &table->codec->centroids;
-  for (; first < last; first += MV_TILE) {
+  const size_t lanes = table->block.lanes;
+  table->n_rows = 1;
+  table->kind = MV_TABLE_FULL;
+  for (size_t g = 0; g < centroids->n_groups; g++) {
+    if (table->groups[g] == MV_GROUP_ABSENT) table->kind = MV_TABLE_PARTIAL;
+    if (table->groups[g] != MV_GROUP_ABSENT)
+      table->n_rows += centroids->group_starts[g + 1] - centroids->group_starts[g];
+  }
+  table->row_of_bytes = table->n_rows <= UINT16_MAX ? sizeof(uint16_t) : sizeof(uint32_t);
+  table->row_of = mv_query_reserve(query, MV_MEMORY_INDEX, centroids->n, table->row_of_bytes);
+  table->rows16 = mv_query_reserve(query, MV_MEMORY_ROWS16, table->n_rows * lanes, sizeof(int16_t));
+  table->rows8 = mv_query_reserve(query, MV_MEMORY_ROWS8, table->n_rows, lanes);
+  if (table->row_of == NULL || table->rows16 == NULL || table->rows8 == NULL)
+    return MV_ERROR_MEMORY;
+  memset(table->row_of, 0, centroids->n * table->row_of_bytes);
+  memset(table->rows16, 0, lanes * sizeof(int16_t));
+  memset(table->rows8, 0, lanes);
+  return MV_OK;
+}
+
+/* The int16 scores of the centroids at places first .. last - 1, from a row of the table on. */
+static void score_rows(mv_table *table, size_t first, size_t last, size_t row, int16_t *low,
+                       int16_t *high) {
+  const mv_centroids *centroids = &table->codec->centroids;
+  for (; first < last; first += MV_TILE, row += MV_TILE) {
     const size_t n = last - first < MV_TILE ? last - first : MV_TILE;
     mv_table_score(table, centroids->rows + first * centroids->padded, n,
-                   table->rows16 + first * table->block.lanes, low, high);
+                   table->rows16 + row * table->block.lanes, low, high);
   }
 }
 
@@ -92,25 +103,23 @@ static void load_group_ahead(const mv_table *table, size_t g) {
   mv_load_range_ahead(centroids->rows + first * centroids->padded, rows * centroids->padded);
 }
 
-/* Computes the int16 rows of the marked groups; their number. */
-static size_t compute_rows(mv_table *table, int16_t *low, int16_t *high) {
+/* Computes the int16 rows of the marked groups. */
+static void compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   const mv_centroids *centroids = &table->codec->centroids;
   for (size_t l = 0; l < table->block.lanes; l++) {
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
   }
-  size_t computed = 0;
+  size_t row = 1;
   for (size_t g = 0; g < centroids->n_groups; g++) {
+    if (table->groups[g] == MV_GROUP_ABSENT) continue;
     const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
-    if (table->groups[g] == MV_GROUP_ABSENT) {
-      table->kind = MV_TABLE_PARTIAL;
-      continue;
-    }
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
-    score_rows(table, first, last, low, high);
-    computed += last - first;
+    score_rows(table, first, last, row, low, high);
+    for (size_t i = first; i < last; i++, row++) {
+      mv_index_write(table->row_of, centroids->numbers[i], table->row_of_bytes, row);
+    }
   }
-  return computed;
 }
 
 /* Chooses the byte scale: one step for all lanes, so that their bytes may be added, each lane
@@ -133,46 +142,6 @@ static void choose_coarse_scale(mv_table *table, const int16_t *low, const int16
   }
 }
 
-/* Copies rows of `lanes` bytes, a constant where they are short, to those of their numbers. */
-MV_INLINE void put_rows(const uint8_t *rows, const uint32_t *numbers, size_t n, size_t lanes,
-                        uint8_t *out) {
-  for (size_t i = 0; i < n; i++) memcpy(out + numbers[i] * lanes, rows + i * lanes, lanes);
-}
-
-/* Narrows n <= MV_TILE int16 rows to bytes, and notes that they are present. */
-static void narrow_tile(mv_table *table, size_t first, size_t n, const int16_t *low) {
-  const size_t lanes = table->block.lanes;
-  const uint32_t *numbers = table->codec->centroids.numbers + first;
-  uint8_t rows[MV_TILE * MV_LANES_MAX];
-  mv_kernels_get()->narrow8(table->rows16 + first * lanes, n, lanes, low, table->coarse_scale,
-                            rows);
-  if (lanes == 8) {
-    put_rows(rows, numbers, n, 8, table->rows8);
-  } else if (lanes == 16) {
-    put_rows(rows, numbers, n, 16, table->rows8);
-  } else {
-    put_rows(rows, numbers, n, lanes, table->rows8);
-  }
-  for (size_t i = 0; i < n; i++) {
-    table->present[numbers[i] / 8] |= (uint8_t)(1 << numbers[i] % 8);
-  }
-}
-
-/* The byte rows of the marked groups. */
-static void narrow_rows(mv_table *table, const int16_t *low, size_t most_filled) {
-  const mv_centroids *centroids = &table->codec->centroids;
-  const size_t bytes = centroids->n * table->block.lanes;
-  table->is_filled = table->kind == MV_TABLE_PARTIAL && bytes <= most_filled;
-  if (table->is_filled) memset(table->rows8, 0, bytes);
-  for (size_t g = 0; g < centroids->n_groups; g++) {
-    if (table->groups[g] == MV_GROUP_ABSENT) continue;
-    const size_t last = centroids->group_starts[g + 1];
-    for (size_t first = centroids->group_starts[g]; first < last; first += MV_TILE) {
-      narrow_tile(table, first, last - first < MV_TILE ? last - first : MV_TILE, low);
-    }
-  }
-}
-
 int mv_has_partial_tables(const mv_query *query, const mv_codec *codec) {
   const size_t wanted = query->groups_wanted;
   return wanted > 0 && wanted < codec->centroids.n_groups && codec->centroids.n >= query->large;
@@ -180,6 +149,7 @@ int mv_has_partial_tables(const mv_query *query, const mv_codec *codec) {
 
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   mv_table *table = &query->table;
+  const size_t n_groups = codec->centroids.n_groups;
   if (table->kind != MV_TABLE_NONE && table->codec == codec && table->index == index) return MV_OK;
   table->kind = MV_TABLE_NONE;
   mv_status status = mv_query_enter(query, codec);
@@ -187,19 +157,25 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   table->codec = codec;
   table->index = index;
   mv_query_block(query, index, &table->block);
-  status = reserve(query, &codec->centroids, table->block.lanes);
-  if (status != MV_OK) return status;
   choose_units(table);
+  table->groups = mv_query_reserve(query, MV_MEMORY_GROUPS, n_groups, 1);
+  if (table->groups == NULL) return MV_ERROR_MEMORY;
   if (mv_has_partial_tables(query, codec)) {
     status = mark_groups(table, query->groups_wanted);
-    if (status != MV_OK) return status;
   } else {
-    memset(table->groups, MV_GROUP_PRESENT, codec->centroids.n_groups);
+    memset(table->groups, MV_GROUP_PRESENT, n_groups);
   }
-  table->kind = MV_TABLE_FULL; /* until a group is found absent */
+  if (status == MV_OK) status = reserve_rows(query);
+  if (status != MV_OK) {
+    table->kind = MV_TABLE_NONE;
+    return status;
+  }
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
-  query->counts.centroids += compute_rows(table, low, high);
+  compute_rows(table, low, high);
   choose_coarse_scale(table, low, high);
-  narrow_rows(table, low, query->most_filled);
+  mv_kernels_get()->narrow8(table->rows16 + table->block.lanes, table->n_rows - 1,
+                            table->block.lanes, low, table->coarse_scale,
+                            table->rows8 + table->block.lanes);
+  query->counts.centroids += table->n_rows - 1;
   return MV_OK;
 }

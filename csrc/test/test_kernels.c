@@ -1,5 +1,6 @@
 /* The kernels on integers, and the choice of a table: every table against a naive computation of
  * what kernels.h promises. */
+#include "../kernels/centroid_code.h"
 #include "kernel_cases.h"
 
 /* dot7, dot8 */
@@ -95,24 +96,29 @@ static void test_unpack(void) {
 
 /* interact */
 
-static void case_interact(size_t n, size_t code_bytes, size_t lanes, int top) {
-  const size_t table_n = code_bytes == 3 ? 70000 : n % 2 ? 65536 : 300;
+static void case_interact(size_t n, size_t code_bytes, size_t index_bytes, size_t lanes, int top) {
+  const size_t index_n = code_bytes == 3 ? 70000 : n % 2 ? 65536 : 300;
+  const size_t table_n = index_bytes == 4 ? 66000 : 65536;
   size_t numbers[67];
-  uint8_t *codes = draw_codes(n, code_bytes, table_n, numbers);
+  uint8_t *codes = draw_codes(n, code_bytes, index_n, numbers);
   uint8_t *table = buffer(table_n * lanes, 1);
+  void *index = buffer(index_n, index_bytes);
+  for (size_t i = 0; i < index_n; i++) {
+    mv_index_write(index, i, index_bytes, (size_t)draw(0, (int64_t)table_n - 1));
+  }
   uint8_t *out = buffer(lanes, 1);
   uint8_t expected[MV_LANES_MAX] = {0};
   for (size_t i = 0; i < table_n * lanes; i++) table[i] = (uint8_t)draw(0, top);
   for (size_t t = 0; t < n; t++) {
     for (size_t l = 0; l < lanes; l++) {
-      const uint8_t v = table[numbers[t] * lanes + l];
+      const uint8_t v = table[mv_index_read(index, numbers[t], index_bytes) * lanes + l];
       if (v > expected[l]) expected[l] = v;
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
     if (lanes % tables[i]->lanes_step != 0) continue;
     memset(out, 0x55, lanes);
-    tables[i]->interact(codes, n, code_bytes, table, lanes, out);
+    tables[i]->interact(codes, n, code_bytes, index, index_bytes, table, lanes, out);
     CHECK(memcmp(out, expected, lanes) == 0, "%s interact n %zu code_bytes %zu lanes %zu",
           tables[i]->name, n, code_bytes, lanes);
   }
@@ -122,9 +128,11 @@ static void case_interact(size_t n, size_t code_bytes, size_t lanes, int top) {
 static void test_interact(void) {
   for (size_t j = 0; j < N_SOME; j++) {
     for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
-      case_interact(some_n[j], 2, lanes, 255);
-      case_interact(some_n[j], 3, lanes, 255);
-      case_interact(some_n[j], 2, lanes, 0);
+      for (size_t index_bytes = 2; index_bytes <= 4; index_bytes += 2) {
+        case_interact(some_n[j], 2, index_bytes, lanes, 255);
+        case_interact(some_n[j], 3, index_bytes, lanes, 255);
+      }
+      case_interact(some_n[j], 2, 2, lanes, 0);
     }
   }
 }

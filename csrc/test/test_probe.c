@@ -11,13 +11,21 @@
 static uint64_t seed = 151;
 
 /* Rows of the int16 table of a lane in order: higher first, then the first place. */
-static const int16_t *ordered_table;
-static size_t ordered_lanes, ordered_lane;
+static const mv_table *ordered_table;
+static const uint32_t *ordered_members;
+static size_t ordered_lane;
+
+/* The score of the lane with the centroid at a place. */
+static int16_t ordered_score(uint32_t place) {
+  const size_t row =
+      mv_index_read(ordered_table->row_of, ordered_members[place], ordered_table->row_of_bytes);
+  return ordered_table->rows16[row * ordered_table->block.lanes + ordered_lane];
+}
 
 static int row_before(const void *x, const void *y) {
   const uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-  const int16_t score_a = ordered_table[a * ordered_lanes + ordered_lane];
-  const int16_t score_b = ordered_table[b * ordered_lanes + ordered_lane];
+  const int16_t score_a = ordered_score(a);
+  const int16_t score_b = ordered_score(b);
   if (score_a != score_b) return score_a > score_b ? -1 : 1;
   return a < b ? -1 : a > b;
 }
@@ -57,20 +65,19 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
   for (uint32_t place = 0; place < used->spec.n_centroids; place++) {
     if (is_present(used, query, members[place])) order[have++] = place;
   }
-  ordered_table = query->table.rows16;
-  ordered_lanes = query->table.block.lanes;
+  ordered_table = &query->table;
+  ordered_members = members;
   ordered_lane = lane;
   qsort(order, have, sizeof *order, row_before);
   const uint32_t kept = have < nprobe ? have : (uint32_t)nprobe;
   const double last = scores[members[order[kept - 1]]];
   const double widest = scores[members[order[0]]] - last;
-  const int16_t *table = ordered_table + lane;
-  const int least = table[order[kept - 1] * ordered_lanes];
-  const int range = table[order[0] * ordered_lanes] - least;
+  const int least = ordered_score(order[kept - 1]);
+  const int range = ordered_score(order[0]) - least;
   size_t at = 0;
   *base += last;
   for (uint32_t rank = 0; rank < kept; rank++) {
-    const int gain = table[order[rank] * ordered_lanes] - least;
+    const int gain = ordered_score(order[rank]) - least;
     if (rank > 0 && gain * 5 < range) continue;
     while (at < n && probes[at].token != lane) at++;
     CHECK(at < n, "token %zu, rank %u is missing", lane, rank);

@@ -30,11 +30,10 @@ enum { SAMPLE = 400 };
 
 /* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
 static int presence(const mv_query *query, const model *used, const collection *docs, uint32_t i) {
-  const uint8_t *present = query->table.present;
   size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
   for (uint32_t t = 0; t < n; t++) {
     const uint32_t code = collection_code(docs, i, t);
-    here += (size_t)(present[code / 8] >> (code % 8) & 1);
+    here += mv_is_present(&query->table, code);
   }
   CHECK(used->codec == query->table.codec, "the tables of another codec");
   return here == n ? 1 : here == 0 ? 0 : -1;
@@ -43,14 +42,15 @@ static int presence(const mv_query *query, const model *used, const collection *
 /* The sum over tokens of the greatest coarse byte among a document's rows that the tables have. */
 static float coarse_sum(const mv_query *query, const model *used, const mv_block *block,
                         const collection *docs, uint32_t i) {
-  const uint8_t *groups = query->table.groups, *bytes = query->table.rows8;
+  const uint8_t *groups = query->table.groups;
   uint32_t sum = 0;
   for (size_t l = 0; l < block->tokens; l++) {
     uint8_t best = 0;
     for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
       const uint32_t code = collection_code(docs, i, t);
       const uint32_t g = group_of(used, code);
-      const uint8_t byte = bytes[code * block->lanes + l];
+      const size_t row = mv_index_read(query->table.row_of, code, query->table.row_of_bytes);
+      const uint8_t byte = query->table.rows8[row * block->lanes + l];
       if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
     }
     sum += best;

@@ -28,7 +28,6 @@ static void load(mv_query *query, const float *vectors, size_t m, size_t groups_
   MUST(mv_query_load(query, vectors, m, DIM) == MV_OK);
   query->large = 0; /* whatever the codec */
   query->groups_wanted = groups_wanted;
-  query->most_filled = mv_random_below(&seed, 2) > 0 ? SIZE_MAX : 0;
 }
 
 /* ---- what must be in the tables ---- */
@@ -73,6 +72,11 @@ static void check_mark(const model *used, const mv_table *table, uint32_t group,
   }
 }
 
+/* The row of a centroid, by its number. */
+static size_t row_of(const mv_table *table, uint32_t number) {
+  return mv_index_read(table->row_of, number, table->row_of_bytes);
+}
+
 /* The bytes of a row, and its extremes. */
 static void check_row(const mv_query *query, const int16_t *row, const uint8_t *bytes,
                       const int16_t *low, size_t tokens) {
@@ -84,13 +88,13 @@ static void check_row(const mv_query *query, const int16_t *row, const uint8_t *
 
 static void extremes(const mv_query *query, const model *used, size_t lane, int16_t *low,
                      int16_t *high) {
-  const uint8_t *present = query->table.groups;
-  const int16_t *table = query->table.rows16;
+  const mv_table *table = &query->table;
   *low = INT16_MAX;
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    for (uint32_t i = used->group_starts[g]; present[g] && i < used->group_starts[g + 1]; i++) {
-      const int16_t x = table[i * query->table.block.lanes + lane];
+    if (!table->groups[g]) continue;
+    for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
+      const int16_t x = table->rows16[row_of(table, used->members[i]) * table->block.lanes + lane];
       *low = x < *low ? x : *low;
       *high = x > *high ? x : *high;
     }
@@ -118,10 +122,11 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
                          const mv_query *full, const char *what) {
   const mv_block *block = &query->table.block;
   int16_t low[MV_LANES_MAX] = {0};
-  const int16_t *table = query->table.rows16, *all = full->table.rows16;
-  const uint8_t *bytes = query->table.rows8, *present = query->table.groups;
-  const uint8_t *bits = query->table.present;
-  size_t absent = 0;
+  const mv_table *table = &query->table;
+  const uint8_t *present = table->groups;
+  uint8_t *seen = room(table->n_rows, 1);
+  size_t absent = 0, rows = 1;
+  memset(seen, 0, table->n_rows);
   CHECK(query->table.index == index, "%s: block %zu", what, query->table.index);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
   check_scales(query, used, block, low, absent == 0);
@@ -131,14 +136,20 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
     check_mark(used, &query->table, g, wanted, what);
     for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
       const uint32_t c = used->members[i];
-      const size_t at = i * block->lanes;
-      CHECK((bits[c / 8] >> (c % 8) & 1) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
-      if (present[g]) {
-        CHECK(memcmp(table + at, all + at, block->lanes * 2) == 0, "%s: row %u", what, c);
-        check_row(query, table + at, bytes + c * block->lanes, low, block->tokens);
-      }
+      const size_t row = row_of(table, c), lanes = block->lanes;
+      CHECK((row != 0) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
+      if (row == 0) continue;
+      CHECK(row < table->n_rows && !seen[row]++, "%s: row %zu of %u", what, row, c);
+      CHECK(memcmp(table->rows16 + row * lanes,
+                   full->table.rows16 + row_of(&full->table, c) * lanes, lanes * 2) == 0,
+            "%s: row %u", what, c);
+      check_row(query, table->rows16 + row * lanes, table->rows8 + row * lanes, low, block->tokens);
+      rows++;
     }
   }
+  CHECK(rows == table->n_rows, "%s: %zu rows of %zu", what, rows, table->n_rows);
+  for (size_t l = 0; l < block->lanes; l++) CHECK(table->rows8[l] == 0, "%s: absent", what);
+  free(seen);
 }
 
 /* The tables that a query has of a block now, against those of a query made for it. */
@@ -150,7 +161,7 @@ static void check_block(mv_query *query, const model *used, const float *vectors
   MUST(mv_table_make(full, used->codec, index) == MV_OK);
   check_tables(query, used, index, wanted, full, what);
   if (wanted >= used->spec.n_groups) {
-    const size_t n = (size_t)used->spec.n_centroids * full->table.block.lanes;
+    const size_t n = full->table.n_rows * full->table.block.lanes;
     CHECK(memcmp(query->table.rows8, full->table.rows8, n) == 0, "%s: all groups", what);
     CHECK(
         memcmp(query->table.floor, full->table.floor, full->table.block.lanes * sizeof(float)) == 0,
