@@ -25,8 +25,25 @@ from tests.interrupts.operations import OPERATIONS, Interruption, Subject
 HANG_SECONDS = 120
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interruption
+class Timer:
+    """Raises once, while it is armed: the system may deliver a signal after its timer has been
+    stopped."""
+
+    def __init__(self) -> None:
+        self._is_armed = False
+
+    def start(self, seconds: float) -> None:
+        self._is_armed = True
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-5))
+
+    def stop(self) -> None:
+        self._is_armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            raise Interruption
 
 
 def run(folder: Path, interruptions: int, seed: int) -> Counter[str]:
@@ -36,14 +53,16 @@ def run(folder: Path, interruptions: int, seed: int) -> Counter[str]:
     usual = {operation: _duration(subject, operation) for operation in OPERATIONS}
     counts: Counter[str] = Counter()
     faults: list[str] = []
-    before, hook = signal.signal(signal.SIGALRM, _interrupt), sys.unraisablehook
+    timer = Timer()
+    before, hook = signal.signal(signal.SIGALRM, timer), sys.unraisablehook
     sys.unraisablehook = lambda unraisable: _note(faults, unraisable)
     try:
         while sum(counts.values()) < interruptions:
             subject.refresh()
             operation = str(rng.choice(OPERATIONS))
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-            counts[operation] += _interrupted(subject, operation, usual[operation] * rng.random())
+            seconds = usual[operation] * rng.random()
+            counts[operation] += _interrupted(subject, operation, timer, seconds)
             faulthandler.cancel_dump_traceback_later()
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -72,15 +91,15 @@ def _duration(subject: Subject, operation: str) -> float:
     return 1.2 * (time.perf_counter() - begin) / 3
 
 
-def _interrupted(subject: Subject, operation: str, seconds: float) -> bool:
+def _interrupted(subject: Subject, operation: str, timer: Timer, seconds: float) -> bool:
     possible = subject.outcomes(operation)
     interrupted = False
     try:
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-5))
         try:
+            timer.start(seconds)
             subject.run(operation)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            timer.stop()
     except Interruption:
         interrupted = True
     subject.check(operation, possible if interrupted else possible[-1:])
