@@ -13,7 +13,10 @@
 #include "query.h"
 #include "stages.h"
 
-enum { MANY_FOUND = 8 /* one of so many documents is many */ };
+enum {
+  MANY_FOUND = 8, /* one of so many documents is many */
+  AHEAD = 24      /* documents between the one whose sum is loaded and the one that is read */
+};
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
@@ -137,7 +140,10 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
   if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
   uint32_t *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found, sizeof(uint32_t));
   if (sums == NULL) return MV_ERROR_MEMORY;
-  for (size_t i = 0; i < g->n_found; i++) sums[i] = g->found[g->order[i]].sum;
+  for (size_t i = 0; i < g->n_found; i++) {
+    if (i + AHEAD < g->n_found) mv_load_ahead(&g->found[g->order[i + AHEAD]]);
+    sums[i] = g->found[g->order[i]].sum;
+  }
   const uint32_t least = mv_threshold(sums, g->n_found, limit);
   mv_topk top = {places, scores, limit, 0};
   for (size_t i = 0; i < g->n_found; i++) {
