@@ -14,6 +14,13 @@ static inline size_t mv_code_read(const uint8_t *codes, size_t t, size_t code_by
   return code_bytes == 3 ? low | (size_t)p[2] << 16 : low;
 }
 
+static inline void mv_code_write(uint8_t *codes, size_t t, size_t code_bytes, uint32_t code) {
+  uint8_t *p = codes + t * code_bytes;
+  p[0] = (uint8_t)(code & 255);
+  p[1] = (uint8_t)(code >> 8 & 255);
+  if (code_bytes == 3) p[2] = (uint8_t)(code >> 16 & 255);
+}
+
 /* An index has integers of 2 or 4 bytes. */
 static inline size_t mv_index_read(const void *index, size_t i, size_t index_bytes) {
   return index_bytes == 2 ? ((const uint16_t *)index)[i] : ((const uint32_t *)index)[i];
@@ -25,13 +32,6 @@ static inline void mv_index_write(void *index, size_t i, size_t index_bytes, siz
   } else {
     ((uint32_t *)index)[i] = (uint32_t)value;
   }
-}
-
-static inline void mv_code_write(uint8_t *codes, size_t t, size_t code_bytes, uint32_t code) {
-  uint8_t *p = codes + t * code_bytes;
-  p[0] = (uint8_t)(code & 255);
-  p[1] = (uint8_t)(code >> 8 & 255);
-  if (code_bytes == 3) p[2] = (uint8_t)(code >> 16 & 255);
 }
 
 #endif

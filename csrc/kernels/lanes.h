@@ -39,7 +39,7 @@ enum { REGISTERS = MV_LANES_MAX / W };
 
 enum { LANES_STEP = W > 8 ? W : 8 };
 
-/* Makes a call with LANES, the number of lanes, as a constant. */
+/* Makes a call with LANES, the number of lanes, as a constant: 16 or 32 where the step is 16. */
 #define BY_LANES(lanes, call)                     \
   if ((lanes) == 32) {                            \
     enum { LANES = 32 };                          \
@@ -48,10 +48,10 @@ enum { LANES_STEP = W > 8 ? W : 8 };
     enum { LANES = 16 };                          \
     call;                                         \
   } else if ((lanes) == 24) {                     \
-    enum { LANES = LANES_STEP == 16 ? 16 : 24 };  \
+    enum { LANES = 24 };                          \
     call;                                         \
   } else {                                        \
-    enum { LANES = LANES_STEP };                  \
+    enum { LANES = 8 };                           \
     call;                                         \
   }
 

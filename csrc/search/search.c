@@ -150,15 +150,17 @@ static mv_status interact(const mv_step *s) {
 
 /* ---- documents by codes and by scores ---- */
 
-/* The allowed documents of segments found by codes that have their codes in their records; their
- * number. */
-static size_t list_inline(const mv_step *s, mv_place *places) {
+/* The allowed documents of the chosen segments that have their codes in their records, and are not
+ * verified; their number. places: NULL to count them. */
+static size_t list_unverified(const mv_step *s, mv_place *places) {
   size_t n = 0;
   for (size_t i = 0; i < s->n_segments; i++) {
-    if (!s->search->chosen[i] || !s->segments[i].inline_codes) continue;
-    for (uint32_t document = 0; document < s->segments[i].n_documents; document++) {
-      places[n] = (mv_place){(uint32_t)i, document};
-      n += (size_t)mv_is_allowed(s->allowed[i], document);
+    const mv_segment *segment = &s->segments[i];
+    if (!s->search->chosen[i] || !segment->inline_codes) continue;
+    for (uint32_t document = 0; document < segment->n_documents; document++) {
+      if (segment->checked[document] || !mv_is_allowed(s->allowed[i], document)) continue;
+      if (places != NULL) places[n] = (mv_place){(uint32_t)i, document};
+      n++;
     }
   }
   return n;
@@ -168,9 +170,12 @@ static mv_status codes(const mv_step *s) {
   mv_search *search = s->search;
   for (size_t i = 0; i < s->n_segments; i++) search->chosen[i] = s->ways[i] == MV_BY_CODES;
   const size_t all = mv_documents_in(s->segments, s->n_segments, search->chosen);
-  mv_place *inside = mv_query_reserve(s->query, MV_MEMORY_SCRATCH, all + 1, sizeof(mv_place));
-  if (inside == NULL) return MV_ERROR_MEMORY;
-  if (mv_waits_for_records(s, inside, list_inline(s, inside))) return MV_OK;
+  const size_t unverified = list_unverified(s, NULL);
+  if (unverified > 0) {
+    mv_place *told = mv_query_reserve(s->query, MV_MEMORY_SCRATCH, unverified, sizeof(mv_place));
+    if (told == NULL) return MV_ERROR_MEMORY;
+    if (mv_waits_for_records(s, told, list_unverified(s, told))) return MV_OK;
+  }
   mv_place *places = search->places + search->n_ranked;
   float *scores = search->scores + search->n_ranked;
   size_t n;

@@ -67,9 +67,11 @@ static mv_status reserve_rows(mv_query *query) {
   table->n_rows = 1;
   table->kind = MV_TABLE_FULL;
   for (size_t g = 0; g < centroids->n_groups; g++) {
-    if (table->groups[g] == MV_GROUP_ABSENT) table->kind = MV_TABLE_PARTIAL;
-    if (table->groups[g] != MV_GROUP_ABSENT)
+    if (table->groups[g] == MV_GROUP_ABSENT) {
+      table->kind = MV_TABLE_PARTIAL;
+    } else {
       table->n_rows += centroids->group_starts[g + 1] - centroids->group_starts[g];
+    }
   }
   table->row_of_bytes = table->n_rows <= UINT16_MAX ? sizeof(uint16_t) : sizeof(uint32_t);
   table->row_of = mv_query_reserve(query, MV_MEMORY_INDEX, centroids->n, table->row_of_bytes);
