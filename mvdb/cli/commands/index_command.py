@@ -152,9 +152,10 @@ def note(progress: folders.Progress) -> str:
 
 
 def _left(progress: folders.Progress) -> str:
-    stored = "nothing is stored yet"
+    """What is known to be stored; an interruption may come between a commit and its report."""
+    stored = "what was stored so far stays"
     if progress.step == "encoding":
-        stored = f"{progress.done:,} of {count(progress.total, 'passage')} are stored"
+        stored = f"at least {progress.done:,} of {count(progress.total, 'passage')} are stored"
     return f"{stored}; the same command goes on from there"
 
 
