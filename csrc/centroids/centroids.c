@@ -47,6 +47,11 @@ static mv_status place_members(mv_centroids *centroids) {
     if (number >= centroids->n || centroids->places[number] != UINT32_MAX) return MV_ERROR_CORRUPT;
     centroids->places[number] = place;
   }
+  for (uint32_t g = 0, place = 0; g < centroids->n_groups; g++) {
+    for (; place < centroids->group_starts[g + 1]; place++) {
+      centroids->group_of[centroids->numbers[place]] = g;
+    }
+  }
   return MV_OK;
 }
 
@@ -73,8 +78,9 @@ mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
   centroids->group_starts = copy_of(spec->group_starts, n_starts, sizeof(uint32_t));
   centroids->numbers = copy_of(spec->members, spec->n_centroids, sizeof(uint32_t));
   centroids->places = mv_alloc(spec->n_centroids, sizeof(uint32_t));
+  centroids->group_of = mv_alloc(spec->n_centroids, sizeof(uint32_t));
   if (centroids->rows == NULL || centroids->group_rows == NULL || centroids->group_starts == NULL ||
-      centroids->numbers == NULL || centroids->places == NULL)
+      centroids->numbers == NULL || centroids->places == NULL || centroids->group_of == NULL)
     return MV_ERROR_MEMORY;
   status = place_members(centroids);
   if (status != MV_OK) return status;
@@ -89,4 +95,5 @@ void mv_centroids_free(mv_centroids *centroids) {
   mv_free(centroids->group_starts);
   mv_free(centroids->numbers);
   mv_free(centroids->places);
+  mv_free(centroids->group_of);
 }

@@ -42,24 +42,58 @@ static size_t take_all(const mv_query *query, const mv_document *doc, size_t fir
   return first + t->n;
 }
 
-/* Some tokens of a document, from one token on: the near ones, whose centroid's row a partial table
- * has, or the far ones. In part the floor stands for those, and their residuals are not read. */
+/* Some tokens of a document, from one token on: near ones, whose centroid's row a partial table has,
+ * or far ones. In part the floor stands for those, and their residuals are not read. */
 typedef struct some_tokens {
   uint32_t at[MV_TILE + 1];
   size_t n;
   size_t next; /* the first token that was not looked at */
 } some_tokens;
 
-/* Branch-free: the branch is unpredictable. is_near: 1 or 0. */
-static void find_some(const mv_table *table, const mv_document *doc, size_t first, size_t is_near,
-                      some_tokens *some) {
+/* Branch-free: the branch is unpredictable. */
+static void find_near(const mv_table *table, const mv_document *doc, size_t first,
+                      some_tokens *near) {
   size_t n = 0;
   for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    some->at[n] = (uint32_t)first;
-    n += mv_is_present(table, mv_code_read(doc->codes, first, doc->code_bytes)) == is_near;
+    near->at[n] = (uint32_t)first;
+    n += mv_is_present(table, mv_code_read(doc->codes, first, doc->code_bytes));
   }
-  some->n = n;
-  some->next = first;
+  near->n = n;
+  near->next = first;
+}
+
+/* Whether a row of a group exceeds the limit of some lane. */
+static size_t exceeds(const int16_t *row, const int16_t *limits, size_t lanes) {
+  int16_t any = 0;
+  for (size_t l = 0; l < lanes; l++) any |= (int16_t)(row[l] > limits[l]);
+  return any != 0;
+}
+
+/* The far ones whose group comes near to what the document has already. */
+static void find_far(const mv_table *table, const mv_document *doc, size_t first,
+                     const int16_t *limits, some_tokens *far) {
+  const size_t lanes = table->block.lanes;
+  size_t n = 0;
+  for (; first < doc->n_tokens && n < MV_TILE; first++) {
+    const size_t code = mv_code_read(doc->codes, first, doc->code_bytes);
+    const size_t row = mv_index_read(table->row_of, code, table->row_of_bytes);
+    const size_t is_far = row < table->n_group_rows, group = is_far ? row : 0;
+    far->at[n] = (uint32_t)first;
+    n += is_far & exceeds(table->rows16 + group * lanes, limits, lanes);
+  }
+  far->n = n;
+  far->next = first;
+}
+
+/* What the rows of groups must exceed, by the best of the near tokens. */
+static void set_limits(const mv_table *table, const float *part, int16_t *limits) {
+  const mv_block *block = &table->block;
+  for (size_t l = 0; l < block->lanes; l++) limits[l] = INT16_MAX;
+  for (size_t l = 0; l < block->tokens; l++) {
+    if (table->unit[l] == 0.0f) continue;
+    const float limit = (part[l] - MV_FAR_MARGIN / block->scale[l]) / table->unit[l];
+    limits[l] = limit > 32767.0f ? INT16_MAX : limit < -32768.0f ? INT16_MIN : (int16_t)limit;
+  }
 }
 
 /* The same of some tokens. */
@@ -131,7 +165,7 @@ static size_t best_near(const mv_query *query, const mv_document *doc, some_toke
   size_t count = 0;
   token_tile t;
   residual_bias(table->codec, block, bias);
-  for (;; find_some(table, doc, near->next, 1, near)) {
+  for (;; find_near(table, doc, near->next, near)) {
     take_some(query, doc, near, &t);
     count += near->n;
     take_rows(table, doc, &t);
@@ -145,13 +179,15 @@ float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) 
   const mv_table *table = &query->table;
   const mv_block *block = &table->block;
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
+  int16_t limits[MV_LANES_MAX];
   float best[MV_LANES_MAX] = {0};
   some_tokens far = {.next = 0};
   token_tile t;
   memcpy(best, part, block->tokens * sizeof(float));
+  set_limits(table, part, limits);
   residual_bias(table->codec, block, bias);
   while (far.next < doc->n_tokens) {
-    find_some(table, doc, far.next, 0, &far);
+    find_far(table, doc, far.next, limits, &far);
     take_some(query, doc, &far, &t);
     query->counts.tokens += far.n;
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
@@ -183,7 +219,7 @@ static void load_codes(const mv_segment *segments, const mv_place *places, size_
 
 static void load_near(const mv_table *table, size_t n, part_step *s) {
   if (s->index >= n) return;
-  find_some(table, &s->doc, 0, 1, &s->near);
+  find_near(table, &s->doc, 0, &s->near);
   for (size_t i = 0; i < s->near.n; i++) {
     mv_load_range_ahead(residual_of(table->codec, &s->doc, s->near.at[i]),
                         table->codec->packed_bytes);

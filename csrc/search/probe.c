@@ -13,7 +13,7 @@
 static void rank_groups(const mv_table *table, mv_best_rows *best) {
   const mv_centroids *centroids = &table->codec->centroids;
   for (uint8_t mark = MV_GROUP_BEST; mark > MV_GROUP_ABSENT; mark--) {
-    size_t row = 1;
+    size_t row = table->n_group_rows;
     for (uint32_t g = 0; g < centroids->n_groups; g++) {
       if (table->groups[g] == MV_GROUP_ABSENT) continue;
       const uint32_t first = centroids->group_starts[g], n = centroids->group_starts[g + 1] - first;

@@ -31,10 +31,9 @@ typedef struct mv_block {
   float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
 } mv_block;
 
-/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token.
- * `row_of` finds them. An absent row scores below
- * the matches that most documents have elsewhere, so that a floor, the least score computed, stands
- * for the row. */
+/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token. An absent
+ * row scores below the matches that most documents have elsewhere, so that a floor, the least score
+ * computed, stands for it, and the row of its group tells about how far below. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
 
 /* The state of a group of centroids in a table. */
@@ -51,11 +50,12 @@ typedef struct mv_table {
   const mv_codec *codec;
   size_t index; /* of the block */
   mv_block block;
-  size_t n_rows;                    /* 1 + centroids computed; the first row is of zeros */
-  int16_t *rows16;                  /* [n_rows][lanes], in the order of places */
-  uint8_t *rows8;                   /* [n_rows][lanes] */
+  size_t n_rows;                    /* of groups, then of centroids in the order of places */
+  size_t n_group_rows;              /* full: 0 */
+  int16_t *rows16;                  /* [n_rows][lanes] */
+  uint8_t *rows8;                   /* [n_rows][lanes], of groups: zero */
   uint8_t *groups;                  /* [n_groups]: MV_GROUP_ABSENT and so on */
-  void *row_of;                     /* [n_centroids], by number: a centroid's row; 0: absent */
+  void *row_of;                     /* [n_centroids], by number: a row, or that of the group */
   size_t row_of_bytes;              /* of an entry: 2 if these are enough, else 4 */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */
   float unit[MV_LANES_MAX];         /* rows16 to dot products in integer units of the lane */
@@ -108,6 +108,7 @@ enum {
   MV_MEMORY_ROWS16,
   MV_MEMORY_ROWS8,
   MV_MEMORY_GROUPS,
+  MV_MEMORY_GROUP_ROWS,
   MV_MEMORY_INDEX,
   MV_MEMORY_FOUND,
   MV_MEMORY_ORDER,
@@ -187,7 +188,7 @@ void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_
 
 /* 1 where a partial table has a centroid's row, else 0. */
 static inline size_t mv_is_present(const mv_table *table, size_t code) {
-  return mv_index_read(table->row_of, code, table->row_of_bytes) != 0;
+  return mv_index_read(table->row_of, code, table->row_of_bytes) >= table->n_group_rows;
 }
 
 #endif

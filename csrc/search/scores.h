@@ -21,7 +21,11 @@ typedef struct mv_parts {
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
                     const mv_parts *parts, float *scores);
 
-/* The same as mv_score_fast, by its part, of the table's block, and by the other tokens. */
+/* How much more a token scores than the mean of its centroid's group does, but for few. */
+#define MV_FAR_MARGIN 0.3f
+
+/* The same as mv_score_fast, by its part, of the table's block, and by the other tokens, but those
+ * whose group is more than the margin below the part. */
 float mv_score_rest(mv_query *query, const mv_document *doc, const float *part);
 
 /* As mv_score, with parts: MV_SCORE_PART keeps those of the first parts->n places, MV_SCORE_FAST

@@ -1,6 +1,7 @@
 /* The table of a block and a codec:
  *
- *   1. mark the groups whose rows are computed: all, or the `groups_wanted` nearest to each token
+ *   1. mark the groups whose rows are computed: all, or the `groups_wanted` nearest to each token, by
+ *      the rows of all groups, which stay in the table
  *   2. compute the int16 rows of the marked groups, and each lane's extremes
  *   3. choose one byte scale for all lanes from the extremes
  *   4. narrow the int16 rows to bytes */
@@ -33,16 +34,18 @@ void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_
   kernels->narrow16(dots, n, block->lanes, table->narrow, out, low, high);
 }
 
-/* Marks the `wanted` groups whose means score best with each token of the block. */
-static mv_status mark_groups(mv_table *table, size_t wanted) {
+/* Marks the `wanted` groups whose means score best with each token of the block.
+ * rows [n_groups][lanes]: the scores of all. */
+static mv_status mark_groups(mv_table *table, size_t wanted, int16_t *rows) {
   const mv_centroids *centroids = &table->codec->centroids;
   const mv_block *block = &table->block;
-  int16_t scores[MV_TILE * MV_LANES_MAX], low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
+  int16_t low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
   mv_best_rows best;
   memset(table->groups, MV_GROUP_ABSENT, centroids->n_groups);
   const mv_status status = mv_best_rows_init(&best, block->tokens, block->lanes, wanted);
   for (size_t first = 0; status == MV_OK && first < centroids->n_groups; first += MV_TILE) {
     const size_t left = centroids->n_groups - first, n = left < MV_TILE ? left : MV_TILE;
+    int16_t *scores = rows + first * block->lanes;
     mv_table_score(table, centroids->group_rows + first * centroids->padded, n, scores, low, high);
     mv_best_rows_offer(&best, scores, (uint32_t)first, n);
   }
@@ -59,12 +62,14 @@ static mv_status mark_groups(mv_table *table, size_t wanted) {
   return status;
 }
 
-/* Room for the rows of the marked groups, one after the other: they stay in the caches. */
-static mv_status reserve_rows(mv_query *query) {
+/* Room for the rows of the marked groups, one after the other: they stay in the caches. Before them
+ * are those of all groups, if there are any. */
+static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
   mv_table *table = &query->table;
   const mv_centroids *centroids = &table->codec->centroids;
   const size_t lanes = table->block.lanes;
-  table->n_rows = 1;
+  table->n_group_rows = group_rows != NULL ? centroids->n_groups : 0;
+  table->n_rows = table->n_group_rows;
   table->kind = MV_TABLE_FULL;
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) {
@@ -79,9 +84,12 @@ static mv_status reserve_rows(mv_query *query) {
   table->rows8 = mv_query_reserve(query, MV_MEMORY_ROWS8, table->n_rows, lanes);
   if (table->row_of == NULL || table->rows16 == NULL || table->rows8 == NULL)
     return MV_ERROR_MEMORY;
-  memset(table->row_of, 0, centroids->n * table->row_of_bytes);
-  memset(table->rows16, 0, lanes * sizeof(int16_t));
-  memset(table->rows8, 0, lanes);
+  if (group_rows == NULL) return MV_OK;
+  for (size_t i = 0; i < centroids->n; i++) {
+    mv_index_write(table->row_of, i, table->row_of_bytes, centroids->group_of[i]);
+  }
+  memcpy(table->rows16, group_rows, table->n_group_rows * lanes * sizeof(int16_t));
+  memset(table->rows8, 0, table->n_group_rows * lanes);
   return MV_OK;
 }
 
@@ -112,7 +120,7 @@ static void compute_rows(mv_table *table, int16_t *low, int16_t *high) {
     low[l] = INT16_MAX;
     high[l] = INT16_MIN;
   }
-  size_t row = 1;
+  size_t row = table->n_group_rows;
   for (size_t g = 0; g < centroids->n_groups; g++) {
     if (table->groups[g] == MV_GROUP_ABSENT) continue;
     const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
@@ -162,12 +170,16 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   choose_units(table);
   table->groups = mv_query_reserve(query, MV_MEMORY_GROUPS, n_groups, 1);
   if (table->groups == NULL) return MV_ERROR_MEMORY;
+  int16_t *group_rows = NULL;
   if (mv_has_partial_tables(query, codec)) {
-    status = mark_groups(table, query->groups_wanted);
+    const size_t bytes = table->block.lanes * sizeof(int16_t);
+    group_rows = mv_query_reserve(query, MV_MEMORY_GROUP_ROWS, n_groups, bytes);
+    if (group_rows == NULL) return MV_ERROR_MEMORY;
+    status = mark_groups(table, query->groups_wanted, group_rows);
   } else {
     memset(table->groups, MV_GROUP_PRESENT, n_groups);
   }
-  if (status == MV_OK) status = reserve_rows(query);
+  if (status == MV_OK) status = reserve_rows(query, group_rows);
   if (status != MV_OK) {
     table->kind = MV_TABLE_NONE;
     return status;
@@ -175,9 +187,10 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   int16_t low[MV_LANES_MAX], high[MV_LANES_MAX];
   compute_rows(table, low, high);
   choose_coarse_scale(table, low, high);
-  mv_kernels_get()->narrow8(table->rows16 + table->block.lanes, table->n_rows - 1,
-                            table->block.lanes, low, table->coarse_scale,
-                            table->rows8 + table->block.lanes);
-  query->counts.centroids += table->n_rows - 1;
+  const size_t computed = table->n_rows - table->n_group_rows;
+  const size_t at = table->n_group_rows * table->block.lanes;
+  mv_kernels_get()->narrow8(table->rows16 + at, computed, table->block.lanes, low,
+                            table->coarse_scale, table->rows8 + at);
+  query->counts.centroids += computed;
   return MV_OK;
 }

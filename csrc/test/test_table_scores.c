@@ -2,7 +2,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "../search/query.h"
+#include "../search/scores.h"
 #include "../search/stages.h"
 #include "check.h"
 #include "collection.h"
@@ -162,6 +162,75 @@ static void test_scores(const model *used, const float *sample) {
   collection_free(&docs);
 }
 
+/* The best score of one query token over the tokens that count by all of them: the near ones, and far
+ * ones whose group comes within the margin of those. each: scores of tokens. */
+static float best_of(const mv_query *query, const model *used, const collection *docs, uint32_t i,
+                     float near, const float *each) {
+  const mv_table *table = &query->table;
+  const float real = table->unit[0] * table->block.scale[0];
+  float best = near;
+  for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
+    const uint32_t code = collection_code(docs, i, t);
+    const float mean = real * (float)table->rows16[group_of(used, code) * table->block.lanes];
+    if (mv_is_present(table, code) || mean <= near - MV_FAR_MARGIN - 2 * real) continue;
+    if (mean < near - MV_FAR_MARGIN + 2 * real) return -FLT_MAX; /* rounding decides */
+    if (each[t] > best) best = each[t];
+  }
+  return best;
+}
+
+/* A document scored in part, then by its other tokens: far ones that cannot matter are left out. With
+ * one query token, and documents of several tokens beside those of one. */
+static void test_rest(void) {
+  enum { N = 1200, EACH = 60, WHOLE = N / EACH };
+  float *sample = draw_topics(&seed, N, DIM, 200, 0.5);
+  uint32_t one_by_one[N], together[WHOLE];
+  model used;
+  collection apart, joined;
+  size_t kept = 0, left_out = 0, undecided = 0;
+  for (uint32_t i = 0; i < N; i++) one_by_one[i] = 1;
+  for (uint32_t i = 0; i < WHOLE; i++) together[i] = EACH;
+  model_train(&used, (model_shape){DIM, 4, 300, 60}, sample, N);
+  collection_build(&apart, &used, DIM, sample, one_by_one, N, 3);
+  collection_build(&joined, &used, DIM, sample, together, WHOLE, 3);
+  mv_query *query = query_new(), *full = query_new();
+  for (size_t q = 0; q < N; q += 7) {
+    mv_place places[N], found[WHOLE];
+    float each[N], part[WHOLE], rest[WHOLE], whole[WHOLE], best[WHOLE];
+    for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
+    memcpy(found, places, sizeof found);
+    const mv_parts parts = {found, best, WHOLE};
+    load(query, sample + q * DIM, 1, 1 + q % 9);
+    load(full, sample + q * DIM, 1, 0);
+    MUST(mv_score(full, &apart.view, 1, places, N, MV_SCORE_FAST, each) == MV_OK);
+    MUST(mv_score(full, &joined.view, 1, places, WHOLE, MV_SCORE_FAST, whole) == MV_OK);
+    MUST(mv_score_with(query, &joined.view, 1, places, WHOLE, MV_SCORE_PART, &parts, part) ==
+         MV_OK);
+    MUST(mv_score_with(query, &joined.view, 1, places, WHOLE, MV_SCORE_FAST, &parts, rest) ==
+         MV_OK);
+    for (uint32_t i = 0; i < WHOLE; i++) {
+      const float near = best[i] * query->table.block.scale[0];
+      const float expected = best_of(query, &used, &joined, i, near, each + i * EACH);
+      CHECK(rest[i] <= whole[i] && rest[i] >= near, "query %zu, document %u", q, i);
+      if (expected == -FLT_MAX) {
+        undecided++;
+        continue;
+      }
+      CHECK(rest[i] == expected, "query %zu, document %u: %g, not %g", q, i, (double)rest[i],
+            (double)expected);
+      kept += rest[i] > near;
+      left_out += rest[i] < whole[i];
+    }
+  }
+  CHECK(kept > 20 && left_out > 20 && undecided < 100, "%zu, %zu, %zu", kept, left_out, undecided);
+  mv_query_free(query);
+  mv_query_free(full);
+  collection_free(&apart);
+  collection_free(&joined);
+  model_free(&used);
+  free(sample);
+}
+
 int main(void) {
   model used;
   float *sample = draw_topics(&seed, SAMPLE, DIM, 40, 0.7);
@@ -169,6 +238,7 @@ int main(void) {
   test_coarse_scores(&used, sample);
   for (uint32_t bits = 1; bits <= 8; bits *= 2) case_fast_scores(sample, bits);
   test_scores(&used, sample);
+  test_rest();
   model_free(&used);
   free(sample);
   return checks_report();

@@ -118,6 +118,27 @@ static void check_scales(const mv_query *query, const model *used, const mv_bloc
   CHECK(fabs((double)query->table.coarse_offset - offset) < 1e-4, "offset");
 }
 
+/* Rows of groups are there where some may be absent: zeros for the coarse score. */
+static void check_group_rows(const model *used, const mv_table *table, size_t wanted,
+                             const char *what) {
+  const size_t lanes = table->block.lanes, padded = mv_padded_dim(DIM);
+  const int some = wanted > 0 && wanted < used->spec.n_groups;
+  CHECK(table->n_group_rows == (some ? used->spec.n_groups : 0), "%s: %zu", what,
+        table->n_group_rows);
+  for (size_t g = 0; g < table->n_group_rows; g++) {
+    for (size_t l = 0; l < lanes; l++) {
+      int32_t dot = 0;
+      for (size_t d = 0; d < padded; d++) {
+        const int x = (int)used->group_rows[g * padded + d] - 128;
+        dot += x * table->block.packed[d / 4 * lanes * 4 + l * 4 + d % 4];
+      }
+      const float off = (float)table->rows16[g * lanes + l] - (float)dot * table->narrow[l];
+      CHECK(fabsf(off) <= 0.51f, "%s: group %zu, lane %zu: off by %g", what, g, l, (double)off);
+      CHECK(table->rows8[g * lanes + l] == 0, "%s: group %zu", what, g);
+    }
+  }
+}
+
 static void check_tables(const mv_query *query, const model *used, size_t index, size_t wanted,
                          const mv_query *full, const char *what) {
   const mv_block *block = &query->table.block;
@@ -125,7 +146,8 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
   const mv_table *table = &query->table;
   const uint8_t *present = table->groups;
   uint8_t *seen = room(table->n_rows, 1);
-  size_t absent = 0, rows = 1;
+  const size_t behind = table->n_group_rows; /* rows of centroids are */
+  size_t absent = 0, rows = behind;
   memset(seen, 0, table->n_rows);
   CHECK(query->table.index == index, "%s: block %zu", what, query->table.index);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
@@ -137,8 +159,11 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
     for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
       const uint32_t c = used->members[i];
       const size_t row = row_of(table, c), lanes = block->lanes;
-      CHECK((row != 0) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
-      if (row == 0) continue;
+      CHECK((row >= behind) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
+      if (row < behind) {
+        CHECK(row == g, "%s: row %zu of centroid %u", what, row, c);
+        continue;
+      }
       CHECK(row < table->n_rows && !seen[row]++, "%s: row %zu of %u", what, row, c);
       CHECK(memcmp(table->rows16 + row * lanes,
                    full->table.rows16 + row_of(&full->table, c) * lanes, lanes * 2) == 0,
@@ -148,7 +173,7 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
     }
   }
   CHECK(rows == table->n_rows, "%s: %zu rows of %zu", what, rows, table->n_rows);
-  for (size_t l = 0; l < block->lanes; l++) CHECK(table->rows8[l] == 0, "%s: absent", what);
+  check_group_rows(used, table, wanted, what);
   free(seen);
 }
 

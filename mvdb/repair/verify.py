@@ -80,6 +80,9 @@ class Checker:
             self._blocks[part] += 1
         except (CorruptionError, FormatError) as error:
             self._problems.append(str(error))
+            # From Python 3.12 on, contextlib leaves an error that ends here in a cycle with its
+            # frames, which hold what was read.
+            error.__traceback__ = None
 
     def _check(self, current: Manifest) -> None:
         known: dict[bytes, int] = {}
