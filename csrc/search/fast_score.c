@@ -88,10 +88,11 @@ static void find_far(const mv_table *table, const mv_document *doc, size_t first
 /* What the rows of groups must exceed, by the best of the near tokens. */
 static void set_limits(const mv_table *table, const float *part, int16_t *limits) {
   const mv_block *block = &table->block;
+  const float margin = mv_far_margin(table->codec);
   for (size_t l = 0; l < block->lanes; l++) limits[l] = INT16_MAX;
   for (size_t l = 0; l < block->tokens; l++) {
     if (table->unit[l] == 0.0f) continue;
-    const float limit = (part[l] - MV_FAR_MARGIN / block->scale[l]) / table->unit[l];
+    const float limit = (part[l] - margin / block->scale[l]) / table->unit[l];
     limits[l] = limit > 32767.0f ? INT16_MAX : limit < -32768.0f ? INT16_MIN : (int16_t)limit;
   }
 }

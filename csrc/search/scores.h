@@ -2,6 +2,8 @@
 #ifndef MV_SEARCH_SCORES_H
 #define MV_SEARCH_SCORES_H
 
+#include <math.h>
+
 #include "../segment/segment.h"
 #include "query.h"
 
@@ -21,8 +23,13 @@ typedef struct mv_parts {
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
                     const mv_parts *parts, float *scores);
 
-/* How much more a token scores than the mean of its centroid's group does, but for few. */
-#define MV_FAR_MARGIN 0.3f
+/* How much more a token scores than the mean of its centroid's group does, but for few: in multiples
+ * of the deviation of the product of two random directions. */
+#define FAR_DEVIATIONS 3.4f
+
+static inline float mv_far_margin(const mv_codec *codec) {
+  return FAR_DEVIATIONS / sqrtf((float)codec->dim);
+}
 
 /* The same as mv_score_fast, by its part, of the table's block, and by the other tokens, but those
  * whose group is more than the margin below the part. */

@@ -167,13 +167,13 @@ static void test_scores(const model *used, const float *sample) {
 static float best_of(const mv_query *query, const model *used, const collection *docs, uint32_t i,
                      float near, const float *each) {
   const mv_table *table = &query->table;
-  const float real = table->unit[0] * table->block.scale[0];
+  const float real = table->unit[0] * table->block.scale[0], margin = mv_far_margin(used->codec);
   float best = near;
   for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
     const uint32_t code = collection_code(docs, i, t);
     const float mean = real * (float)table->rows16[group_of(used, code) * table->block.lanes];
-    if (mv_is_present(table, code) || mean <= near - MV_FAR_MARGIN - 2 * real) continue;
-    if (mean < near - MV_FAR_MARGIN + 2 * real) return -FLT_MAX; /* rounding decides */
+    if (mv_is_present(table, code) || mean <= near - margin - 2 * real) continue;
+    if (mean < near - margin + 2 * real) return -FLT_MAX; /* rounding decides */
     if (each[t] > best) best = each[t];
   }
   return best;
@@ -190,7 +190,7 @@ static void test_rest(void) {
   size_t kept = 0, left_out = 0, undecided = 0;
   for (uint32_t i = 0; i < N; i++) one_by_one[i] = 1;
   for (uint32_t i = 0; i < WHOLE; i++) together[i] = EACH;
-  model_train(&used, (model_shape){DIM, 4, 300, 60}, sample, N);
+  model_train(&used, (model_shape){DIM, 4, 300, 6}, sample, N);
   collection_build(&apart, &used, DIM, sample, one_by_one, N, 3);
   collection_build(&joined, &used, DIM, sample, together, WHOLE, 3);
   mv_query *query = query_new(), *full = query_new();
@@ -200,7 +200,7 @@ static void test_rest(void) {
     for (uint32_t i = 0; i < N; i++) places[i] = (mv_place){0, i};
     memcpy(found, places, sizeof found);
     const mv_parts parts = {found, best, WHOLE};
-    load(query, sample + q * DIM, 1, 1 + q % 9);
+    load(query, sample + q * DIM, 1, 1 + q % 3);
     load(full, sample + q * DIM, 1, 0);
     MUST(mv_score(full, &apart.view, 1, places, N, MV_SCORE_FAST, each) == MV_OK);
     MUST(mv_score(full, &joined.view, 1, places, WHOLE, MV_SCORE_FAST, whole) == MV_OK);
