@@ -12,6 +12,9 @@ A file that is not there is built of the collection first (--bits). Linux only.
 - *device reads*: requests the device completed during the query (/proc/diskstats: other processes'
   as well, hence medians); *read KB*: what the searching process had it read (/proc/self/io); *major
   faults*: times a thread waited for a page.
+- *at once ms*: the pages that the query read, dropped and asked for all at once in the order of the
+  file, until they are there: what a reader that knew them before would wait. *over at once*: the
+  cold search over that and its warm time, median over the queries.
 - *bound ms*: 1.5 x device reads / (reads a second of the device) + warm p50, median over the
   queries; *within*: share of the queries that took no longer than theirs. The device's rate is that
   of random direct reads of the database file, 64 at a time, of the size (4, 8 or 16 KiB) nearest to
@@ -102,7 +105,15 @@ def _cold(db: Any, path: str, query: Any) -> dict[str, Any]:
     ms = timed_search(db, query).ms
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt - faults
     spent = device.reads_so_far(path).since(before)
-    return {"ms": ms, "requests": spent.requests, "bytes": spent.bytes, "faults": faults}
+    pages = pagecache.resident(path)
+    pagecache.drop(path)
+    return {
+        "ms": ms,
+        "requests": spent.requests,
+        "bytes": spent.bytes,
+        "faults": faults,
+        "at_once": pagecache.read_at_once(path, pages),
+    }
 
 
 def search_evicting(
@@ -193,7 +204,7 @@ class Bench:
         warm = np.median([one["warm"] for one in found], axis=0)
         cold = {
             key: _medians([[query[key] for query in one["cold"]] for one in found])
-            for key in ("ms", "requests", "bytes", "faults")
+            for key in ("ms", "requests", "bytes", "faults", "at_once")
         }
         times = cold["ms"]
         assert times is not None
@@ -209,6 +220,8 @@ class Bench:
             "warm p95 ms": float(np.quantile(warm, 0.95)),
             "cold p50 ms": float(np.median(times)),
             "cold p95 ms": float(np.quantile(times, 0.95)),
+            "at once ms": float(np.median(cold["at_once"])),
+            "over at once": float(np.median(times / (cold["at_once"] + warm))),
             **self._bound(times, cold["requests"], cold["bytes"], float(np.median(warm))),
             "major faults": None if cold["faults"] is None else float(np.median(cold["faults"])),
         }

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PROT_READ, _MAP_SHARED, _MADV_DONTNEED = 1, 1, 4
+_RUN_PAGES = 32
+"""Pages that the system reads ahead at once, by its default."""
 _FAILED = ctypes.c_void_p(-1).value
 _TRIES = 200
 _SECONDS_BETWEEN = 0.002
@@ -111,6 +113,23 @@ def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
                 at, end = int(run[0]) * mmap.PAGESIZE, (int(run[-1]) + 1) * mmap.PAGESIZE
                 _drop_range(file.fileno(), mappings, at, end)
     raise RuntimeError(f"{path}: {len(pages):,} pages stay in the page cache, not {limit:,}")
+
+
+def read_at_once(path: str, pages: NDArray[np.intp]) -> float:
+    """Milliseconds until pages of the file, ascending, are in the cache, asked for all at once."""
+    breaks = np.nonzero(np.diff(pages) != 1)[0] + 1
+    runs = [
+        (int(part[0]) * mmap.PAGESIZE, len(part) * mmap.PAGESIZE)
+        for run in np.split(pages, breaks)
+        for part in np.split(run, range(_RUN_PAGES, len(run), _RUN_PAGES))
+    ]
+    with open(path, "rb") as file:
+        begin = time.perf_counter()
+        for at, size in runs:
+            os.posix_fadvise(file.fileno(), at, size, os.POSIX_FADV_WILLNEED)
+        for at, size in runs:
+            os.pread(file.fileno(), size, at)
+        return (time.perf_counter() - begin) * 1e3
 
 
 def sync(path: str) -> None:

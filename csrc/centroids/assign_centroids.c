@@ -1,7 +1,7 @@
 /* Two-level assignment: a point is compared with the centroids of its nearest groups only. For each
  * batch of points:
  *
- *   1. score all group means and keep the GROUPS_PROBED best of each point
+ *   1. score all group means and keep the best of each point, at most GROUPS_PROBED
  *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
  *   3. compare each group's centroids with its points, block by block: one read of a row each */
 #include <string.h>
@@ -19,7 +19,8 @@ enum {
 typedef struct batch_space {
   int8_t *block;        /* [padded][MV_LANES_MAX] */
   int32_t *group_dots;  /* [n_groups][MV_LANES_MAX] */
-  uint32_t *probed;     /* [BATCH][GROUPS_PROBED] */
+  uint32_t *probed;     /* [BATCH][GROUPS_PROBED], best first */
+  int32_t *probed_dots; /* the same; INT32_MIN: no group */
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
   uint32_t *list_start; /* [n_groups + 1] */
   int32_t *best;        /* [BATCH] */
@@ -33,11 +34,13 @@ static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
   space->block = mv_alloc(centroids->padded, MV_LANES_MAX);
   space->group_dots = mv_alloc((size_t)centroids->n_groups * MV_LANES_MAX, sizeof(int32_t));
   space->probed = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
+  space->probed_dots = mv_alloc(BATCH * GROUPS_PROBED, sizeof(int32_t));
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
   return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
-                 space->list != NULL && space->list_start != NULL && space->best != NULL
+                 space->probed_dots != NULL && space->list != NULL && space->list_start != NULL &&
+                 space->best != NULL
              ? MV_OK
              : MV_ERROR_MEMORY;
 }
@@ -46,26 +49,51 @@ static void space_free(batch_space *space) {
   mv_free(space->block);
   mv_free(space->group_dots);
   mv_free(space->probed);
+  mv_free(space->probed_dots);
   mv_free(space->list);
   mv_free(space->list_start);
   mv_free(space->best);
 }
 
-/* The best groups of lane l by insertion into a short list; ties to the smaller number. */
-static void best_groups(const int32_t *dots, size_t lanes, size_t lane, uint32_t n_groups,
-                        size_t wanted, uint32_t *out) {
-  int32_t values[GROUPS_PROBED];
-  size_t have = 0;
-  for (uint32_t g = 0; g < n_groups; g++) {
-    int32_t value = dots[(size_t)g * lanes + lane];
-    if (have == wanted && value <= values[have - 1]) continue;
-    size_t at = have < wanted ? have++ : have - 1;
-    for (; at > 0 && values[at - 1] < value; at--) {
-      values[at] = values[at - 1];
-      out[at] = out[at - 1];
+/* Inserts a group into a list, best first, ties to the smaller number; the last one falls out. */
+static void insert(uint32_t *groups, int32_t *dots, size_t wanted, uint32_t group, int32_t dot) {
+  size_t at = wanted - 1;
+  for (; at > 0 && dots[at - 1] < dot; at--) {
+    dots[at] = dots[at - 1];
+    groups[at] = groups[at - 1];
+  }
+  dots[at] = dot;
+  groups[at] = group;
+}
+
+/* The least score of the groups of a point. One whose mean scores less than three fifths of the best mean
+ * hardly ever has the nearest centroid. */
+static int32_t least_of(int32_t best, uint32_t n_groups) {
+  return n_groups > GROUPS_PROBED && best > 0 ? best / 5 * 3 : INT32_MIN;
+}
+
+/* The best groups of n <= MV_LANES_MAX points, whose dots with all groups are in the space: lists
+ * [n][wanted]. Most groups are passed over for all points at once. */
+static void best_groups(const batch_space *space, uint32_t n_groups, size_t wanted, size_t n,
+                        uint32_t *groups, int32_t *list_dots) {
+  const int32_t *dots = space->group_dots;
+  int32_t least[MV_LANES_MAX];
+  uint32_t best[MV_LANES_MAX];
+  for (size_t l = 0; l < MV_LANES_MAX; l++) least[l] = INT32_MIN;
+  mv_kernels_get()->argmax(dots, n_groups, MV_LANES_MAX, 0, least, best);
+  for (size_t l = 0; l < MV_LANES_MAX; l++)
+    least[l] = l < n ? least_of(least[l], n_groups) : INT32_MAX;
+  for (size_t i = 0; i < n * wanted; i++) list_dots[i] = INT32_MIN;
+  for (uint32_t g = 0; g < n_groups; g++, dots += MV_LANES_MAX) {
+    uint32_t exceeds[MV_LANES_MAX], any = 0;
+    for (size_t l = 0; l < MV_LANES_MAX; l++) exceeds[l] = dots[l] > least[l];
+    for (size_t l = 0; l < MV_LANES_MAX; l++) any |= exceeds[l];
+    for (size_t l = 0; any && l < n; l++) {
+      if (!exceeds[l]) continue;
+      int32_t *own = list_dots + l * wanted;
+      insert(groups + l * wanted, own, wanted, g, dots[l]);
+      least[l] = own[wanted - 1] > least[l] ? own[wanted - 1] : least[l];
     }
-    values[at] = value;
-    out[at] = g;
   }
 }
 
@@ -80,35 +108,40 @@ static void probe_groups(const mv_centroids *centroids, batch_space *space, cons
     mv_points_pack(points, which, count, padded, MV_LANES_MAX, space->block, bias);
     mv_kernels_get()->dot8(centroids->group_rows, padded, centroids->n_groups, padded, space->block,
                            MV_LANES_MAX, bias, space->group_dots);
-    for (size_t l = 0; l < count; l++) {
-      best_groups(space->group_dots, MV_LANES_MAX, l, centroids->n_groups, wanted,
-                  space->probed + (first + l) * wanted);
-    }
+    best_groups(space, centroids->n_groups, wanted, count, space->probed + first * wanted,
+                space->probed_dots + first * wanted);
   }
 }
 
-/* Counting sort of (point, group) pairs by group. */
-static void list_by_group(const mv_centroids *centroids, batch_space *space, size_t n) {
-  size_t pairs = n * groups_probed(centroids);
+/* Counting sort of (point, group) pairs by group. list_start[g + 1]: where the list of group g begins;
+ * the number of pairs. */
+static size_t list_by_group(const mv_centroids *centroids, batch_space *space, size_t n) {
+  const size_t wanted = groups_probed(centroids);
   uint32_t *start = space->list_start;
+  size_t pairs = 0;
   memset(start, 0, ((size_t)centroids->n_groups + 1) * sizeof(*start));
-  for (size_t i = 0; i < pairs; i++) start[space->probed[i] + 1]++;
-  for (uint32_t g = 0; g < centroids->n_groups; g++) start[g + 1] += start[g];
-  for (size_t i = pairs; i-- > 0;) { /* from the back, leaving start[g + 1] at list g's begin */
-    space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / groups_probed(centroids));
+  for (size_t i = 0; i < n * wanted; i++) {
+    if (space->probed_dots[i] == INT32_MIN) continue;
+    start[space->probed[i] + 1]++;
+    pairs++;
   }
+  for (uint32_t g = 0; g < centroids->n_groups; g++) start[g + 1] += start[g];
+  for (size_t i = n * wanted; i-- > 0;) { /* from the back, leaving the lists' begins */
+    if (space->probed_dots[i] == INT32_MIN) continue;
+    space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / wanted);
+  }
+  return pairs;
 }
 
 /* The place of the nearest centroid of each point; UINT32_MAX if all groups probed are empty. */
 static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
                          size_t n, uint32_t *places) {
   probe_groups(centroids, space, points, n);
-  list_by_group(centroids, space, n);
+  const size_t pairs = list_by_group(centroids, space, n);
   for (size_t i = 0; i < n; i++) {
     space->best[i] = INT32_MIN;
     places[i] = UINT32_MAX;
   }
-  size_t pairs = n * groups_probed(centroids);
   for (uint32_t g = 0; g < centroids->n_groups; g++) {
     size_t begin = space->list_start[g + 1];
     size_t end = g + 1 < centroids->n_groups ? space->list_start[g + 2] : pairs;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 
 import pytest
 
@@ -44,7 +45,9 @@ def forking(path: str) -> None:
     maintenance, steps = db._engine.maintenance, db._engine.steps
     turns = steps.turns
     with turns._working, maintenance._lock, turns._changed, steps.extending:
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+            child = os.fork()
     if not child:
         with pytest.raises(mvdb.ClosedError, match="fork"):
             fill(db, 1, first=500)
