@@ -176,7 +176,7 @@ def _put(txn: WriteTransaction, key: bytes, body: bytes) -> None:
 
 def _get(txn: Values, key: bytes) -> memoryview:
     where = _where(int.from_bytes(key[:4], "big"))
-    value = txn.get(TABLE, key)
+    value = txn.whole(TABLE, key)
     if value is None:
         raise CorruptionError(f"{where}: part {key[4]} is missing")
     return envelope.unseal(Kind.CENTROIDS, txn.scope + key, value, where)

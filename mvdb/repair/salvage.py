@@ -75,6 +75,10 @@ class SalvagedValues:
             if key_space.is_in(self.scope, key):
                 yield key[len(self.scope) :], body
 
+    def whole(self, table: str, key: bytes) -> memoryview | None:
+        """The same."""
+        return self.get(table, key)
+
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """As `ReadTransaction.values`."""
         return [self.get(table, key) for key in keys]

@@ -19,6 +19,8 @@ from mvdb.storage.values import Values
 
 LARGEST_PAGE = 1 << 16
 """Values at least this long never share a page, whatever the page size."""
+_SMALL = (Part.DOCUMENTS, Part.FIELDS)
+"""Parts of many values, of which a call reads some."""
 
 
 class Extents:
@@ -62,7 +64,8 @@ class SegmentParts:
 
     def body(self, txn: Values, part: Part, index: int = 0) -> memoryview:
         """The body of one value; CorruptionError when it is missing or damaged."""
-        value = txn.get(TABLE, part_key(self.segment, part, index))
+        get = txn.get if part in _SMALL else txn.whole
+        value = get(TABLE, part_key(self.segment, part, index))
         return self.unseal(part, index, self._held(value, part, index))
 
     def size(self, txn: Values, part: Part, index: int) -> int:

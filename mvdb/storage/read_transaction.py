@@ -85,6 +85,15 @@ class ReadTransaction:
         except lmdb.Error as error:
             raise self._failed(error, f"reading table {table}") from error
 
+    def whole(self, table: str, key: bytes) -> memoryview | None:
+        """The same of a value that may be large: all of it is asked for before it is read."""
+        if not READABLE_IN_MEMORY:
+            return self.get(table, key)
+        with self._doing(f"reading table {table}"):
+            return overflow_values.whole_value(
+                self._open(), self._tables[table], self.scope + key, *self._file.map.pages()
+            )
+
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """The same for several keys; large values are not read, but for the first."""
         if not READABLE_IN_MEMORY:

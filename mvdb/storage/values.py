@@ -17,5 +17,8 @@ class Values(Protocol):
     def get(self, table: str, key: bytes, /) -> memoryview | None:
         """The value stored under a key, or None."""
 
+    def whole(self, table: str, key: bytes, /) -> memoryview | None:
+        """The same; what is large is asked for at once."""
+
     def values(self, table: str, keys: Sequence[bytes], /) -> list[memoryview | None]:
         """The same for several keys."""

@@ -106,6 +106,11 @@ class WriteTransaction(ReadTransaction):
         finally:
             self.abort()
 
+    def whole(self, table: str, key: bytes) -> memoryview | None:
+        """The value stored under ``key``, or None: pages that this transaction wrote are in no
+        file yet."""
+        return self.get(table, key)
+
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:
         """The values under several keys. All are read, since pages that this transaction wrote are
         not in the map."""

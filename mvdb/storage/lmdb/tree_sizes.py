@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,14 +26,13 @@ from numpy.typing import NDArray
 from mvdb.errors import CorruptionError
 from mvdb.storage.key_space import MARK
 from mvdb.storage.lmdb import pages
-from mvdb.storage.lmdb.overflow_values import address_of
+from mvdb.storage.read_ahead import address_of, will_read
 
 SAMPLED: Final = 16
 
 _HEADER_BYTES: Final = pages.HEADER.size
 _NODE_BYTES: Final = pages.NODE.size
 _DEEPEST: Final = 32
-_WILL_NEED: Final = 3  # of madvise, on Linux, macOS and the BSDs
 
 Numbers = NDArray[np.int64]
 Prefixes = NDArray[np.uint8]
@@ -230,12 +228,7 @@ class Tree:
 
     def _prefetch(self, numbers: Numbers) -> None:
         """Has the system read these pages, without waiting for them."""
-        if sys.platform == "win32" or len(numbers) < 2:
+        if len(numbers) < 2:
             return
         for page in sorted(set((numbers * self._page_size // mmap.PAGESIZE).tolist())):
-            address = ctypes.c_void_p(self._begin + page * mmap.PAGESIZE)
-            _libc.madvise(address, ctypes.c_size_t(mmap.PAGESIZE), _WILL_NEED)
-
-
-if sys.platform != "win32":
-    _libc = ctypes.CDLL(None)
+            will_read(self._begin + page * mmap.PAGESIZE, mmap.PAGESIZE)
