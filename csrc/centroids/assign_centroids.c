@@ -13,6 +13,7 @@
 
 enum {
   GROUPS_PROBED = 16,
+  MANY_GROUPS = 256,
   BATCH = 16384 /* points; bounds the memory of the lists */
 };
 
@@ -66,10 +67,10 @@ static void insert(uint32_t *groups, int32_t *dots, size_t wanted, uint32_t grou
   groups[at] = group;
 }
 
-/* The least score of the groups of a point. One whose mean scores less than three fifths of the best mean
- * hardly ever has the nearest centroid. */
+/* The least score of the groups of a point. Of many groups, one whose mean scores less than three fifths
+ * of the best mean hardly ever has the nearest centroid; few are broad, and take little time. */
 static int32_t least_of(int32_t best, uint32_t n_groups) {
-  return n_groups > GROUPS_PROBED && best > 0 ? best / 5 * 3 : INT32_MIN;
+  return n_groups >= MANY_GROUPS && best > 0 ? best / 5 * 3 : INT32_MIN;
 }
 
 /* The best groups of n <= MV_LANES_MAX points, whose dots with all groups are in the space: lists

@@ -214,6 +214,7 @@ static void test_assign(void) {
   }
   case_assign(16, 200, 8, 40000, 1); /* several batches */
   case_assign(64, 300, 40, 2000, 0.9);
+  case_assign(64, 900, 300, 2000, 0.7); /* of many groups the likely ones */
   case_assign(1, 8, 8, 10, 1);
   case_assign(16, 5, 2, 0, 1);
   test_empty_groups();
