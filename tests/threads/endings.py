@@ -44,10 +44,9 @@ def forking(path: str) -> None:
     fill(db, 150)
     maintenance, steps = db._engine.maintenance, db._engine.steps
     turns = steps.turns
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
     with turns._working, maintenance._lock, turns._changed, steps.extending:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
-            child = os.fork()
+        child = os.fork()
     if not child:
         with pytest.raises(mvdb.ClosedError, match="fork"):
             fill(db, 1, first=500)
