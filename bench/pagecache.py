@@ -97,6 +97,11 @@ def drop(path: str) -> None:
     raise RuntimeError(f"{path}: {left:,} bytes stay in the page cache; has another process it?")
 
 
+def _runs(pages: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Ascending numbers of pages, divided where one is left out."""
+    return np.split(pages, np.nonzero(np.diff(pages) != 1)[0] + 1)
+
+
 def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
     """Drops pages drawn at random until no more than `size` bytes of the file are in the cache.
 
@@ -109,7 +114,7 @@ def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
                 return
             chosen = np.sort(rng.choice(pages, len(pages) - limit, replace=False))
             mappings = _mappings(path)
-            for run in np.split(chosen, np.nonzero(np.diff(chosen) != 1)[0] + 1):
+            for run in _runs(chosen):
                 at, end = int(run[0]) * mmap.PAGESIZE, (int(run[-1]) + 1) * mmap.PAGESIZE
                 _drop_range(file.fileno(), mappings, at, end)
     raise RuntimeError(f"{path}: {len(pages):,} pages stay in the page cache, not {limit:,}")
@@ -117,10 +122,9 @@ def keep_at_most(path: str, size: int, rng: np.random.Generator) -> None:
 
 def read_at_once(path: str, pages: NDArray[np.intp]) -> float:
     """Milliseconds until pages of the file, ascending, are in the cache, asked for all at once."""
-    breaks = np.nonzero(np.diff(pages) != 1)[0] + 1
     runs = [
         (int(part[0]) * mmap.PAGESIZE, len(part) * mmap.PAGESIZE)
-        for run in np.split(pages, breaks)
+        for run in _runs(pages)
         for part in np.split(run, range(_RUN_PAGES, len(run), _RUN_PAGES))
     ]
     with open(path, "rb") as file:

@@ -76,7 +76,7 @@ class SalvagedValues:
                 yield key[len(self.scope) :], body
 
     def whole(self, table: str, key: bytes) -> memoryview | None:
-        """The same."""
+        """As `ReadTransaction.whole`."""
         return self.get(table, key)
 
     def values(self, table: str, keys: Sequence[bytes]) -> list[memoryview | None]:

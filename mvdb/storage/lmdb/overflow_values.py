@@ -66,10 +66,16 @@ def _ask(cursor: Any, place: tuple[int, int] | None, page_size: int, last_page: 
     page, size = place
     inside = min(HEADER.size + size, (last_page + 1 - page) * page_size)
     if inside > 0:
-        address = address_of(cursor.key())
-        own = address - address % page_size
-        (number,) = NUMBER.unpack(ctypes.string_at(own, NUMBER.size))
-        will_read(own + (page - number) * page_size, inside)
+        will_read(map_begin(cursor.key(), page_size) + page * page_size, inside)
+
+
+def map_begin(view: memoryview, page_size: int) -> int:
+    """Address of the map, by the number of the page that a view of it begins on. REQUIRES: pages of
+    LMDB are no larger than those of the system."""
+    address = address_of(view)
+    page = address - address % page_size
+    (number,) = NUMBER.unpack(ctypes.string_at(page, NUMBER.size))
+    return page - int(number) * page_size
 
 
 def _place(cursor: Any, key: bytes) -> tuple[int, int] | None:

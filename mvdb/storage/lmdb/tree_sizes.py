@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from mvdb.errors import CorruptionError
 from mvdb.storage.key_space import MARK
 from mvdb.storage.lmdb import pages
-from mvdb.storage.read_ahead import address_of, will_read
+from mvdb.storage.lmdb.overflow_values import map_begin
+from mvdb.storage.read_ahead import will_read
 
 SAMPLED: Final = 16
 
@@ -139,10 +140,7 @@ class Tree:
         _, _, self._depth, *_, self._root = pages.TABLE.unpack(record)
         if self._depth > _DEEPEST:
             raise self._damaged(f"its tree has {self._depth} levels")
-        address = address_of(record)
-        page = address - address % page_size
-        (number,) = pages.NUMBER.unpack(ctypes.string_at(page, pages.NUMBER.size))
-        self._begin = page - number * page_size
+        self._begin = map_begin(record, page_size)
 
     def _damaged(self, what: str) -> CorruptionError:
         return CorruptionError(f"table {self._table}: {what}")
