@@ -124,6 +124,23 @@ mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_si
                     size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
                     float *out);
 
+/* The groups of centroids near each centroid, in which vectors that are stored with it are sought again
+ * after centroids were added. */
+typedef struct mv_near_groups mv_near_groups;
+mv_status mv_near_groups_new(const mv_codec *codec, mv_near_groups **out);
+void mv_near_groups_free(mv_near_groups *near);
+
+/* The centroids nearest to the stored vectors of documents, given by their codes, of any `code_bytes`,
+ * and their records, one after the other: out [n * mv_code_bytes] for n tokens. near: of the codec. */
+mv_status mv_nearest_codes(const mv_codec *codec, const mv_near_groups *near, const uint8_t *codes,
+                           size_t codes_size, size_t code_bytes, const uint8_t *records,
+                           size_t records_size, const uint32_t *lengths, size_t n_documents,
+                           uint8_t *out);
+
+/* The greatest code of each of n documents, given by their codes one after the other. */
+mv_status mv_greatest_codes(const uint8_t *codes, size_t size, size_t code_bytes,
+                            const uint32_t *lengths, size_t n, uint32_t *greatest);
+
 /* Checks that codes, `size` bytes of them, lie inside the codec's centroids. */
 mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size,
                          size_t code_bytes);
@@ -305,9 +322,10 @@ typedef struct mv_plan {
 /* A list to be read for a query token, and the gain of its documents' scores. */
 typedef struct mv_probe {
   uint32_t list;
-  uint16_t token; /* lane of the block */
-  uint16_t rank;  /* 0: the token's best list */
-  float gain;     /* score of the centroid less that of the token's last list, which is imputed to
+  uint8_t token; /* lane of the block */
+  uint8_t finds; /* 0: its gain is added to documents that others have found */
+  uint16_t rank; /* 0: the token's best list */
+  float gain;    /* score of the centroid less that of the token's last list, which is imputed to
                      documents in none of its lists (WARP, arXiv 2501.17788) */
 } mv_probe;
 

@@ -89,7 +89,8 @@ typedef struct mv_segment {
 
 typedef struct mv_probe {
   uint32_t list;
-  uint16_t token;
+  uint8_t token;
+  uint8_t finds;
   uint16_t rank;
   float gain;
 } mv_probe;
@@ -130,6 +131,15 @@ int mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_t dim,
               double *residual_sum);
 int mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size, size_t code_bytes,
               const uint8_t *record, size_t record_size, size_t n_tokens, float *out);
+typedef ... mv_near_groups;
+int mv_near_groups_new(const mv_codec *codec, mv_near_groups **out);
+void mv_near_groups_free(mv_near_groups *near);
+int mv_nearest_codes(const mv_codec *codec, const mv_near_groups *near, const uint8_t *codes,
+                     size_t codes_size, size_t code_bytes, const uint8_t *records,
+                     size_t records_size, const uint32_t *lengths, size_t n_documents,
+                     uint8_t *out);
+int mv_greatest_codes(const uint8_t *codes, size_t size, size_t code_bytes, const uint32_t *lengths,
+                      size_t n, uint32_t *greatest);
 int mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size, size_t code_bytes);
 
 int mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,

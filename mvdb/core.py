@@ -31,7 +31,13 @@ PLACE = np.dtype([("segment", np.uint32), ("document", np.uint32)])
 """A document of a list of segments (``mv_place``)."""
 
 PROBE = np.dtype(
-    [("list", np.uint32), ("token", np.uint16), ("rank", np.uint16), ("gain", np.float32)]
+    [
+        ("list", np.uint32),
+        ("token", np.uint8),
+        ("finds", np.uint8),
+        ("rank", np.uint16),
+        ("gain", np.float32),
+    ]
 )
 """A list to be read for a query token (``mv_probe``)."""
 
@@ -267,6 +273,46 @@ class Codec:
             "decoding",
         )  # fmt: skip
         return out
+
+
+class NearGroups:
+    """The groups near each centroid of a codec, in which stored vectors are sought again after
+    centroids were added. Shared by threads; immutable; 16 bytes a centroid."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        out = ffi.new("mv_near_groups **")
+        _check(lib.mv_near_groups_new(codec.handle, out), "the groups of centroids")
+        self._handle = ffi.gc(out[0], lib.mv_near_groups_free, size=16 * codec.n_centroids)
+
+    def nearest_codes(
+        self, codes: bytes, code_bytes: int, records: bytes, lengths: Numbers
+    ) -> memoryview:
+        """The codes, `codec.code_bytes` each, of the centroids nearest to the stored vectors of
+        documents, whose codes, of any `code_bytes`, and records follow each other."""
+        out = np.empty(int(lengths.sum()) * self._codec.code_bytes, np.uint8)
+        _check(
+            lib.mv_nearest_codes(
+                self._codec.handle, self._handle, ffi.from_buffer("uint8_t[]", codes), len(codes),
+                code_bytes, ffi.from_buffer("uint8_t[]", records), len(records),
+                _pointer("uint32_t[]", lengths), len(lengths), _pointer("uint8_t[]", out),
+            ),
+            "assigning stored vectors",
+        )  # fmt: skip
+        return out.data
+
+
+def greatest_codes(codes: bytes, code_bytes: int, lengths: Numbers) -> Numbers:
+    """The greatest code of each document, given by their codes one after the other."""
+    greatest = np.empty(len(lengths), np.uint32)
+    _check(
+        lib.mv_greatest_codes(
+            ffi.from_buffer("uint8_t[]", codes), len(codes), code_bytes,
+            _pointer("uint32_t[]", lengths), len(lengths), _pointer("uint32_t[]", greatest),
+        ),
+        "the greatest codes",
+    )  # fmt: skip
+    return greatest
 
 
 def count_lists(codes: Bytes, code_bytes: int, starts: Numbers, n_lists: int) -> Numbers:

@@ -1,7 +1,8 @@
 /* Two-level assignment: a point is compared with the centroids of its nearest groups only. For each
  * batch of points:
  *
- *   1. score all group means and keep the best of each point, at most GROUPS_PROBED
+ *   1. score all group means and keep the best of each point, at most GROUPS_PROBED; of a point that has
+ *      a centroid already, take those of the centroid
  *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
  *   3. compare each group's centroids with its points, block by block: one read of a row each */
 #include <string.h>
@@ -13,6 +14,7 @@
 
 enum {
   GROUPS_PROBED = 16,
+  GROUPS_NEAR = 4, /* of many groups, else GROUPS_PROBED */
   MANY_GROUPS = 256,
   BATCH = 16384 /* points; bounds the memory of the lists */
 };
@@ -27,8 +29,8 @@ typedef struct batch_space {
   int32_t *best;        /* [BATCH] */
 } batch_space;
 
-static size_t groups_probed(const mv_centroids *centroids) {
-  return centroids->n_groups < GROUPS_PROBED ? centroids->n_groups : GROUPS_PROBED;
+static size_t groups_of(const mv_centroids *centroids, size_t most) {
+  return centroids->n_groups < most ? centroids->n_groups : most;
 }
 
 static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
@@ -99,8 +101,8 @@ static void best_groups(const batch_space *space, uint32_t n_groups, size_t want
 }
 
 static void probe_groups(const mv_centroids *centroids, batch_space *space, const int8_t *points,
-                         size_t n) {
-  const size_t wanted = groups_probed(centroids), padded = centroids->padded;
+                         size_t n, size_t wanted) {
+  const size_t padded = centroids->padded;
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {
     const size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
     int32_t bias[MV_LANES_MAX];
@@ -116,8 +118,8 @@ static void probe_groups(const mv_centroids *centroids, batch_space *space, cons
 
 /* Counting sort of (point, group) pairs by group. list_start[g + 1]: where the list of group g begins;
  * the number of pairs. */
-static size_t list_by_group(const mv_centroids *centroids, batch_space *space, size_t n) {
-  const size_t wanted = groups_probed(centroids);
+static size_t list_by_group(const mv_centroids *centroids, batch_space *space, size_t n,
+                            size_t wanted) {
   uint32_t *start = space->list_start;
   size_t pairs = 0;
   memset(start, 0, ((size_t)centroids->n_groups + 1) * sizeof(*start));
@@ -134,11 +136,11 @@ static size_t list_by_group(const mv_centroids *centroids, batch_space *space, s
   return pairs;
 }
 
-/* The place of the nearest centroid of each point; UINT32_MAX if all groups probed are empty. */
+/* The place of the nearest centroid of each point in its groups, `wanted` of each; UINT32_MAX if all of
+ * them are empty. */
 static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
-                         size_t n, uint32_t *places) {
-  probe_groups(centroids, space, points, n);
-  const size_t pairs = list_by_group(centroids, space, n);
+                         size_t n, size_t wanted, uint32_t *places) {
+  const size_t pairs = list_by_group(centroids, space, n, wanted);
   for (size_t i = 0; i < n; i++) {
     space->best[i] = INT32_MIN;
     places[i] = UINT32_MAX;
@@ -170,15 +172,71 @@ static void assign_batch(const mv_centroids *centroids, batch_space *space, cons
 
 mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
                               uint32_t *codes) {
+  const size_t wanted = groups_of(centroids, GROUPS_PROBED);
   batch_space space;
   mv_status status = space_init(&space, centroids);
   for (size_t first = 0; status == MV_OK && first < n; first += BATCH) {
-    size_t count = n - first < BATCH ? n - first : BATCH;
-    assign_batch(centroids, &space, points + first * centroids->padded, count, codes + first);
+    const size_t count = n - first < BATCH ? n - first : BATCH;
+    const int8_t *batch = points + first * centroids->padded;
+    probe_groups(centroids, &space, batch, count, wanted);
+    assign_batch(centroids, &space, batch, count, wanted, codes + first);
   }
   for (size_t i = 0; status == MV_OK && i < n; i++) {
     codes[i] = codes[i] < centroids->n ? centroids->numbers[codes[i]] : 0;
   }
+  space_free(&space);
+  return status;
+}
+
+mv_status mv_near_groups_init(mv_near_groups *near, const mv_centroids *centroids) {
+  const size_t padded = centroids->padded;
+  batch_space space;
+  mv_status status = space_init(&space, centroids);
+  int8_t *points = mv_alloc(BATCH, padded);
+  near->wanted =
+      groups_of(centroids, centroids->n_groups < MANY_GROUPS ? GROUPS_PROBED : GROUPS_NEAR);
+  near->groups = mv_alloc(centroids->n * near->wanted, sizeof(uint32_t));
+  if (points == NULL || near->groups == NULL) status = MV_ERROR_MEMORY;
+  for (size_t first = 0; status == MV_OK && first < centroids->n; first += BATCH) {
+    const size_t n = centroids->n - first < BATCH ? centroids->n - first : BATCH;
+    const uint8_t *rows = centroids->rows + first * padded;
+    for (size_t i = 0; i < n * padded; i++)
+      points[i] = (int8_t)(rows[i] > 0 ? rows[i] - 128 : -127);
+    probe_groups(centroids, &space, points, n, near->wanted);
+    for (size_t i = 0; i < n * near->wanted; i++) {
+      const int is_left_out = space.probed_dots[i] == INT32_MIN;
+      near->groups[first * near->wanted + i] = is_left_out ? UINT32_MAX : space.probed[i];
+    }
+  }
+  mv_free(points);
+  space_free(&space);
+  return status;
+}
+
+void mv_near_groups_clear(mv_near_groups *near) { mv_free(near->groups); }
+
+mv_status mv_centroids_reassign(const mv_centroids *centroids, const mv_near_groups *near,
+                                const int8_t *points, size_t n, uint32_t *codes) {
+  const size_t wanted = near->wanted;
+  batch_space space;
+  mv_status status = space_init(&space, centroids);
+  uint32_t *places = mv_alloc(BATCH, sizeof(uint32_t));
+  if (places == NULL) status = MV_ERROR_MEMORY;
+  for (size_t first = 0; status == MV_OK && first < n; first += BATCH) {
+    const size_t count = n - first < BATCH ? n - first : BATCH;
+    for (size_t i = 0; i < count; i++) {
+      const uint32_t *groups = near->groups + centroids->places[codes[first + i]] * wanted;
+      for (size_t g = 0; g < wanted; g++) {
+        space.probed[i * wanted + g] = groups[g];
+        space.probed_dots[i * wanted + g] = groups[g] == UINT32_MAX ? INT32_MIN : 0;
+      }
+    }
+    assign_batch(centroids, &space, points + first * centroids->padded, count, wanted, places);
+    for (size_t i = 0; i < count; i++) {
+      if (places[i] < centroids->n) codes[first + i] = centroids->numbers[places[i]];
+    }
+  }
+  mv_free(places);
   space_free(&space);
   return status;
 }

@@ -32,4 +32,18 @@ static inline const uint8_t *mv_centroid_row(const mv_centroids *centroids, size
 mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
                               uint32_t *numbers);
 
+/* The groups nearest to each centroid, in which points that have it as their centroid are sought. */
+struct mv_near_groups {
+  size_t wanted;
+  uint32_t *groups; /* [n][wanted], by place; UINT32_MAX: none */
+};
+
+/* On failure too mv_near_groups_clear is called. */
+mv_status mv_near_groups_init(mv_near_groups *near, const mv_centroids *centroids);
+void mv_near_groups_clear(mv_near_groups *near);
+
+/* The nearest centroid of points that had others when there were fewer: in `numbers`, below n. */
+mv_status mv_centroids_reassign(const mv_centroids *centroids, const mv_near_groups *near,
+                                const int8_t *points, size_t n, uint32_t *numbers);
+
 #endif

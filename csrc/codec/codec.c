@@ -5,6 +5,7 @@
 
 #include "../base/alloc.h"
 #include "../kernels/centroid_code.h"
+#include "../vectors/points.h"
 
 static mv_status check_spec(const mv_codec_spec *spec, const mv_codec_sizes *sizes) {
   if (spec->dim < 1 || spec->dim > MV_MAX_DIM) return MV_ERROR_CORRUPT;
@@ -59,4 +60,25 @@ mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t siz
     greatest = code > greatest ? code : greatest;
   }
   return greatest < codec->centroids.n ? MV_OK : MV_ERROR_CORRUPT;
+}
+
+mv_status mv_greatest_codes(const uint8_t *codes, size_t size, size_t code_bytes,
+                            const uint32_t *lengths, size_t n, uint32_t *greatest) {
+  size_t at = 0;
+  for (size_t i = 0; i < n; i++) {
+    const size_t end = at + lengths[i];
+    if (end > size / code_bytes) return MV_ERROR_ARGUMENT;
+    greatest[i] = 0;
+    for (; at < end; at++) {
+      const uint32_t code = (uint32_t)mv_code_read(codes, at, code_bytes);
+      greatest[i] = code > greatest[i] ? code : greatest[i];
+    }
+  }
+  return MV_OK;
+}
+
+void mv_load_centroid(const mv_codec *codec, size_t number, float *out) {
+  const uint8_t *row = mv_centroid_row(&codec->centroids, number);
+  const float unit = 1.0f / mv_point_scale(codec->dim);
+  for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
 }

@@ -20,4 +20,7 @@ struct mv_codec {
   float b_scales[MV_SCALES];
 };
 
+/* A centroid's vector: rotated, padded. */
+void mv_load_centroid(const mv_codec *codec, size_t number, float *out);
+
 #endif

@@ -159,14 +159,8 @@ static void batch_free(batch *work) {
   mv_free(work->codes);
 }
 
-static void load_centroid(const mv_codec *codec, size_t code, float *out) {
-  const uint8_t *row = mv_centroid_row(&codec->centroids, code);
-  float unit = 1.0f / mv_point_scale(codec->dim);
-  for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
-}
-
 static token load_token(const mv_codec *codec, const batch *work, size_t i) {
-  load_centroid(codec, work->numbers[i], work->rows);
+  mv_load_centroid(codec, work->numbers[i], work->rows);
   return (token){work->rotated + i * codec->padded,
                  work->rows,
                  work->rows + codec->padded,
@@ -273,35 +267,5 @@ mv_status mv_encode(const mv_codec *codec, const float *vectors, size_t n, size_
   }
   *residual_sum = sum;
   batch_free(&work);
-  return MV_OK;
-}
-
-mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_size,
-                    size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
-                    float *out) {
-  if (n_tokens > SIZE_MAX / codec->token_bytes || record_size != n_tokens * codec->token_bytes)
-    return MV_ERROR_CORRUPT;
-  mv_status status = mv_codes_check(codec, codes, codes_size, code_bytes);
-  if (status == MV_OK && codes_size != n_tokens * code_bytes) status = MV_ERROR_CORRUPT;
-  if (status != MV_OK) return status;
-  float *row = mv_alloc(codec->padded, sizeof(float));
-  if (row == NULL) return MV_ERROR_MEMORY;
-  const mv_levels *levels = codec->levels;
-  unsigned bits = codec->bits;
-  unsigned mask = (1u << bits) - 1u;
-  for (size_t i = 0; i < n_tokens; i++) {
-    float a = codec->a_scales[record[i]];
-    float b = codec->b_scales[record[n_tokens + i]];
-    const uint8_t *packed = record + 2 * n_tokens + i * codec->packed_bytes;
-    load_centroid(codec, mv_code_read(codes, i, code_bytes), row);
-    for (size_t d = 0; d < codec->padded; d++) {
-      unsigned plane = (unsigned)(d / codec->packed_bytes);
-      unsigned code = (unsigned)packed[d % codec->packed_bytes] >> (plane * bits) & mask;
-      int level = (int)(levels->n_thresholds == 0 ? code : levels->bytes[code]) - levels->zero;
-      row[d] = a * row[d] + b * (float)level;
-    }
-    mv_rotation_invert(&codec->rotation, row, out + i * codec->dim);
-  }
-  mv_free(row);
   return MV_OK;
 }

@@ -2,8 +2,12 @@
  *
  *   1. find the list of each probe in each chosen segment
  *   2. decode the list run by run and drop the documents that are not allowed
- *   3. add the gain to each document, once a query token; note the documents found
- *   4. of the documents found keep those above a threshold, then the best by a heap */
+ *   3. add the gain to each document, once a query token; note the documents found, or pass over those
+ *      that no list has found before
+ *   4. of the documents found keep those above a threshold, then the best by a heap
+ *
+ * The sums of many documents do not fit the caches nearest to the processor, one bit for each does:
+ * the lists of less gain, which have most of the postings, reach the sums of few. */
 #include <string.h>
 
 #include "../base/ahead.h"
@@ -15,42 +19,57 @@
 
 enum {
   MANY_FOUND = 8, /* one of so many documents is many */
-  AHEAD = 24      /* documents between the one whose sum is loaded and the one that is read */
+  AHEAD = 24,     /* documents between the one whose sum is loaded and the one that is read */
+  FOUND_PER_WANTED = 4
 };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
+
+static size_t mark_bytes(size_t n) { return n / 8 + 1; }
 
 /* Where many documents were found, clearing all takes less time than finding them again. */
 static void clear_found(mv_gathering *g) {
   if (g->n_found > g->n_documents / MANY_FOUND) {
     memset(g->found, 0, g->n_documents * sizeof(mv_found));
+    memset(g->marks, 0, mark_bytes(g->n_documents));
   } else {
-    for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]] = (mv_found){0, 0};
+    for (size_t i = 0; i < g->n_found; i++) {
+      g->found[g->order[i]] = (mv_found){0, 0};
+      g->marks[g->order[i] / 8] = 0;
+    }
   }
-  g->n_found = 0;
+  g->n_found = g->n_marked = 0;
+  g->of_others = MV_REACH_UNKNOWN;
+}
+
+/* One of the query's buffers, at least `bytes` long, all zero; NULL when out of memory. */
+static void *reserve_zeros(mv_query *query, int memory, void *present, size_t bytes) {
+  const mv_buffer *buffer = &query->memory[memory];
+  if (bytes <= buffer->capacity) return present;
+  void *zeros = mv_query_reserve(query, memory, bytes, 1);
+  if (zeros != NULL) memset(zeros, 0, buffer->capacity);
+  return zeros;
 }
 
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *chosen) {
+                          const uint8_t *chosen, size_t wanted) {
   mv_gathering *g = &query->gathering;
   const size_t n = mv_documents_in(segments, n_segments, chosen);
   clear_found(g);
   g->n_documents = 0;
-  const mv_buffer *buffer = &query->memory[MV_MEMORY_FOUND];
-  if (n > buffer->capacity / sizeof(mv_found)) {
-    g->found = mv_query_reserve(query, MV_MEMORY_FOUND, n, sizeof(mv_found));
-    if (g->found == NULL) return MV_ERROR_MEMORY;
-    memset(g->found, 0, buffer->capacity);
-  }
+  g->found = reserve_zeros(query, MV_MEMORY_FOUND, g->found, (n + 1) * sizeof(mv_found));
+  g->marks = reserve_zeros(query, MV_MEMORY_MARKS, g->marks, mark_bytes(n));
   g->order = mv_query_reserve(query, MV_MEMORY_ORDER, n + 1, sizeof(uint32_t));
-  if (g->order == NULL) return MV_ERROR_MEMORY;
+  if (g->found == NULL || g->marks == NULL || g->order == NULL) return MV_ERROR_MEMORY;
   g->n_documents = n;
+  g->wanted = wanted;
   return MV_OK;
 }
 
 void mv_gather_block(mv_query *query) {
-  const mv_gathering *g = &query->gathering;
+  mv_gathering *g = &query->gathering;
   for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]].tokens = 0;
+  g->of_others = MV_REACH_UNKNOWN;
 }
 
 /* Keeps the documents that are allowed; their number. */
@@ -84,12 +103,41 @@ static void add_run(mv_gathering *g, size_t first, const uint32_t *documents, si
   g->n_found = n_found;
 }
 
+/* After a block's probes that find: what the others reach. Marks the documents found. */
+static void reach_of_others(mv_gathering *g) {
+  g->of_others = g->n_found / FOUND_PER_WANTED < g->wanted ? MV_REACH_ALL : MV_REACH_FOUND;
+  for (; g->n_marked < g->n_found; g->n_marked++) {
+    const uint32_t number = g->order[g->n_marked];
+    g->marks[number / 8] |= (uint8_t)(1 << number % 8);
+  }
+}
+
+/* `add_run` for the marked documents alone. */
+static void add_to_marked(mv_gathering *g, size_t first, uint32_t *documents, size_t n,
+                          uint32_t token, uint32_t gain) {
+  mv_found *found = g->found + first;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    const size_t number = first + documents[i];
+    documents[kept] = documents[i];
+    kept += g->marks[number / 8] >> number % 8 & 1;
+  }
+  for (size_t i = 0; i < kept; i++) mv_load_ahead(&found[documents[i]]);
+  for (size_t i = 0; i < kept; i++) {
+    mv_found *one = &found[documents[i]];
+    const uint32_t is_new = (one->tokens & token) == 0;
+    one->tokens |= token;
+    one->sum += gain & (0U - is_new);
+  }
+}
+
 static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t first,
-                             const uint8_t *allowed, const mv_probe *probe, uint64_t *postings) {
+                             const uint8_t *allowed, const mv_probe *probe, mv_reach reach,
+                             uint64_t *postings) {
   mv_list list;
   mv_status status = mv_list_find(segment->lists, probe->list, &list);
   if (status != MV_OK) return status;
-  uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f);
+  const uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f), token = (uint32_t)1 << probe->token;
   uint32_t last = UINT32_MAX;
   *postings += list.n;
   while (list.n > 0) {
@@ -97,17 +145,20 @@ static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t 
     size_t n;
     status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
     if (status != MV_OK) return status;
+    if (reach == MV_REACH_FOUND) {
+      add_to_marked(g, first, documents, n, token, gain);
+      continue;
+    }
     if (allowed != NULL) n = keep_allowed(allowed, documents, n);
-    add_run(g, first, documents, n, (uint32_t)1 << probe->token, gain);
+    add_run(g, first, documents, n, token, gain);
   }
   return MV_OK;
 }
 
-mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
-                    size_t n, uint64_t *postings) {
-  if (mv_documents_in(segments, n_segments, chosen) != query->gathering.n_documents)
-    return MV_ERROR_ARGUMENT;
+static mv_status gather_lists(mv_gathering *g, const mv_segment *segments, size_t n_segments,
+                              const uint8_t *chosen, const uint8_t *const *allowed,
+                              const mv_probe *probes, size_t n, mv_reach reach,
+                              uint64_t *postings) {
   size_t first = 0;
   for (size_t s = 0; s < n_segments; s++) {
     if (!chosen[s]) continue;
@@ -115,12 +166,27 @@ mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segmen
       if (probes[i].token >= MV_LANES_MAX || segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
       if (probes[i].list >= segments[s].lists->n_lists) continue;
       mv_status status =
-          gather_list(&query->gathering, &segments[s], first, allowed[s], &probes[i], postings);
+          gather_list(g, &segments[s], first, allowed[s], &probes[i], reach, postings);
       if (status != MV_OK) return status;
     }
     first += segments[s].n_documents;
   }
   return MV_OK;
+}
+
+mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
+                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
+                    size_t n, uint64_t *postings) {
+  mv_gathering *g = &query->gathering;
+  if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
+  size_t finding = 0;
+  while (finding < n && probes[finding].finds) finding++;
+  mv_status status = gather_lists(g, segments, n_segments, chosen, allowed, probes, finding,
+                                  MV_REACH_ALL, postings);
+  if (status != MV_OK || finding == n) return status;
+  if (g->of_others == MV_REACH_UNKNOWN) reach_of_others(g);
+  return gather_lists(g, segments, n_segments, chosen, allowed, probes + finding, n - finding,
+                      g->of_others, postings);
 }
 
 /* The place of a document that is numbered through the chosen segments. */

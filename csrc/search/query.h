@@ -71,12 +71,19 @@ typedef struct mv_found {
   uint32_t tokens; /* bit l: a list of token l of this block has the document */
 } mv_found;
 
-/* Sums of gains. `found` is all zero but for the documents in `order`. */
+/* The documents that a probe adds to. */
+typedef enum mv_reach { MV_REACH_UNKNOWN, MV_REACH_ALL, MV_REACH_FOUND } mv_reach;
+
+/* Sums of gains. `found` is all zero but for the documents in `order`, and so are the marks. */
 typedef struct mv_gathering {
   mv_found *found; /* documents of the chosen segments, numbered through */
   uint32_t *order; /* [n_found]: numbers of the documents found */
+  uint8_t *marks;  /* bit i % 8 of byte i / 8: document i is one of the first n_marked found */
   size_t n_documents;
   size_t n_found;
+  size_t n_marked;
+  size_t wanted;      /* documents */
+  mv_reach of_others; /* of the block's probes that do not find */
 } mv_gathering;
 
 /* A search between two calls (search.c). */
@@ -112,6 +119,7 @@ enum {
   MV_MEMORY_INDEX,
   MV_MEMORY_FOUND,
   MV_MEMORY_ORDER,
+  MV_MEMORY_MARKS,
   MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
   MV_MEMORY_CHOSEN,
   MV_MEMORY_PROBES,

@@ -81,7 +81,8 @@ static mv_status probe(const mv_step *s) {
     mv_gather_block(s->query);
   } else {
     for (size_t i = 0; i < s->n_segments; i++) search->chosen[i] = is_listed(s, i, codec) != 0;
-    status = mv_gather_start(s->query, s->segments, s->n_segments, search->chosen);
+    status = mv_gather_start(s->query, s->segments, s->n_segments, search->chosen,
+                             search->plan.n_candidates);
   }
   if (status != MV_OK) return status;
   float base;

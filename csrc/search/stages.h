@@ -22,21 +22,22 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
 
 /* ---- candidates by inverted lists ---- */
 
-/* The best `nprobe` lists of each token of a block of the query, by rank, then token, without those
- * that add little beside the token's best one; probes has room for MV_LANES_MAX * nprobe. *base:
- * the score of a document that is in no list. */
+/* The best `nprobe` lists of each token of a block of the query, without those that add little beside
+ * the token's best one: first those that find documents, then the others, both by rank, then token.
+ * probes has room for MV_LANES_MAX * nprobe. *base: the score of a document that is in no list. */
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
 
 /* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and
- * mv_gather as often as wanted, probes of a token in the order of their ranks; mv_gather_best at
- * any time.
+ * mv_gather as often as wanted, the probes of a block in the order of mv_probe_lists; mv_gather_best
+ * at any time.
  *
  * mv_gather adds the gains of probes to the allowed documents in their lists, for each token once a
- * document, in the chosen segments. *postings: the number read, added to. mv_gather_best: the best
- * `limit` documents so far, in no order, ties by place; scores are gains alone. */
+ * document, in the chosen segments; once four times the `wanted` documents are found, probes that do
+ * not find add to these alone. *postings: the number read, added to. mv_gather_best: the best `limit`
+ * documents so far, in no order, ties by place; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *chosen);
+                          const uint8_t *chosen, size_t wanted);
 void mv_gather_block(mv_query *query);
 mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
                     const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,

@@ -135,10 +135,10 @@ static void gather(input *in, const mv_lists *lists, uint32_t n_documents) {
     float scores[10];
     size_t count = 0;
     uint64_t postings = 0;
-    MUST(mv_gather_start(query, &segment, 1, chosen) == MV_OK);
+    MUST(mv_gather_start(query, &segment, 1, chosen, 1) == MV_OK);
     for (int i = 0; i < 20; i++) {
-      const mv_probe probe = {take(in, 1) % (MAX_LISTS + 3), (uint16_t)(take(in, 1) % 33), 0,
-                              (float)take(in, 1) / 100};
+      const mv_probe probe = {take(in, 1) % (MAX_LISTS + 3), (uint8_t)(take(in, 1) % 33),
+                              take(in, 1) & 1, 0, (float)take(in, 1) / 100};
       const mv_status status = mv_gather(query, &segment, 1, chosen, allowed, &probe, 1, &postings);
       MUST(status != MV_ERROR_MEMORY);
     }

@@ -43,7 +43,7 @@ static const uint32_t members[CENTROIDS] = {0, 2, 3, 5, 1, 4};
 static float *vectors;
 static int8_t points[TOKENS * PADDED];
 static uint8_t rows[CENTROIDS * PADDED], group_rows[GROUPS * PADDED];
-static uint8_t codes[CODES], records[RECORDS];
+static uint8_t codes[CODES], records[RECORDS], nearest_codes[CODES];
 static const uint8_t plain[PLAIN];
 static uint32_t nearest[TOKENS];
 static float a_scales[MV_SCALES], b_scales[MV_SCALES], fit_a[TOKENS], fit_b[TOKENS];
@@ -80,8 +80,15 @@ static mv_status encode(const mv_codec *codec) {
   TRY(mv_fit_scales(codec, vectors, TOKENS, DIM, fit_a, fit_b));
   TRY(mv_encode(codec, vectors, TOKENS, DIM, lengths, DOCUMENTS, codes, records, &sum));
   TRY(mv_distances(codec, points, TOKENS, PADDED, distances));
-  return mv_decode(codec, codes, 2 * lengths[0], 2, records, lengths[0] * mv_token_bytes(DIM, 4),
-                   lengths[0], decoded);
+  TRY(mv_decode(codec, codes, 2 * lengths[0], 2, records, lengths[0] * mv_token_bytes(DIM, 4),
+                lengths[0], decoded));
+  mv_near_groups *near;
+  TRY(mv_near_groups_new(codec, &near));
+  const mv_status status =
+      mv_nearest_codes(codec, near, codes, CODES, 2, records, TOKENS * mv_token_bytes(DIM, 4),
+                       lengths, DOCUMENTS, nearest_codes);
+  mv_near_groups_free(near);
+  return status;
 }
 
 /* Makes the lists of all documents: one block, one extent. */
@@ -109,7 +116,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     TRY(mv_query_load(query, vectors, QUERY, DIM));
     query->large = 0;
     query->groups_wanted = wanted;
-    TRY(mv_gather_start(query, segment, 1, chosen));
+    TRY(mv_gather_start(query, segment, 1, chosen, 1));
     for (size_t block = 0; block < 2; block++) {
       TRY(mv_probe_lists(query, codec, block, 2, probes, &n, &base));
       mv_gather_block(query);

@@ -66,12 +66,14 @@ typedef struct gained {
   int found;
 } gained;
 
-/* Probes of a block, by rank, then token. Gains fall with the rank unless `wild`, are of few
- * different values so that sums are often equal, and the last ones are zero. */
+/* Probes of a block: those that find, by rank, then token, then the others. Gains fall with the rank
+ * unless `wild`, are of few different values so that sums are often equal, and the last ones are
+ * zero. */
 static size_t draw_probes(mv_probe *probes, size_t tokens, size_t ranks, int wild) {
   uint32_t lists[MV_LANES_MAX][N_LISTS];
-  size_t n = 0;
+  size_t finding[MV_LANES_MAX], n = 0;
   for (size_t l = 0; l < tokens; l++) {
+    finding[l] = (size_t)mv_random_below(&seed, ranks + 1);
     for (uint32_t c = 0; c < N_LISTS; c++) lists[l][c] = c;
     for (uint32_t c = N_LISTS; c-- > 1;) {
       const uint32_t other = (uint32_t)mv_random_below(&seed, c + 1), kept = lists[l][c];
@@ -79,37 +81,62 @@ static size_t draw_probes(mv_probe *probes, size_t tokens, size_t ranks, int wil
       lists[l][other] = kept;
     }
   }
-  for (size_t rank = 0; rank < ranks; rank++) {
-    for (size_t l = 0; l < tokens; l++) {
-      const uint64_t step = wild ? mv_random_below(&seed, 9) : ranks - 1 - rank;
-      probes[n++] = (mv_probe){lists[l][rank], (uint16_t)l, (uint16_t)rank,
-                               (float)step * (l % 2 ? 0.125f : 0.0371f)};
+  for (uint8_t finds = 2; finds-- > 0;) {
+    for (size_t rank = 0; rank < ranks; rank++) {
+      for (size_t l = 0; l < tokens; l++) {
+        if ((rank < finding[l]) != finds) continue;
+        const uint64_t step = wild ? mv_random_below(&seed, 9) : ranks - 1 - rank;
+        probes[n++] = (mv_probe){lists[l][rank], (uint8_t)l, finds, (uint16_t)rank,
+                                 (float)step * (l % 2 ? 0.125f : 0.0371f)};
+      }
     }
   }
   return n;
 }
 
-/* For each token the gain of the first of its probes that has the document. */
+/* Whether a document is in the list of a probe. */
+static int is_in(const world *w, uint32_t s, uint32_t i, const mv_probe *probe) {
+  return w->has[s][i * N_LISTS + probe->list];
+}
+
+/* Notes the documents that are found by probes that find, or by any; how many were found in all. */
+static size_t model_find(const world *w, const uint8_t *chosen, const uint8_t *const *allowed,
+                         const mv_probe *probes, size_t n, int by_any, gained *all) {
+  size_t found = 0;
+  for (uint32_t s = 0; s < N_SEGMENTS; s++) {
+    for (uint32_t i = 0; chosen[s] && i < w->n_documents[s]; i++) {
+      if (allowed[s] != NULL && (allowed[s][i / 8] >> i % 8 & 1) == 0) continue;
+      gained *one = &all[w->first[s] + i];
+      for (size_t p = 0; p < n; p++) {
+        if ((probes[p].finds || by_any) && is_in(w, s, i, &probes[p])) one->found = 1;
+      }
+      found += (size_t)one->found;
+    }
+  }
+  return found;
+}
+
+/* For each token the gain of the first of its probes that has the document, if it is found. */
 static void model_block(const world *w, const uint8_t *chosen, const uint8_t *const *allowed,
-                        const mv_probe *probes, size_t n, int wild, gained *all) {
+                        const mv_probe *probes, size_t n, size_t wanted, int wild, gained *all) {
+  if (model_find(w, chosen, allowed, probes, n, 0, all) / 4 < wanted)
+    model_find(w, chosen, allowed, probes, n, 1, all);
   for (uint32_t s = 0; s < N_SEGMENTS; s++) {
     for (uint32_t i = 0; chosen[s] && i < w->n_documents[s]; i++) {
       double first[MV_LANES_MAX], best[MV_LANES_MAX];
       for (size_t l = 0; l < MV_LANES_MAX; l++) first[l] = best[l] = -1;
-      if (allowed[s] != NULL && (allowed[s][i / 8] >> i % 8 & 1) == 0) continue;
+      gained *one = &all[w->first[s] + i];
+      if (!one->found) continue;
       for (size_t p = 0; p < n; p++) {
         const double gain = (double)probes[p].gain;
-        if (!w->has[s][i * N_LISTS + probes[p].list]) continue;
+        if (!is_in(w, s, i, &probes[p])) continue;
         double *mine = &first[probes[p].token], *highest = &best[probes[p].token];
         if (*mine < 0) *mine = gain;
         if (gain > *highest) *highest = gain;
       }
-      gained *one = &all[w->first[s] + i];
       for (size_t l = 0; l < MV_LANES_MAX; l++) {
         const double gain = wild ? first[l] : best[l];
-        if (gain < 0) continue;
-        one->found = 1;
-        one->units += (uint64_t)floor(gain * 65536 + 0.5);
+        if (gain >= 0) one->units += (uint64_t)floor(gain * 65536 + 0.5);
       }
     }
   }
@@ -195,11 +222,12 @@ static void check_limits(const world *w, mv_query *query, const uint8_t *chosen,
 
 /* Two blocks of probes, read in parts. */
 static void case_gather(const world *w, mv_query *query, const uint8_t *chosen,
-                        const uint8_t *const *allowed, size_t tokens, size_t ranks, int wild) {
+                        const uint8_t *const *allowed, size_t tokens, size_t ranks, size_t wanted,
+                        int wild) {
   mv_probe probes[MOST_PROBES];
   gained *all = room(w->first[N_SEGMENTS] + 1, sizeof *all);
   memset(all, 0, (w->first[N_SEGMENTS] + 1) * sizeof *all);
-  CHECK(mv_gather_start(query, w->views, N_SEGMENTS, chosen) == MV_OK, "start");
+  CHECK(mv_gather_start(query, w->views, N_SEGMENTS, chosen, wanted) == MV_OK, "start");
   check_best(w, query, chosen, all, 10);
   for (int block = 0; block < 2; block++) {
     const size_t n = draw_probes(probes, tokens, ranks, wild);
@@ -213,7 +241,7 @@ static void case_gather(const world *w, mv_query *query, const uint8_t *chosen,
       at += part;
     }
     CHECK(postings == 7 + model_postings(w, chosen, probes, n), "postings");
-    model_block(w, chosen, allowed, probes, n, wild, all);
+    model_block(w, chosen, allowed, probes, n, wanted, wild, all);
     check_limits(w, query, chosen, all);
   }
   free(all);
@@ -223,13 +251,15 @@ static void cases_of(const world *w, mv_query *query) {
   static const uint8_t choices[][N_SEGMENTS] = {
       {1, 1, 1, 1}, {0, 1, 0, 1}, {0, 0, 0, 0}, {1, 0, 0, 0}, {1, 1, 0, 1}};
   static const uint8_t *const none[N_SEGMENTS] = {NULL};
+  static const size_t wanted[] = {0, 1, 20, 150, SIZE_MAX};
   for (size_t c = 0; c < sizeof choices / sizeof choices[0]; c++) {
     const uint8_t *some[N_SEGMENTS] = {w->bits[0], NULL, w->bits[2], w->bits[3]};
-    for (int wild = 0; wild < 2; wild++) {
-      case_gather(w, query, choices[c], none, 1, 1, wild);
-      case_gather(w, query, choices[c], some, 3, 4, wild);
-      case_gather(w, query, choices[c], some, MV_LANES_MAX, 12, wild);
-      case_gather(w, query, choices[c], none, 16, 12, wild);
+    for (size_t i = 0; i < 2 * sizeof wanted / sizeof wanted[0]; i++) {
+      const int wild = i % 2;
+      case_gather(w, query, choices[c], none, 1, 1, wanted[i / 2], wild);
+      case_gather(w, query, choices[c], some, 3, 4, wanted[i / 2], wild);
+      case_gather(w, query, choices[c], some, MV_LANES_MAX, 12, wanted[i / 2], wild);
+      case_gather(w, query, choices[c], none, 16, 12, wanted[i / 2], wild);
     }
   }
 }
@@ -238,12 +268,13 @@ static void cases_of(const world *w, mv_query *query) {
 static void check_probes(const world *w, mv_query *query) {
   static const uint8_t chosen[N_SEGMENTS] = {1, 1, 1, 1};
   static const uint8_t *const allowed[N_SEGMENTS] = {NULL};
-  static const mv_probe wrong[] = {{0, MV_LANES_MAX, 0, 1}}, absent[] = {{UINT32_MAX, 0, 0, 1}};
+  static const mv_probe wrong[] = {{0, MV_LANES_MAX, 1, 0, 1}},
+                        absent[] = {{UINT32_MAX, 0, 1, 0, 1}};
   uint64_t postings = 0;
   size_t count;
   mv_place place;
   float score;
-  MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen) == MV_OK);
+  MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen, 9) == MV_OK);
   CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, wrong, 1, &postings) ==
             MV_ERROR_ARGUMENT,
         "lane 32");
@@ -253,7 +284,7 @@ static void check_probes(const world *w, mv_query *query) {
         "nothing");
   CHECK(postings == 0 && count == 0, "%zu found", count);
   static const uint8_t fewer[N_SEGMENTS] = {1, 0, 1, 1};
-  MUST(mv_gather_start(query, w->views, N_SEGMENTS, fewer) == MV_OK);
+  MUST(mv_gather_start(query, w->views, N_SEGMENTS, fewer, 9) == MV_OK);
   CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1, &postings) ==
             MV_ERROR_ARGUMENT,
         "more segments than it was started with");
@@ -273,7 +304,7 @@ static void check_corrupt(const world *w, mv_query *query) {
     const size_t n = draw_probes(probes, 3, 10, 0);
     uint64_t postings = 0;
     lists->extents[0][i] ^= 0x80;
-    MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen) == MV_OK);
+    MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen, 9) == MV_OK);
     const mv_status status =
         mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, probes, n, &postings);
     CHECK(status == MV_OK || status == MV_ERROR_CORRUPT, "status %d", (int)status);
@@ -281,7 +312,7 @@ static void check_corrupt(const world *w, mv_query *query) {
     lists->extents[0][i] ^= 0x80;
   }
   CHECK(refused > 10, "%zu changes were refused", refused);
-  case_gather(w, query, chosen, allowed, 5, 5, 0);
+  case_gather(w, query, chosen, allowed, 5, 5, 20, 0);
 }
 
 /* One query's memory serves worlds that are larger and smaller. */
@@ -315,7 +346,7 @@ static void test_many_blocks(void) {
   gained *all = room(w.first[N_SEGMENTS], sizeof *all);
   memset(all, 0, w.first[N_SEGMENTS] * sizeof *all);
   MUST(mv_query_new(&query) == MV_OK);
-  MUST(mv_gather_start(query, w.views, N_SEGMENTS, chosen) == MV_OK);
+  MUST(mv_gather_start(query, w.views, N_SEGMENTS, chosen, 9) == MV_OK);
   for (int block = 0; block < BLOCKS; block++) {
     mv_probe probes[MOST_PROBES];
     const size_t n = draw_probes(probes, MV_LANES_MAX, 3, 0);
@@ -323,7 +354,7 @@ static void test_many_blocks(void) {
     uint64_t postings = 0;
     mv_gather_block(query);
     MUST(mv_gather(query, w.views, N_SEGMENTS, chosen, allowed, probes, n, &postings) == MV_OK);
-    model_block(&w, chosen, allowed, probes, n, 0, all);
+    model_block(&w, chosen, allowed, probes, n, 9, 0, all);
   }
   check_limits(&w, query, chosen, all);
   mv_query_free(query);

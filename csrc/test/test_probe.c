@@ -83,6 +83,7 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
     CHECK(at < n, "token %zu, rank %u is missing", lane, rank);
     if (at == n) break;
     const uint32_t list = members[order[rank]];
+    CHECK(probes[at].finds == (gain * 5 >= range * 3), "token %zu, rank %u", lane, rank);
     CHECK(probes[at].list == list && probes[at].rank == rank, "token %zu, rank %u: %u at %u", lane,
           rank, probes[at].list, probes[at].rank);
     const double off = fabs((double)probes[at].gain - (scores[list] - last));
@@ -107,7 +108,8 @@ static void case_probe(const model *used, mv_query *query, const float *vectors,
     CHECK(mv_probe_lists(query, used->codec, block, nprobe, probes, &n, &base) == MV_OK, "probe");
     for (size_t i = 1; i < n; i++) {
       const mv_probe *p = &probes[i], *q = &probes[i - 1];
-      CHECK(p->rank > q->rank || (p->rank == q->rank && p->token > q->token), "probe %zu", i);
+      const int is_next = p->rank > q->rank || (p->rank == q->rank && p->token > q->token);
+      CHECK(p->finds < q->finds || (p->finds == q->finds && is_next), "probe %zu", i);
     }
     const size_t first = block * MV_LANES_MAX;
     for (size_t l = 0; l < MV_LANES_MAX && first + l < m; l++) {

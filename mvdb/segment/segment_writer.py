@@ -165,12 +165,15 @@ class SegmentWriter:
         self._block.append((text, raw_metadata))
         self._block_bytes += size
 
-    def add_slot(self, codes: Bytes, record: Bytes, n_tokens: int) -> None:
-        """Appends a document's codes and residuals."""
+    def add_slot(
+        self, codes: Bytes, record: Bytes, n_tokens: int, listed: Bytes | None = None
+    ) -> None:
+        """Appends a document's codes and residuals. listed: the centroids whose lists get it; None:
+        those of its codes."""
         if self._all_codes is None:
             inline = record
         else:
-            self._all_codes.write(codes)
+            self._all_codes.write(codes if listed is None else listed)
             inline = b"".join((codes, record))
         if self._records and self._chunk_bytes + len(inline) > self._limits.chunk_bytes:
             self._end_chunk()

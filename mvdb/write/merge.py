@@ -3,8 +3,10 @@
 1. Rows (ids, texts, metadata) are copied, STEP_ROWS at a time. Term indexes of words and of
    learned weights are merged; the texts of segments whose words are out of date are indexed anew.
 2. If the new segment gets posting lists, its documents are clustered by the old segments' codes.
-3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time, without
-   decoding. Only codes change, if the present codebook has codes of more bytes: they are widened.
+3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time. Only codes
+   change, if the present codebook has codes of more bytes: they are widened. Once centroids were
+   added, the posting lists are of the centroids nearest to the stored vectors today: documents from
+   before are then found as near to a query as later ones.
 4. The other parts are made.
 5. The new segment replaces the old ones in the manifest; documents that were deleted during the
    merge get tombstones (`publish`).
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from mvdb import core
 from mvdb.documents.value_allowance import Allowance
 from mvdb.segment import clustering
-from mvdb.segment.layout import SegmentInfo
+from mvdb.segment.layout import SegmentInfo, Slot
 from mvdb.segment.segment import Segment
 from mvdb.segment.segment_writer import Sealed, SegmentWriter
 from mvdb.segment.stored_vectors import StoredVectors
@@ -32,11 +34,17 @@ from mvdb.state.state import State
 from mvdb.state.tombstones import Live
 from mvdb.write.changes import Changes, Reading
 
+RELISTED_GROWTH = 1.1
+"""Ratio of the centroids to the greatest code of a document from which it is sought anew: it was
+encoded when there were fewer. Of 100 tokens encoded today, one has a greater code."""
 STEP_ROWS = 16_384
 YIELD_DOCUMENTS = 64
 """Documents that are copied between two calls of `yield_gil`."""
 CHECKED_DOCUMENTS = 4096
 """Documents that are verified between two calls of `yield_gil`."""
+
+Stored = tuple[bytes, bytes, int]
+"""Codes, record and tokens of a document."""
 
 
 class SegmentGone(Exception):
@@ -59,6 +67,8 @@ class Merge:
         number, listing = changes.new_segment(sum(info.live_tokens for info in infos))
         codebook = changes.codebook()
         self._code_bytes = 0 if codebook is None else codebook.codec.code_bytes
+        self._codebook = codebook
+        self._near: core.NearGroups | None = None
         self._limits = changes.limits
         self._lexical = changes.lexical
         self.writer = SegmentWriter(
@@ -183,16 +193,45 @@ class Merge:
                 own = sources[span] == i
                 slots[own] = segments[i].slots(rows[span][own])
                 vectors[i].check(slots[own])
-            for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
-                codes, record, n_tokens = vectors[i].stored(slot)
-                if segments[i].code_bytes < self._code_bytes:
-                    codes = widened(codes, n_tokens, self._code_bytes)
-                # Copied: the chunk may be written after the end of this transaction.
-                self.writer.add_slot(bytes(codes), bytes(record), n_tokens)
-                size += len(record)
+            some = [
+                self._stored(segments[i], vectors[i], slot)
+                for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True)
+            ]
+            for stored, listed in zip(some, self._listed(some), strict=True):
+                self.writer.add_slot(*stored, listed)
+                size += len(stored[1])
             copied += len(slots)
             self._yield_gil()
         return copied
+
+    def _stored(self, segment: Segment, vectors: StoredVectors, slot: Slot) -> Stored:
+        """Codes of the present codebook, record and tokens of a document. Copied: the chunk may be
+        written after the end of the transaction."""
+        codes, record, n_tokens = vectors.stored(slot)
+        if segment.code_bytes < self._code_bytes:
+            codes = widened(codes, n_tokens, self._code_bytes)
+        return bytes(codes), bytes(record), n_tokens
+
+    def _listed(self, some: Sequence[Stored]) -> list[memoryview | None]:
+        """For each document the centroids whose lists get it; None: those of its codes."""
+        listed: list[memoryview | None] = [None] * len(some)
+        if self._codebook is None or not self._codebook.extends or not self.writer.listed:
+            return listed
+        codec, width = self._codebook.codec, self._code_bytes
+        lengths = np.array([n_tokens for _, _, n_tokens in some], np.uint32)
+        greatest = core.greatest_codes(b"".join(codes for codes, _, _ in some), width, lengths)
+        old = np.nonzero(RELISTED_GROWTH * greatest < codec.n_centroids)[0].tolist()
+        if not old:
+            return listed
+        if self._near is None:
+            self._near = core.NearGroups(codec)
+        codes, records = (b"".join(some[i][part] for i in old) for part in (0, 1))
+        nearest = self._near.nearest_codes(codes, width, records, lengths[old])
+        first = 0
+        for i in old:
+            listed[i] = nearest[first : first + len(some[i][0])]
+            first += len(some[i][0])
+        return listed
 
 
 def widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:

@@ -104,6 +104,26 @@ def test_old_documents_stay_as_they_were(tmp_path: Path, bits: int, small: bool)
         check(db, dict.fromkeys(range(known), 0))
 
 
+def leads_to(db: mvdb.Database, token: Floats, name: Id) -> bool:
+    """Whether a document is found by one of its tokens in the one list that is nearest to it."""
+    profile = db.profile(token[None], 1, nprobe=1, candidates=1000)
+    return profile.fallback == "" and profile.hits[0].id == name
+
+
+def test_old_documents_are_in_the_lists_of_the_nearest_centroids(tmp_path: Path) -> None:
+    """Of the centroids there are after a merge, most of which are younger than the documents."""
+    with searchable(tmp_path / "a.mvdb", 8, small=False, growth=1.5) as db:
+        fill(db, 150)
+        before = db.stats().centroids
+        for first in range(150, 1350, 300):
+            fill(db, 300, first=first)
+        db.optimize()
+        assert db.stats().centroids > 2 * before
+        documents = zip(range(150), db.vectors(range(150)), strict=True)
+        found = [leads_to(db, token, name) for name, rows in documents for token in rows]
+    assert np.mean(found) > 0.9
+
+
 def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> None:
     """What the new centroids are for: documents about something that was not there at training."""
     errors = {}

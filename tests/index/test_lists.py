@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +49,17 @@ def read(lists: Lists) -> list[list[int]]:
 
 
 def test_lists_of_a_file_are_those_of_a_dict(tmp_path: Path) -> None:
-    """Every list of every segment, written with and without steps, against the codes themselves."""
+    """Every list of every segment, written with and without steps, against the codes themselves,
+    where no centroids are added (tests/index/test_extending.py)."""
     path = tmp_path / "a.mvdb"
-    with opened(path, LISTED, dim=DIM, bits=2, background=False) as db:
+    limits = replace(LISTED, growth=math.inf, newcomers_per_centroid=math.inf)
+    with opened(path, limits, dim=DIM, bits=2, background=False) as db:
         fill(db, 400)
         fill(db, 300, first=400)
         db.delete(range(50))
         assert listed(db) == [True, True]
         assert all(ordered(db))
-    with opened(path, LISTED, background=False) as db:
+    with opened(path, limits, background=False) as db:
         for turn in range(2):
             txn, state = open_state(db)
             with txn:
