@@ -277,13 +277,13 @@ class Codec:
 
 class NearGroups:
     """The groups near each centroid of a codec, in which stored vectors are sought again after
-    centroids were added. Shared by threads; immutable; 16 bytes a centroid."""
+    centroids were added. Shared by threads; immutable; 32 bytes a centroid."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         out = ffi.new("mv_near_groups **")
         _check(lib.mv_near_groups_new(codec.handle, out), "the groups of centroids")
-        self._handle = ffi.gc(out[0], lib.mv_near_groups_free, size=16 * codec.n_centroids)
+        self._handle = ffi.gc(out[0], lib.mv_near_groups_free, size=32 * codec.n_centroids)
 
     def nearest_codes(
         self, codes: bytes, code_bytes: int, records: bytes, lengths: Numbers

@@ -14,7 +14,7 @@
 
 enum {
   GROUPS_PROBED = 16,
-  GROUPS_NEAR = 4, /* of many groups, else GROUPS_PROBED */
+  GROUPS_NEAR = 8, /* of many groups, else GROUPS_PROBED */
   MANY_GROUPS = 256,
   BATCH = 16384 /* points; bounds the memory of the lists */
 };

@@ -1,4 +1,4 @@
-/* Inverted lists of a segment: for each centroid the documents that have a token with its code.
+/* Inverted lists of a segment: for each centroid the documents that have a token nearest to it.
  * Frozen, part of the file format:
  *
  *   block    header body*           lists of MV_LISTS_BLOCK centroids: read and checked together

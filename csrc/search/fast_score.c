@@ -93,7 +93,7 @@ static void set_limits(const mv_table *table, const float *part, int16_t *limits
   for (size_t l = 0; l < block->tokens; l++) {
     if (table->unit[l] == 0.0f) continue;
     const float limit = (part[l] - margin / block->scale[l]) / table->unit[l];
-    limits[l] = limit > 32767.0f ? INT16_MAX : limit < -32768.0f ? INT16_MIN : (int16_t)limit;
+    limits[l] = (int16_t)(limit > 32767.0f ? 32767.0f : limit < -32768.0f ? -32768.0f : limit);
   }
 }
 

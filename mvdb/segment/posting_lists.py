@@ -1,4 +1,4 @@
-"""Posting lists of a segment: for each centroid the slots of the documents that have its code.
+"""Posting lists of a segment: for each centroid the slots of the documents near it.
 
 The core packs the lists into blocks (csrc/postings/lists.h has their grammar). Here the blocks are
 laid out in the file, so that a query reads and verifies only the blocks it needs. l lists are in
@@ -30,10 +30,10 @@ _COUNTS = Record("III")  # lists, blocks, extents; on disk: frozen
 
 
 class Builder:
-    """Makes the posting lists of a segment from its codes, in about `memory` bytes.
+    """Makes the posting lists of a segment, in about `memory` bytes.
 
-    Used by one thread: first `extents`, then `directory`. codes: uint8, `code_bytes` per token, by
-    slot. starts: uint32 (slots + 1,), first token of each slot."""
+    Used by one thread: first `extents`, then `directory`. codes: of the tokens' nearest centroids,
+    uint8, `code_bytes` per token, by slot. starts: uint32 (slots + 1,), first token of each slot."""
 
     def __init__(
         self,
