@@ -32,8 +32,9 @@ _COUNTS = Record("III")  # lists, blocks, extents; on disk: frozen
 class Builder:
     """Makes the posting lists of a segment, in about `memory` bytes.
 
-    Used by one thread: first `extents`, then `directory`. codes: of the tokens' nearest centroids,
-    uint8, `code_bytes` per token, by slot. starts: uint32 (slots + 1,), first token of each slot."""
+    Used by one thread: first `extents`, then `directory`. codes: those of the centroids nearest to
+    the tokens, uint8, `code_bytes` per token, by slot. starts: uint32 (slots + 1,), first token of
+    each slot."""
 
     def __init__(
         self,
