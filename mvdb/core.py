@@ -277,7 +277,7 @@ class Codec:
 
 class NearGroups:
     """The groups near each centroid of a codec, in which stored vectors are sought again after
-    centroids were added. Shared by threads; immutable; 32 bytes a centroid."""
+    centroids were added. Shared by threads; immutable; 32 bytes a centroid, or 64."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec

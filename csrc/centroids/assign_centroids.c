@@ -22,8 +22,8 @@ enum {
 typedef struct batch_space {
   int8_t *block;        /* [padded][MV_LANES_MAX] */
   int32_t *group_dots;  /* [n_groups][MV_LANES_MAX] */
-  uint32_t *probed;     /* [BATCH][GROUPS_PROBED], best first */
-  int32_t *probed_dots; /* the same; INT32_MIN: no group */
+  uint32_t *probed;     /* [BATCH][GROUPS_PROBED], best first; UINT32_MAX: no group */
+  int32_t *probed_dots; /* the same; INT32_MIN */
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
   uint32_t *list_start; /* [n_groups + 1] */
   int32_t *best;        /* [BATCH] */
@@ -87,6 +87,7 @@ static void best_groups(const batch_space *space, uint32_t n_groups, size_t want
   for (size_t l = 0; l < MV_LANES_MAX; l++)
     least[l] = l < n ? least_of(least[l], n_groups) : INT32_MAX;
   for (size_t i = 0; i < n * wanted; i++) list_dots[i] = INT32_MIN;
+  for (size_t i = 0; i < n * wanted; i++) groups[i] = UINT32_MAX;
   for (uint32_t g = 0; g < n_groups; g++, dots += MV_LANES_MAX) {
     uint32_t exceeds[MV_LANES_MAX], any = 0;
     for (size_t l = 0; l < MV_LANES_MAX; l++) exceeds[l] = dots[l] > least[l];
@@ -124,13 +125,13 @@ static size_t list_by_group(const mv_centroids *centroids, batch_space *space, s
   size_t pairs = 0;
   memset(start, 0, ((size_t)centroids->n_groups + 1) * sizeof(*start));
   for (size_t i = 0; i < n * wanted; i++) {
-    if (space->probed_dots[i] == INT32_MIN) continue;
+    if (space->probed[i] == UINT32_MAX) continue;
     start[space->probed[i] + 1]++;
     pairs++;
   }
   for (uint32_t g = 0; g < centroids->n_groups; g++) start[g + 1] += start[g];
   for (size_t i = n * wanted; i-- > 0;) { /* from the back, leaving the lists' begins */
-    if (space->probed_dots[i] == INT32_MIN) continue;
+    if (space->probed[i] == UINT32_MAX) continue;
     space->list[--start[space->probed[i] + 1]] = (uint32_t)(i / wanted);
   }
   return pairs;
@@ -203,10 +204,8 @@ mv_status mv_near_groups_init(mv_near_groups *near, const mv_centroids *centroid
     for (size_t i = 0; i < n * padded; i++)
       points[i] = (int8_t)(rows[i] > 0 ? rows[i] - 128 : -127);
     probe_groups(centroids, &space, points, n, near->wanted);
-    for (size_t i = 0; i < n * near->wanted; i++) {
-      const int is_left_out = space.probed_dots[i] == INT32_MIN;
-      near->groups[first * near->wanted + i] = is_left_out ? UINT32_MAX : space.probed[i];
-    }
+    memcpy(near->groups + first * near->wanted, space.probed,
+           n * near->wanted * sizeof(*near->groups));
   }
   mv_free(points);
   space_free(&space);
@@ -226,10 +225,7 @@ mv_status mv_centroids_reassign(const mv_centroids *centroids, const mv_near_gro
     const size_t count = n - first < BATCH ? n - first : BATCH;
     for (size_t i = 0; i < count; i++) {
       const uint32_t *groups = near->groups + centroids->places[codes[first + i]] * wanted;
-      for (size_t g = 0; g < wanted; g++) {
-        space.probed[i * wanted + g] = groups[g];
-        space.probed_dots[i * wanted + g] = groups[g] == UINT32_MAX ? INT32_MIN : 0;
-      }
+      memcpy(space.probed + i * wanted, groups, wanted * sizeof(*groups));
     }
     assign_batch(centroids, &space, points + first * centroids->padded, count, wanted, places);
     for (size_t i = 0; i < count; i++) {

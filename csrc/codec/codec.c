@@ -51,28 +51,30 @@ void mv_codec_free(mv_codec *codec) {
   mv_free(codec);
 }
 
+/* The greatest of n codes; of none 0. */
+static uint32_t greatest_of(const uint8_t *codes, size_t first, size_t n, size_t code_bytes) {
+  uint32_t greatest = 0;
+  for (size_t i = first; i < first + n; i++) {
+    const uint32_t code = (uint32_t)mv_code_read(codes, i, code_bytes);
+    greatest = code > greatest ? code : greatest;
+  }
+  return greatest;
+}
+
 mv_status mv_codes_check(const mv_codec *codec, const uint8_t *codes, size_t size,
                          size_t code_bytes) {
   if ((code_bytes != 2 && code_bytes != 3) || size % code_bytes != 0) return MV_ERROR_CORRUPT;
-  size_t greatest = 0;
-  for (size_t i = 0; i < size / code_bytes; i++) {
-    const size_t code = mv_code_read(codes, i, code_bytes);
-    greatest = code > greatest ? code : greatest;
-  }
+  const uint32_t greatest = greatest_of(codes, 0, size / code_bytes, code_bytes);
   return greatest < codec->centroids.n ? MV_OK : MV_ERROR_CORRUPT;
 }
 
 mv_status mv_greatest_codes(const uint8_t *codes, size_t size, size_t code_bytes,
                             const uint32_t *lengths, size_t n, uint32_t *greatest) {
-  size_t at = 0;
+  size_t first = 0;
   for (size_t i = 0; i < n; i++) {
-    const size_t end = at + lengths[i];
-    if (end > size / code_bytes) return MV_ERROR_ARGUMENT;
-    greatest[i] = 0;
-    for (; at < end; at++) {
-      const uint32_t code = (uint32_t)mv_code_read(codes, at, code_bytes);
-      greatest[i] = code > greatest[i] ? code : greatest[i];
-    }
+    if (lengths[i] > size / code_bytes - first) return MV_ERROR_ARGUMENT;
+    greatest[i] = greatest_of(codes, first, lengths[i], code_bytes);
+    first += lengths[i];
   }
   return MV_OK;
 }

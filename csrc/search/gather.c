@@ -18,9 +18,9 @@
 #include "stages.h"
 
 enum {
-  MANY_FOUND = 8, /* one of so many documents is many */
-  AHEAD = 24,     /* documents between the one whose sum is loaded and the one that is read */
-  FOUND_PER_WANTED = 4
+  MANY_FOUND = 8,      /* one of so many documents is many */
+  AHEAD = 24,          /* documents between the one whose sum is loaded and the one that is read */
+  FOUND_PER_WANTED = 4 /* documents found from which probes of less gain find no more */
 };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */

@@ -36,7 +36,7 @@ from mvdb.write.changes import Changes, Reading
 
 RELISTED_GROWTH = 1.1
 """Ratio of the centroids to the greatest code of a document from which it is sought anew: it was
-encoded when there were fewer. Of 100 tokens encoded today, one has a greater code."""
+encoded when there were fewer. Of the tokens of one encoded today some have a greater code."""
 STEP_ROWS = 16_384
 YIELD_DOCUMENTS = 64
 """Documents that are copied between two calls of `yield_gil`."""
