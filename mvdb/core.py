@@ -959,7 +959,7 @@ class TermView:
 
 
 def stored_weight(weight: float) -> float:
-    """The weight that stands for a weight in an index: within 1/256 of it."""
+    """The weight that stands for a weight in an index: within 1/256 of it, or the least of all."""
     return float(lib.mv_terms_stored_weight(weight))
 
 

@@ -23,7 +23,7 @@ void mv_bounds_write(const uint32_t *rows, const uint16_t *values, uint32_t n,
 void mv_bounds_read(const uint8_t in[MV_BOUND_BYTES], int has_lengths, mv_term_bound bounds[2]);
 
 /* A weight is a value 1..4095: the upper bits of its float32, 5 of the exponent and 7 of the
- * mantissa, from 2^-16 on, to the nearest: an error of 1/256 at most. Smaller weights are 1. */
+ * mantissa, to the nearest: an error of 1/256 at most. Weights below that of 1 are 1. */
 uint16_t mv_weight_value(float weight);
 float mv_value_weight(uint16_t value);
 

@@ -136,7 +136,7 @@ class Database(Upkeep):
                 mappings, None for a document without. A term is a str of at most 64 bytes of UTF-8,
                 taken as it is, or an int in 0..2^32-1; 1 is not "1". At most 65,536 terms. A weight
                 is in 0..65,280; terms of weight 0 are left out. Weights are stored within 1/256 of
-                their value, those below 2^-16 as 129/128 of that.
+                their value, those below 2^-16 · 129/128 as that.
 
         Raises:
             DuplicateIdError: the database has a document of an id.
