@@ -47,6 +47,14 @@ static inline unsigned mv_lowest_bit(uint64_t word) {
 #endif
 }
 
+/* How many bits are set: by sums in ever wider fields, in any instruction set. */
+static inline unsigned mv_count_bits(uint64_t word) {
+  word -= word >> 1 & 0x5555555555555555;
+  word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+  word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return (unsigned)(word * 0x0101010101010101 >> 56);
+}
+
 /* Bytes behind packed numbers that mv_bits_read may read. */
 enum { MV_BITS_SLACK = 8 };
 

@@ -1,7 +1,9 @@
 /* Selection of the greatest keys, in place: see best_rows.h. */
 #include "best_rows.h"
 
-enum { LEAST_ROOM = 64, SORTED_DIRECTLY = 16 };
+#include "../ranking/keys.h"
+
+enum { LEAST_ROOM = 64 };
 
 mv_status mv_best_rows_init(mv_best_rows *best, size_t tokens, size_t lanes, size_t limit) {
   best->tokens = tokens;
@@ -18,78 +20,11 @@ mv_status mv_best_rows_init(mv_best_rows *best, size_t tokens, size_t lanes, siz
 
 void mv_best_rows_free(mv_best_rows *best) { mv_free(best->keys); }
 
-static void swap(uint64_t *keys, size_t i, size_t j) {
-  const uint64_t key = keys[i];
-  keys[i] = keys[j];
-  keys[j] = key;
-}
-
-/* Parts n > 2 distinct keys: those before the returned one are greater, those behind it less. The
- * pivot is the middle one of three. */
-static size_t part(uint64_t *keys, size_t n) {
-  const size_t middle = n / 2, last = n - 1;
-  if (keys[middle] > keys[0]) swap(keys, middle, 0);
-  if (keys[last] > keys[0]) swap(keys, last, 0);
-  if (keys[last] > keys[middle]) swap(keys, last, middle);
-  const uint64_t pivot = keys[middle];
-  swap(keys, middle, last);
-  size_t greater = 0;
-  for (size_t i = 0; i < last; i++) {
-    /* Branch-free: which keys are greater cannot be predicted. */
-    const uint64_t key = keys[i];
-    keys[i] = keys[greater];
-    keys[greater] = key;
-    greater += key > pivot;
-  }
-  swap(keys, greater, last);
-  return greater;
-}
-
-static void sort_directly(uint64_t *keys, size_t n) {
-  for (size_t i = 1; i < n; i++) {
-    const uint64_t key = keys[i];
-    size_t at = i;
-    for (; at > 0 && keys[at - 1] < key; at--) keys[at] = keys[at - 1];
-    keys[at] = key;
-  }
-}
-
-/* Brings the `limit` greatest of n keys to the front, in no order. */
-static void select_greatest(uint64_t *keys, size_t n, size_t limit) {
-  while (n > SORTED_DIRECTLY && limit > 0 && limit < n) {
-    const size_t at = part(keys, n);
-    if (at >= limit) {
-      n = at;
-    } else {
-      keys += at + 1;
-      n -= at + 1;
-      limit -= at + 1;
-    }
-  }
-  if (limit > 0 && limit < n) sort_directly(keys, n);
-}
-
-static void sort_keys(uint64_t *keys, size_t n) {
-  while (n > SORTED_DIRECTLY) {
-    const size_t at = part(keys, n), behind = n - at - 1;
-    /* The shorter part first: the stack stays shallow. */
-    if (at < behind) {
-      sort_keys(keys, at);
-      keys += at + 1;
-      n = behind;
-    } else {
-      sort_keys(keys + at + 1, behind);
-      n = at;
-    }
-  }
-  sort_directly(keys, n);
-}
-
 /* Cuts a token's full buffer to its best. Rows of the worst score kept may still be better by their
  * number. */
 static void cut(mv_best_rows *best, size_t token) {
   uint64_t *keys = best->keys + token * best->room;
-  select_greatest(keys, best->count[token], best->limit);
+  mv_keys_select(keys, best->count[token], best->limit);
   best->count[token] = best->limit;
   uint64_t worst = keys[0];
   for (size_t i = 1; i < best->limit; i++) worst = keys[i] < worst ? keys[i] : worst;
@@ -116,9 +51,9 @@ void mv_best_rows_sort(mv_best_rows *best) {
   for (size_t l = 0; l < best->tokens; l++) {
     uint64_t *keys = best->keys + l * best->room;
     if (best->count[l] > best->limit) {
-      select_greatest(keys, best->count[l], best->limit);
+      mv_keys_select(keys, best->count[l], best->limit);
       best->count[l] = best->limit;
     }
-    sort_keys(keys, best->count[l]);
+    mv_keys_sort(keys, best->count[l]);
   }
 }

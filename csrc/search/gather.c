@@ -1,143 +1,48 @@
-/* Candidates by lists: the gains of probes summed per document.
+/* Candidates by lists: the gains of probes summed per document, in two readings of a block's lists.
  *
- *   1. find the list of each probe in each chosen segment
- *   2. decode the list run by run and drop the documents that are not allowed
- *   3. add the gain to each document, once a query token; note the documents found, or pass over those
- *      that no list has found before
- *   4. of the documents found keep those above a threshold, then the best by a heap
+ *   1. find: read the lists of the probes that find, and note which documents are in one of them, and
+ *      which in more than one. These are found, or those, or all of the other lists too: the fewest
+ *      that are enough
+ *   2. add: read all lists, and add the gain of each to the documents found, once a query token
  *
- * The sums of many documents do not fit the caches nearest to the processor, one bit for each does:
- * the lists of less gain, which have most of the postings, reach the sums of few. */
+ * Most documents are in one list alone, and none of these is among the best. Bits tell them apart:
+ * those of a million documents stay in the caches, where their sums do not. Gains are kept of the
+ * documents found alone, side by side; the bits before a document's tell where. */
 #include <string.h>
 
 #include "../base/ahead.h"
+#include "../base/bits.h"
 #include "../postings/lists.h"
+#include "../ranking/keys.h"
 #include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
 #include "stages.h"
 
-enum {
-  MANY_FOUND = 8,      /* one of so many documents is many */
-  AHEAD = 24,          /* documents between the one whose sum is loaded and the one that is read */
-  FOUND_PER_WANTED = 4 /* documents found from which probes of less gain find no more */
-};
+enum { FOUND_PER_WANTED = 8 /* documents that are enough */ };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
-static size_t mark_bytes(size_t n) { return n / 8 + 1; }
+/* The chosen segments that probes are read in. */
+typedef struct reading {
+  mv_gathering *g;
+  const mv_segment *segments;
+  size_t n_segments;
+  const uint8_t *chosen;
+  const uint8_t *const *allowed;
+} reading;
 
-/* Where many documents were found, clearing all takes less time than finding them again. */
-static void clear_found(mv_gathering *g) {
-  if (g->n_found > g->n_documents / MANY_FOUND) {
-    memset(g->found, 0, g->n_documents * sizeof(mv_found));
-    memset(g->marks, 0, mark_bytes(g->n_documents));
-  } else {
-    for (size_t i = 0; i < g->n_found; i++) {
-      g->found[g->order[i]] = (mv_found){0, 0};
-      g->marks[g->order[i] / 8] = 0;
-    }
-  }
-  g->n_found = g->n_marked = 0;
-  g->of_others = MV_REACH_UNKNOWN;
-}
+/* What is done with the documents of a run of a list; document 0 of their segment has the number
+ * `first`. May change the documents. */
+typedef void (*run_use)(mv_gathering *g, size_t first, const uint8_t *allowed,
+                        const mv_probe *probe, uint32_t *documents, size_t n);
 
-/* One of the query's buffers, at least `bytes` long, all zero; NULL when out of memory. */
-static void *reserve_zeros(mv_query *query, int memory, void *present, size_t bytes) {
-  const mv_buffer *buffer = &query->memory[memory];
-  if (bytes <= buffer->capacity) return present;
-  void *zeros = mv_query_reserve(query, memory, bytes, 1);
-  if (zeros != NULL) memset(zeros, 0, buffer->capacity);
-  return zeros;
-}
-
-mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
-                          const uint8_t *chosen, size_t wanted) {
-  mv_gathering *g = &query->gathering;
-  const size_t n = mv_documents_in(segments, n_segments, chosen);
-  clear_found(g);
-  g->n_documents = 0;
-  g->found = reserve_zeros(query, MV_MEMORY_FOUND, g->found, (n + 1) * sizeof(mv_found));
-  g->marks = reserve_zeros(query, MV_MEMORY_MARKS, g->marks, mark_bytes(n));
-  g->order = mv_query_reserve(query, MV_MEMORY_ORDER, n + 1, sizeof(uint32_t));
-  if (g->found == NULL || g->marks == NULL || g->order == NULL) return MV_ERROR_MEMORY;
-  g->n_documents = n;
-  g->wanted = wanted;
-  return MV_OK;
-}
-
-void mv_gather_block(mv_query *query) {
-  mv_gathering *g = &query->gathering;
-  for (size_t i = 0; i < g->n_found; i++) g->found[g->order[i]].tokens = 0;
-  g->of_others = MV_REACH_UNKNOWN;
-}
-
-/* Keeps the documents that are allowed; their number. */
-static size_t keep_allowed(const uint8_t *allowed, uint32_t *documents, size_t n) {
-  size_t kept = 0;
-  for (size_t i = 0; i < n; i++) {
-    documents[kept] = documents[i];
-    kept += (size_t)mv_is_allowed(allowed, documents[i]);
-  }
-  return kept;
-}
-
-/* Adds a probe's gain to the documents of a run; document 0 of their segment has the number
- * `first`. Branch-free: the branch is unpredictable. Writes one entry past n_found; `order` has
- * room. */
-static void add_run(mv_gathering *g, size_t first, const uint32_t *documents, size_t n,
-                    uint32_t token, uint32_t gain) {
-  mv_found *found = g->found + first;
-  uint32_t *order = g->order;
-  size_t n_found = g->n_found;
-  for (size_t i = 0; i < n; i++) mv_load_ahead(&found[documents[i]]);
-  for (size_t i = 0; i < n; i++) {
-    mv_found *one = &found[documents[i]];
-    /* A sum is never zero once its document is found. */
-    const uint32_t is_found = one->sum == 0, is_new = (one->tokens & token) == 0;
-    order[n_found] = (uint32_t)first + documents[i];
-    n_found += is_found;
-    one->tokens |= token;
-    one->sum += is_found + (gain & (0U - is_new));
-  }
-  g->n_found = n_found;
-}
-
-/* After a block's probes that find: what the others reach. Marks the documents found. */
-static void reach_of_others(mv_gathering *g) {
-  g->of_others = g->n_found / FOUND_PER_WANTED < g->wanted ? MV_REACH_ALL : MV_REACH_FOUND;
-  for (; g->n_marked < g->n_found; g->n_marked++) {
-    const uint32_t number = g->order[g->n_marked];
-    g->marks[number / 8] |= (uint8_t)(1 << number % 8);
-  }
-}
-
-/* `add_run` for the marked documents alone. */
-static void add_to_marked(mv_gathering *g, size_t first, uint32_t *documents, size_t n,
-                          uint32_t token, uint32_t gain) {
-  mv_found *found = g->found + first;
-  size_t kept = 0;
-  for (size_t i = 0; i < n; i++) {
-    const size_t number = first + documents[i];
-    documents[kept] = documents[i];
-    kept += g->marks[number / 8] >> number % 8 & 1;
-  }
-  for (size_t i = 0; i < kept; i++) mv_load_ahead(&found[documents[i]]);
-  for (size_t i = 0; i < kept; i++) {
-    mv_found *one = &found[documents[i]];
-    const uint32_t is_new = (one->tokens & token) == 0;
-    one->tokens |= token;
-    one->sum += gain & (0U - is_new);
-  }
-}
-
-static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t first,
-                             const uint8_t *allowed, const mv_probe *probe, mv_reach reach,
-                             uint64_t *postings) {
+static mv_status read_list(const reading *r, size_t s, size_t first, const mv_probe *probe,
+                           run_use use, uint64_t *postings) {
+  const mv_segment *segment = &r->segments[s];
   mv_list list;
   mv_status status = mv_list_find(segment->lists, probe->list, &list);
   if (status != MV_OK) return status;
-  const uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f), token = (uint32_t)1 << probe->token;
   uint32_t last = UINT32_MAX;
   *postings += list.n;
   while (list.n > 0) {
@@ -145,49 +50,155 @@ static mv_status gather_list(mv_gathering *g, const mv_segment *segment, size_t 
     size_t n;
     status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
     if (status != MV_OK) return status;
-    if (reach == MV_REACH_FOUND) {
-      add_to_marked(g, first, documents, n, token, gain);
-      continue;
-    }
-    if (allowed != NULL) n = keep_allowed(allowed, documents, n);
-    add_run(g, first, documents, n, token, gain);
+    use(r->g, first, r->allowed[s], probe, documents, n);
   }
   return MV_OK;
 }
 
-static mv_status gather_lists(mv_gathering *g, const mv_segment *segments, size_t n_segments,
-                              const uint8_t *chosen, const uint8_t *const *allowed,
-                              const mv_probe *probes, size_t n, mv_reach reach,
-                              uint64_t *postings) {
+static mv_status read_lists(const reading *r, const mv_probe *probes, size_t n, run_use use,
+                            uint64_t *postings) {
   size_t first = 0;
-  for (size_t s = 0; s < n_segments; s++) {
-    if (!chosen[s]) continue;
+  for (size_t s = 0; s < r->n_segments; s++) {
+    if (!r->chosen[s]) continue;
     for (size_t i = 0; i < n; i++) {
-      if (probes[i].token >= MV_LANES_MAX || segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
-      if (probes[i].list >= segments[s].lists->n_lists) continue;
-      mv_status status =
-          gather_list(g, &segments[s], first, allowed[s], &probes[i], reach, postings);
+      if (probes[i].token >= MV_LANES_MAX || r->segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
+      if (probes[i].list >= r->segments[s].lists->n_lists) continue;
+      mv_status status = read_list(r, s, first, &probes[i], use, postings);
       if (status != MV_OK) return status;
     }
-    first += segments[s].n_documents;
+    first += r->segments[s].n_documents;
   }
   return MV_OK;
 }
 
-mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
-                    size_t n, uint64_t *postings) {
+/* ---- find ---- */
+
+mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          const uint8_t *chosen, size_t wanted) {
   mv_gathering *g = &query->gathering;
-  if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
-  size_t finding = 0;
-  while (finding < n && probes[finding].finds) finding++;
-  mv_status status = gather_lists(g, segments, n_segments, chosen, allowed, probes, finding,
-                                  MV_REACH_ALL, postings);
-  if (status != MV_OK || finding == n) return status;
-  if (g->of_others == MV_REACH_UNKNOWN) reach_of_others(g);
-  return gather_lists(g, segments, n_segments, chosen, allowed, probes + finding, n - finding,
-                      g->of_others, postings);
+  g->n_documents = mv_documents_in(segments, n_segments, chosen);
+  g->n_words = g->n_documents / 64 + 1;
+  g->n_found = 0;
+  g->wanted = wanted;
+  g->seen = mv_query_reserve(query, MV_MEMORY_SEEN, g->n_words, sizeof(mv_seen));
+  g->found = mv_query_reserve(query, MV_MEMORY_FOUND, g->n_words, sizeof(uint64_t));
+  g->before = mv_query_reserve(query, MV_MEMORY_BEFORE, g->n_words, sizeof(uint32_t));
+  if (g->seen == NULL || g->found == NULL || g->before == NULL) return MV_ERROR_MEMORY;
+  memset(g->found, 0, g->n_words * sizeof(uint64_t));
+  return MV_OK;
 }
+
+/* Notes the documents that are allowed. */
+static void see_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
+                    uint32_t *documents, size_t n) {
+  (void)probe;
+  for (size_t i = 0; i < n; i++) {
+    const size_t number = first + documents[i];
+    mv_seen *seen = &g->seen[number / 64];
+    const uint64_t bit = (uint64_t)mv_is_allowed(allowed, documents[i]) << number % 64;
+    seen->twice |= seen->once & bit;
+    seen->once |= bit;
+  }
+}
+
+/* Reads the lists that find, then the others if too few are seen. *in_two: whether those that are in
+ * more than one list are enough. */
+static mv_status see(const reading *r, const mv_probe *probes, size_t n, int *in_two) {
+  const mv_gathering *g = r->g;
+  size_t finding = 0, once = 0, twice = 0;
+  uint64_t postings = 0;
+  while (finding < n && probes[finding].finds) finding++;
+  memset(g->seen, 0, g->n_words * sizeof(mv_seen));
+  mv_status status = read_lists(r, probes, finding, see_run, &postings);
+  for (size_t i = 0; i < g->n_words; i++) {
+    once += mv_count_bits(g->seen[i].once);
+    twice += mv_count_bits(g->seen[i].twice);
+  }
+  *in_two = twice / FOUND_PER_WANTED >= g->wanted;
+  if (status != MV_OK || *in_two || once / FOUND_PER_WANTED >= g->wanted) return status;
+  return read_lists(r, probes + finding, n - finding, see_run, &postings);
+}
+
+/* The documents of a word that are found by this block or an earlier one. */
+static uint64_t found_in(const mv_gathering *g, size_t word, int in_two) {
+  return g->found[word] | (in_two ? g->seen[word].twice : g->seen[word].once);
+}
+
+/* Marks the documents found. Their gains keep the sums of earlier blocks, and no tokens. */
+static mv_status mark(mv_query *query, int in_two) {
+  mv_gathering *g = &query->gathering;
+  const size_t n_before = g->n_found;
+  size_t n = 0;
+  uint32_t before = 0;
+  for (size_t i = 0; i < g->n_words; i++) n += mv_count_bits(found_in(g, i, in_two));
+  mv_gains *old = mv_query_reserve(query, MV_MEMORY_SCRATCH, n_before + 1, sizeof(mv_gains));
+  if (old == NULL) return MV_ERROR_MEMORY;
+  if (n_before > 0) memcpy(old, g->gains, n_before * sizeof(mv_gains));
+  g->n_found = 0;
+  g->gains = mv_query_reserve(query, MV_MEMORY_GAINS, n + 1, sizeof(mv_gains));
+  if (g->gains == NULL) return MV_ERROR_MEMORY;
+  memset(g->gains, 0, n * sizeof(mv_gains));
+  for (size_t i = 0; i < g->n_words; i++) {
+    const uint64_t found = found_in(g, i, in_two);
+    for (uint64_t left = g->found[i]; left != 0; left &= left - 1) {
+      const uint64_t lower = (left & (0 - left)) - 1;
+      g->gains[before + mv_count_bits(found & lower)].sum = (old++)->sum;
+    }
+    g->found[i] = found;
+    g->before[i] = before;
+    before += mv_count_bits(found);
+  }
+  g->n_found = n;
+  return MV_OK;
+}
+
+mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,
+                         const uint8_t *chosen, const uint8_t *const *allowed,
+                         const mv_probe *probes, size_t n) {
+  const reading r = {&query->gathering, segments, n_segments, chosen, allowed};
+  if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
+  int in_two;
+  const mv_status status = see(&r, probes, n, &in_two);
+  return status == MV_OK ? mark(query, in_two) : status;
+}
+
+/* ---- add ---- */
+
+/* Adds a probe's gain to those of the documents that are found. Branch-free but for the loops: which
+ * are found cannot be predicted. */
+static void add_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
+                    uint32_t *documents, size_t n) {
+  const uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f), token = (uint32_t)1 << probe->token;
+  size_t kept = 0;
+  (void)allowed; /* no other document is found */
+  for (size_t i = 0; i < n; i++) {
+    const size_t number = first + documents[i];
+    documents[kept] = (uint32_t)number;
+    kept += g->found[number / 64] >> number % 64 & 1;
+  }
+  for (size_t i = 0; i < kept; i++) {
+    const uint32_t number = documents[i];
+    const uint64_t lower = ((uint64_t)1 << number % 64) - 1;
+    documents[i] = g->before[number / 64] + mv_count_bits(g->found[number / 64] & lower);
+    mv_load_ahead(&g->gains[documents[i]]);
+  }
+  for (size_t i = 0; i < kept; i++) {
+    mv_gains *one = &g->gains[documents[i]];
+    const uint32_t is_new = (one->tokens & token) == 0;
+    one->tokens |= token;
+    one->sum += gain & (0U - is_new);
+  }
+}
+
+mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
+                        const uint8_t *chosen, const uint8_t *const *allowed,
+                        const mv_probe *probes, size_t n, uint64_t *postings) {
+  const reading r = {&query->gathering, segments, n_segments, chosen, allowed};
+  if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
+  return read_lists(&r, probes, n, add_run, postings);
+}
+
+/* ---- the best ---- */
 
 /* The place of a document that is numbered through the chosen segments. */
 static mv_place place_of(const mv_segment *segments, const uint8_t *chosen, uint32_t number) {
@@ -199,23 +210,37 @@ static mv_place place_of(const mv_segment *segments, const uint8_t *chosen, uint
   }
 }
 
+/* Writes a key for each document with a sum of at least `least`; their number. */
+static size_t keys_from(const mv_gathering *g, uint32_t least, uint64_t *keys) {
+  const mv_gains *gains = g->gains;
+  size_t n = 0;
+  for (size_t i = 0; i < g->n_words; i++) {
+    for (uint64_t left = g->found[i]; left != 0; left &= left - 1, gains++) {
+      if (gains->sum < least) continue;
+      const uint32_t number = (uint32_t)(i * 64 + mv_lowest_bit(left));
+      keys[n++] = (uint64_t)gains->sum << 32 | (UINT32_MAX - number);
+    }
+  }
+  return n;
+}
+
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count) {
   const mv_gathering *g = &query->gathering;
   if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
-  uint32_t *sums = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found, sizeof(uint32_t));
-  if (sums == NULL) return MV_ERROR_MEMORY;
-  for (size_t i = 0; i < g->n_found; i++) {
-    if (i + AHEAD < g->n_found) mv_load_ahead(&g->found[g->order[i + AHEAD]]);
-    sums[i] = g->found[g->order[i]].sum;
+  const size_t bytes = sizeof(uint64_t) + sizeof(uint32_t);
+  uint64_t *keys = mv_query_reserve(query, MV_MEMORY_SCRATCH, g->n_found + 1, bytes);
+  if (keys == NULL) return MV_ERROR_MEMORY;
+  uint32_t *sums = (uint32_t *)(keys + g->n_found);
+  for (size_t i = 0; i < g->n_found; i++) sums[i] = g->gains[i].sum;
+  const size_t n = keys_from(g, mv_threshold(sums, g->n_found, limit), keys);
+  mv_keys_select(keys, n, limit);
+  *count = n < limit ? n : limit;
+  mv_keys_sort(keys, *count);
+  for (size_t i = 0; i < *count; i++) {
+    places[i] = place_of(segments, chosen, UINT32_MAX - (uint32_t)keys[i]);
+    scores[i] = (float)(keys[i] >> 32) / UNIT;
   }
-  const uint32_t least = mv_threshold(sums, g->n_found, limit);
-  mv_topk top = {places, scores, limit, 0};
-  for (size_t i = 0; i < g->n_found; i++) {
-    if (sums[i] < least) continue;
-    mv_topk_offer(&top, place_of(segments, chosen, g->order[i]), (float)(sums[i] - 1) / UNIT);
-  }
-  *count = top.count;
   return MV_OK;
 }

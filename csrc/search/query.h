@@ -65,25 +65,30 @@ typedef struct mv_table {
   float coarse_offset;              /* real score of all-zero rows8 entries, summed over lanes */
 } mv_table;
 
-/* The gathered gains of a document. */
-typedef struct mv_found {
-  uint32_t sum;    /* of gains, and 1 */
+/* 64 documents: those that are in a list that was read, and those that are in more than one. */
+typedef struct mv_seen {
+  uint64_t once;
+  uint64_t twice;
+} mv_seen;
+
+/* The gathered gains of a document that is found. */
+typedef struct mv_gains {
+  uint32_t sum;
   uint32_t tokens; /* bit l: a list of token l of this block has the document */
-} mv_found;
+} mv_gains;
 
-/* The documents that a probe adds to. */
-typedef enum mv_reach { MV_REACH_UNKNOWN, MV_REACH_ALL, MV_REACH_FOUND } mv_reach;
-
-/* Sums of gains. `found` is all zero but for the documents in `order`, and so are the marks. */
+/* Sums of gains. The documents of the chosen segments are numbered through, document i being bit
+ * i % 64 of word i / 64. Those that are found have numbers of their own, in the same order, so that
+ * their gains lie close together. */
 typedef struct mv_gathering {
-  mv_found *found; /* documents of the chosen segments, numbered through */
-  uint32_t *order; /* [n_found]: numbers of the documents found */
-  uint8_t *marks;  /* bit i % 8 of byte i / 8: document i is one of the first n_marked found */
+  mv_seen *seen;    /* [n_words] */
+  uint64_t *found;  /* [n_words] */
+  uint32_t *before; /* [n_words]: how many are found in the words before */
+  mv_gains *gains;  /* [n_found] */
   size_t n_documents;
+  size_t n_words;
   size_t n_found;
-  size_t n_marked;
-  size_t wanted;      /* documents */
-  mv_reach of_others; /* of the block's probes that do not find */
+  size_t wanted; /* documents */
 } mv_gathering;
 
 /* A search between two calls (search.c). */
@@ -117,9 +122,10 @@ enum {
   MV_MEMORY_GROUPS,
   MV_MEMORY_GROUP_ROWS,
   MV_MEMORY_INDEX,
+  MV_MEMORY_SEEN,
   MV_MEMORY_FOUND,
-  MV_MEMORY_ORDER,
-  MV_MEMORY_MARKS,
+  MV_MEMORY_BEFORE,
+  MV_MEMORY_GAINS,
   MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
   MV_MEMORY_CHOSEN,
   MV_MEMORY_PROBES,

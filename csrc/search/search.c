@@ -77,9 +77,7 @@ static mv_status probe(const mv_step *s) {
       mv_query_reserve(s->query, MV_MEMORY_PROBES, MV_LANES_MAX * nprobe, sizeof(mv_probe));
   if (search->probes == NULL) return MV_ERROR_MEMORY;
   mv_status status = MV_OK;
-  if (search->block > 0) {
-    mv_gather_block(s->query);
-  } else {
+  if (search->block == 0) {
     for (size_t i = 0; i < s->n_segments; i++) search->chosen[i] = is_listed(s, i, codec) != 0;
     status = mv_gather_start(s->query, s->segments, s->n_segments, search->chosen,
                              search->plan.n_candidates);
@@ -98,8 +96,8 @@ static mv_status gather_until(const mv_step *s, size_t end) {
   mv_search *search = s->search;
   const size_t begin = search->n_gathered;
   search->n_gathered = end;
-  return mv_gather(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
-                   search->probes + begin, end - begin, &search->postings);
+  return mv_gather_add(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
+                       search->probes + begin, end - begin, &search->postings);
 }
 
 /* Appends the best documents so far to the ranked ones; their number. */
@@ -126,9 +124,14 @@ static mv_status gather(const mv_step *s) {
   mv_search *search = s->search;
   if (mv_waits_for_lists(s)) return MV_OK;
   const int is_last = search->block + 1 == mv_query_blocks(s->query);
-  if (is_last && search->plan.early_ranks > 0 && search->n_gathered == 0 && search->n_probes > 0)
-    return gather_early(s);
-  mv_status status = gather_until(s, search->n_probes);
+  mv_status status = MV_OK;
+  if (search->n_gathered == 0) {
+    status = mv_gather_find(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
+                            search->probes, search->n_probes);
+    if (status != MV_OK) return status;
+    if (is_last && search->plan.early_ranks > 0 && search->n_probes > 0) return gather_early(s);
+  }
+  status = gather_until(s, search->n_probes);
   size_t n = 0;
   if (status == MV_OK && is_last) status = best_gathered(s, &n);
   if (status != MV_OK) return status;

@@ -28,20 +28,23 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
 
-/* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_block, and
- * mv_gather as often as wanted, the probes of a block in the order of mv_probe_lists; mv_gather_best
- * at any time.
+/* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_find with all
+ * probes in the order of mv_probe_lists, and mv_gather_add with some of them as often as wanted;
+ * mv_gather_best at any time.
  *
- * mv_gather adds the gains of probes to the allowed documents in their lists, for each token once a
- * document, in the chosen segments; once four times the `wanted` documents are found, probes that do
- * not find add to these alone. *postings: the number read, added to. mv_gather_best: the best `limit`
- * documents so far, in no order, ties by place; scores are gains alone. */
+ * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list of
+ * the probes that find; if these are less than eight times the `wanted` ones, those in one; if they
+ * still are, those in any list. mv_gather_add adds the gains of probes to the documents found so far,
+ * for each token once a document. *postings: the number read, added to. mv_gather_best: the best
+ * `limit` of the documents found, best first, ties by place; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted);
-void mv_gather_block(mv_query *query);
-mv_status mv_gather(mv_query *query, const mv_segment *segments, size_t n_segments,
-                    const uint8_t *chosen, const uint8_t *const *allowed, const mv_probe *probes,
-                    size_t n, uint64_t *postings);
+mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,
+                         const uint8_t *chosen, const uint8_t *const *allowed,
+                         const mv_probe *probes, size_t n);
+mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
+                        const uint8_t *chosen, const uint8_t *const *allowed,
+                        const mv_probe *probes, size_t n, uint64_t *postings);
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count);

@@ -139,7 +139,9 @@ static void gather(input *in, const mv_lists *lists, uint32_t n_documents) {
     for (int i = 0; i < 20; i++) {
       const mv_probe probe = {take(in, 1) % (MAX_LISTS + 3), (uint8_t)(take(in, 1) % 33),
                               take(in, 1) & 1, 0, (float)take(in, 1) / 100};
-      const mv_status status = mv_gather(query, &segment, 1, chosen, allowed, &probe, 1, &postings);
+      mv_status status = mv_gather_find(query, &segment, 1, chosen, allowed, &probe, 1);
+      MUST(status != MV_ERROR_MEMORY);
+      status = mv_gather_add(query, &segment, 1, chosen, allowed, &probe, 1, &postings);
       MUST(status != MV_ERROR_MEMORY);
     }
     MUST(mv_gather_best(query, &segment, 1, chosen, 10, places, scores, &count) == MV_OK);

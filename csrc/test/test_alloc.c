@@ -119,8 +119,8 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     TRY(mv_gather_start(query, segment, 1, chosen, 1));
     for (size_t block = 0; block < 2; block++) {
       TRY(mv_probe_lists(query, codec, block, 2, probes, &n, &base));
-      mv_gather_block(query);
-      TRY(mv_gather(query, segment, 1, chosen, allowed, probes, n, &postings));
+      TRY(mv_gather_find(query, segment, 1, chosen, allowed, probes, n));
+      TRY(mv_gather_add(query, segment, 1, chosen, allowed, probes, n, &postings));
     }
     TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);

@@ -99,28 +99,32 @@ static int is_in(const world *w, uint32_t s, uint32_t i, const mv_probe *probe) 
   return w->has[s][i * N_LISTS + probe->list];
 }
 
-/* Notes the documents that are found by probes that find, or by any; how many were found in all. */
+/* How many documents are in as many lists of probes that find, or of any. They are noted if all is
+ * given. */
 static size_t model_find(const world *w, const uint8_t *chosen, const uint8_t *const *allowed,
-                         const mv_probe *probes, size_t n, int by_any, gained *all) {
+                         const mv_probe *probes, size_t n, int by_any, size_t least, gained *all) {
   size_t found = 0;
   for (uint32_t s = 0; s < N_SEGMENTS; s++) {
     for (uint32_t i = 0; chosen[s] && i < w->n_documents[s]; i++) {
       if (allowed[s] != NULL && (allowed[s][i / 8] >> i % 8 & 1) == 0) continue;
-      gained *one = &all[w->first[s] + i];
+      size_t lists = 0;
       for (size_t p = 0; p < n; p++) {
-        if ((probes[p].finds || by_any) && is_in(w, s, i, &probes[p])) one->found = 1;
+        lists += (size_t)((probes[p].finds || by_any) && is_in(w, s, i, &probes[p]));
       }
-      found += (size_t)one->found;
+      found += lists >= least;
+      if (all != NULL && lists >= least) all[w->first[s] + i].found = 1;
     }
   }
   return found;
 }
 
-/* For each token the gain of the first of its probes that has the document, if it is found. */
+/* Finds documents in two lists, in one, or in any; then for each token the gain of the first of its
+ * probes that has the document. */
 static void model_block(const world *w, const uint8_t *chosen, const uint8_t *const *allowed,
                         const mv_probe *probes, size_t n, size_t wanted, int wild, gained *all) {
-  if (model_find(w, chosen, allowed, probes, n, 0, all) / 4 < wanted)
-    model_find(w, chosen, allowed, probes, n, 1, all);
+  const int in_two = model_find(w, chosen, allowed, probes, n, 0, 2, NULL) / 8 >= wanted;
+  const int in_one = model_find(w, chosen, allowed, probes, n, 0, 1, NULL) / 8 >= wanted;
+  model_find(w, chosen, allowed, probes, n, !in_two && !in_one, in_two ? 2 : 1, all);
   for (uint32_t s = 0; s < N_SEGMENTS; s++) {
     for (uint32_t i = 0; chosen[s] && i < w->n_documents[s]; i++) {
       double first[MV_LANES_MAX], best[MV_LANES_MAX];
@@ -158,12 +162,6 @@ static uint64_t model_postings(const world *w, const uint8_t *chosen, const mv_p
 static const world *ordered_world;
 static const gained *ordered_gains;
 
-static mv_place place_at(const world *w, size_t at) {
-  uint32_t s = 0;
-  while (at >= w->first[s + 1]) s++;
-  return (mv_place){s, (uint32_t)(at - w->first[s])};
-}
-
 /* The place's number in the model. */
 static size_t number_of(mv_place place) {
   return ordered_world->first[place.segment] + place.document;
@@ -176,7 +174,7 @@ static int before(const void *x, const void *y) {
   return a < b ? -1 : a > b;
 }
 
-/* The best `limit` are those of the model, each once. */
+/* The best `limit` are those of the model, in its order. */
 static void check_best(const world *w, mv_query *query, const uint8_t *chosen, const gained *all,
                        size_t limit) {
   const size_t n = w->first[N_SEGMENTS];
@@ -190,26 +188,19 @@ static void check_best(const world *w, mv_query *query, const uint8_t *chosen, c
   const size_t kept = limit < found ? limit : found;
   mv_place *places = room(kept, sizeof *places);
   float *scores = room(kept, sizeof *scores);
-  uint8_t *seen = room(n + 1, 1);
-  memset(seen, 0, n + 1);
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, limit, places, scores, &count) == MV_OK,
         "limit %zu", limit);
   CHECK(count == kept, "limit %zu, %zu found: %zu", limit, found, count);
   for (size_t i = 0; i < kept && count == kept; i++) {
-    CHECK(places[i].segment < N_SEGMENTS, "segment %u", places[i].segment);
-    const size_t number = number_of(places[i]);
-    CHECK(scores[i] == (float)all[number].units / 65536.0f, "%zu gains %g", number,
+    CHECK(places[i].segment < N_SEGMENTS && number_of(places[i]) == order[i],
+          "limit %zu, %zu found: rank %zu (%u %u)", limit, found, i, places[i].segment,
+          places[i].document);
+    CHECK(scores[i] == (float)all[order[i]].units / 65536.0f, "%zu gains %g", order[i],
           (double)scores[i]);
-    seen[number] = 1;
-  }
-  for (size_t i = 0; i < kept; i++) {
-    CHECK(seen[order[i]], "limit %zu, %zu found: rank %zu (%u %u)", limit, found, i,
-          place_at(w, order[i]).segment, place_at(w, order[i]).document);
   }
   free(order);
   free(places);
   free(scores);
-  free(seen);
 }
 
 static void check_limits(const world *w, mv_query *query, const uint8_t *chosen,
@@ -218,6 +209,15 @@ static void check_limits(const world *w, mv_query *query, const uint8_t *chosen,
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
     check_best(w, query, chosen, all, limits[i]);
   }
+}
+
+/* Finds the documents of a block, and adds all gains. */
+static mv_status gather(const world *w, mv_query *query, const uint8_t *chosen,
+                        const uint8_t *const *allowed, const mv_probe *probes, size_t n,
+                        uint64_t *postings) {
+  mv_status status = mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, probes, n);
+  if (status != MV_OK) return status;
+  return mv_gather_add(query, w->views, N_SEGMENTS, chosen, allowed, probes, n, postings);
 }
 
 /* Two blocks of probes, read in parts. */
@@ -232,11 +232,11 @@ static void case_gather(const world *w, mv_query *query, const uint8_t *chosen,
   for (int block = 0; block < 2; block++) {
     const size_t n = draw_probes(probes, tokens, ranks, wild);
     uint64_t postings = 7;
-    mv_gather_block(query);
+    CHECK(mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, probes, n) == MV_OK, "find");
     for (size_t at = 0; at < n;) {
       const size_t left = n - at, part = 1 + (size_t)mv_random_below(&seed, left);
-      CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, probes + at, part, &postings) ==
-                MV_OK,
+      CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, allowed, probes + at, part,
+                          &postings) == MV_OK,
             "%zu probes", part);
       at += part;
     }
@@ -275,19 +275,19 @@ static void check_probes(const world *w, mv_query *query) {
   mv_place place;
   float score;
   MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen, 9) == MV_OK);
-  CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, wrong, 1, &postings) ==
-            MV_ERROR_ARGUMENT,
-        "lane 32");
-  CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1, &postings) == MV_OK,
-        "a list beyond all");
+  CHECK(gather(w, query, chosen, allowed, wrong, 1, &postings) == MV_ERROR_ARGUMENT, "lane 32");
+  CHECK(gather(w, query, chosen, allowed, absent, 1, &postings) == MV_OK, "a list beyond all");
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) == MV_OK,
         "nothing");
   CHECK(postings == 0 && count == 0, "%zu found", count);
   static const uint8_t fewer[N_SEGMENTS] = {1, 0, 1, 1};
   MUST(mv_gather_start(query, w->views, N_SEGMENTS, fewer, 9) == MV_OK);
-  CHECK(mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1, &postings) ==
+  CHECK(
+      mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1) == MV_ERROR_ARGUMENT,
+      "more segments than it was started with");
+  CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1, &postings) ==
             MV_ERROR_ARGUMENT,
-        "more segments than it was started with");
+        "more segments are read");
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) ==
             MV_ERROR_ARGUMENT,
         "the best of more segments");
@@ -305,8 +305,7 @@ static void check_corrupt(const world *w, mv_query *query) {
     uint64_t postings = 0;
     lists->extents[0][i] ^= 0x80;
     MUST(mv_gather_start(query, w->views, N_SEGMENTS, chosen, 9) == MV_OK);
-    const mv_status status =
-        mv_gather(query, w->views, N_SEGMENTS, chosen, allowed, probes, n, &postings);
+    const mv_status status = gather(w, query, chosen, allowed, probes, n, &postings);
     CHECK(status == MV_OK || status == MV_ERROR_CORRUPT, "status %d", (int)status);
     refused += status == MV_ERROR_CORRUPT;
     lists->extents[0][i] ^= 0x80;
@@ -352,8 +351,7 @@ static void test_many_blocks(void) {
     const size_t n = draw_probes(probes, MV_LANES_MAX, 3, 0);
     for (size_t i = 0; i < n; i++) probes[i].gain = probes[i].rank == 0 ? 12.0f : 0.5f;
     uint64_t postings = 0;
-    mv_gather_block(query);
-    MUST(mv_gather(query, w.views, N_SEGMENTS, chosen, allowed, probes, n, &postings) == MV_OK);
+    MUST(gather(&w, query, chosen, allowed, probes, n, &postings) == MV_OK);
     model_block(&w, chosen, allowed, probes, n, 9, 0, all);
   }
   check_limits(&w, query, chosen, all);
