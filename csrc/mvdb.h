@@ -289,11 +289,12 @@ enum {
 typedef enum mv_stage {
   MV_STAGE_PROBE,    /* the lists of a block of the query; with GATHER once a block and codec */
   MV_STAGE_GATHER,   /* the documents that these lists rank best */
-  MV_STAGE_INTERACT, /* their rank by their codes */
-  MV_STAGE_CODES,    /* the documents found by codes */
-  MV_STAGE_SCORES,   /* the documents found by scores */
-  MV_STAGE_RANK,     /* the others scored, best first, until the rest cannot matter */
-  MV_STAGE_REFINE,   /* the best k, by precise scores */
+  MV_STAGE_INTERACT, /* the first of them ranked by their codes */
+  MV_STAGE_INTERACT_REST, /* and the others that may be among the best */
+  MV_STAGE_CODES,         /* the documents found by codes */
+  MV_STAGE_SCORES,        /* the documents found by scores */
+  MV_STAGE_RANK,          /* the others scored, best first, until the rest cannot matter */
+  MV_STAGE_REFINE,        /* the best k, by precise scores */
   MV_STAGE_END
 } mv_stage;
 
@@ -309,7 +310,7 @@ typedef enum mv_event {
 typedef struct mv_plan {
   size_t k;             /* documents wanted, at least 1 */
   size_t nprobe;        /* lists per query token, at least 1 */
-  size_t n_candidates;  /* documents that lists give at most, and that are ranked by codes */
+  size_t n_candidates;  /* documents that lists give at most, and that may be ranked by codes */
   size_t near_groups;   /* see mv_query_near_groups in search/query.h; 0: all */
   double deviations;    /* of the stop rule, see mv_rank in search/stages.h */
   double error;         /* bound on the difference of fast scores and precise ones */

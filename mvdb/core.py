@@ -615,6 +615,7 @@ _STAGES: dict[int, tuple[str, str]] = {
     lib.MV_STAGE_PROBE: ("probe", "probing"),
     lib.MV_STAGE_GATHER: ("gather", "inverted lists"),
     lib.MV_STAGE_INTERACT: ("interact", "the coarse stage"),
+    lib.MV_STAGE_INTERACT_REST: ("interact", "the coarse stage"),
     lib.MV_STAGE_CODES: ("coarse", "the coarse stage"),
     lib.MV_STAGE_SCORES: ("score", "scoring"),
     lib.MV_STAGE_RANK: ("score", "scoring"),

@@ -119,15 +119,15 @@ class Limits:
     """Concurrent read transactions of all processes; the lock file has a slot for each."""
 
     # ---- search ----
-    min_candidates: int = 512
-    candidates_per_hit: int = 32
-    candidates_factor: float = 0.12
+    min_candidates: int = 768
+    candidates_per_hit: int = 48
+    candidates_factor: float = 0.18
     """Default number of candidates: the maximum of `min_candidates`, `candidates_per_hit` * k, and
     `candidates_factor` * documents^(3/4). More documents have more near the best ones."""
     stop_deviations: float = 3.0
     """A further candidate is scored if its coarse score, plus the mean gap of the first ones and
     this many standard deviations, reaches the k-th best score."""
-    list_surplus: float = 4.0
+    list_surplus: float = 2.5
     """Minimum ratio of allowed documents in the probed lists to candidates. Below it the lists
     alone, not the centroid codes, would choose the candidates."""
     list_cost: float = 1.0

@@ -12,7 +12,7 @@
 #include "query.h"
 #include "stages.h"
 
-enum { AHEAD = 12 /* documents between the one whose codes are prefetched and the one scored */ };
+enum { AHEAD = 12 /* documents between the one that is loaded ahead and the one that is read */ };
 
 static float interaction(const mv_table *table, const mv_document *document) {
   uint8_t best[MV_LANES_MAX];
@@ -83,13 +83,17 @@ static void add_documents(const mv_table *table, const mv_segment *segments, con
 }
 
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                      mv_place *places, size_t n, float *scores) {
+                      const mv_place *places, size_t n, float *scores) {
   if (!mv_query_fits(query, segments, n_segments) ||
       !mv_places_fit(segments, n_segments, places, n))
     return MV_ERROR_ARGUMENT;
   mv_document *documents = mv_query_reserve(query, MV_MEMORY_SCRATCH, n, sizeof(mv_document));
   if (documents == NULL) return MV_ERROR_MEMORY;
   for (size_t i = 0; i < n; i++) {
+    if (i + AHEAD < n) {
+      const mv_place later = places[i + AHEAD];
+      mv_load_ahead(&segments[later.segment].starts[later.document]);
+    }
     const mv_segment *segment = &segments[places[i].segment];
     if (segment->codec == NULL) return MV_ERROR_ARGUMENT;
     documents[i] = mv_document_find(segment, places[i].document);
@@ -103,6 +107,5 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
       add_documents(&query->table, segments, places, documents, n, scores);
     }
   }
-  mv_topk_order(places, scores, n);
   return MV_OK;
 }

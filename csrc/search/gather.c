@@ -19,7 +19,7 @@
 #include "query.h"
 #include "stages.h"
 
-enum { FOUND_PER_WANTED = 8 /* documents that are enough */ };
+enum { FOUND_PER_WANTED = 4 /* documents that are enough */ };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
@@ -33,9 +33,9 @@ typedef struct reading {
 } reading;
 
 /* What is done with the documents of a run of a list; document 0 of their segment has the number
- * `first`. May change the documents. */
+ * `first`. */
 typedef void (*run_use)(mv_gathering *g, size_t first, const uint8_t *allowed,
-                        const mv_probe *probe, uint32_t *documents, size_t n);
+                        const mv_probe *probe, const uint32_t *documents, size_t n);
 
 static mv_status read_list(const reading *r, size_t s, size_t first, const mv_probe *probe,
                            run_use use, uint64_t *postings) {
@@ -90,7 +90,7 @@ mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_
 
 /* Notes the documents that are allowed. */
 static void see_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
-                    uint32_t *documents, size_t n) {
+                    const uint32_t *documents, size_t n) {
   (void)probe;
   for (size_t i = 0; i < n; i++) {
     const size_t number = first + documents[i];
@@ -167,23 +167,23 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
 /* Adds a probe's gain to those of the documents that are found. Branch-free but for the loops: which
  * are found cannot be predicted. */
 static void add_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
-                    uint32_t *documents, size_t n) {
+                    const uint32_t *documents, size_t n) {
   const uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f), token = (uint32_t)1 << probe->token;
-  size_t kept = 0;
+  uint32_t kept[MV_LISTS_RUN];
+  size_t n_kept = 0;
   (void)allowed; /* no other document is found */
   for (size_t i = 0; i < n; i++) {
     const size_t number = first + documents[i];
-    documents[kept] = (uint32_t)number;
-    kept += g->found[number / 64] >> number % 64 & 1;
+    kept[n_kept] = (uint32_t)number;
+    n_kept += g->found[number / 64] >> number % 64 & 1;
   }
-  for (size_t i = 0; i < kept; i++) {
-    const uint32_t number = documents[i];
-    const uint64_t lower = ((uint64_t)1 << number % 64) - 1;
-    documents[i] = g->before[number / 64] + mv_count_bits(g->found[number / 64] & lower);
-    mv_load_ahead(&g->gains[documents[i]]);
+  for (size_t i = 0; i < n_kept; i++) {
+    const uint64_t lower = ((uint64_t)1 << kept[i] % 64) - 1;
+    kept[i] = g->before[kept[i] / 64] + mv_count_bits(g->found[kept[i] / 64] & lower);
+    mv_load_ahead(&g->gains[kept[i]]);
   }
-  for (size_t i = 0; i < kept; i++) {
-    mv_gains *one = &g->gains[documents[i]];
+  for (size_t i = 0; i < n_kept; i++) {
+    mv_gains *one = &g->gains[kept[i]];
     const uint32_t is_new = (one->tokens & token) == 0;
     one->tokens |= token;
     one->sum += gain & (0U - is_new);

@@ -107,6 +107,8 @@ typedef struct mv_search {
   mv_place *places; /* [n_ranked + n_others]; the others are the last ones until they are scored */
   float *scores;    /* the same */
   size_t n_ranked;
+  size_t n_rankings;                                 /* codecs whose lists have ranked them */
+  size_t n_interacted;                               /* the first ones, ranked by their codes */
   size_t n_others;                                   /* found by scores */
   uint64_t postings, candidates, documents, records; /* as in mv_progress */
 } mv_search;

@@ -1,5 +1,5 @@
-/* Ranking by stored vectors. Documents are given best first by an estimate, and scored until the
- * rest cannot be among the best k:
+/* Ranking by codes, then by stored vectors. Documents are given best first by an estimate, and scored
+ * until the rest cannot be among the best k:
  *
  *   1. score the first ones: their gaps between score and estimate say how far a document may rise
  *   2. score the others that may so rise to the k-th best score
@@ -16,14 +16,20 @@
 #include "stages.h"
 
 enum {
-  FIRST_CANDIDATES = 64, /* documents that are scored in any case, or 2 k */
-  FIRST_WHOLE = 24,      /* of those scored in part, those scored by all tokens, or 2 k */
-  MOST_PARTS = 512       /* documents whose parts are kept until they are scored by all tokens */
+  FIRST_INTERACTED = 256, /* documents that are ranked by their codes in any case, or 2 k, or */
+  INTERACTED_PART = 6,    /* one of so many */
+  FIRST_CANDIDATES = 64,  /* documents that are scored in any case, or 2 k */
+  FIRST_WHOLE = 24,       /* of those scored in part, those scored by all tokens, or 2 k */
+  MOST_PARTS = 512        /* documents whose parts are kept until they are scored by all tokens */
 };
 
 /* The same as `deviations` for scores in part. The best ones have the least gaps, which make too
  * little of the others'. */
 #define WHOLE_DEVIATIONS 6.0
+
+/* Deviations for gains of lists, in those for scores: gains of documents far behind fall short of their
+ * scores by more. */
+#define OF_GAINS (4.0 / 3.0)
 
 typedef struct ranking {
   mv_query *query;
@@ -82,6 +88,28 @@ static double reach(const ranking *r, size_t n, double deviations) {
   }
   const double mean = sum / (double)n, variance = squares / (double)n - mean * mean;
   return mean + deviations * sqrt(variance > 0.0 ? variance : 0.0);
+}
+
+size_t mv_first_interacted(size_t n, size_t k) {
+  size_t first = n / INTERACTED_PART;
+  first = first > FIRST_INTERACTED ? first : FIRST_INTERACTED;
+  first = first > 2 * k ? first : 2 * k;
+  return first < n ? first : n;
+}
+
+mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
+                            mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                            double deviations, size_t *wanted) {
+  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0, {0}};
+  mv_status status = reserve(&r, k);
+  if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
+  if (status != MV_OK) return status;
+  const double best = kth_score(&r, r.fresh, first);
+  const double least = best - reach(&r, first, OF_GAINS * deviations);
+  *wanted = first;
+  while (*wanted < n && (double)scores[*wanted] >= least) *wanted += 1;
+  memcpy(scores, r.fresh, first * sizeof(float));
+  return MV_OK;
 }
 
 /* Scores documents `from` .. `to` - 1. */

@@ -2,7 +2,8 @@
  * tells so first, and is called again:
  *
  *   1. probe and gather: for each block of the query, for each codec
- *   2. rank what was found by its codes, and the documents that are found by codes
+ *   2. rank what was found by its codes, the first ones and then those of the others that may be as
+ *      good, and the documents that are found by codes
  *   3. score the documents that are found by scores, then the ranked ones
  *   4. refine the best
  *
@@ -44,6 +45,7 @@ static int has_work(const mv_step *s, mv_stage stage) {
     case MV_STAGE_GATHER:
       return search->segment < s->n_segments;
     case MV_STAGE_INTERACT:
+    case MV_STAGE_INTERACT_REST:
     case MV_STAGE_RANK:
       return search->n_ranked > 0;
     case MV_STAGE_CODES:
@@ -109,15 +111,24 @@ static mv_status best_gathered(const mv_step *s, size_t *n) {
                         search->places + search->n_ranked, search->scores + search->n_ranked, n);
 }
 
-/* Gathers the best ranks and tells of the provisional best. */
+/* How many of n documents are ranked by their codes in any case: all, unless `rankings` have one order
+ * for them. A second turn for a query of several blocks would make all of its tables again. */
+static size_t first_interacted(const mv_step *s, size_t n, size_t rankings) {
+  if (rankings > 1 || mv_query_blocks(s->query) > 1) return n;
+  return mv_first_interacted(n, s->search->plan.k);
+}
+
+/* Gathers the best ranks and tells of the provisional best, as many as are read in any case. */
 static mv_status gather_early(const mv_step *s) {
   mv_search *search = s->search;
   size_t end = 0, n;
   while (end < search->n_probes && search->probes[end].rank < search->plan.early_ranks) end++;
   mv_status status = gather_until(s, end);
   if (status == MV_OK) status = best_gathered(s, &n);
-  if (status == MV_OK) mv_tell(s, MV_EVENT_EARLY, search->places + search->n_ranked, n);
-  return status;
+  if (status != MV_OK) return status;
+  n = first_interacted(s, n, search->n_rankings + 1);
+  mv_tell(s, MV_EVENT_EARLY, search->places + search->n_ranked, n);
+  return MV_OK;
 }
 
 static mv_status gather(const mv_step *s) {
@@ -136,6 +147,7 @@ static mv_status gather(const mv_step *s) {
   if (status == MV_OK && is_last) status = best_gathered(s, &n);
   if (status != MV_OK) return status;
   search->n_ranked += n;
+  search->n_rankings += n > 0;
   search->block = is_last ? 0 : search->block + 1;
   if (is_last) search->segment = next_listed(s, search->segment + 1);
   enter(s, MV_STAGE_PROBE);
@@ -144,9 +156,23 @@ static mv_status gather(const mv_step *s) {
 
 static mv_status interact(const mv_step *s) {
   mv_search *search = s->search;
-  if (mv_waits_for_records(s, search->places, search->n_ranked)) return MV_OK;
-  const mv_status status = mv_interact(s->query, s->segments, s->n_segments, search->places,
-                                       search->n_ranked, search->scores);
+  search->n_interacted = first_interacted(s, search->n_ranked, search->n_rankings);
+  if (mv_waits_for_records(s, search->places, search->n_interacted)) return MV_OK;
+  const mv_status status = mv_interact_first(
+      s->query, s->segments, s->n_segments, search->places, search->scores, search->n_ranked,
+      search->n_interacted, search->plan.k, search->plan.deviations, &search->n_ranked);
+  enter(s, MV_STAGE_INTERACT_REST);
+  return status;
+}
+
+static mv_status interact_rest(const mv_step *s) {
+  mv_search *search = s->search;
+  const mv_place *rest = search->places + search->n_interacted;
+  const size_t n = search->n_ranked - search->n_interacted;
+  if (mv_waits_for_records(s, rest, n)) return MV_OK;
+  const mv_status status = mv_interact(s->query, s->segments, s->n_segments, rest, n,
+                                       search->scores + search->n_interacted);
+  mv_topk_order(search->places, search->scores, search->n_ranked);
   search->n_ranked = least_of(search->n_ranked, search->plan.n_candidates);
   enter(s, MV_STAGE_CODES);
   return status;
@@ -290,9 +316,10 @@ static mv_status take_given(const mv_step *s, const mv_place *given, size_t n) {
 }
 
 static mv_status (*const stages[])(const mv_step *s) = {
-    [MV_STAGE_PROBE] = probe,   [MV_STAGE_GATHER] = gather, [MV_STAGE_INTERACT] = interact,
-    [MV_STAGE_CODES] = codes,   [MV_STAGE_SCORES] = scores, [MV_STAGE_RANK] = rank,
-    [MV_STAGE_REFINE] = refine,
+    [MV_STAGE_PROBE] = probe,       [MV_STAGE_GATHER] = gather,
+    [MV_STAGE_INTERACT] = interact, [MV_STAGE_INTERACT_REST] = interact_rest,
+    [MV_STAGE_CODES] = codes,       [MV_STAGE_SCORES] = scores,
+    [MV_STAGE_RANK] = rank,         [MV_STAGE_REFINE] = refine,
 };
 
 /* What the caller may see of a search that waits for nothing. */

@@ -15,10 +15,9 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
                     const uint8_t *chosen, const uint8_t *const *allowed, size_t limit,
                     mv_place *places, float *scores, size_t *count);
 
-/* The same scores for n places of segments with a codec; puts both into order, best first, ties by
- * place. */
+/* The same scores for n places of segments with a codec. */
 mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segments,
-                      mv_place *places, size_t n, float *scores);
+                      const mv_place *places, size_t n, float *scores);
 
 /* ---- candidates by inverted lists ---- */
 
@@ -33,7 +32,7 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
  * mv_gather_best at any time.
  *
  * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list of
- * the probes that find; if these are less than eight times the `wanted` ones, those in one; if they
+ * the probes that find; if these are less than four times the `wanted` ones, those in one; if they
  * still are, those in any list. mv_gather_add adds the gains of probes to the documents found so far,
  * for each token once a document. *postings: the number read, added to. mv_gather_best: the best
  * `limit` of the documents found, best first, ties by place; scores are gains alone. */
@@ -48,6 +47,18 @@ mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_se
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count);
+
+/* ---- ranking by codes ---- */
+
+/* How many of n places that lists rank have to be ranked by codes in any case, for the best k. */
+size_t mv_first_interacted(size_t n, size_t k);
+
+/* The scores of mv_interact for the first of n places, best first by the gains in `scores`. Of the
+ * others those up to *wanted may be among the best k: their gains, raised by the mean gap between score
+ * and gains of the first ones and by a third more than `deviations` of it, reach the k-th best score. */
+mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
+                            mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                            double deviations, size_t *wanted);
 
 /* ---- ranking by scores ---- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../ranking/topk.h"
 #include "../search/query.h"
 #include "../search/stages.h"
 #include "check.h"
@@ -124,7 +125,8 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     }
     TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);
-    TRY(mv_interact(query, segment, 1, best, n, scores));
+    TRY(mv_interact_first(query, segment, 1, best, scores, n, n, 1, 3.0, &wanted_scores));
+    mv_topk_order(best, scores, n);
     TRY(mv_rank(query, segment, 1, best, scores, n, n, 1, 3.0, NULL, 0, &wanted_scores, &n));
     TRY(mv_refine(query, segment, 1, best, scores, n, 1, 0.1, &n));
   }

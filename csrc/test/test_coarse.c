@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/random.h"
+#include "../ranking/topk.h"
 #include "../search/stages.h"
 #include "../vectors/rotation.h"
 #include "check.h"
@@ -180,7 +181,7 @@ static void check_chosen(const world *w, mv_query *query, const uint8_t *const *
   found_free(&some);
 }
 
-/* The interaction of chosen places is what the coarse stage gives them, and comes in its order. */
+/* The interaction of chosen places is what the coarse stage gives them. */
 static void check_interact(const world *w, mv_query *query, const uint8_t *const *allowed) {
   found all = coarse(query, w, allowed, SIZE_MAX);
   const size_t n = all.count;
@@ -194,7 +195,8 @@ static void check_interact(const world *w, mv_query *query, const uint8_t *const
     places[other] = kept;
   }
   CHECK(mv_interact(query, w->views, N_SEGMENTS, places, n, scores) == MV_OK, "%zu places", n);
-  CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places in order", n);
+  mv_topk_order(places, scores, n);
+  CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places", n);
   CHECK(memcmp(scores, all.scores, n * sizeof *scores) == 0, "%zu scores", n);
   CHECK(mv_interact(query, w->views, N_SEGMENTS, places, 0, scores) == MV_OK, "no places");
   static const mv_place wrong[] = {{N_SEGMENTS, 0}, {0, MAX_DOCUMENTS}, {1, 0}, {3, 0}};

@@ -122,8 +122,8 @@ static size_t model_find(const world *w, const uint8_t *chosen, const uint8_t *c
  * probes that has the document. */
 static void model_block(const world *w, const uint8_t *chosen, const uint8_t *const *allowed,
                         const mv_probe *probes, size_t n, size_t wanted, int wild, gained *all) {
-  const int in_two = model_find(w, chosen, allowed, probes, n, 0, 2, NULL) / 8 >= wanted;
-  const int in_one = model_find(w, chosen, allowed, probes, n, 0, 1, NULL) / 8 >= wanted;
+  const int in_two = model_find(w, chosen, allowed, probes, n, 0, 2, NULL) / 4 >= wanted;
+  const int in_one = model_find(w, chosen, allowed, probes, n, 0, 1, NULL) / 4 >= wanted;
   model_find(w, chosen, allowed, probes, n, !in_two && !in_one, in_two ? 2 : 1, all);
   for (uint32_t s = 0; s < N_SEGMENTS; s++) {
     for (uint32_t i = 0; chosen[s] && i < w->n_documents[s]; i++) {

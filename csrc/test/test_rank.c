@@ -1,7 +1,9 @@
 /* Ranking until the rest cannot matter, and refining, against the scores of all documents. */
+#include <math.h>
 #include <string.h>
 
 #include "../base/random.h"
+#include "../ranking/topk.h"
 #include "../search/query.h"
 #include "../search/stages.h"
 #include "check.h"
@@ -39,6 +41,7 @@ static void world_build(world *w, size_t m, size_t groups, uint32_t all) {
   MUST(mv_score(w->query, &w->docs.view, 1, w->places, N, MV_SCORE_FAST, w->fast) == MV_OK);
   MUST(mv_score(w->query, &w->docs.view, 1, w->places, N, MV_SCORE_PRECISE, w->precise) == MV_OK);
   MUST(mv_interact(w->query, &w->docs.view, 1, w->places, N, w->estimates) == MV_OK);
+  mv_topk_order(w->places, w->estimates, N);
   MUST((w->query->table.kind == MV_TABLE_PARTIAL) == (groups > 0));
 }
 
@@ -68,6 +71,51 @@ static size_t missing(const float *all, size_t k, const float *others, size_t n_
     n += at == count;
   }
   return n;
+}
+
+/* How many documents may be among the best k by their codes, given the first ones' scores. */
+static size_t model_wanted(const float *gains, const float *scores, size_t first, size_t k) {
+  double sum = 0, squares = 0, least = 1e9;
+  for (size_t i = 0; i < first; i++) sum += (double)scores[i] - (double)gains[i];
+  const double mean = sum / (double)first;
+  for (size_t i = 0; i < first; i++) squares += pow(scores[i] - gains[i] - mean, 2);
+  for (size_t i = 0; i < first; i++) { /* the k-th best score, or the worst */
+    size_t above = 0;
+    for (size_t j = 0; j < first; j++) above += scores[j] > scores[i];
+    if (above < k && (double)scores[i] < least) least = (double)scores[i];
+  }
+  least -= mean + 4 * sqrt(squares / (double)first);
+  size_t wanted = first;
+  while (wanted < N && (double)gains[wanted] > least) wanted++;
+  return wanted;
+}
+
+/* Gains that fall short of the scores by codes, by `noise` more or less: the first documents get their
+ * scores, and as many are wanted as the model has. */
+static void case_interact(const world *w, size_t k, float noise) {
+  mv_place places[N];
+  float gains[N], scores[N], by_codes[N];
+  size_t wanted = 0;
+  const size_t first = mv_first_interacted(N, k);
+  for (size_t i = 0; i < N; i++) {
+    by_codes[w->places[i].document] = w->estimates[i];
+    places[i] = w->places[i];
+    const float drawn = (float)mv_random_below(&seed, 1000) / 1000;
+    gains[i] = w->estimates[i] - 3 - noise * drawn;
+  }
+  mv_topk_order(places, gains, N);
+  const mv_place last = places[N - 1];
+  memcpy(scores, gains, sizeof scores);
+  MUST(mv_interact_first(w->query, &w->docs.view, 1, places, scores, N, first, k, 3.0, &wanted) ==
+       MV_OK);
+  CHECK(first == (k < 128 ? 256 : k < N / 2 ? 2 * k : N), "k %zu: %zu first", k, first);
+  for (size_t i = 0; i < N; i++) {
+    const float expected = i < first ? by_codes[places[i].document] : gains[i];
+    CHECK(scores[i] == expected, "k %zu: document %u", k, places[i].document);
+  }
+  CHECK(places[N - 1].document == last.document, "k %zu: the places have changed", k);
+  CHECK(wanted == model_wanted(gains, scores, first, k), "k %zu, noise %g: %zu wanted", k,
+        (double)noise, wanted);
 }
 
 /* share: of the best k, one in so many may be missing, as the stop rule goes by deviations. */
@@ -182,6 +230,10 @@ static void cases(size_t groups) {
     case_rank(&w, sizes[i], 6.0, others, 20, share);
     case_rank(&w, sizes[i], PATIENT, NULL, 0, share);
     case_refine(&w, sizes[i]);
+  }
+  static const float noises[] = {0.0f, 0.5f, 2.0f, 9.0f};
+  for (size_t i = 0; i < 4 * sizeof sizes / sizeof sizes[0]; i++) {
+    case_interact(&w, sizes[i / 4], noises[i % 4]);
   }
   case_others(&w);
   case_empty(&w);

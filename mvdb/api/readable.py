@@ -104,10 +104,10 @@ class Readable(DocumentReader):
             nprobe: dense: posting lists probed per query token, if the collection has lists and the
                 plan takes them; default centroids / 1,280, at least 48, and 72 once centroids were
                 added to those of the first training.
-            candidates: dense: documents from the lists that are ranked by their centroid codes, and
-                at most scored by their stored vectors; default max(512, 32 k, 0.12
+            candidates: dense: most documents from the lists that are ranked by their centroid
+                codes, and scored by their stored vectors; default max(768, 48 k, 0.18
                 documents^(3/4)). If no more documents qualify than you give here, all are scored.
-                Scoring stops early when the rest cannot reach the best k.
+                Both stop early when the rest cannot reach the best k.
             exact: dense: score every qualifying document by its stored vectors. Scores of words
                 are always exact.
             min_score: drop hits whose `score` is below it.

@@ -23,6 +23,8 @@ READ_LIST = 80e-9
 GATHER_POSTING = 2.5e-9
 POSTINGS_PER_TOKEN = 0.7
 """A document is in a list once, however many of its tokens have the code."""
+INTERACTED = 0.6
+"""Share of the candidates that is ranked by codes before the rest cannot matter, on average."""
 TOKENS_PER_BLOCK = 32
 FEW_TOKENS = 1 << 15
 """Tokens whose scores take less time than the stages that would save some of them."""
@@ -94,7 +96,7 @@ def costs(
         found += likely
         found_allowed += likely * part.allowed / part.documents
     mean_tokens = sum(part.tokens for part in listed) / documents
-    cost += n_candidates * mean_tokens * INTERACT_CODE * blocks
+    cost += INTERACTED * n_candidates * mean_tokens * INTERACT_CODE * blocks
     least = limits.list_surplus * n_candidates
     if found < least <= documents:
         # The caller's nprobe finds too few documents even without a filter. Then half of the found

@@ -100,6 +100,7 @@ class ProfileCollector(Collector):
         elif progress.stage == "interact":
             for segment, slot in np.setdiff1d(self._early, progress.places).tolist():
                 self.profile.wasted_bytes += vectors.segments[segment].record_bytes(slot)
+            self._early = np.intersect1d(self._early, progress.places)
 
     def prefetched(self, slots: Slots) -> None:
         self._early = np.concatenate([self._early, slots])

@@ -204,7 +204,7 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "candidates",
         lambda: LIMITS.min_candidates,
-        [r"by default the greatest of {n}\b", r"default max\({n}, 32 k"],
+        [r"by default the greatest of {n}\b", r"default max\({n}, 48 k"],
     ),
     (
         "least nprobe once extended",
@@ -229,12 +229,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
     (
         "candidates per hit",
         lambda: LIMITS.candidates_per_hit,
-        [r"greatest of 512, {n} k\b", r"max\(512, {n} k,"],
+        [r"greatest of 768, {n} k\b", r"max\(768, {n} k,"],
     ),
     (
         "candidates by size",
         lambda: LIMITS.candidates_factor,
-        [r"32 k and {n} documents\^¾", r"32 k, {n} documents\^\(3/4\)"],
+        [r"48 k and {n} documents\^¾", r"48 k, {n} documents\^\(3/4\)"],
     ),
     (
         "candidates of 200,000",

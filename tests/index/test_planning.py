@@ -23,7 +23,7 @@ def costs(parts: list[planning.Part], m: int, nprobe: int, wanted: int) -> dict[
 
 
 def plan_for(
-    parts: list[planning.Part], *, wanted: int = 512, nprobe: int = 32, asked: bool = False
+    parts: list[planning.Part], *, wanted: int = 768, nprobe: int = 32, asked: bool = False
 ) -> str:
     allowed = sum(one.allowed for one in parts)
     return planning.choose(costs(parts, 32, nprobe, wanted), parts, allowed, wanted, asked=asked)
