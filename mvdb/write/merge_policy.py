@@ -3,8 +3,9 @@
 1. A segment's level is the number of times that its live tokens can be divided by `fanout` before
    they are fewer than `base_tokens`.
 2. A segment with more than DELETED_SHARE of deleted tokens is rewritten alone.
-3. Else `fanout` or more neighbours of a level or below become one segment, lowest level first. A
-   document is copied once per level: O(log collection) times, not once per commit.
+3. Else `fanout` or more neighbours of a level or below become one segment, lowest level first: as
+   many as fit into one. A document is copied once per level: O(log collection) times, not once per
+   commit.
 
 Only neighbours are merged: segments stay in the order of document numbers. Only segments whose
 codes are valid in the present codebook are merged, and only those whose words this process can
@@ -62,11 +63,23 @@ def due(
             may(info) and own <= level for info, own in zip(manifest.segments, levels, strict=True)
         ]
         for is_run, group in groupby(zip(fits, manifest.segments, strict=True), itemgetter(0)):
-            run = [info for _, info in group]
-            n_tokens = sum(info.live_tokens for info in run)
-            if is_run and len(run) >= limits.fanout and n_tokens <= budget:
-                return run
+            if is_run and (fitting := _fitting([info for _, info in group], limits, budget)):
+                return fitting
     return []
+
+
+def _fitting(run: list[SegmentInfo], limits: Limits, budget: int) -> Sequence[SegmentInfo]:
+    """The first `fanout` or more neighbours of a run of at most `budget` live tokens, as many as
+    possible; empty if there are none."""
+    first, n_tokens = 0, 0
+    for i, info in enumerate(run):
+        n_tokens += info.live_tokens
+        if n_tokens > budget and i - first >= limits.fanout:
+            return run[first:i]
+        while n_tokens > budget:
+            n_tokens -= run[first].live_tokens
+            first += 1
+    return run[first:] if len(run) - first >= limits.fanout else []
 
 
 def _level(info: SegmentInfo, limits: Limits) -> int:

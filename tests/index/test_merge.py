@@ -368,6 +368,25 @@ def test_a_commit_merges_more_when_there_are_very_many_segments(tmp_path: Path) 
         check(db, dict.fromkeys([*range(60), *range(100, 500)], 0))
 
 
+def test_more_than_fit_into_a_segment_become_several(tmp_path: Path) -> None:
+    """However far maintenance has fallen behind, as behind a long stream."""
+    limits = Limits(train_documents=50, base_tokens=8, fanout=3, commit_tokens=0, max_tokens=400)
+    with opened(tmp_path / "a.mvdb", limits, dim=DIM, background=False) as db:
+        fill(db, 60)
+        for part in range(50):
+            fill(db, 5, first=100 + 5 * part)
+        assert sum(info.live_tokens for info in segments(db)) > 3 * limits.max_tokens
+        steps = db._engine.steps
+        while infos := maintenance_steps.next_merge(steps, merge_policy.due):
+            assert len(infos) >= limits.fanout
+            assert maintenance_steps.merge(steps, infos)
+        sizes = [info.live_tokens for info in segments(db)]
+        assert max(sizes) <= limits.max_tokens
+        assert len(sizes) < 12
+        assert db.verify().ok
+        check(db, dict.fromkeys([*range(60), *range(100, 350)], 0))
+
+
 def test_larger_merges_wait_for_maintenance(tmp_path: Path) -> None:
     """A commit merges what is small; the rest only `optimize` or the background thread."""
     limits = Limits(train_documents=50, base_tokens=64, fanout=3, commit_tokens=200)
