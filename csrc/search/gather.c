@@ -23,50 +23,56 @@ enum { FOUND_PER_WANTED = 4 /* documents that are enough */ };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
 
-/* The chosen segments that probes are read in. */
+/* Some of the documents of a probe's list, as they are decoded. */
+typedef struct list_run {
+  const mv_probe *probe;
+  const uint8_t *allowed; /* of the segment; NULL: all */
+  size_t first;           /* number of its document 0 */
+  uint32_t documents[MV_LISTS_RUN];
+  size_t n;
+} list_run;
+
+typedef void (*run_use)(mv_gathering *g, const list_run *run);
+
+/* The chosen segments, and what is done with the runs of lists in them. */
 typedef struct reading {
   mv_gathering *g;
   const mv_segment *segments;
   size_t n_segments;
   const uint8_t *chosen;
-  const uint8_t *const *allowed;
+  const uint8_t *const *allowed; /* NULL: all documents of all segments */
+  run_use use;
+  uint64_t postings;
 } reading;
 
-/* What is done with the documents of a run of a list; document 0 of their segment has the number
- * `first`. */
-typedef void (*run_use)(mv_gathering *g, size_t first, const uint8_t *allowed,
-                        const mv_probe *probe, const uint32_t *documents, size_t n);
-
-static mv_status read_list(const reading *r, size_t s, size_t first, const mv_probe *probe,
-                           run_use use, uint64_t *postings) {
-  const mv_segment *segment = &r->segments[s];
+static mv_status read_list(reading *r, const mv_segment *segment, list_run *run) {
   mv_list list;
-  mv_status status = mv_list_find(segment->lists, probe->list, &list);
+  mv_status status = mv_list_find(segment->lists, run->probe->list, &list);
   if (status != MV_OK) return status;
   uint32_t last = UINT32_MAX;
-  *postings += list.n;
+  r->postings += list.n;
   while (list.n > 0) {
-    uint32_t documents[MV_LISTS_RUN];
-    size_t n;
-    status = mv_list_run(&list, &last, segment->n_documents, documents, &n);
+    status = mv_list_run(&list, &last, segment->n_documents, run->documents, &run->n);
     if (status != MV_OK) return status;
-    use(r->g, first, r->allowed[s], probe, documents, n);
+    r->use(r->g, run);
   }
   return MV_OK;
 }
 
-static mv_status read_lists(const reading *r, const mv_probe *probes, size_t n, run_use use,
-                            uint64_t *postings) {
-  size_t first = 0;
+static mv_status read_lists(reading *r, const mv_probe *probes, size_t n) {
+  list_run run = {.first = 0};
   for (size_t s = 0; s < r->n_segments; s++) {
+    const mv_segment *segment = &r->segments[s];
     if (!r->chosen[s]) continue;
+    run.allowed = r->allowed != NULL ? r->allowed[s] : NULL;
     for (size_t i = 0; i < n; i++) {
-      if (probes[i].token >= MV_LANES_MAX || r->segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
-      if (probes[i].list >= r->segments[s].lists->n_lists) continue;
-      mv_status status = read_list(r, s, first, &probes[i], use, postings);
+      if (probes[i].token >= MV_LANES_MAX || segment->lists == NULL) return MV_ERROR_ARGUMENT;
+      if (probes[i].list >= segment->lists->n_lists) continue;
+      run.probe = &probes[i];
+      mv_status status = read_list(r, segment, &run);
       if (status != MV_OK) return status;
     }
-    first += r->segments[s].n_documents;
+    run.first += segment->n_documents;
   }
   return MV_OK;
 }
@@ -89,13 +95,11 @@ mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_
 }
 
 /* Notes the documents that are allowed. */
-static void see_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
-                    const uint32_t *documents, size_t n) {
-  (void)probe;
-  for (size_t i = 0; i < n; i++) {
-    const size_t number = first + documents[i];
+static void see_run(mv_gathering *g, const list_run *run) {
+  for (size_t i = 0; i < run->n; i++) {
+    const size_t number = run->first + run->documents[i];
     mv_seen *seen = &g->seen[number / 64];
-    const uint64_t bit = (uint64_t)mv_is_allowed(allowed, documents[i]) << number % 64;
+    const uint64_t bit = (uint64_t)mv_is_allowed(run->allowed, run->documents[i]) << number % 64;
     seen->twice |= seen->once & bit;
     seen->once |= bit;
   }
@@ -103,20 +107,19 @@ static void see_run(mv_gathering *g, size_t first, const uint8_t *allowed, const
 
 /* Reads the lists that find, then the others if too few are seen. *in_two: whether those that are in
  * more than one list are enough. */
-static mv_status see(const reading *r, const mv_probe *probes, size_t n, int *in_two) {
+static mv_status see(reading *r, const mv_probe *probes, size_t n, int *in_two) {
   const mv_gathering *g = r->g;
   size_t finding = 0, once = 0, twice = 0;
-  uint64_t postings = 0;
   while (finding < n && probes[finding].finds) finding++;
   memset(g->seen, 0, g->n_words * sizeof(mv_seen));
-  mv_status status = read_lists(r, probes, finding, see_run, &postings);
+  mv_status status = read_lists(r, probes, finding);
   for (size_t i = 0; i < g->n_words; i++) {
     once += mv_count_bits(g->seen[i].once);
     twice += mv_count_bits(g->seen[i].twice);
   }
   *in_two = twice / FOUND_PER_WANTED >= g->wanted;
   if (status != MV_OK || *in_two || once / FOUND_PER_WANTED >= g->wanted) return status;
-  return read_lists(r, probes + finding, n - finding, see_run, &postings);
+  return read_lists(r, probes + finding, n - finding);
 }
 
 /* The documents of a word that are found by this block or an earlier one. */
@@ -155,7 +158,7 @@ static mv_status mark(mv_query *query, int in_two) {
 mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, const uint8_t *const *allowed,
                          const mv_probe *probes, size_t n) {
-  const reading r = {&query->gathering, segments, n_segments, chosen, allowed};
+  reading r = {&query->gathering, segments, n_segments, chosen, allowed, see_run, 0};
   if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
   int in_two;
   const mv_status status = see(&r, probes, n, &in_two);
@@ -164,25 +167,24 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
 
 /* ---- add ---- */
 
-/* Adds a probe's gain to those of the documents that are found. Branch-free but for the loops: which
- * are found cannot be predicted. */
-static void add_run(mv_gathering *g, size_t first, const uint8_t *allowed, const mv_probe *probe,
-                    const uint32_t *documents, size_t n) {
-  const uint32_t gain = (uint32_t)(probe->gain * UNIT + 0.5f), token = (uint32_t)1 << probe->token;
+/* Adds the gain of a run's probe to those of the documents that are found. Branch-free but for the
+ * loops: which are found cannot be predicted. */
+static void add_run(mv_gathering *g, const list_run *run) {
+  const uint32_t gain = (uint32_t)(run->probe->gain * UNIT + 0.5f);
+  const uint32_t token = (uint32_t)1 << run->probe->token;
   uint32_t kept[MV_LISTS_RUN];
-  size_t n_kept = 0;
-  (void)allowed; /* no other document is found */
-  for (size_t i = 0; i < n; i++) {
-    const size_t number = first + documents[i];
-    kept[n_kept] = (uint32_t)number;
-    n_kept += g->found[number / 64] >> number % 64 & 1;
+  size_t n = 0;
+  for (size_t i = 0; i < run->n; i++) {
+    const size_t number = run->first + run->documents[i];
+    kept[n] = (uint32_t)number;
+    n += g->found[number / 64] >> number % 64 & 1;
   }
-  for (size_t i = 0; i < n_kept; i++) {
+  for (size_t i = 0; i < n; i++) {
     const uint64_t lower = ((uint64_t)1 << kept[i] % 64) - 1;
     kept[i] = g->before[kept[i] / 64] + mv_count_bits(g->found[kept[i] / 64] & lower);
     mv_load_ahead(&g->gains[kept[i]]);
   }
-  for (size_t i = 0; i < n_kept; i++) {
+  for (size_t i = 0; i < n; i++) {
     mv_gains *one = &g->gains[kept[i]];
     const uint32_t is_new = (one->tokens & token) == 0;
     one->tokens |= token;
@@ -191,11 +193,13 @@ static void add_run(mv_gathering *g, size_t first, const uint8_t *allowed, const
 }
 
 mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
-                        const uint8_t *chosen, const uint8_t *const *allowed,
-                        const mv_probe *probes, size_t n, uint64_t *postings) {
-  const reading r = {&query->gathering, segments, n_segments, chosen, allowed};
+                        const uint8_t *chosen, const mv_probe *probes, size_t n,
+                        uint64_t *postings) {
+  reading r = {&query->gathering, segments, n_segments, chosen, NULL, add_run, 0};
   if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
-  return read_lists(&r, probes, n, add_run, postings);
+  const mv_status status = read_lists(&r, probes, n);
+  *postings += r.postings;
+  return status;
 }
 
 /* ---- the best ---- */

@@ -42,8 +42,8 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
                          const uint8_t *chosen, const uint8_t *const *allowed,
                          const mv_probe *probes, size_t n);
 mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
-                        const uint8_t *chosen, const uint8_t *const *allowed,
-                        const mv_probe *probes, size_t n, uint64_t *postings);
+                        const uint8_t *chosen, const mv_probe *probes, size_t n,
+                        uint64_t *postings);
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count);
