@@ -90,11 +90,23 @@ static double reach(const ranking *r, size_t n, double deviations) {
   return mean + deviations * sqrt(variance > 0.0 ? variance : 0.0);
 }
 
-size_t mv_first_interacted(size_t n, size_t k) {
-  size_t first = n / INTERACTED_PART;
-  first = first > FIRST_INTERACTED ? first : FIRST_INTERACTED;
-  first = first > 2 * k ? first : 2 * k;
+/* How many of n documents a stage scores in any case: at least `least`, and 2 k. */
+static size_t first_of(size_t n, size_t least, size_t k) {
+  const size_t first = 2 * k > least ? 2 * k : least;
   return first < n ? first : n;
+}
+
+/* How many documents may be among the best k, by the scores of the first and the estimates of all. */
+static size_t wanted_after(ranking *r, size_t first, double deviations) {
+  const double least = (double)kth_score(r, r->fresh, first) - reach(r, first, deviations);
+  size_t wanted = first;
+  while (wanted < r->n && (double)r->scores[wanted] >= least) wanted++;
+  return wanted;
+}
+
+size_t mv_first_interacted(size_t n, size_t k) {
+  const size_t part = n / INTERACTED_PART;
+  return first_of(n, part > FIRST_INTERACTED ? part : FIRST_INTERACTED, k);
 }
 
 mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
@@ -104,10 +116,7 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
   if (status != MV_OK) return status;
-  const double best = kth_score(&r, r.fresh, first);
-  const double least = best - reach(&r, first, OF_GAINS * deviations);
-  *wanted = first;
-  while (*wanted < n && (double)scores[*wanted] >= least) *wanted += 1;
+  *wanted = wanted_after(&r, first, OF_GAINS * deviations);
   memcpy(scores, r.fresh, first * sizeof(float));
   return MV_OK;
 }
@@ -128,15 +137,12 @@ static mv_status score(ranking *r, size_t from, size_t to, int mode) {
 /* One stage: the first *wanted documents have to be scored. If no more than `ready`, they are. */
 static mv_status score_until(ranking *r, size_t first, double deviations, int mode, size_t ready,
                              size_t *wanted) {
-  const size_t k = r->best.limit;
-  first = 2 * k > first ? 2 * k : first;
-  first = first < r->n ? first : r->n;
+  first = first_of(r->n, first, r->best.limit);
   *wanted = first;
   if (first > ready || first == 0) return MV_OK;
   mv_status status = score(r, 0, first, mode);
   if (status != MV_OK) return status;
-  const double least = (double)kth_score(r, r->fresh, first) - reach(r, first, deviations);
-  while (*wanted < r->n && (double)r->scores[*wanted] >= least) *wanted += 1;
+  *wanted = wanted_after(r, first, deviations);
   if (*wanted > ready) return MV_OK;
   status = score(r, first, *wanted, mode);
   if (status == MV_OK) memcpy(r->scores, r->fresh, *wanted * sizeof(float));

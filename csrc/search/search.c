@@ -135,14 +135,13 @@ static mv_status gather(const mv_step *s) {
   mv_search *search = s->search;
   if (mv_waits_for_lists(s)) return MV_OK;
   const int is_last = search->block + 1 == mv_query_blocks(s->query);
-  mv_status status = MV_OK;
   if (search->n_gathered == 0) {
-    status = mv_gather_find(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
-                            search->probes, search->n_probes);
-    if (status != MV_OK) return status;
+    const mv_status found = mv_gather_find(s->query, s->segments, s->n_segments, search->chosen,
+                                           s->allowed, search->probes, search->n_probes);
+    if (found != MV_OK) return found;
     if (is_last && search->plan.early_ranks > 0 && search->n_probes > 0) return gather_early(s);
   }
-  status = gather_until(s, search->n_probes);
+  mv_status status = gather_until(s, search->n_probes);
   size_t n = 0;
   if (status == MV_OK && is_last) status = best_gathered(s, &n);
   if (status != MV_OK) return status;
