@@ -209,12 +209,13 @@ class Maintenance:
 
     def _work_once(self) -> bool:
         """One piece of work; False when none is due, or another process was first."""
+        executor = Inline(self._steps.check)
         self._step_name = "adding centroids"
-        if maintenance_steps.extend(self._steps, Inline(self._steps.check)):
+        if maintenance_steps.extend(self._steps, executor):
             return True
         self._step_name = "merging"
         infos = maintenance_steps.next_merge(self._steps, merge_policy.due)
-        if infos and maintenance_steps.merge(self._steps, infos):
+        if infos and maintenance_steps.merge(self._steps, infos, executor):
             return True
         self._step_name = "measuring relevance"
         return self._is_level_due() and measure_level.measure(self._steps)

@@ -85,7 +85,7 @@ def optimise(
     attempts, most = 0, steps.limits.merge_attempts
     while infos := next_merge(steps, policy):
         yield "merging"
-        if merge(steps, infos, check):
+        if merge(steps, infos, steps.resources.executor, check):
             continue
         # Another process was first, so less work is left.
         attempts = attempts + 1 if infos == given_up else 1
@@ -149,6 +149,7 @@ def next_merge(steps: StepTransactions, policy: Policy) -> Sequence[SegmentInfo]
 def merge(
     steps: StepTransactions,
     infos: Sequence[SegmentInfo],
+    executor: Executor,
     check: Callable[[], None] = lambda: None,
 ) -> bool:
     """Merges segments; False when another process was first. What `check` raises ends the merge and
@@ -158,7 +159,7 @@ def merge(
         _checking(check)
         steps.yield_gil()
 
-    work = steps.run(lambda changes: begin_merge(changes, infos, steps, yield_gil))
+    work = steps.run(lambda changes: begin_merge(changes, infos, steps, executor, yield_gil))
     try:
         for parts in work.steps():
             if parts:
@@ -193,12 +194,13 @@ def begin_merge(
     changes: Changes,
     infos: Sequence[SegmentInfo],
     steps: StepTransactions,
+    executor: Executor,
     yield_gil: Callable[[], None] | None = None,
 ) -> Merge:
     """The first step: the new segment gets a number and its entry as unpublished. yield_gil: that
     of `steps`, or one that calls it."""
     unpublished.remove_all(changes.txn, changes.limits.heartbeat_seconds)
-    work = Merge(changes, infos, steps.reading, yield_gil or steps.yield_gil)
+    work = Merge(changes, infos, steps.reading, executor, yield_gil or steps.yield_gil)
     unpublished.add(changes.txn, work.writer.segment)
     return work
 

@@ -6,7 +6,8 @@
 3. Slots (codes, residuals) are copied in the new order, about `step_bytes` at a time. Only codes
    change, if the present codebook has codes of more bytes: they are widened. Once centroids were
    added, the posting lists are of the centroids nearest to the stored vectors today: documents from
-   before are then found as near to a query as later ones.
+   before are then found as near to a query as later ones. These are sought by an executor's
+   threads, as they take most of the time.
 4. The other parts are made.
 5. The new segment replaces the old ones in the manifest; documents that were deleted during the
    merge get tombstones (`publish`).
@@ -18,6 +19,7 @@ manifest names the new segment before step 5, so an interruption costs the work 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 
 import numpy as np
@@ -32,6 +34,7 @@ from mvdb.segment.segment_writer import Sealed, SegmentWriter
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.state.state import State
 from mvdb.state.tombstones import Live
+from mvdb.threads.workers import ordered_map
 from mvdb.write.changes import Changes, Reading
 
 RELISTED_GROWTH = 1.1
@@ -39,12 +42,16 @@ RELISTED_GROWTH = 1.1
 encoded when there were fewer. Of the tokens of one encoded today some have a greater code."""
 STEP_ROWS = 16_384
 YIELD_DOCUMENTS = 64
-"""Documents that are copied between two calls of `yield_gil`."""
+"""Documents that are copied between two calls of `yield_gil`, at most."""
+YIELD_BYTES = 1 << 20
+"""Bytes of their records, about, if there are more documents than one."""
 CHECKED_DOCUMENTS = 4096
 """Documents that are verified between two calls of `yield_gil`."""
 
 Stored = tuple[bytes, bytes, int]
 """Codes, record and tokens of a document."""
+Batch = tuple[Sequence[Stored], Sequence[int]]
+"""Some documents, and which of them have codes of fewer centroids."""
 
 
 class SegmentGone(Exception):
@@ -59,10 +66,12 @@ class Merge:
         changes: Changes,
         infos: Sequence[SegmentInfo],
         reading: Reading,
+        executor: Executor,
         yield_gil: Callable[[], None] = lambda: None,
     ) -> None:
-        """changes: give the new segment its number; not kept. yield_gil: called every few
-        documents, to let other threads run; may raise to end the merge."""
+        """changes: give the new segment its number; not kept. executor: assigns stored vectors to
+        centroids. yield_gil: called every few documents, to let other threads run; may raise to end
+        the merge."""
         self.infos = list(infos)
         number, listing = changes.new_segment(sum(info.live_tokens for info in infos))
         codebook = changes.codebook()
@@ -80,6 +89,7 @@ class Merge:
             changes.new_words(),
         )
         self._reading = reading
+        self._executor = executor
         self._yield_gil = yield_gil
         self._rows: list[core.Numbers] = []  # of each old segment, to be copied
         self._order: core.Numbers | None = None
@@ -185,24 +195,41 @@ class Merge:
         rows: core.Numbers,
     ) -> int:
         """Copies the first of these documents, about `step_bytes` of them; how many."""
-        copied = size = 0
-        while copied < len(rows) and size < self._limits.step_bytes:
-            span = slice(copied, copied + YIELD_DOCUMENTS)
+        copied = 0
+        read = self._read(segments, vectors, sources, rows)
+        for some, listed in ordered_map(self._executor, self._listed, read):
+            for stored, codes in zip(some, listed, strict=True):
+                self.writer.add_slot(*stored, codes)
+            copied += len(some)
+            self._yield_gil()
+        return copied
+
+    def _read(
+        self,
+        segments: list[Segment],
+        vectors: list[StoredVectors],
+        sources: NDArray[np.int64],
+        rows: core.Numbers,
+    ) -> Iterator[Batch]:
+        """The first of these documents, a few at a time, about `step_bytes` of them in all."""
+        first = size = 0
+        while first < len(rows) and size < self._limits.step_bytes:
+            span = slice(first, first + YIELD_DOCUMENTS)
             slots = np.empty(len(rows[span]), np.uint32)
             for i in np.unique(sources[span]).tolist():
                 own = sources[span] == i
                 slots[own] = segments[i].slots(rows[span][own])
                 vectors[i].check(slots[own])
-            some = [
-                self._stored(segments[i], vectors[i], slot)
-                for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True)
-            ]
-            for stored, listed in zip(some, self._listed(some), strict=True):
-                self.writer.add_slot(*stored, listed)
-                size += len(stored[1])
-            copied += len(slots)
-            self._yield_gil()
-        return copied
+            some: list[Stored] = []
+            n_bytes = 0
+            for i, slot in zip(sources[span].tolist(), slots.tolist(), strict=True):
+                some.append(self._stored(segments[i], vectors[i], slot))
+                n_bytes += len(some[-1][1])
+                if n_bytes >= YIELD_BYTES:
+                    break
+            yield some, self._assigned_earlier(some)
+            first += len(some)
+            size += n_bytes
 
     def _stored(self, segment: Segment, vectors: StoredVectors, slot: Slot) -> Stored:
         """Codes of the present codebook, record and tokens of a document. Copied: the chunk may be
@@ -212,26 +239,35 @@ class Merge:
             codes = widened(codes, n_tokens, self._code_bytes)
         return bytes(codes), bytes(record), n_tokens
 
-    def _listed(self, some: Sequence[Stored]) -> list[memoryview | None]:
-        """For each document the centroids whose lists get it; None: those of its codes."""
-        listed: list[memoryview | None] = [None] * len(some)
+    def _assigned_earlier(self, some: Sequence[Stored]) -> list[int]:
+        """Which of these documents have codes of fewer centroids than there are today, and get into
+        posting lists."""
         if self._codebook is None or not self._codebook.extends or not self.writer.listed:
-            return listed
-        codec, width = self._codebook.codec, self._code_bytes
+            return []
         lengths = np.array([n_tokens for _, _, n_tokens in some], np.uint32)
-        greatest = core.greatest_codes(b"".join(codes for codes, _, _ in some), width, lengths)
-        old = np.nonzero(RELISTED_GROWTH * greatest < codec.n_centroids)[0].tolist()
-        if not old:
-            return listed
-        if self._near is None:
-            self._near = core.NearGroups(codec)
-        codes, records = (b"".join(some[i][part] for i in old) for part in (0, 1))
-        nearest = self._near.nearest_codes(codes, width, records, lengths[old])
-        first = 0
-        for i in old:
-            listed[i] = nearest[first : first + len(some[i][0])]
-            first += len(some[i][0])
-        return listed
+        codes = b"".join(codes for codes, _, _ in some)
+        greatest = core.greatest_codes(codes, self._code_bytes, lengths)
+        n_centroids = self._codebook.codec.n_centroids
+        old: list[int] = np.nonzero(RELISTED_GROWTH * greatest < n_centroids)[0].tolist()
+        if old and self._near is None:
+            self._near = core.NearGroups(self._codebook.codec)
+        return old
+
+    def _listed(self, batch: Batch) -> tuple[Sequence[Stored], list[memoryview | None]]:
+        """The documents of a batch, and for each the centroids whose lists get it; None: those of
+        its codes. Called by several threads."""
+        some, old = batch
+        listed: list[memoryview | None] = [None] * len(some)
+        if old and self._near is not None:
+            codes = b"".join(some[i][0] for i in old)
+            records = b"".join(some[i][1] for i in old)
+            lengths = np.array([some[i][2] for i in old], np.uint32)
+            nearest = self._near.nearest_codes(codes, self._code_bytes, records, lengths)
+            first = 0
+            for i in old:
+                listed[i] = nearest[first : first + len(some[i][0])]
+                first += len(some[i][0])
+        return some, listed
 
 
 def widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:
@@ -263,7 +299,7 @@ def publish(changes: Changes, merge: Merge) -> None:
 def merge_at_once(changes: Changes, infos: Sequence[SegmentInfo]) -> None:
     """Merges segments of the manifest within the transaction."""
     here = nullcontext((changes.txn, changes.open_state()))
-    merge = Merge(changes, infos, lambda: here)
+    merge = Merge(changes, infos, lambda: here, changes.resources.executor)
     for parts in merge.steps():
         changes.store(parts)
     merge.writer.close()

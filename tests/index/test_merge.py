@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,11 +46,9 @@ class ByHand:
     """A merge of all segments, a step at a time, as maintenance does it."""
 
     def __init__(self, db: mvdb.Database) -> None:
-        self._transactions = db._engine.steps
-        infos = segments(db)
-        self.merge = self._transactions.run(
-            lambda changes: begin_merge(changes, infos, self._transactions)
-        )
+        steps = self._transactions = db._engine.steps
+        infos, executor = segments(db), steps.resources.executor
+        self.merge = steps.run(lambda changes: begin_merge(changes, infos, steps, executor))
         self.writer = self.merge.writer
         self._steps = self.merge.steps()
 
@@ -76,6 +74,12 @@ def segments(db: mvdb.Database) -> tuple[SegmentInfo, ...]:
     txn, state = open_state(db)
     with txn:
         return state.manifest.segments
+
+
+def merge(db: mvdb.Database, infos: Sequence[SegmentInfo]) -> bool:
+    """A merge of the given segments, as `optimize` makes it."""
+    steps = db._engine.steps
+    return maintenance_steps.merge(steps, infos, steps.resources.executor)
 
 
 @pytest.fixture(params=[SMALL, SMALL_LISTED], ids=["small", "listed"])
@@ -207,7 +211,7 @@ def test_another_handle_that_merges_first_makes_it_give_up(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not maintenance_steps.merge(db._engine.steps, infos)
+            assert not merge(db, infos)
         for handle in (db, other):
             check(handle, versions)
             report = handle.verify()
@@ -234,7 +238,7 @@ def test_a_merge_whose_entry_was_removed_stores_nothing_more(
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Merge, "steps", steps)
-            assert not maintenance_steps.merge(db._engine.steps, segments(db))
+            assert not merge(db, segments(db))
         assert left_over(db.path) == (set(), set())
         assert db.verify().ok
         check(db, versions)
@@ -257,7 +261,7 @@ def test_a_merge_that_goes_on_is_not_taken_for_dead(
                 remove_abandoned(other, 600.0)
 
         monkeypatch.setattr(Merge, "steps", steps)
-        assert maintenance_steps.merge(db._engine.steps, segments(db))
+        assert merge(db, segments(db))
         check(db, versions)
         assert left_over(db.path) == (set(), set())
 
@@ -379,7 +383,7 @@ def test_more_than_fit_into_a_segment_become_several(tmp_path: Path) -> None:
         steps = db._engine.steps
         while infos := maintenance_steps.next_merge(steps, merge_policy.due):
             assert len(infos) >= limits.fanout
-            assert maintenance_steps.merge(steps, infos)
+            assert merge(db, infos)
         sizes = [info.live_tokens for info in segments(db)]
         assert max(sizes) <= limits.max_tokens
         assert len(sizes) < 12
