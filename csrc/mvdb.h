@@ -124,14 +124,15 @@ mv_status mv_decode(const mv_codec *codec, const uint8_t *codes, size_t codes_si
                     size_t code_bytes, const uint8_t *record, size_t record_size, size_t n_tokens,
                     float *out);
 
-/* The groups of centroids near each centroid, in which vectors that are stored with it are sought again
- * after centroids were added. */
+/* The groups of centroids near each centroid, in which vectors that are stored with it are sought
+ * again after centroids were added. */
 typedef struct mv_near_groups mv_near_groups;
 mv_status mv_near_groups_new(const mv_codec *codec, mv_near_groups **out);
 void mv_near_groups_free(mv_near_groups *near);
 
-/* The centroids nearest to the stored vectors of documents, given by their codes, of any `code_bytes`,
- * and their records, one after the other: out [n * mv_code_bytes] for n tokens. near: of the codec. */
+/* The centroids nearest to the stored vectors of documents, given by their codes, of any
+ * `code_bytes`, and their records, one after the other: out [n * mv_code_bytes] for n tokens. near:
+ * of the codec. */
 mv_status mv_nearest_codes(const mv_codec *codec, const mv_near_groups *near, const uint8_t *codes,
                            size_t codes_size, size_t code_bytes, const uint8_t *records,
                            size_t records_size, const uint32_t *lengths, size_t n_documents,
@@ -353,8 +354,8 @@ mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_
                           const mv_plan *plan, mv_progress *progress);
 
 /* Goes on until the search ends or waits for the caller, or, with one_stage, by a stage. Segments
- * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i % 8
- * of byte i / 8 = document i), or NULL for all; not looked at for segments found by scores.
+ * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i %
+ * 8 of byte i / 8 = document i), or NULL for all; not looked at for segments found by scores.
  *
  * A search reads what the segments mark as checked, and says first what else it needs. Once told,
  * the caller has verified it. Verified bytes too are told of, to be prefetched again, when they may

@@ -1,8 +1,8 @@
 /* Two-level assignment: a point is compared with the centroids of its nearest groups only. For each
  * batch of points:
  *
- *   1. score all group means and keep the best of each point, at most GROUPS_PROBED; of a point that has
- *      a centroid already, take those of the centroid
+ *   1. score all group means and keep the best of each point, at most GROUPS_PROBED; of a point
+ *      that has a centroid already, take those of the centroid
  *   2. sort the (point, group) pairs by group, so that the kernels' lanes are full
  *   3. compare each group's centroids with its points, block by block: one read of a row each */
 #include <string.h>
@@ -69,8 +69,9 @@ static void insert(uint32_t *groups, int32_t *dots, size_t wanted, uint32_t grou
   groups[at] = group;
 }
 
-/* The least score of the groups of a point. Of many groups, one whose mean scores less than three fifths
- * of the best mean hardly ever has the nearest centroid; few are broad, and take little time. */
+/* The least score of the groups of a point. Of many groups, one whose mean scores less than three
+ * fifths of the best mean hardly ever has the nearest centroid; few are broad, and take little
+ * time. */
 static int32_t least_of(int32_t best, uint32_t n_groups) {
   return n_groups >= MANY_GROUPS && best > 0 ? best / 5 * 3 : INT32_MIN;
 }
@@ -117,8 +118,8 @@ static void probe_groups(const mv_centroids *centroids, batch_space *space, cons
   }
 }
 
-/* Counting sort of (point, group) pairs by group. list_start[g + 1]: where the list of group g begins;
- * the number of pairs. */
+/* Counting sort of (point, group) pairs by group. list_start[g + 1]: where the list of group g
+ * begins; the number of pairs. */
 static size_t list_by_group(const mv_centroids *centroids, batch_space *space, size_t n,
                             size_t wanted) {
   uint32_t *start = space->list_start;
@@ -137,8 +138,8 @@ static size_t list_by_group(const mv_centroids *centroids, batch_space *space, s
   return pairs;
 }
 
-/* The place of the nearest centroid of each point in its groups, `wanted` of each; UINT32_MAX if all of
- * them are empty. */
+/* The place of the nearest centroid of each point in its groups, `wanted` of each; UINT32_MAX if
+ * all of them are empty. */
 static void assign_batch(const mv_centroids *centroids, batch_space *space, const int8_t *points,
                          size_t n, size_t wanted, uint32_t *places) {
   const size_t pairs = list_by_group(centroids, space, n, wanted);

@@ -32,7 +32,8 @@ static inline const uint8_t *mv_centroid_row(const mv_centroids *centroids, size
 mv_status mv_centroids_assign(const mv_centroids *centroids, const int8_t *points, size_t n,
                               uint32_t *numbers);
 
-/* The groups nearest to each centroid, in which points that have it as their centroid are sought. */
+/* The groups nearest to each centroid, in which points that have it as their centroid are
+ * sought. */
 struct mv_near_groups {
   size_t wanted;
   uint32_t *groups; /* [n][wanted], by place; UINT32_MAX: none */

@@ -9,8 +9,8 @@
 void mv_points_pack(const int8_t *points, const uint32_t *which, size_t n, size_t padded,
                     size_t lanes, int8_t *block, int32_t *bias);
 
-/* Updates best and arg of n <= MV_LANES_MAX points, points[which[l]], with n_rows rows, the first of
- * which has the number `first`; block is scratch memory of padded * MV_LANES_MAX bytes. */
+/* Updates best and arg of n <= MV_LANES_MAX points, points[which[l]], with n_rows rows, the first
+ * of which has the number `first`; block is scratch memory of padded * MV_LANES_MAX bytes. */
 void mv_nearest_block(const uint8_t *rows, uint32_t first, uint32_t n_rows, size_t padded,
                       const int8_t *points, const uint32_t *which, size_t n, int8_t *block,
                       int32_t *best, uint32_t *arg);

@@ -1,4 +1,5 @@
-/* The operations of lanes_unpack.h and lanes_interact.h on 32 bytes, for AVX2. */
+/* The operations of lanes_unpack.h and lanes_interact.h on 32 bytes, and those of lanes_ascend.h on
+ * four numbers, for AVX2. */
 #include <immintrin.h>
 
 enum { BYTES = 32 };
@@ -39,4 +40,25 @@ MV_INLINE int any_above(const int16_t *row, const int16_t *least, size_t count) 
   const __m256i r = _mm256_loadu_si256((const __m256i *)row);
   const __m256i bound = _mm256_loadu_si256((const __m256i *)least);
   return _mm256_movemask_epi8(_mm256_cmpgt_epi16(r, bound)) != 0;
+}
+
+typedef __m128i vq;
+
+MV_INLINE vq vq_load(const uint32_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+MV_INLINE void vq_store(uint32_t *p, vq x) { _mm_storeu_si128((__m128i *)p, x); }
+MV_INLINE vq vq_set1(uint32_t x) { return _mm_set1_epi32((int)x); }
+MV_INLINE vq vq_and(vq a, vq b) { return _mm_and_si128(a, b); }
+MV_INLINE vq vq_add(vq a, vq b) { return _mm_add_epi32(a, b); }
+MV_INLINE vq vq_pick(vq x, vq places) { return _mm_shuffle_epi8(x, places); }
+MV_INLINE vq vq_shift_right(vq x, vq n) { return _mm_srlv_epi32(x, n); }
+MV_INLINE vq vq_last(vq x) { return _mm_shuffle_epi32(x, 0xff); }
+
+MV_INLINE vq vq_load_bytes(const uint8_t *p, size_t count) {
+  const __m128i *at = (const __m128i *)p;
+  return count == 8 ? _mm_loadl_epi64(at) : _mm_loadu_si128(at);
+}
+
+MV_INLINE vq vq_sums(vq x) {
+  x = _mm_add_epi32(x, _mm_slli_si128(x, 4));
+  return _mm_add_epi32(x, _mm_slli_si128(x, 8));
 }

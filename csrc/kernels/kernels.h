@@ -115,12 +115,20 @@ typedef struct mv_kernels {
   /* The first row t < n of a table [n][lanes] with table[t * lanes + l] > least[l] for a lane l; n
    * when there is none. */
   size_t (*above)(const int16_t *table, size_t n, size_t lanes, const int16_t *least);
+
+  /* A run of a posting list: n <= 64 numbers from their gaps of `width` <= 32 bits, packed
+   * (base/bits.h).
+   *   numbers[i] = first + i + the sum of the gaps 0..i, modulo 2^32
+   * Returns the number behind the last, without modulo. MV_BITS_SLACK bytes behind the gaps may be
+   * read. */
+  uint64_t (*ascend)(const uint8_t *gaps, size_t n, unsigned width, uint64_t first,
+                     uint32_t *numbers);
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
 #define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                        \
   {NAME,       STEP,       DOT7,   DOT8,     unpack,  interact, maxsim, \
-   contenders, maxsim_f16, argmax, narrow16, narrow8, above}
+   contenders, maxsim_f16, argmax, narrow16, narrow8, above,    ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

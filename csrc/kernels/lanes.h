@@ -25,6 +25,13 @@
  *   vb_store(p, x, count)
  *   vb_set1, vb_and, vb_max, vb_shift_right(x, n)
  *   vb_levels(levels)      a table of 16 bytes for vb_lookup(table, codes)
+ *   vq                     four uint32
+ *   vq_load, vq_store, vq_set1, vq_and, vq_add
+ *   vq_load_bytes(p, count)        the first count bytes, 8 or 16; nothing beyond is read
+ *   vq_pick(x, places)     the bytes of x at 16 places
+ *   vq_shift_right(x, n)   each by a count of its own
+ *   vq_sums(x)             of the first, of the first two, three, and all
+ *   vq_last(x)             copies of the last
  *   any_above(row, least, count)   whether one of the first count int16 lanes of a row, 8 or 16,
  *                          exceeds its bound
  *
@@ -34,6 +41,7 @@
 
 #include "centroid_code.h"
 #include "kernels.h"
+#include "packed_gaps.h"
 
 enum { REGISTERS = MV_LANES_MAX / W };
 
@@ -57,6 +65,7 @@ enum { LANES_STEP = W > 8 ? W : 8 };
 
 #include "lanes_above.h"
 #include "lanes_argmax.h"
+#include "lanes_ascend.h"
 #include "lanes_contenders.h"
 #include "lanes_dot.h"
 #include "lanes_interact.h"

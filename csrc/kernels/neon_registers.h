@@ -96,3 +96,27 @@ MV_INLINE int any_above(const int16_t *row, const int16_t *least, size_t count) 
   const uint16x8_t high = vcgtq_s16(vld1q_s16(row + 8), vld1q_s16(least + 8));
   return vmaxvq_u16(vorrq_u16(low, high)) != 0;
 }
+
+typedef uint32x4_t vq;
+
+MV_INLINE vq vq_load(const uint32_t *p) { return vld1q_u32(p); }
+MV_INLINE void vq_store(uint32_t *p, vq x) { vst1q_u32(p, x); }
+MV_INLINE vq vq_set1(uint32_t x) { return vdupq_n_u32(x); }
+MV_INLINE vq vq_and(vq a, vq b) { return vandq_u32(a, b); }
+MV_INLINE vq vq_add(vq a, vq b) { return vaddq_u32(a, b); }
+MV_INLINE vq vq_load_bytes(const uint8_t *p, size_t count) {
+  return vreinterpretq_u32_u8(vb_load(p, count));
+}
+MV_INLINE vq vq_pick(vq x, vq places) {
+  return vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(x), vreinterpretq_u8_u32(places)));
+}
+MV_INLINE vq vq_shift_right(vq x, vq n) {
+  return vshlq_u32(x, vnegq_s32(vreinterpretq_s32_u32(n)));
+}
+MV_INLINE vq vq_last(vq x) { return vdupq_laneq_u32(x, 3); }
+
+MV_INLINE vq vq_sums(vq x) {
+  const vq zero = vdupq_n_u32(0);
+  x = vaddq_u32(x, vextq_u32(zero, x, 3));
+  return vaddq_u32(x, vextq_u32(zero, x, 2));
+}

@@ -3,6 +3,7 @@
 
 #include "centroid_code.h"
 #include "kernels.h"
+#include "packed_gaps.h"
 
 static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                 size_t lanes, const int32_t *bias, int32_t *out) {
@@ -168,6 +169,11 @@ static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t 
     }
   }
   return n;
+}
+
+static uint64_t ascend(const uint8_t *gaps, size_t n, unsigned width, uint64_t first,
+                       uint32_t *numbers) {
+  return mv_gaps_ascend(gaps, n, width, first, numbers);
 }
 
 const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", 8, dot, dot);

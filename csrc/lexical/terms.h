@@ -112,7 +112,8 @@ mv_status mv_term_builder_rename(mv_term_builder *builder, uint32_t first,
                                  const mv_term_names *names);
 /* Tokens of each row: lengths [rows]. */
 void mv_term_builder_lengths(const mv_term_builder *builder, uint16_t *lengths);
-/* Makes the next blocks, `least` bytes of them or all. Nothing can be added after the first call. */
+/* Makes the next blocks, `least` bytes of them or all. Nothing can be added after the first
+ * call. */
 mv_status mv_term_builder_run(mv_term_builder *builder, size_t least, mv_term_blocks *blocks);
 
 /* Several indexes made one. maps[i] gives for each row of index i its row in the new index, or
@@ -172,8 +173,8 @@ mv_status mv_terms_containing(const mv_terms *terms, const mv_term_names *names,
 
 /* ---- phrases ---- */
 
-/* How often each of n folded texts has the words, at least one, one behind the other, parts of words
- * aside; occurrences may overlap. */
+/* How often each of n folded texts has the words, at least one, one behind the other, parts of
+ * words aside; occurrences may overlap. */
 mv_status mv_phrase_counts(const mv_term_names *words, const uint8_t *const *texts,
                            const size_t *sizes, size_t n, uint32_t *counts);
 

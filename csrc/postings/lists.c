@@ -4,6 +4,7 @@
 #include "../base/bits.h"
 #include "../base/borders.h"
 #include "../base/varint.h"
+#include "../kernels/kernels.h"
 
 mv_status mv_lists_check(const mv_lists *lists, size_t n_block_starts, size_t n_extent_blocks,
                          const size_t *extent_sizes) {
@@ -64,13 +65,9 @@ mv_status mv_list_run(mv_list *list, uint32_t *last, uint32_t n_documents, uint3
   if (width > 32) return MV_ERROR_CORRUPT;
   size_t bytes = mv_bits_bytes(n, width);
   if (bytes > (size_t)(list->end - list->body)) return MV_ERROR_CORRUPT;
-  mv_bits_read(list->body, n, width, documents);
-  /* 64 gaps below 2^32: the sum does not overflow, and as it only grows its end bounds it all. */
-  uint64_t next = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
-  for (size_t i = 0; i < n; i++) {
-    next += (uint64_t)documents[i] + 1;
-    documents[i] = (uint32_t)next - 1;
-  }
+  const uint64_t first = *last == UINT32_MAX ? 0 : (uint64_t)*last + 1;
+  const uint64_t next = mv_kernels_get()->ascend(list->body, n, width, first, documents);
+  /* As documents ascend, the last one bounds them all. */
   if (next > n_documents) return MV_ERROR_CORRUPT;
   *last = (uint32_t)next - 1;
   list->body += bytes;

@@ -1,5 +1,5 @@
-/* The greatest of distinct 64-bit keys, in place: a score in the upper half, in the lower what it is of.
- * One comparison orders by both, and parting many keys branches on none of them. */
+/* The greatest of distinct 64-bit keys, in place: a score in the upper half, in the lower what it
+ * is of. One comparison orders by both, and parting many keys branches on none of them. */
 #ifndef MV_RANKING_KEYS_H
 #define MV_RANKING_KEYS_H
 

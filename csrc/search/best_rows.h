@@ -20,8 +20,8 @@ typedef struct mv_best_rows {
 mv_status mv_best_rows_init(mv_best_rows *best, size_t tokens, size_t lanes, size_t limit);
 void mv_best_rows_free(mv_best_rows *best);
 
-/* Offers rows first .. first + n - 1; scores [n][lanes] are theirs, above INT16_MIN, as all of a table
- * are. */
+/* Offers rows first .. first + n - 1; scores [n][lanes] are theirs, above INT16_MIN, as all of a
+ * table are. */
 void mv_best_rows_offer(mv_best_rows *best, const int16_t *scores, uint32_t first, size_t n);
 
 /* Sorts the kept rows of each token, best first, ties by row: at most `limit` of each. */

@@ -42,8 +42,8 @@ static size_t take_all(const mv_query *query, const mv_document *doc, size_t fir
   return first + t->n;
 }
 
-/* Some tokens of a document, from one token on: near ones, whose centroid's row a partial table has,
- * or far ones. In part the floor stands for those, and their residuals are not read. */
+/* Some tokens of a document, from one token on: near ones, whose centroid's row a partial table
+ * has, or far ones. In part the floor stands for those, and their residuals are not read. */
 typedef struct some_tokens {
   uint32_t at[MV_TILE + 1];
   size_t n;

@@ -1,8 +1,8 @@
 /* Candidates by lists: the gains of probes summed per document, in two readings of a block's lists.
  *
- *   1. find: read the lists of the probes that find, and note which documents are in one of them, and
- *      which in more than one. These are found, or those, or all of the other lists too: the fewest
- *      that are enough
+ *   1. find: read the lists of the probes that find, and note which documents are in one of them,
+ *      and which in more than one. These are found, or those, or all of the other lists too: the
+ *      fewest that are enough
  *   2. add: read all lists, and add the gain of each to the documents found, once a query token
  *
  * Most documents are in one list alone, and none of these is among the best. Bits tell them apart:
@@ -105,8 +105,8 @@ static void see_run(mv_gathering *g, const list_run *run) {
   }
 }
 
-/* Reads the lists that find, then the others if too few are seen. *in_two: whether those that are in
- * more than one list are enough. */
+/* Reads the lists that find, then the others if too few are seen. *in_two: whether those that are
+ * in more than one list are enough. */
 static mv_status see(reading *r, const mv_probe *probes, size_t n, int *in_two) {
   const mv_gathering *g = r->g;
   size_t finding = 0, once = 0, twice = 0;

@@ -31,9 +31,9 @@ typedef struct mv_block {
   float lengths[MV_LANES_MAX];    /* Euclidean, in integer units */
 } mv_block;
 
-/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token. An absent
- * row scores below the matches that most documents have elsewhere, so that a floor, the least score
- * computed, stands for it, and the row of its group tells about how far below. */
+/* Full: all rows are computed. Partial: the rows of the groups nearest to some query token. An
+ * absent row scores below the matches that most documents have elsewhere, so that a floor, the
+ * least score computed, stands for it, and the row of its group tells about how far below. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
 
 /* The state of a group of centroids in a table. */

@@ -1,5 +1,5 @@
-/* Ranking by codes, then by stored vectors. Documents are given best first by an estimate, and scored
- * until the rest cannot be among the best k:
+/* Ranking by codes, then by stored vectors. Documents are given best first by an estimate, and
+ * scored until the rest cannot be among the best k:
  *
  *   1. score the first ones: their gaps between score and estimate say how far a document may rise
  *   2. score the others that may so rise to the k-th best score
@@ -27,8 +27,8 @@ enum {
  * little of the others'. */
 #define WHOLE_DEVIATIONS 6.0
 
-/* Deviations for gains of lists, in those for scores: gains of documents far behind fall short of their
- * scores by more. */
+/* Deviations for gains of lists, in those for scores: gains of documents far behind fall short of
+ * their scores by more. */
 #define OF_GAINS (4.0 / 3.0)
 
 typedef struct ranking {
@@ -96,7 +96,8 @@ static size_t first_of(size_t n, size_t least, size_t k) {
   return first < n ? first : n;
 }
 
-/* How many documents may be among the best k, by the scores of the first and the estimates of all. */
+/* How many documents may be among the best k, by the scores of the first and the estimates of
+ * all. */
 static size_t wanted_after(ranking *r, size_t first, double deviations) {
   const double least = (double)kth_score(r, r->fresh, first) - reach(r, first, deviations);
   size_t wanted = first;

@@ -23,8 +23,8 @@ typedef struct mv_parts {
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
                     const mv_parts *parts, float *scores);
 
-/* How much more a token scores than the mean of its centroid's group does, but for few: in multiples
- * of the deviation of the product of two random directions. */
+/* How much more a token scores than the mean of its centroid's group does, but for few: in
+ * multiples of the deviation of the product of two random directions. */
 #define FAR_DEVIATIONS 3.4f
 
 static inline float mv_far_margin(const mv_codec *codec) {

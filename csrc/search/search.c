@@ -7,8 +7,8 @@
  *   3. score the documents that are found by scores, then the ranked ones
  *   4. refine the best
  *
- * The documents ranked so far are the first `n_ranked` of an array with room for all; those found by
- * scores follow them. */
+ * The documents ranked so far are the first `n_ranked` of an array with room for all; those found
+ * by scores follow them. */
 #include <string.h>
 
 #include "../ranking/topk.h"
@@ -111,8 +111,9 @@ static mv_status best_gathered(const mv_step *s, size_t *n) {
                         search->places + search->n_ranked, search->scores + search->n_ranked, n);
 }
 
-/* How many of n documents are ranked by their codes in any case: all, unless `rankings` have one order
- * for them. A second turn for a query of several blocks would make all of its tables again. */
+/* How many of n documents are ranked by their codes in any case: all, unless `rankings` have one
+ * order for them. A second turn for a query of several blocks would make all of its tables
+ * again. */
 static size_t first_interacted(const mv_step *s, size_t n, size_t rankings) {
   if (rankings > 1 || mv_query_blocks(s->query) > 1) return n;
   return mv_first_interacted(n, s->search->plan.k);

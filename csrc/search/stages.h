@@ -21,9 +21,10 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
 
 /* ---- candidates by inverted lists ---- */
 
-/* The best `nprobe` lists of each token of a block of the query, without those that add little beside
- * the token's best one: first those that find documents, then the others, both by rank, then token.
- * probes has room for MV_LANES_MAX * nprobe. *base: the score of a document that is in no list. */
+/* The best `nprobe` lists of each token of a block of the query, without those that add little
+ * beside the token's best one: first those that find documents, then the others, both by rank, then
+ * token. probes has room for MV_LANES_MAX * nprobe. *base: the score of a document that is in no
+ * list. */
 mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, size_t nprobe,
                          mv_probe *probes, size_t *count, float *base);
 
@@ -31,11 +32,11 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
  * probes in the order of mv_probe_lists, and mv_gather_add with some of them as often as wanted;
  * mv_gather_best at any time.
  *
- * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list of
- * the probes that find; if these are less than four times the `wanted` ones, those in one; if they
- * still are, those in any list. mv_gather_add adds the gains of probes to the documents found so far,
- * for each token once a document. *postings: the number read, added to. mv_gather_best: the best
- * `limit` of the documents found, best first, ties by place; scores are gains alone. */
+ * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list
+ * of the probes that find; if these are less than four times the `wanted` ones, those in one; if
+ * they still are, those in any list. mv_gather_add adds the gains of probes to the documents found
+ * so far, for each token once a document. *postings: the number read, added to. mv_gather_best: the
+ * best `limit` of the documents found, best first, ties by place; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted);
 mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,
@@ -54,8 +55,9 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
 size_t mv_first_interacted(size_t n, size_t k);
 
 /* The scores of mv_interact for the first of n places, best first by the gains in `scores`. Of the
- * others those up to *wanted may be among the best k: their gains, raised by the mean gap between score
- * and gains of the first ones and by a third more than `deviations` of it, reach the k-th best score. */
+ * others those up to *wanted may be among the best k: their gains, raised by the mean gap between
+ * score and gains of the first ones and by a third more than `deviations` of it, reach the k-th
+ * best score. */
 mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
                             mv_place *places, float *scores, size_t n, size_t first, size_t k,
                             double deviations, size_t *wanted);

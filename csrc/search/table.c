@@ -1,7 +1,7 @@
 /* The table of a block and a codec:
  *
- *   1. mark the groups whose rows are computed: all, or the `groups_wanted` nearest to each token, by
- *      the rows of all groups, which stay in the table
+ *   1. mark the groups whose rows are computed: all, or the `groups_wanted` nearest to each token,
+ *      by the rows of all groups, which stay in the table
  *   2. compute the int16 rows of the marked groups, and each lane's extremes
  *   3. choose one byte scale for all lanes from the extremes
  *   4. narrow the int16 rows to bytes */
@@ -104,7 +104,8 @@ static void score_rows(mv_table *table, size_t first, size_t last, size_t row, i
   }
 }
 
-/* Loads the rows of the first group from `g` on that is marked: groups are apart from each other. */
+/* Loads the rows of the first group from `g` on that is marked: groups are apart from each
+ * other. */
 static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;

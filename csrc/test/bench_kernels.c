@@ -10,6 +10,7 @@
 #include "../mvdb.h"
 
 enum { ROWS = 120, DIM = 128, SMALL_TABLE = 1 << 14, LARGE_TABLE = 1 << 18, DOCUMENTS = 256 };
+enum { GAP_BITS = 11 /* of a list of a hundredth of the documents */ };
 
 static uint8_t rows[ROWS * DIM * 2], packed[ROWS * DIM / 2], byte_table[LARGE_TABLE * 32];
 static uint8_t codes[DOCUMENTS * ROWS * 3], levels[16], best_byte[32], narrow_byte[ROWS * 32];
@@ -59,6 +60,13 @@ static void run_narrow16(const setting *s) {
 }
 static void run_narrow8(const setting *s) {
   s->k->narrow8(narrow_word, ROWS, s->lanes, low, unit, narrow_byte);
+}
+
+/* As many postings as a document has rows. */
+static void run_ascend(const setting *s) {
+  static uint32_t numbers[2][MV_LISTS_RUN];
+  s->k->ascend(packed + s->document, MV_LISTS_RUN, GAP_BITS, 0, numbers[0]);
+  s->k->ascend(packed + s->document, ROWS - MV_LISTS_RUN, GAP_BITS, 0, numbers[1]);
 }
 
 static double now(void) {
@@ -121,6 +129,7 @@ static void bench(const mv_kernels *k) {
     s.code_bytes = 3;
     fill_codes(LARGE_TABLE, 3);
     report("interact256k", run_interact, s, 0);
+    if (lanes == MV_LANES_MAX) report("ascend", run_ascend, s, 0);
   }
 }
 

@@ -6,7 +6,8 @@
 
 static uint64_t seed = 71;
 
-/* Rows of the token that come before a row: of a higher score, or of the same and a lower number. */
+/* Rows of the token that come before a row: of a higher score, or of the same and a lower
+ * number. */
 static size_t rank_of(const int16_t *scores, size_t n, size_t lanes, size_t token, size_t row) {
   const int16_t own = scores[row * lanes + token];
   size_t before = 0;

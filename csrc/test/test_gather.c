@@ -66,9 +66,9 @@ typedef struct gained {
   int found;
 } gained;
 
-/* Probes of a block: those that find, by rank, then token, then the others. Gains fall with the rank
- * unless `wild`, are of few different values so that sums are often equal, and the last ones are
- * zero. */
+/* Probes of a block: those that find, by rank, then token, then the others. Gains fall with the
+ * rank unless `wild`, are of few different values so that sums are often equal, and the last ones
+ * are zero. */
 static size_t draw_probes(mv_probe *probes, size_t tokens, size_t ranks, int wild) {
   uint32_t lists[MV_LANES_MAX][N_LISTS];
   size_t finding[MV_LANES_MAX], n = 0;

@@ -1,5 +1,6 @@
 /* The kernels on integers, and the choice of a table: every table against a naive computation of
  * what kernels.h promises. */
+#include "../base/bits.h"
 #include "../kernels/centroid_code.h"
 #include "kernel_cases.h"
 
@@ -233,6 +234,40 @@ static void test_above(void) {
   }
 }
 
+/* ascend: as many bytes behind the gaps as may be read, and what they hold must not matter. */
+
+static void case_ascend(size_t n, unsigned width, uint64_t first) {
+  const size_t bytes = mv_bits_bytes(n, width);
+  uint8_t *packed = buffer(bytes + MV_BITS_SLACK, 1);
+  uint32_t *gaps = buffer(n, 4), *expected = buffer(n, 4), *out = buffer(n, 4);
+  const int64_t largest = ((int64_t)1 << width) - 1;
+  uint64_t next = first;
+  for (size_t i = 0; i < n; i++) {
+    gaps[i] = (uint32_t)(i % 3 ? draw(0, largest) : largest);
+    expected[i] = (uint32_t)(next + gaps[i]);
+    next += (uint64_t)gaps[i] + 1;
+  }
+  memset(packed, 0, bytes);
+  memset(packed + bytes, 0xa5, MV_BITS_SLACK);
+  mv_bits_write(packed, gaps, n, width);
+  for (size_t i = 0; i < n_tables; i++) {
+    memset(out, 0x55, n * 4);
+    const uint64_t end = tables[i]->ascend(packed, n, width, first, out);
+    CHECK(end == next && memcmp(out, expected, n * 4) == 0, "%s ascend n %zu width %u first %llu",
+          tables[i]->name, n, width, (unsigned long long)first);
+  }
+  release();
+}
+
+static void test_ascend(void) {
+  for (unsigned width = 0; width <= 32; width++) {
+    for (size_t n = 1; n <= 64; n++) {
+      case_ascend(n, width, n % 2 ? 0 : (uint64_t)draw(0, UINT32_MAX));
+    }
+    case_ascend(64, width, UINT32_MAX);
+  }
+}
+
 /* The choice of a table. To be called first: the environment counts at first use only. */
 static void test_select(void) {
   const mv_kernels *first = mv_kernels_get();
@@ -253,5 +288,6 @@ int main(void) {
   test_interact();
   test_argmax();
   test_above();
+  test_ascend();
   return tables_report();
 }

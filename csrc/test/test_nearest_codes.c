@@ -1,4 +1,5 @@
-/* The centroids nearest to stored vectors, after others were added to those they were encoded with. */
+/* The centroids nearest to stored vectors, after others were added to those they were encoded
+ * with. */
 #include <math.h>
 
 #include "../kernels/centroid_code.h"

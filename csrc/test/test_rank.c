@@ -90,8 +90,8 @@ static size_t model_wanted(const float *gains, const float *scores, size_t first
   return wanted;
 }
 
-/* Gains that fall short of the scores by codes, by `noise` more or less: the first documents get their
- * scores, and as many are wanted as the model has. */
+/* Gains that fall short of the scores by codes, by `noise` more or less: the first documents get
+ * their scores, and as many are wanted as the model has. */
 static void case_interact(const world *w, size_t k, float noise) {
   mv_place places[N];
   float gains[N], scores[N], by_codes[N];

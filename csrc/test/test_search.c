@@ -44,7 +44,8 @@ static void build_lists(packing *out, const collection *from) {
   free(codes);
 }
 
-/* Documents in the fourth segment have no codec, those in the third have codes apart from records. */
+/* Documents in the fourth segment have no codec, those in the third have codes apart from
+ * records. */
 static void build_segment(world *w, size_t s, const float *vectors, const uint32_t *lengths) {
   const model *used = model_of[s] < 2 ? &w->models[model_of[s]] : NULL;
   collection plain, *parts[2] = {&w->parts[s], &w->files[s]};

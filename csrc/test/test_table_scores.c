@@ -114,9 +114,9 @@ static void case_fast_scores(const float *sample, uint32_t bits) {
   model_free(&used);
 }
 
-/* In part, documents wholly in the groups that there are score as ever, but for the floor; a document
- * wholly outside scores the least that there is in the coarse stage and no less than the floor in
- * the fine one. By all tokens, documents score as with a full table. */
+/* In part, documents wholly in the groups that there are score as ever, but for the floor; a
+ * document wholly outside scores the least that there is in the coarse stage and no less than the
+ * floor in the fine one. By all tokens, documents score as with a full table. */
 static void test_scores(const model *used, const float *sample) {
   enum { N = 200, M = 12 };
   uint32_t lengths[N];
@@ -162,8 +162,8 @@ static void test_scores(const model *used, const float *sample) {
   collection_free(&docs);
 }
 
-/* The best score of one query token over the tokens that count by all of them: the near ones, and far
- * ones whose group comes within the margin of those. each: scores of tokens. */
+/* The best score of one query token over the tokens that count by all of them: the near ones, and
+ * far ones whose group comes within the margin of those. each: scores of tokens. */
 static float best_of(const mv_query *query, const model *used, const collection *docs, uint32_t i,
                      float near, const float *each) {
   const mv_table *table = &query->table;
@@ -179,8 +179,8 @@ static float best_of(const mv_query *query, const model *used, const collection 
   return best;
 }
 
-/* A document scored in part, then by its other tokens: far ones that cannot matter are left out. With
- * one query token, and documents of several tokens beside those of one. */
+/* A document scored in part, then by its other tokens: far ones that cannot matter are left out.
+ * With one query token, and documents of several tokens beside those of one. */
 static void test_rest(void) {
   enum { N = 1200, EACH = 60, WHOLE = N / EACH };
   float *sample = draw_topics(&seed, N, DIM, 200, 0.5);
