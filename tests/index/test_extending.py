@@ -18,7 +18,9 @@ from mvdb.codebook import codebook as codebooks
 from mvdb.codebook import training
 from mvdb.limits import Limits
 from mvdb.state import manifest
+from mvdb.threads.workers import Workers
 from mvdb.write import extend_codebook
+from mvdb.write.maintenance_steps import Inline, merge
 from tests.index.files import (
     DIM,
     LISTED,
@@ -122,6 +124,25 @@ def test_old_documents_are_in_the_lists_of_the_nearest_centroids(tmp_path: Path)
         documents = zip(range(150), db.vectors(range(150)), strict=True)
         found = [leads_to(db, token, name) for name, rows in documents for token in rows]
     assert np.mean(found) > 0.9
+
+
+def test_a_merge_in_threads_makes_the_same_lists(tmp_path: Path) -> None:
+    """However many threads assign the stored vectors of one step, to the last bit."""
+    made: list[list[tuple[bytes, bytes]]] = []
+    for executor in (Inline(lambda: None), Workers(4, "test")):
+        path = tmp_path / f"{len(made)}.mvdb"
+        with executor, searchable(path, 2, small=False, growth=1.5) as db:
+            fill(db, 150)
+            for first in range(150, 1350, 300):
+                fill(db, 300, first=first)
+            steps = db._engine.steps
+            with steps.reading() as (_, state):
+                infos = state.manifest.segments
+            assert merge(steps, infos, executor)
+            with steps.reading() as (txn, _):
+                made.append([(bytes(key), bytes(value)) for key, value in txn.iterate("segments")])
+            check(db, dict.fromkeys(range(1350), 0))
+    assert made[0] == made[1]
 
 
 def test_new_documents_are_more_faithful_with_more_centroids(tmp_path: Path) -> None:
