@@ -354,8 +354,8 @@ mv_status mv_search_begin(mv_query *query, const mv_segment *segments, size_t n_
                           const mv_plan *plan, mv_progress *progress);
 
 /* Goes on until the search ends or waits for the caller, or, with one_stage, by a stage. Segments
- * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s (bit i %
- * 8 of byte i / 8 = document i), or NULL for all; not looked at for segments found by scores.
+ * and ways are those of the begin. allowed[s] is a bitmap over the documents of segment s, document
+ * i in bit i % 8 of byte i / 8, or NULL for all; not looked at for segments found by scores.
  *
  * A search reads what the segments mark as checked, and says first what else it needs. Once told,
  * the caller has verified it. Verified bytes too are told of, to be prefetched again, when they may

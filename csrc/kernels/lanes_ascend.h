@@ -1,6 +1,6 @@
 /* ascend: numbers from their packed gaps, two times four at once (included by lanes.h). Eight gaps
  * are `width` bytes; the second four begin at bit 0 or 4 of a byte. */
-enum { EIGHT = 8, WIDEST_PICKED = 25 /* with 7 bits before it, in four bytes */ };
+enum { WIDEST_PICKED = 25 /* bits: with 7 before them, in four bytes */ };
 
 /* Where four gaps are in a register whose bit `from` is the first one's: four bytes of each, and
  * the bits before it in these. */
@@ -33,7 +33,7 @@ static uint64_t ascend(const uint8_t *gaps, size_t n, unsigned width, uint64_t f
   const uint32_t before = (uint32_t)first - 1;
   vq last = vq_set1(before);
   size_t i = 0;
-  for (; i + EIGHT <= n; i += EIGHT, gaps += width) {
+  for (; i + 8 <= n; i += 8, gaps += width) {
     const vq a = vq_add(sums_of_gaps(gaps, count, low, mask), last);
     const vq b = vq_add(sums_of_gaps(gaps + width / 2, count, high, mask), vq_last(a));
     vq_store(numbers + i, a);

@@ -112,8 +112,7 @@ mv_status mv_term_builder_rename(mv_term_builder *builder, uint32_t first,
                                  const mv_term_names *names);
 /* Tokens of each row: lengths [rows]. */
 void mv_term_builder_lengths(const mv_term_builder *builder, uint16_t *lengths);
-/* Makes the next blocks, `least` bytes of them or all. Nothing can be added after the first
- * call. */
+/* Makes the next blocks, `least` bytes of them or all. Nothing can be added after this. */
 mv_status mv_term_builder_run(mv_term_builder *builder, size_t least, mv_term_blocks *blocks);
 
 /* Several indexes made one. maps[i] gives for each row of index i its row in the new index, or

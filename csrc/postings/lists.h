@@ -7,8 +7,7 @@
  *   run      width gap*             one byte, 0..32; gaps of `width` bits, little-endian, filled up
  *                                   to whole bytes
  *   gap      document - previous - 1; the document before the first counts as -1
- *   varint   7 bits a byte, the lowest first; bit 7 set in all bytes but the last; at most 5
- *   bytes */
+ *   varint   7 bits a byte, the lowest first; bit 7 set in all bytes but the last; 1 to 5 bytes */
 #ifndef MV_POSTINGS_LISTS_H
 #define MV_POSTINGS_LISTS_H
 

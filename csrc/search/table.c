@@ -104,8 +104,7 @@ static void score_rows(mv_table *table, size_t first, size_t last, size_t row, i
   }
 }
 
-/* Loads the rows of the first group from `g` on that is marked: groups are apart from each
- * other. */
+/* Loads the rows of the first group from `g` on that is marked: groups are far apart. */
 static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
   while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;

@@ -152,8 +152,8 @@ def merge(
     executor: Executor,
     check: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Merges segments; False when another process was first. What `check` raises ends the merge and
-    removes its segment."""
+    """Merges segments; False when another process was first. executor: assigns stored vectors to
+    centroids. What `check` raises ends the merge and removes its segment."""
 
     def yield_gil() -> None:
         _checking(check)

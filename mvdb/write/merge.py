@@ -51,7 +51,7 @@ CHECKED_DOCUMENTS = 4096
 Stored = tuple[bytes, bytes, int]
 """Codes, record and tokens of a document."""
 Batch = tuple[Sequence[Stored], Sequence[int]]
-"""Some documents, and which of them have codes of fewer centroids."""
+"""Some documents, and which of them are listed by today's centroids."""
 
 
 class SegmentGone(Exception):
@@ -77,6 +77,7 @@ class Merge:
         codebook = changes.codebook()
         self._code_bytes = 0 if codebook is None else codebook.codec.code_bytes
         self._codebook = codebook
+        self._relists = listing is not None and codebook is not None and bool(codebook.extends)
         self._near: core.NearGroups | None = None
         self._limits = changes.limits
         self._lexical = changes.lexical
@@ -197,7 +198,12 @@ class Merge:
         """Copies the first of these documents, about `step_bytes` of them; how many."""
         copied = 0
         read = self._read(segments, vectors, sources, rows)
-        for some, listed in ordered_map(self._executor, self._listed, read):
+        batches = (
+            ordered_map(self._executor, self._listed, read)
+            if self._relists
+            else map(self._listed, read)
+        )
+        for some, listed in batches:
             for stored, codes in zip(some, listed, strict=True):
                 self.writer.add_slot(*stored, codes)
             copied += len(some)
@@ -240,9 +246,9 @@ class Merge:
         return bytes(codes), bytes(record), n_tokens
 
     def _assigned_earlier(self, some: Sequence[Stored]) -> list[int]:
-        """Which of these documents have codes of fewer centroids than there are today, and get into
-        posting lists."""
-        if self._codebook is None or not self._codebook.extends or not self.writer.listed:
+        """Which of these documents were encoded with fewer centroids than there are today, and get
+        into posting lists."""
+        if self._codebook is None or not self._relists:
             return []
         lengths = np.array([n_tokens for _, _, n_tokens in some], np.uint32)
         codes = b"".join(codes for codes, _, _ in some)
