@@ -206,7 +206,8 @@ typedef struct mv_segment {
   const uint8_t *const *codes;     /* [n_chunks], unless inline */
   const uint8_t *const *records;   /* [n_chunks] */
   const mv_lists *lists;           /* NULL: none */
-  const uint8_t *checked; /* [n_documents], 1 for those whose records the caller has verified */
+  const uint8_t *checked; /* [n_documents], 0 for those whose records the caller has not verified,
+                             else their marks by mv_documents_check */
 } mv_segment;
 
 /* A document of a list of segments. */
@@ -220,8 +221,10 @@ mv_status mv_segment_check(const mv_segment *segment, const size_t *codes_sizes,
                            const size_t *records_sizes);
 /* Checks that float16 rows, `size` bytes of them, have unit length and so are finite. */
 mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim);
-/* Checks n documents: with a codec their codes, without one their float16 rows. */
-mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n);
+/* Checks n documents: with a codec their codes, without one their float16 rows. marks [n]: 1 or
+ * more, the greater the more centroids a document needs. */
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n,
+                             uint8_t *marks);
 
 /* The direction of the mean of each document's centroids as a point: points [n_documents][padded].
  * Of a checked segment with a codec. */
@@ -294,7 +297,8 @@ typedef enum mv_stage {
   MV_STAGE_INTERACT_REST, /* and the others that may be among the best */
   MV_STAGE_CODES,         /* the documents found by codes */
   MV_STAGE_SCORES,        /* the documents found by scores */
-  MV_STAGE_RANK,          /* the others scored, best first, until the rest cannot matter */
+  MV_STAGE_RANK,          /* the first of the others scored */
+  MV_STAGE_RANK_REST,     /* and those that may be among the best */
   MV_STAGE_REFINE,        /* the best k, by precise scores */
   MV_STAGE_END
 } mv_stage;
@@ -313,7 +317,7 @@ typedef struct mv_plan {
   size_t nprobe;        /* lists per query token, at least 1 */
   size_t n_candidates;  /* documents that lists give at most, and that may be ranked by codes */
   size_t near_groups;   /* see mv_query_near_groups in search/query.h; 0: all */
-  double deviations;    /* of the stop rule, see mv_rank in search/stages.h */
+  double deviations;    /* of the stop rule, see mv_rank_first in search/stages.h */
   double error;         /* bound on the difference of fast scores and precise ones */
   int scores;           /* of documents found by scores: MV_SCORE_FAST or MV_SCORE_PRECISE */
   int refines;          /* 1: REFINE is the last stage; 0: RANK, and all scored ones are found */

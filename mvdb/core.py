@@ -402,9 +402,10 @@ class ListsView:
 class SegmentView:
     """Addresses of a segment's parts, as the core reads them.
 
-    With a codec and without `codes`, each record begins with its codes. checked: (n_documents,),
-    the documents whose records are verified so far, as the caller goes on to mark them. Arrays and
-    buffers given here are kept alive. The caller keeps mapped pages valid (by a read
+    With a codec and without `codes`, each record begins with its codes. checked: uint8
+    (n_documents,), 0 for those whose records are not verified, else their marks by
+    `check_documents`, as the caller goes on to write them. Arrays and buffers given here are kept
+    alive. The caller keeps mapped pages valid (by a read
     transaction)."""
 
     def __init__(
@@ -416,7 +417,7 @@ class SegmentView:
         chunk_documents: Numbers,
         codes: Sequence[memoryview],
         records: Sequence[memoryview],
-        checked: NDArray[np.bool_],
+        checked: Bytes,
         lists: ListsView | None = None,
     ) -> None:
         n_chunks = len(chunk_documents) - 1
@@ -452,13 +453,19 @@ class SegmentView:
             "a segment's directory",
         )
 
-    def check_documents(self, documents: Numbers) -> None:
-        """Raises CorruptionError unless the codes of these documents are below the codec's number
-        of centroids or, without a codec, their float16 rows have unit length."""
+    def check_documents(self, documents: Numbers) -> Bytes:
+        """The marks of verified documents, which are 1 or more. Raises CorruptionError unless
+        their codes are below the codec's number of centroids or, without a codec, their float16
+        rows have unit length."""
+        marks = np.empty(len(documents), np.uint8)
         _check(
-            lib.mv_documents_check(self.struct, _pointer("uint32_t[]", documents), len(documents)),
+            lib.mv_documents_check(
+                self.struct, _pointer("uint32_t[]", documents), len(documents),
+                _pointer("uint8_t[]", marks),
+            ),
             "centroid codes" if self._codec is not None else "float16 vectors of unit length",
-        )
+        )  # fmt: skip
+        return marks
 
     def document_points(self) -> Points:
         """The direction of the mean of each document's centroids, as points (n, padded)."""
@@ -619,6 +626,7 @@ _STAGES: dict[int, tuple[str, str]] = {
     lib.MV_STAGE_CODES: ("coarse", "the coarse stage"),
     lib.MV_STAGE_SCORES: ("score", "scoring"),
     lib.MV_STAGE_RANK: ("score", "scoring"),
+    lib.MV_STAGE_RANK_REST: ("score", "scoring"),
     lib.MV_STAGE_REFINE: ("refine", "scoring"),
     lib.MV_STAGE_END: ("", "searching"),
 }

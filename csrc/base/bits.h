@@ -7,9 +7,13 @@
 
 /* Bits that a number needs. */
 static inline unsigned mv_bit_width(uint32_t value) {
+#if defined(__GNUC__)
+  return value == 0 ? 0 : 32 - (unsigned)__builtin_clz(value);
+#else
   unsigned width = 0;
   for (; value != 0; value >>= 1) width++;
   return width;
+#endif
 }
 
 /* Bytes of n packed numbers. */

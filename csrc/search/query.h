@@ -109,6 +109,7 @@ typedef struct mv_search {
   size_t n_ranked;
   size_t n_rankings;                                 /* codecs whose lists have ranked them */
   size_t n_interacted;                               /* the first ones, ranked by their codes */
+  size_t n_samples;                                  /* the first ones, scored in any case */
   size_t n_others;                                   /* found by scores */
   uint64_t postings, candidates, documents, records; /* as in mv_progress */
 } mv_search;

@@ -6,21 +6,28 @@
  *   3. where the scores are of near tokens alone, the same again with them as estimates, by the
  *      other tokens too
  *
- * The best of them are then refined with the query in int16. */
+ * The best of them are then refined with the query in int16.
+ *
+ * A codebook grows, and documents keep their codes. Those encoded when it was small are further from
+ * their centroids than those encoded since: gaps of estimates by their codes are greater and vary
+ * more. So these gaps are counted by age. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "../ranking/topk.h"
+#include "../segment/segment.h"
 #include "scores.h"
 #include "stages.h"
 
 enum {
   FIRST_INTERACTED = 256, /* documents that are ranked by their codes in any case, or 2 k, or */
   INTERACTED_PART = 6,    /* one of so many */
-  FIRST_CANDIDATES = 64,  /* documents that are scored in any case, or 2 k */
+  FIRST_CANDIDATES = 64,  /* documents that are scored in any case, or 2 k, and */
+  FIRST_OLD = 16,         /* the next old ones */
   FIRST_WHOLE = 24,       /* of those scored in part, those scored by all tokens, or 2 k */
-  MOST_PARTS = 512        /* documents whose parts are kept until they are scored by all tokens */
+  MOST_PARTS = 512,       /* documents whose parts are kept until they are scored by all tokens */
+  LEAST_GAPS = 8          /* gaps of an age that tell of others */
 };
 
 /* The same as `deviations` for scores in part. The best ones have the least gaps, which make too
@@ -30,6 +37,17 @@ enum {
 /* Deviations for gains of lists, in those for scores: gains of documents far behind fall short of
  * their scores by more. */
 #define OF_GAINS (4.0 / 3.0)
+
+/* The codes of an old document are among this part of the centroids, the first ones, less up to a
+ * third of it, as marks have steps. */
+#define OLD_PART 0.4
+
+enum { YOUNG, OLD, AGES };
+
+/* Scores less estimates. */
+typedef struct gaps {
+  double n, sum, squares;
+} gaps;
 
 typedef struct ranking {
   mv_query *query;
@@ -42,7 +60,8 @@ typedef struct ranking {
   mv_topk best; /* room for the best k */
   const float *others;
   size_t n_others;
-  mv_parts parts; /* room for those of the first documents; none where tables are full */
+  mv_parts parts;        /* of the first documents; none where tables are full */
+  mv_place *part_places; /* theirs */
 } ranking;
 
 static mv_status reserve(ranking *r, size_t k) {
@@ -57,16 +76,18 @@ static mv_status reserve(ranking *r, size_t k) {
   return MV_OK;
 }
 
-static mv_status reserve_parts(ranking *r) {
-  const size_t n = r->n < MOST_PARTS ? r->n : MOST_PARTS;
-  const size_t bytes = sizeof(mv_place) + r->query->m * sizeof(float);
-  uint8_t *memory = mv_query_reserve(r->query, MV_MEMORY_PARTS, n, bytes);
-  if (memory == NULL) return MV_ERROR_MEMORY;
-  memcpy(memory, r->places, n * sizeof(mv_place));
-  r->parts.places = (const mv_place *)memory;
-  r->parts.best = (float *)(memory + n * sizeof(mv_place));
-  r->parts.n = n;
-  return MV_OK;
+/* ---- how far a document may rise ---- */
+
+static void count_gap(gaps *all, double gap) {
+  all->n += 1.0;
+  all->sum += gap;
+  all->squares += gap * gap;
+}
+
+/* The greatest gap to expect, by those counted. */
+static double reach(const gaps *of, double deviations) {
+  const double mean = of->sum / of->n, variance = of->squares / of->n - mean * mean;
+  return mean + deviations * sqrt(variance > 0.0 ? variance : 0.0);
 }
 
 /* The k-th best of n scores and of the others, whatever their places. */
@@ -78,16 +99,15 @@ static float kth_score(ranking *r, const float *scores, size_t n) {
   return r->best.count > 0 ? r->best.scores[0] : -FLT_MAX;
 }
 
-/* What a better score adds to a document's at most, by the gaps of the first n. */
-static double reach(const ranking *r, size_t n, double deviations) {
-  double sum = 0.0, squares = 0.0;
-  for (size_t i = 0; i < n; i++) {
-    const double gap = (double)r->fresh[i] - (double)r->scores[i];
-    sum += gap;
-    squares += gap * gap;
-  }
-  const double mean = sum / (double)n, variance = squares / (double)n - mean * mean;
-  return mean + deviations * sqrt(variance > 0.0 ? variance : 0.0);
+/* How many documents may be among the best k, by the scores of the first and the estimates of
+ * all. */
+static size_t wanted_after(ranking *r, size_t first, double deviations) {
+  gaps all = {0};
+  for (size_t i = 0; i < first; i++) count_gap(&all, (double)r->fresh[i] - (double)r->scores[i]);
+  const double least = (double)kth_score(r, r->fresh, first) - reach(&all, deviations);
+  size_t wanted = first;
+  while (wanted < r->n && (double)r->scores[wanted] >= least) wanted++;
+  return wanted;
 }
 
 /* How many of n documents a stage scores in any case: at least `least`, and 2 k. */
@@ -96,14 +116,7 @@ static size_t first_of(size_t n, size_t least, size_t k) {
   return first < n ? first : n;
 }
 
-/* How many documents may be among the best k, by the scores of the first and the estimates of
- * all. */
-static size_t wanted_after(ranking *r, size_t first, double deviations) {
-  const double least = (double)kth_score(r, r->fresh, first) - reach(r, first, deviations);
-  size_t wanted = first;
-  while (wanted < r->n && (double)r->scores[wanted] >= least) wanted++;
-  return wanted;
-}
+/* ---- by codes ---- */
 
 size_t mv_first_interacted(size_t n, size_t k) {
   const size_t part = n / INTERACTED_PART;
@@ -113,12 +126,92 @@ size_t mv_first_interacted(size_t n, size_t k) {
 mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
                             mv_place *places, float *scores, size_t n, size_t first, size_t k,
                             double deviations, size_t *wanted) {
-  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0, {0}};
+  ranking r = {.query = query,
+               .segments = segments,
+               .n_segments = n_segments,
+               .places = places,
+               .scores = scores,
+               .n = n};
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
   if (status != MV_OK) return status;
   *wanted = wanted_after(&r, first, OF_GAINS * deviations);
   memcpy(scores, r.fresh, first * sizeof(float));
+  return MV_OK;
+}
+
+/* ---- by scores ---- */
+
+static int age_of(const mv_segment *segments, mv_place place) {
+  const mv_segment *segment = &segments[place.segment];
+  const double n_old = OLD_PART * (double)segment->codec->centroids.n;
+  const uint8_t mark = segment->checked[place.document];
+  return mark > 0 && mark < mv_mark_of((uint32_t)n_old) ? OLD : YOUNG;
+}
+
+/* Moves the document at `from` to `to`, and those from there on by one place. */
+static void move_up(mv_place *places, float *scores, size_t from, size_t to) {
+  const mv_place place = places[from];
+  const float score = scores[from];
+  memmove(places + to + 1, places + to, (from - to) * sizeof(mv_place));
+  memmove(scores + to + 1, scores + to, (from - to) * sizeof(float));
+  places[to] = place;
+  scores[to] = score;
+}
+
+size_t mv_rank_samples(const mv_segment *segments, mv_place *places, float *scores, size_t n,
+                       size_t k) {
+  const size_t first = first_of(n, FIRST_CANDIDATES, k);
+  size_t samples = first;
+  for (size_t i = first; i < n && samples < first + FIRST_OLD; i++) {
+    if (age_of(segments, places[i]) == OLD) move_up(places, scores, i, samples++);
+  }
+  return samples;
+}
+
+/* The least estimate of documents of each age that may be among the best k, by the scores of the
+ * first. */
+static void least_estimates(ranking *r, size_t first, double deviations, double least[AGES]) {
+  const double kth = (double)kth_score(r, r->fresh, first);
+  gaps of[AGES] = {0}, all = {0};
+  for (size_t i = 0; i < first; i++) {
+    const double gap = (double)r->fresh[i] - (double)r->scores[i];
+    count_gap(&all, gap);
+    count_gap(&of[age_of(r->segments, r->places[i])], gap);
+  }
+  const int tell = of[YOUNG].n >= LEAST_GAPS && of[OLD].n >= LEAST_GAPS;
+  for (int age = YOUNG; age < AGES; age++) {
+    least[age] = kth - reach(tell ? &of[age] : &all, deviations);
+  }
+}
+
+/* Brings the documents that may be among the best k behind the first; the number of both. */
+static size_t bring_wanted(ranking *r, size_t first, const double least[AGES]) {
+  const double lowest = least[least[OLD] < least[YOUNG] ? OLD : YOUNG];
+  size_t wanted = first;
+  for (size_t i = first; i < r->n && (double)r->scores[i] >= lowest; i++) {
+    if ((double)r->scores[i] < least[age_of(r->segments, r->places[i])]) continue;
+    r->places[wanted] = r->places[i];
+    r->scores[wanted++] = r->scores[i];
+  }
+  return wanted;
+}
+
+static int scores_parts(const ranking *r) {
+  for (size_t s = 0; s < r->n_segments; s++) {
+    const mv_codec *codec = r->segments[s].codec;
+    if (codec != NULL && mv_has_partial_tables(r->query, codec)) return 1;
+  }
+  return 0;
+}
+
+/* Room for the parts of the first documents; those that are there stay. */
+static mv_status reserve_parts(ranking *r) {
+  if (!scores_parts(r)) return MV_OK;
+  const size_t bytes = sizeof(mv_place) + r->query->m * sizeof(float);
+  r->part_places = mv_query_reserve(r->query, MV_MEMORY_PARTS, MOST_PARTS, bytes);
+  if (r->part_places == NULL) return MV_ERROR_MEMORY;
+  r->parts = (mv_parts){r->part_places, (float *)(r->part_places + MOST_PARTS), MOST_PARTS};
   return MV_OK;
 }
 
@@ -135,44 +228,64 @@ static mv_status score(ranking *r, size_t from, size_t to, int mode) {
                        &parts, r->fresh + from);
 }
 
-/* One stage: the first *wanted documents have to be scored. If no more than `ready`, they are. */
-static mv_status score_until(ranking *r, size_t first, double deviations, int mode, size_t ready,
-                             size_t *wanted) {
-  first = first_of(r->n, first, r->best.limit);
-  *wanted = first;
-  if (first > ready || first == 0) return MV_OK;
-  mv_status status = score(r, 0, first, mode);
+mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_segments,
+                        mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                        double deviations, const float *others, size_t n_others, size_t *wanted) {
+  ranking r = {.query = query,
+               .segments = segments,
+               .n_segments = n_segments,
+               .places = places,
+               .scores = scores,
+               .n = n,
+               .others = others,
+               .n_others = n_others};
+  mv_status status = reserve(&r, k);
+  if (status == MV_OK) status = reserve_parts(&r);
+  if (status == MV_OK) status = score(&r, 0, first, MV_SCORE_PART);
   if (status != MV_OK) return status;
-  *wanted = wanted_after(r, first, deviations);
-  if (*wanted > ready) return MV_OK;
-  status = score(r, first, *wanted, mode);
-  if (status == MV_OK) memcpy(r->scores, r->fresh, *wanted * sizeof(float));
+  double least[AGES];
+  least_estimates(&r, first, deviations, least);
+  *wanted = bring_wanted(&r, first, least);
+  memcpy(scores, r.fresh, first * sizeof(float));
+  return MV_OK;
+}
+
+/* Scores by all tokens, in the order of the scores in part. */
+static mv_status score_whole(ranking *r, size_t *count) {
+  const size_t kept = r->n < MOST_PARTS ? r->n : MOST_PARTS;
+  memcpy(r->part_places, r->places, kept * sizeof(mv_place));
+  r->parts.n = kept;
+  mv_topk_order(r->places, r->scores, r->n);
+  const size_t first = first_of(r->n, FIRST_WHOLE, r->best.limit);
+  mv_status status = score(r, 0, first, MV_SCORE_FAST);
+  if (status != MV_OK) return status;
+  *count = wanted_after(r, first, WHOLE_DEVIATIONS);
+  status = score(r, first, *count, MV_SCORE_FAST);
+  memcpy(r->scores, r->fresh, *count * sizeof(float));
   return status;
 }
 
-static int scores_parts(const mv_query *query, const mv_segment *segments, size_t n_segments) {
-  for (size_t s = 0; s < n_segments; s++) {
-    const mv_codec *codec = segments[s].codec;
-    if (codec != NULL && mv_has_partial_tables(query, codec)) return 1;
-  }
-  return 0;
+mv_status mv_rank_rest(mv_query *query, const mv_segment *segments, size_t n_segments,
+                       mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                       const float *others, size_t n_others, size_t *count) {
+  ranking r = {.query = query,
+               .segments = segments,
+               .n_segments = n_segments,
+               .places = places,
+               .scores = scores,
+               .n = n,
+               .others = others,
+               .n_others = n_others};
+  mv_status status = reserve(&r, k);
+  if (status == MV_OK) status = reserve_parts(&r);
+  if (status == MV_OK) status = score(&r, first, n, MV_SCORE_PART);
+  if (status != MV_OK) return status;
+  memcpy(scores + first, r.fresh + first, (n - first) * sizeof(float));
+  *count = n;
+  return r.parts.n > 0 ? score_whole(&r, count) : MV_OK;
 }
 
-mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
-                  float *scores, size_t n, size_t ready, size_t k, double deviations,
-                  const float *others, size_t n_others, size_t *wanted, size_t *count) {
-  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, others, n_others, {0}};
-  const int in_parts = scores_parts(query, segments, n_segments);
-  mv_status status = reserve(&r, k);
-  if (status == MV_OK && n > 0 && in_parts) status = reserve_parts(&r);
-  if (status != MV_OK) return status;
-  status = score_until(&r, FIRST_CANDIDATES, deviations, MV_SCORE_PART, ready, wanted);
-  *count = *wanted;
-  if (status != MV_OK || *wanted > ready || !in_parts) return status;
-  mv_topk_order(places, scores, *wanted);
-  r.n = *wanted;
-  return score_until(&r, FIRST_WHOLE, WHOLE_DEVIATIONS, MV_SCORE_FAST, r.n, count);
-}
+/* ---- refining ---- */
 
 /* Keeps the documents whose score in `from` is at least `least`, with it; their number. */
 static size_t keep_best(ranking *r, const float *from, double least) {
@@ -188,7 +301,12 @@ static size_t keep_best(ranking *r, const float *from, double least) {
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count) {
-  ranking r = {query, segments, n_segments, places, scores, NULL, n, {0}, NULL, 0, {0}};
+  ranking r = {.query = query,
+               .segments = segments,
+               .n_segments = n_segments,
+               .places = places,
+               .scores = scores,
+               .n = n};
   mv_status status = reserve(&r, k);
   if (status != MV_OK) return status;
   r.n = keep_best(&r, scores, (double)kth_score(&r, scores, n) - error);

@@ -47,6 +47,7 @@ static int has_work(const mv_step *s, mv_stage stage) {
     case MV_STAGE_INTERACT:
     case MV_STAGE_INTERACT_REST:
     case MV_STAGE_RANK:
+    case MV_STAGE_RANK_REST:
       return search->n_ranked > 0;
     case MV_STAGE_CODES:
       return has_way(s, MV_BY_CODES);
@@ -235,26 +236,44 @@ static mv_status scores(const mv_step *s) {
 
 /* ---- the best ---- */
 
+/* Forgets the ranked documents but the first n. */
+static void keep_ranked(mv_search *search, size_t n) {
+  memmove(search->places + n, search->places + search->n_ranked,
+          search->n_others * sizeof(mv_place));
+  memmove(search->scores + n, search->scores + search->n_ranked, search->n_others * sizeof(float));
+  search->n_ranked = n;
+}
+
 static mv_status rank(const mv_step *s) {
   mv_search *search = s->search;
-  size_t wanted, kept;
-  const size_t n_ready = mv_verified(s, search->places, search->n_ranked);
-  search->candidates = search->n_ranked;
-  const mv_status status =
-      mv_rank(s->query, s->segments, s->n_segments, search->places, search->scores,
-              search->n_ranked, n_ready, search->plan.k, search->plan.deviations,
-              search->scores + search->n_ranked, search->n_others, &wanted, &kept);
-  if (status != MV_OK) return status;
-  if (wanted > n_ready) {
-    mv_tell(s, MV_EVENT_RECORDS, search->places, wanted);
-    return MV_OK;
+  if (!search->is_told) {
+    search->candidates = search->n_ranked;
+    search->n_samples = mv_rank_samples(s->segments, search->places, search->scores,
+                                        search->n_ranked, search->plan.k);
   }
-  search->documents += wanted;
-  memmove(search->places + kept, search->places + search->n_ranked,
-          search->n_others * sizeof(mv_place));
-  memmove(search->scores + kept, search->scores + search->n_ranked,
-          search->n_others * sizeof(float));
-  search->n_ranked = kept;
+  if (mv_waits_for_unverified(s, search->places, search->n_samples)) return MV_OK;
+  size_t wanted;
+  const mv_status status =
+      mv_rank_first(s->query, s->segments, s->n_segments, search->places, search->scores,
+                    search->n_ranked, search->n_samples, search->plan.k, search->plan.deviations,
+                    search->scores + search->n_ranked, search->n_others, &wanted);
+  if (status != MV_OK) return status;
+  keep_ranked(search, wanted);
+  enter(s, MV_STAGE_RANK_REST);
+  return MV_OK;
+}
+
+static mv_status rank_rest(const mv_step *s) {
+  mv_search *search = s->search;
+  if (mv_waits_for_unverified(s, search->places, search->n_ranked)) return MV_OK;
+  size_t kept;
+  const mv_status status =
+      mv_rank_rest(s->query, s->segments, s->n_segments, search->places, search->scores,
+                   search->n_ranked, search->n_samples, search->plan.k,
+                   search->scores + search->n_ranked, search->n_others, &kept);
+  if (status != MV_OK) return status;
+  search->documents += search->n_ranked;
+  keep_ranked(search, kept);
   enter(s, MV_STAGE_REFINE);
   return MV_OK;
 }
@@ -319,7 +338,8 @@ static mv_status (*const stages[])(const mv_step *s) = {
     [MV_STAGE_PROBE] = probe,       [MV_STAGE_GATHER] = gather,
     [MV_STAGE_INTERACT] = interact, [MV_STAGE_INTERACT_REST] = interact_rest,
     [MV_STAGE_CODES] = codes,       [MV_STAGE_SCORES] = scores,
-    [MV_STAGE_RANK] = rank,         [MV_STAGE_REFINE] = refine,
+    [MV_STAGE_RANK] = rank,         [MV_STAGE_RANK_REST] = rank_rest,
+    [MV_STAGE_REFINE] = refine,
 };
 
 /* What the caller may see of a search that waits for nothing. */

@@ -64,16 +64,23 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
 
 /* ---- ranking by scores ---- */
 
-/* Scores n places, best first by the estimates in `scores`, until the rest cannot be among the
- * best k, beside others with given scores. How far a score may exceed its estimate: the mean gap
- * between both and `deviations` of it, of the first places.
+/* Ranking by scores, of n >= 1 places best first by the estimates in `scores`, until the rest cannot be
+ * among the best k, beside others with given scores: mv_rank_samples, mv_rank_first, mv_rank_rest.
+ * How far a score may exceed its estimate: the mean gap between both and `deviations` of it, of the
+ * documents scored first, those of the same age where they are enough.
  *
- * The first *wanted places have to be scored. If they are more than `ready`, the number that the
- * caller has verified, nothing has changed: the caller verifies them and calls again. Else the
- * first *count places, reordered, are the result, with scores of MV_SCORE_FAST. */
-mv_status mv_rank(mv_query *query, const mv_segment *segments, size_t n_segments, mv_place *places,
-                  float *scores, size_t n, size_t ready, size_t k, double deviations,
-                  const float *others, size_t n_others, size_t *wanted, size_t *count);
+ * mv_rank_samples brings the documents that are scored first to the front; their number. mv_rank_first
+ * gives these their scores, and behind them brings those others that may be among the best k; the
+ * number of both is *wanted, and the places from there on are lost. Of these n, mv_rank_rest gives
+ * the first *count places, reordered, scores of MV_SCORE_FAST. */
+size_t mv_rank_samples(const mv_segment *segments, mv_place *places, float *scores, size_t n,
+                       size_t k);
+mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_segments,
+                        mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                        double deviations, const float *others, size_t n_others, size_t *wanted);
+mv_status mv_rank_rest(mv_query *query, const mv_segment *segments, size_t n_segments,
+                       mv_place *places, float *scores, size_t n, size_t first, size_t k,
+                       const float *others, size_t n_others, size_t *count);
 
 /* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
  * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference. */

@@ -13,21 +13,28 @@ void mv_tell(const mv_step *s, mv_event event, const mv_place *places, size_t n)
   s->progress->n_places = n;
 }
 
-size_t mv_verified(const mv_step *s, const mv_place *places, size_t n) {
-  size_t i = 0;
-  while (i < n && s->segments[places[i].segment].checked[places[i].document]) i++;
-  return i;
+static int are_verified(const mv_step *s, const mv_place *places, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (!s->segments[places[i].segment].checked[places[i].document]) return 0;
+  }
+  return 1;
+}
+
+int mv_waits_for_unverified(const mv_step *s, const mv_place *places, size_t n) {
+  if (s->search->is_told || are_verified(s, places, n)) return 0;
+  mv_tell(s, MV_EVENT_RECORDS, places, n);
+  return 1;
 }
 
 int mv_waits_for_records(const mv_step *s, const mv_place *places, size_t n) {
   if (s->search->is_told || n == 0) return 0;
   s->search->records += n;
-  if (mv_verified(s, places, n) == n && !may_be_lost(s->search)) return 0;
+  if (are_verified(s, places, n) && !may_be_lost(s->search)) return 0;
   mv_tell(s, MV_EVENT_RECORDS, places, n);
   return 1;
 }
 
-static int are_verified(const mv_lists *lists, const mv_probe *probes, size_t n) {
+static int lists_are_verified(const mv_lists *lists, const mv_probe *probes, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (probes[i].list < lists->n_lists && !lists->checked[probes[i].list / MV_LISTS_BLOCK])
       return 0;
@@ -40,8 +47,8 @@ int mv_waits_for_lists(const mv_step *s) {
   if (search->is_told) return 0;
   int waits = may_be_lost(search);
   for (size_t i = 0; i < s->n_segments && !waits; i++) {
-    waits =
-        search->chosen[i] && !are_verified(s->segments[i].lists, search->probes, search->n_probes);
+    waits = search->chosen[i] &&
+            !lists_are_verified(s->segments[i].lists, search->probes, search->n_probes);
   }
   if (waits) mv_tell(s, MV_EVENT_LISTS, NULL, 0);
   return waits;

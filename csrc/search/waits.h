@@ -22,10 +22,10 @@ void mv_tell(const mv_step *s, mv_event event, const mv_place *places, size_t n)
 /* Whether the stage, which reads the records of n places, has to wait for them; the caller is told
  * then. A stage waits once. */
 int mv_waits_for_records(const mv_step *s, const mv_place *places, size_t n);
+/* The same of records that an earlier stage has waited for where they hold codes: whether one of
+ * them is not verified. */
+int mv_waits_for_unverified(const mv_step *s, const mv_place *places, size_t n);
 /* The same of the probed lists of the chosen segments. */
 int mv_waits_for_lists(const mv_step *s);
-
-/* How many of n places, from the first one on, have verified records. */
-size_t mv_verified(const mv_step *s, const mv_place *places, size_t n);
 
 #endif

@@ -106,15 +106,26 @@ mv_status mv_units_check(const uint8_t *rows, size_t size, size_t dim) {
   return MV_OK;
 }
 
-mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n) {
+static mv_status check_document(const mv_segment *segment, uint32_t number, uint8_t *mark) {
+  const mv_document document = mv_document_find(segment, number);
+  const uint32_t n_tokens = (uint32_t)document.n_tokens;
+  *mark = mv_mark_of(0);
+  if (segment->codec == NULL)
+    return mv_units_check(document.record, document.n_tokens * 2 * segment->dim, segment->dim);
+  uint32_t greatest;
+  const mv_status status =
+      mv_greatest_codes(document.codes, document.n_tokens * document.code_bytes,
+                        document.code_bytes, &n_tokens, 1, &greatest);
+  if (status != MV_OK) return status;
+  *mark = mv_mark_of(greatest + 1);
+  return greatest < segment->codec->centroids.n ? MV_OK : MV_ERROR_CORRUPT;
+}
+
+mv_status mv_documents_check(const mv_segment *segment, const uint32_t *documents, size_t n,
+                             uint8_t *marks) {
   for (size_t i = 0; i < n; i++) {
     if (documents[i] >= segment->n_documents) return MV_ERROR_ARGUMENT;
-    mv_document document = mv_document_find(segment, documents[i]);
-    size_t tokens = document.n_tokens, width = document.code_bytes;
-    mv_status status =
-        segment->codec != NULL
-            ? mv_codes_check(segment->codec, document.codes, tokens * width, width)
-            : mv_units_check(document.record, tokens * 2 * segment->dim, segment->dim);
+    const mv_status status = check_document(segment, documents[i], &marks[i]);
     if (status != MV_OK) return status;
   }
   return MV_OK;

@@ -2,6 +2,7 @@
 #ifndef MV_SEGMENT_SEGMENT_H
 #define MV_SEGMENT_SEGMENT_H
 
+#include "../base/bits.h"
 #include "../codec/codec.h"
 
 /* The bytes of one document. */
@@ -20,6 +21,12 @@ static inline size_t mv_stored_bytes(const mv_segment *segment) {
 }
 
 mv_document mv_document_find(const mv_segment *segment, uint32_t number);
+
+/* The mark of a verified document whose codes are among the first n centroids, in half octaves. */
+static inline uint8_t mv_mark_of(uint32_t n) {
+  const unsigned width = mv_bit_width(n), half = width > 1 ? n >> (width - 2) & 1 : 0;
+  return (uint8_t)(1 + 2 * width + half);
+}
 
 /* The bytes of a document in its chunk of records, inline codes included. */
 const uint8_t *mv_record_find(const mv_segment *segment, uint32_t number, size_t *size);

@@ -148,7 +148,8 @@ static int accepted(const segment *seg) {
   const mv_segment *view = &seg->view;
   if (mv_segment_check(view, seg->codes_sizes, seg->records_sizes) != MV_OK) return 0;
   for (uint32_t i = 0; (view->inline_codes || view->codec == NULL) && i < view->n_documents; i++) {
-    if (mv_documents_check(view, &i, 1) != MV_OK) return 0;
+    uint8_t mark;
+    if (mv_documents_check(view, &i, 1, &mark) != MV_OK) return 0;
   }
   if (view->codec == NULL || view->inline_codes) return 1;
   for (uint32_t c = 0; c < view->n_chunks; c++) {

@@ -127,7 +127,9 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     MUST(n == DOCUMENTS);
     TRY(mv_interact_first(query, segment, 1, best, scores, n, n, 1, 3.0, &wanted_scores));
     mv_topk_order(best, scores, n);
-    TRY(mv_rank(query, segment, 1, best, scores, n, n, 1, 3.0, NULL, 0, &wanted_scores, &n));
+    const size_t first = mv_rank_samples(segment, best, scores, n, 1);
+    TRY(mv_rank_first(query, segment, 1, best, scores, n, first, 1, 3.0, NULL, 0, &n));
+    TRY(mv_rank_rest(query, segment, 1, best, scores, n, first, 1, NULL, 0, &n));
     TRY(mv_refine(query, segment, 1, best, scores, n, 1, 0.1, &n));
   }
   return mv_document_points(segment, document_points);

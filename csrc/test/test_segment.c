@@ -121,14 +121,40 @@ static void check_sizes(collection *docs) {
   expect(docs, MV_OK, "the view as it was");
 }
 
+/* How many of 1, 2, 3, 4, 6, 8, 12, 16 ... are at most n. */
+static int steps_up_to(uint32_t n) {
+  int steps = 0;
+  for (uint32_t power = 1; power <= n; power *= 2) steps += 1 + (power > 1 && power / 2 * 3 <= n);
+  return steps;
+}
+
+/* Marks are ordered as the half octaves of the greatest codes. */
+static void check_marks(const collection *docs, const uint8_t *marks) {
+  int steps[N_DOCUMENTS];
+  for (uint32_t i = 0; i < N_DOCUMENTS; i++) {
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
+      const uint32_t code = collection_code(docs, i, t);
+      n = code + 1 > n ? code + 1 : n;
+    }
+    steps[i] = steps_up_to(n);
+    CHECK(marks[i] > 0, "document %u", i);
+    for (uint32_t j = 0; j < i; j++) {
+      CHECK((marks[i] < marks[j]) == (steps[i] < steps[j]), "%u, %u", i, j);
+      CHECK((marks[i] > marks[j]) == (steps[i] > steps[j]), "%u, %u", i, j);
+    }
+  }
+}
+
 /* A code that is out of range is that of its document alone. */
 static void check_codes(const collection *docs) {
   const mv_segment *view = &docs->view;
   uint32_t all[N_DOCUMENTS + 1];
+  uint8_t marks[N_DOCUMENTS + 1];
   for (uint32_t i = 0; i <= N_DOCUMENTS; i++) all[i] = i;
-  CHECK(mv_documents_check(view, all, N_DOCUMENTS) == MV_OK, "all documents");
-  CHECK(mv_documents_check(view, all, N_DOCUMENTS + 1) == MV_ERROR_ARGUMENT, "one too many");
-  CHECK(mv_documents_check(view, all, 0) == MV_OK, "none");
+  CHECK(mv_documents_check(view, all, N_DOCUMENTS, marks) == MV_OK, "all documents");
+  CHECK(mv_documents_check(view, all, N_DOCUMENTS + 1, marks) == MV_ERROR_ARGUMENT, "one too many");
+  CHECK(mv_documents_check(view, all, 0, marks) == MV_OK, "none");
   for (uint32_t c = 0; c < view->n_chunks; c++) {
     for (uint32_t i = docs->chunk_documents[c]; i < docs->chunk_documents[c + 1]; i++) {
       const size_t n = docs->starts[i + 1] - docs->starts[i];
@@ -139,8 +165,8 @@ static void check_codes(const collection *docs) {
       const uint8_t kept = *high;
       *high = 255;
       for (uint32_t j = 0; j < N_DOCUMENTS; j++) {
-        CHECK(mv_documents_check(view, &j, 1) == (j == i ? MV_ERROR_CORRUPT : MV_OK), "%u, %u", i,
-              j);
+        CHECK(mv_documents_check(view, &j, 1, marks) == (j == i ? MV_ERROR_CORRUPT : MV_OK),
+              "%u, %u", i, j);
       }
       *high = kept;
     }
@@ -157,6 +183,13 @@ static void case_inline(uint32_t bits, uint32_t n_centroids, uint32_t n_chunks) 
   check_equal(&apart.view, &within.view, "inline codes");
   check_sizes(&within);
   check_codes(&within);
+  uint32_t all[N_DOCUMENTS];
+  uint8_t marks[N_DOCUMENTS], others[N_DOCUMENTS];
+  for (uint32_t i = 0; i < N_DOCUMENTS; i++) all[i] = i;
+  MUST(mv_documents_check(&apart.view, all, N_DOCUMENTS, marks) == MV_OK);
+  MUST(mv_documents_check(&within.view, all, N_DOCUMENTS, others) == MV_OK);
+  check_marks(&apart, marks);
+  CHECK(memcmp(marks, others, N_DOCUMENTS) == 0, "marks with inline codes");
   collection_free(&apart);
   collection_free(&within);
   model_free(&used);

@@ -317,18 +317,19 @@ static void test_float16_rows(void) {
   for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
     const size_t dim = dims[i];
     const uint32_t lengths[] = {2, 3}, numbers[] = {0, 1};
+    uint8_t marks[2];
     float *vectors = draw_rows(&seed, 5, dim);
     collection docs;
     collection_build(&docs, NULL, (uint32_t)dim, vectors, lengths, 2, 1);
-    CHECK(mv_documents_check(&docs.view, numbers, 2) == MV_OK, "dim %zu", dim);
+    CHECK(mv_documents_check(&docs.view, numbers, 2, marks) == MV_OK, "dim %zu", dim);
     for (size_t j = 0; j < sizeof wrong / sizeof wrong[0]; j++) {
       uint8_t *row = docs.records[0] + 3 * 2 * dim, *kept = room(dim, 2);
       memcpy(kept, row, 2 * dim);
       memset(row, 0, 2 * dim);
       memcpy(row + 2 * (dim - 1), &wrong[j], 2);
-      CHECK(mv_documents_check(&docs.view, numbers, 1) == MV_OK, "another document");
-      CHECK(mv_documents_check(&docs.view, numbers, 2) == MV_ERROR_CORRUPT, "dim %zu: %x", dim,
-            wrong[j]);
+      CHECK(mv_documents_check(&docs.view, numbers, 1, marks) == MV_OK, "another document");
+      CHECK(mv_documents_check(&docs.view, numbers, 2, marks) == MV_ERROR_CORRUPT, "dim %zu: %x",
+            dim, wrong[j]);
       memcpy(row, kept, 2 * dim);
       free(kept);
     }

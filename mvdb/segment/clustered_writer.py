@@ -66,7 +66,7 @@ class ClusteredWriter(SegmentWriter):
         starts = np.array(self._row_starts, np.uint32)
         chunks = np.array([0, len(starts) - 1], np.uint32)
         codec, records = self._codec, self._vectors.contents()
-        checked = np.ones(len(starts) - 1, np.bool_)
+        checked = np.ones(len(starts) - 1, np.uint8)
         view = core.SegmentView(
             codec, codec.code_bytes, codec.dim, starts, chunks, [], [records], checked
         )

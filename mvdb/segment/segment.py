@@ -69,7 +69,7 @@ class Segment:
         self._vectors: StoredVectors | None = None
         self._words: TermIndex | None = None
         self._weights: TermIndex | None = None
-        self._checked = np.zeros(len(self), bool)  # by slot; shared with segments it is `extended`
+        self._checked = np.zeros(len(self), np.uint8)  # by slot; shared when `extended`
 
     def __len__(self) -> int:
         return len(self.directory.numbers)

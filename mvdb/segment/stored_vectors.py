@@ -37,11 +37,11 @@ class StoredVectors:
         n_centroids: int,
         dim: int,
         has_inline_codes: bool,
-        checked: NDArray[np.bool_],
+        checked: core.Bytes,
         order: core.Numbers | None,
     ) -> None:
         """n_centroids: those when the segment was encoded, which `codec` may extend. checked: by
-        slot, the records verified so far; written to. order: see `Segment`."""
+        slot, the marks of the records verified so far, else 0; written to. order: see `Segment`."""
         self._parts = parts
         self.directory = directory
         self._dim = dim
@@ -94,7 +94,7 @@ class StoredVectors:
 
     def unchecked(self, slots: core.Numbers) -> NDArray[np.bool_]:
         """For each slot whether its record has not been verified since opening."""
-        unchecked: NDArray[np.bool_] = ~self._checked[slots]
+        unchecked: NDArray[np.bool_] = self._checked[slots] == 0
         return unchecked
 
     def check(self, slots: core.Numbers) -> None:
@@ -122,9 +122,7 @@ class StoredVectors:
                     f"segment {self._parts.segment}: the vectors of document number {number} are "
                     "damaged (checksum mismatch)"
                 )
-        if self._inline_bytes or self.codec is None:
-            self.view.check_documents(unchecked)
-        self._checked[unchecked] = True
+        self._checked[unchecked] = self.view.check_documents(unchecked)
         # The last slot first: a visit of all slots in order verifies that one last.
         self.is_checked = bool(self._checked[-1]) and bool(self._checked.all())
 
