@@ -24,7 +24,8 @@ enum {
   FIRST_INTERACTED = 256, /* documents that are ranked by their codes in any case, or 2 k, or */
   INTERACTED_PART = 6,    /* one of so many */
   FIRST_CANDIDATES = 64,  /* documents that are scored in any case, or 2 k, and */
-  FIRST_OLD = 16,         /* the next old ones */
+  FIRST_OLD = 16,         /* the next old ones, */
+  AMONG = 512,            /* of so many in all */
   FIRST_WHOLE = 24,       /* of those scored in part, those scored by all tokens, or 2 k */
   MOST_PARTS = 512,       /* documents whose parts are kept until they are scored by all tokens */
   LEAST_GAPS = 8          /* gaps of an age that tell of others */
@@ -163,7 +164,7 @@ size_t mv_rank_samples(const mv_segment *segments, mv_place *places, float *scor
                        size_t k) {
   const size_t first = first_of(n, FIRST_CANDIDATES, k);
   size_t samples = first;
-  for (size_t i = first; i < n && samples < first + FIRST_OLD; i++) {
+  for (size_t i = first; i < n && i < AMONG && samples < first + FIRST_OLD; i++) {
     if (age_of(segments, places[i]) == OLD) move_up(places, scores, i, samples++);
   }
   return samples;
