@@ -10,6 +10,7 @@ is cold. One line for each stage, of the mean query:
   *score*: with the query in int8, by the tokens near the query, then by the others, whose products
   with centroids the bound leaves out; *refine*: by all tokens in int8, and by those that contend in
   int16, which the bound leaves out.
+  *probe*: groups of centroids, as many as hold the rows, of the usual size.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are
@@ -134,6 +135,7 @@ class Meter:
 
     def __init__(self, db: Any) -> None:
         from mvdb import core
+        from mvdb.codebook.codebook import load_spec
 
         self.work = {stage: Work() for stage in STAGES}
         self._core: Any = core
@@ -142,6 +144,9 @@ class Meter:
         self._before: dict[str, int] = {}
         with db._engine.reading() as (txn, state):
             self._segments = state.open_vectors(txn).segments
+            spec = load_spec(txn, state.codebook.generation)
+        self._group_rows = len(spec.rows) / len(spec.group_rows)
+        self.row_bytes = len(spec.rows) * self._row_bytes
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -173,7 +178,8 @@ class Meter:
         postings = self._new("postings", progress.postings)
         documents = self._new("documents", progress.documents)
         if stage == "probe":
-            self.work[stage].add(ns, centroids, centroids * self._row_bytes, 0, lanes, 1)
+            groups = round(centroids / self._group_rows)
+            self.work[stage].add(ns, centroids, centroids * self._row_bytes, groups, lanes, 1)
         elif stage == "gather":
             self.work[stage].add(ns, postings, 0, postings, 0, 1)
         elif stage == "interact":
@@ -234,6 +240,7 @@ def search(path: str, base: str, n_queries: int, passes: int) -> Row:
         "isa": core.instruction_set(),
         "documents": stats.documents,
         "file_bytes": Path(path).stat().st_size,
+        "row_bytes": best[1].row_bytes,
         "work": {stage: vars(work) for stage, work in best[1].work.items()},
         "queries": len(queries),
     }
@@ -273,13 +280,14 @@ class Rates:
 
 
 def memory_ns(stage: str, work: Row, found: Row, memory: Memory) -> float:
-    """Of all runs; the centroids are read in their order, which the kernel's rate covers."""
+    """Of all runs."""
     if not work["runs"]:
         return 0.0
     if stage == "gather":
         return float(work["runs"] * memory.run_ns(_FOUND_BYTES * found["documents"], _FOUND_BYTES))
     run = round(work["bytes"] / work["runs"])
-    return float(work["runs"] * memory.run_ns(found["file_bytes"], run))
+    region = found["row_bytes" if stage == "probe" else "file_bytes"]
+    return float(work["runs"] * memory.run_ns(region, run))
 
 
 def ledger(found: Row, rates: Rates, memory: Memory) -> list[Row]:
