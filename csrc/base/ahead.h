@@ -14,8 +14,12 @@ static inline void mv_load_ahead(const void *p) { __builtin_prefetch(p); }
 static inline void mv_load_ahead(const void *p) { (void)p; }
 #endif
 
+/* The same of all lines that hold some of `size` bytes. */
 static inline void mv_load_range_ahead(const uint8_t *p, size_t size) {
-  for (size_t at = 0; at < size; at += MV_CACHE_LINE) mv_load_ahead(p + at);
+  const uintptr_t begin = (uintptr_t)p, end = begin + size;
+  for (uintptr_t line = begin / MV_CACHE_LINE * MV_CACHE_LINE; line < end; line += MV_CACHE_LINE) {
+    mv_load_ahead((const void *)line);
+  }
 }
 
 #endif
