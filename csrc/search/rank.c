@@ -8,9 +8,9 @@
  *
  * The best of them are then refined with the query in int16.
  *
- * A codebook grows, and documents keep their codes. Those encoded when it was small are further from
- * their centroids than those encoded since: gaps of estimates by their codes are greater and vary
- * more. So these gaps are counted by age. */
+ * A codebook grows, and documents keep their codes. Those encoded when it was small are further
+ * from their centroids than those encoded since: gaps of estimates by their codes are greater and
+ * vary more. So these gaps are counted by age. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -62,8 +62,18 @@ typedef struct ranking {
   const float *others;
   size_t n_others;
   mv_parts parts;        /* of the first documents; none where tables are full */
-  mv_place *part_places; /* theirs */
+  mv_place *part_places; /* parts.places, to be written */
 } ranking;
+
+static ranking ranking_of(mv_query *query, const mv_segment *segments, size_t n_segments,
+                          mv_place *places, float *scores, size_t n) {
+  return (ranking){.query = query,
+                   .segments = segments,
+                   .n_segments = n_segments,
+                   .places = places,
+                   .scores = scores,
+                   .n = n};
+}
 
 static mv_status reserve(ranking *r, size_t k) {
   const size_t all = r->n + r->n_others, limit = k < all ? k : all;
@@ -127,12 +137,7 @@ size_t mv_first_interacted(size_t n, size_t k) {
 mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
                             mv_place *places, float *scores, size_t n, size_t first, size_t k,
                             double deviations, size_t *wanted) {
-  ranking r = {.query = query,
-               .segments = segments,
-               .n_segments = n_segments,
-               .places = places,
-               .scores = scores,
-               .n = n};
+  ranking r = ranking_of(query, segments, n_segments, places, scores, n);
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
   if (status != MV_OK) return status;
@@ -143,11 +148,13 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
 
 /* ---- by scores ---- */
 
+/* Segments that have their codes apart are small, and pass for young: the marks of their documents
+ * may be missing. */
 static int age_of(const mv_segment *segments, mv_place place) {
   const mv_segment *segment = &segments[place.segment];
   const double n_old = OLD_PART * (double)segment->codec->centroids.n;
-  const uint8_t mark = segment->checked[place.document];
-  return mark > 0 && mark < mv_mark_of((uint32_t)n_old) ? OLD : YOUNG;
+  const uint8_t old = mv_mark_of((uint32_t)n_old);
+  return segment->inline_codes && segment->checked[place.document] < old ? OLD : YOUNG;
 }
 
 /* Moves the document at `from` to `to`, and those from there on by one place. */
@@ -232,14 +239,9 @@ static mv_status score(ranking *r, size_t from, size_t to, int mode) {
 mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_segments,
                         mv_place *places, float *scores, size_t n, size_t first, size_t k,
                         double deviations, const float *others, size_t n_others, size_t *wanted) {
-  ranking r = {.query = query,
-               .segments = segments,
-               .n_segments = n_segments,
-               .places = places,
-               .scores = scores,
-               .n = n,
-               .others = others,
-               .n_others = n_others};
+  ranking r = ranking_of(query, segments, n_segments, places, scores, n);
+  r.others = others;
+  r.n_others = n_others;
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = reserve_parts(&r);
   if (status == MV_OK) status = score(&r, 0, first, MV_SCORE_PART);
@@ -269,14 +271,9 @@ static mv_status score_whole(ranking *r, size_t *count) {
 mv_status mv_rank_rest(mv_query *query, const mv_segment *segments, size_t n_segments,
                        mv_place *places, float *scores, size_t n, size_t first, size_t k,
                        const float *others, size_t n_others, size_t *count) {
-  ranking r = {.query = query,
-               .segments = segments,
-               .n_segments = n_segments,
-               .places = places,
-               .scores = scores,
-               .n = n,
-               .others = others,
-               .n_others = n_others};
+  ranking r = ranking_of(query, segments, n_segments, places, scores, n);
+  r.others = others;
+  r.n_others = n_others;
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = reserve_parts(&r);
   if (status == MV_OK) status = score(&r, first, n, MV_SCORE_PART);
@@ -302,12 +299,7 @@ static size_t keep_best(ranking *r, const float *from, double least) {
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count) {
-  ranking r = {.query = query,
-               .segments = segments,
-               .n_segments = n_segments,
-               .places = places,
-               .scores = scores,
-               .n = n};
+  ranking r = ranking_of(query, segments, n_segments, places, scores, n);
   mv_status status = reserve(&r, k);
   if (status != MV_OK) return status;
   r.n = keep_best(&r, scores, (double)kth_score(&r, scores, n) - error);

@@ -64,15 +64,15 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
 
 /* ---- ranking by scores ---- */
 
-/* Ranking by scores, of n >= 1 places best first by the estimates in `scores`, until the rest cannot be
- * among the best k, beside others with given scores: mv_rank_samples, mv_rank_first, mv_rank_rest.
- * How far a score may exceed its estimate: the mean gap between both and `deviations` of it, of the
- * documents scored first, those of the same age where they are enough.
+/* Ranking by scores of n >= 1 places, best first by the estimates in `scores`, until the rest
+ * cannot be among the best k, beside others with given scores: mv_rank_samples, then mv_rank_first,
+ * then mv_rank_rest. How far a score may exceed its estimate: the mean gap between both and
+ * `deviations` of it, of the documents scored first, those of the same age where they are enough.
  *
- * mv_rank_samples brings the documents that are scored first to the front; their number. mv_rank_first
- * gives these their scores, and behind them brings those others that may be among the best k; the
- * number of both is *wanted, and the places from there on are lost. Of these n, mv_rank_rest gives
- * the first *count places, reordered, scores of MV_SCORE_FAST. */
+ * mv_rank_samples brings the documents that are scored first to the front; their number.
+ * mv_rank_first gives these their scores, and brings behind them those others that may be among the
+ * best k; the number of both is *wanted, and the places from there on are lost. mv_rank_rest scores
+ * these n too; the result are the first *count, reordered, with scores of MV_SCORE_FAST. */
 size_t mv_rank_samples(const mv_segment *segments, mv_place *places, float *scores, size_t n,
                        size_t k);
 mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_segments,
