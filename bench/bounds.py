@@ -144,9 +144,11 @@ class Meter:
         self._before: dict[str, int] = {}
         with db._engine.reading() as (txn, state):
             self._segments = state.open_vectors(txn).segments
-            spec = load_spec(txn, state.codebook.generation)
-        self._group_rows = len(spec.rows) / len(spec.group_rows)
-        self.row_bytes = len(spec.rows) * self._row_bytes
+            book = state.codebook  # None: no document is encoded yet
+            spec = None if book is None else load_spec(txn, book.generation)
+        n_rows, n_groups = (len(spec.rows), len(spec.group_rows)) if spec else (0, 1)
+        self._group_rows = max(1.0, n_rows / n_groups)
+        self.row_bytes = n_rows * self._row_bytes
 
     @contextmanager
     def on(self) -> Iterator[None]:
