@@ -9,8 +9,8 @@ is cold. One line for each stage, of the mean query:
   bytes of them that it reads; *runs*: the places that these bytes lie at, each on pages of its own.
   *score*: with the query in int8, by the tokens near the query, then by the others, whose products
   with centroids the bound leaves out; *refine*: by all tokens in int8, and by those that contend in
-  int16, which the bound leaves out.
-  *probe*: groups of centroids, as many as hold the rows, of the usual size.
+  int16, which the bound leaves out. The runs of *probe* are groups of centroids of mean size, as
+  many as have so many rows.
 - *us*: the time taken in the core, the least of several passes. *python us*: the rest of the call.
 - *compute us*: the units at the kernel's rate, from L1 (`bench.kernels`). *memory us*: the runs,
   read in a random order with the next ones loaded ahead, from a region as large as the one they are

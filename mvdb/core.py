@@ -405,8 +405,7 @@ class SegmentView:
     With a codec and without `codes`, each record begins with its codes. checked: uint8
     (n_documents,), 0 for those whose records are not verified, else their marks by
     `check_documents`, as the caller goes on to write them. Arrays and buffers given here are kept
-    alive. The caller keeps mapped pages valid (by a read
-    transaction)."""
+    alive. The caller keeps mapped pages valid (by a read transaction)."""
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ enum {
   INTERACTED_PART = 6,    /* one of so many */
   FIRST_CANDIDATES = 64,  /* documents that are scored in any case, or 2 k, and */
   FIRST_OLD = 16,         /* the next old ones, */
-  AMONG = 512,            /* of so many in all */
+  OLD_AMONG = 512,        /* of so many in all */
   FIRST_WHOLE = 24,       /* of those scored in part, those scored by all tokens, or 2 k */
   MOST_PARTS = 512,       /* documents whose parts are kept until they are scored by all tokens */
   LEAST_GAPS = 8          /* gaps of an age that tell of others */
@@ -61,8 +61,7 @@ typedef struct ranking {
   mv_topk best; /* room for the best k */
   const float *others;
   size_t n_others;
-  mv_parts parts;        /* of the first documents; none where tables are full */
-  mv_place *part_places; /* parts.places, to be written */
+  mv_parts parts; /* of the first documents; none where tables are full */
 } ranking;
 
 static ranking ranking_of(mv_query *query, const mv_segment *segments, size_t n_segments,
@@ -89,6 +88,10 @@ static mv_status reserve(ranking *r, size_t k) {
 
 /* ---- how far a document may rise ---- */
 
+static double gap_of(const ranking *r, size_t i) {
+  return (double)r->fresh[i] - (double)r->scores[i];
+}
+
 static void count_gap(gaps *all, double gap) {
   all->n += 1.0;
   all->sum += gap;
@@ -114,7 +117,7 @@ static float kth_score(ranking *r, const float *scores, size_t n) {
  * all. */
 static size_t wanted_after(ranking *r, size_t first, double deviations) {
   gaps all = {0};
-  for (size_t i = 0; i < first; i++) count_gap(&all, (double)r->fresh[i] - (double)r->scores[i]);
+  for (size_t i = 0; i < first; i++) count_gap(&all, gap_of(r, i));
   const double least = (double)kth_score(r, r->fresh, first) - reach(&all, deviations);
   size_t wanted = first;
   while (wanted < r->n && (double)r->scores[wanted] >= least) wanted++;
@@ -171,7 +174,7 @@ size_t mv_rank_samples(const mv_segment *segments, mv_place *places, float *scor
                        size_t k) {
   const size_t first = first_of(n, FIRST_CANDIDATES, k);
   size_t samples = first;
-  for (size_t i = first; i < n && i < AMONG && samples < first + FIRST_OLD; i++) {
+  for (size_t i = first; i < n && i < OLD_AMONG && samples < first + FIRST_OLD; i++) {
     if (age_of(segments, places[i]) == OLD) move_up(places, scores, i, samples++);
   }
   return samples;
@@ -183,9 +186,8 @@ static void least_estimates(ranking *r, size_t first, double deviations, double 
   const double kth = (double)kth_score(r, r->fresh, first);
   gaps of[AGES] = {0}, all = {0};
   for (size_t i = 0; i < first; i++) {
-    const double gap = (double)r->fresh[i] - (double)r->scores[i];
-    count_gap(&all, gap);
-    count_gap(&of[age_of(r->segments, r->places[i])], gap);
+    count_gap(&all, gap_of(r, i));
+    count_gap(&of[age_of(r->segments, r->places[i])], gap_of(r, i));
   }
   const int tell = of[YOUNG].n >= LEAST_GAPS && of[OLD].n >= LEAST_GAPS;
   for (int age = YOUNG; age < AGES; age++) {
@@ -217,9 +219,9 @@ static int scores_parts(const ranking *r) {
 static mv_status reserve_parts(ranking *r) {
   if (!scores_parts(r)) return MV_OK;
   const size_t bytes = sizeof(mv_place) + r->query->m * sizeof(float);
-  r->part_places = mv_query_reserve(r->query, MV_MEMORY_PARTS, MOST_PARTS, bytes);
-  if (r->part_places == NULL) return MV_ERROR_MEMORY;
-  r->parts = (mv_parts){r->part_places, (float *)(r->part_places + MOST_PARTS), MOST_PARTS};
+  mv_place *places = mv_query_reserve(r->query, MV_MEMORY_PARTS, MOST_PARTS, bytes);
+  if (places == NULL) return MV_ERROR_MEMORY;
+  r->parts = (mv_parts){places, (float *)(places + MOST_PARTS), MOST_PARTS};
   return MV_OK;
 }
 
@@ -255,9 +257,8 @@ mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_se
 
 /* Scores by all tokens, in the order of the scores in part. */
 static mv_status score_whole(ranking *r, size_t *count) {
-  const size_t kept = r->n < MOST_PARTS ? r->n : MOST_PARTS;
-  memcpy(r->part_places, r->places, kept * sizeof(mv_place));
-  r->parts.n = kept;
+  if (r->n < r->parts.n) r->parts.n = r->n;
+  memcpy(r->parts.places, r->places, r->parts.n * sizeof(mv_place));
   mv_topk_order(r->places, r->scores, r->n);
   const size_t first = first_of(r->n, FIRST_WHOLE, r->best.limit);
   mv_status status = score(r, 0, first, MV_SCORE_FAST);

@@ -12,8 +12,8 @@ float mv_score_fast(const mv_query *query, const mv_document *doc);
 
 /* Parts of documents scored before, by their places. */
 typedef struct mv_parts {
-  const mv_place *places; /* [n] */
-  float *best;            /* [n][m] */
+  mv_place *places; /* [n] */
+  float *best;      /* [n][m] */
   size_t n;
 } mv_parts;
 

@@ -564,6 +564,12 @@ VALUES: list[tuple[str, Callable[[], float], list[str]]] = [
         [r"The best {n} \(or 2 k\) are scored"],
     ),
     (
+        "old first",
+        lambda: of_core("search/rank.c", "FIRST_OLD"),
+        [r"the next {n} old documents"],
+    ),
+    ("old among", lambda: of_core("search/rank.c", "OLD_AMONG"), [r"among the first {n}\."]),
+    (
         "whole first",
         lambda: of_core("search/rank.c", "FIRST_WHOLE"),
         [r"the best {n} \(or 2 k\) by them"],
