@@ -25,6 +25,9 @@ else:
         "-ffp-contract=off",
         "-fno-math-errno",
         "-fno-trapping-math",
+        # Some loops take a fifth longer where their first instruction lies badly.
+        "-falign-functions=64",
+        "-falign-loops=32",
         "-fvisibility=hidden",
     ]
 

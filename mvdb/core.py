@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -595,11 +595,10 @@ class Query:
         return matrix
 
 
-@dataclass(frozen=True)
-class SearchPlan:
+class SearchPlan(NamedTuple):
     """What a search is to find, and how. The comments of ``mv_plan`` say more."""
 
-    ways: Bytes
+    ways: bytes
     """For each segment how its documents are found: BY_LISTS, BY_CODES or BY_SCORES."""
     k: int
     nprobe: int
@@ -654,7 +653,7 @@ class Progress:
         )  # fmt: skip
         self._now = ffi.new("mv_progress *")
         self._keep = (segments, allowed)
-        segments_of = (query, segments.array, segments.n, _pointer("uint8_t[]", plan.ways))
+        segments_of = (query, segments.array, segments.n, ffi.from_buffer("uint8_t[]", plan.ways))
         self._arguments = (*segments_of, ffi.NULL if allowed is None else allowed.array)
         places = ffi.from_buffer("mv_place[]", given)
         _check(

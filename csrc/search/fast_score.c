@@ -21,14 +21,17 @@ typedef struct token_tile {
 
 enum { ROW_BYTES = 3 };
 
-/* Finds the rows of a tile. They are loaded while the dot products are computed: the table is
- * larger than the nearest cache. */
-static void take_rows(const mv_table *table, const mv_document *doc, token_tile *t) {
+/* Takes the row of the i-th token of a tile. It is loaded while the dot products are computed: the
+ * table is larger than the nearest cache. */
+static void take_row(const mv_table *table, size_t row, token_tile *t, size_t i) {
+  mv_code_write(t->rows, i, ROW_BYTES, (uint32_t)row);
+  mv_load_ahead(table->rows16 + row * table->block.lanes);
+}
+
+/* Finds the rows of a tile. */
+static void find_rows(const mv_table *table, const mv_document *doc, token_tile *t) {
   for (size_t i = 0; i < t->n; i++) {
-    const size_t code = mv_code_read(doc->codes, t->at[i], doc->code_bytes);
-    const size_t row = mv_index_read(table->row_of, code, table->row_of_bytes);
-    mv_code_write(t->rows, i, ROW_BYTES, (uint32_t)row);
-    mv_load_ahead(table->rows16 + row * table->block.lanes);
+    take_row(table, mv_table_row(table, mv_code_read(doc->codes, t->at[i], doc->code_bytes)), t, i);
   }
 }
 
@@ -46,6 +49,7 @@ static size_t take_all(const mv_query *query, const mv_document *doc, size_t fir
  * has, or far ones. In part the floor stands for those, and their residuals are not read. */
 typedef struct some_tokens {
   uint32_t at[MV_TILE + 1];
+  uint32_t rows[MV_TILE + 1]; /* of near ones */
   size_t n;
   size_t next; /* the first token that was not looked at */
 } some_tokens;
@@ -55,8 +59,10 @@ static void find_near(const mv_table *table, const mv_document *doc, size_t firs
                       some_tokens *near) {
   size_t n = 0;
   for (; first < doc->n_tokens && n < MV_TILE; first++) {
+    const size_t row = mv_table_row(table, mv_code_read(doc->codes, first, doc->code_bytes));
     near->at[n] = (uint32_t)first;
-    n += mv_is_present(table, mv_code_read(doc->codes, first, doc->code_bytes));
+    near->rows[n] = (uint32_t)row;
+    n += row >= table->n_group_rows;
   }
   near->n = n;
   near->next = first;
@@ -75,8 +81,7 @@ static void find_far(const mv_table *table, const mv_document *doc, size_t first
   const size_t lanes = table->block.lanes;
   size_t n = 0;
   for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    const size_t code = mv_code_read(doc->codes, first, doc->code_bytes);
-    const size_t row = mv_index_read(table->row_of, code, table->row_of_bytes);
+    const size_t row = mv_table_row(table, mv_code_read(doc->codes, first, doc->code_bytes));
     const size_t is_far = row < table->n_group_rows, group = is_far ? row : 0;
     far->at[n] = (uint32_t)first;
     n += is_far & exceeds(table->rows16 + group * lanes, limits, lanes);
@@ -146,7 +151,7 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
   residual_bias(table->codec, block, bias);
   for (size_t at = 0; at < doc->n_tokens;) {
     at = take_all(query, doc, at, &t);
-    if (table->kind == MV_TABLE_FULL) take_rows(table, doc, &t);
+    if (table->kind == MV_TABLE_FULL) find_rows(table, doc, &t);
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     if (table->kind == MV_TABLE_FULL) {
       keep_best(table, &t, dots, best);
@@ -169,7 +174,7 @@ static size_t best_near(const mv_query *query, const mv_document *doc, some_toke
   for (;; find_near(table, doc, near->next, near)) {
     take_some(query, doc, near, &t);
     count += near->n;
-    take_rows(table, doc, &t);
+    for (size_t i = 0; i < near->n; i++) take_row(table, near->rows[i], &t, i);
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     keep_best(table, &t, dots, best);
     if (near->next == doc->n_tokens) return count;

@@ -1,8 +1,8 @@
 /* Candidates by lists: the gains of probes summed per document, in two readings of a block's lists.
  *
- *   1. find: read the lists of the probes that find, and note which documents are in one of them,
- *      and which in more than one. These are found, or those, or all of the other lists too: the
- *      fewest that are enough
+ *   1. find: look up all lists, read those of the probes that find, and note which documents are
+ *      in one of them, and which in more than one. These are found, or those, or all of the other
+ *      lists too: the fewest that are enough
  *   2. add: read all lists, and add the gain of each to the documents found, once a query token
  *
  * Most documents are in one list alone, and none of these is among the best. Bits tell them apart:
@@ -22,6 +22,12 @@
 enum { FOUND_PER_WANTED = 4 /* documents that are enough */ };
 
 #define UNIT 65536.0f /* of a sum of gains: sums of integers do not depend on the order */
+
+enum {
+  HEADERS_AHEAD = 8, /* lists between the one whose block is loaded ahead and the one looked up */
+  BODIES_AHEAD = 4,  /* the same of bodies and the list that is read */
+  BODY_AHEAD = 1024  /* bytes of a body that are loaded ahead: the processor itself goes on */
+};
 
 /* Some of the documents of a probe's list, as they are decoded. */
 typedef struct list_run {
@@ -45,34 +51,83 @@ typedef struct reading {
   uint64_t postings;
 } reading;
 
-static mv_status read_list(reading *r, const mv_segment *segment, list_run *run) {
-  mv_list list;
-  mv_status status = mv_list_find(segment->lists, run->probe->list, &list);
-  if (status != MV_OK) return status;
+/* Looks up the lists of all probes in a segment; of those that it lacks, an empty one. */
+static mv_status find_lists(const mv_lists *lists, const mv_probe *probes, size_t n,
+                            mv_list *found) {
+  for (size_t i = 0; i < n; i++) {
+    if (i + HEADERS_AHEAD < n && probes[i + HEADERS_AHEAD].list < lists->n_lists) {
+      size_t size;
+      mv_load_ahead(mv_lists_block(lists, probes[i + HEADERS_AHEAD].list / MV_LISTS_BLOCK, &size));
+    }
+    found[i] = (mv_list){0, NULL, NULL};
+    if (probes[i].list >= lists->n_lists) continue;
+    const mv_status status = mv_list_find(lists, probes[i].list, &found[i]);
+    if (status != MV_OK) return status;
+  }
+  return MV_OK;
+}
+
+static size_t count_chosen(const reading *r) {
+  size_t n = 0;
+  for (size_t s = 0; s < r->n_segments; s++) n += r->chosen[s] != 0;
+  return n;
+}
+
+/* Looks up the lists of all probes in the chosen segments. */
+static mv_status find_all_lists(mv_query *query, const reading *r, const mv_probe *probes,
+                                size_t n) {
+  const size_t n_chosen = count_chosen(r);
+  r->g->n_probes = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (probes[i].token >= MV_LANES_MAX) return MV_ERROR_ARGUMENT;
+  }
+  mv_list *found = mv_query_reserve(query, MV_MEMORY_LISTS, n_chosen * n + 1, sizeof(mv_list));
+  if (found == NULL) return MV_ERROR_MEMORY;
+  r->g->lists = found;
+  r->g->n_chosen = n_chosen;
+  for (size_t s = 0; s < r->n_segments; s++) {
+    if (!r->chosen[s]) continue;
+    if (r->segments[s].lists == NULL) return MV_ERROR_ARGUMENT;
+    const mv_status status = find_lists(r->segments[s].lists, probes, n, found);
+    if (status != MV_OK) return status;
+    found += n;
+  }
+  r->g->probes = probes;
+  r->g->n_probes = n;
+  return MV_OK;
+}
+
+static mv_status read_list(reading *r, mv_list list, uint32_t n_documents, list_run *run) {
   uint32_t last = UINT32_MAX;
   r->postings += list.n;
   while (list.n > 0) {
-    status = mv_list_run(&list, &last, segment->n_documents, run->documents, &run->n);
+    const mv_status status = mv_list_run(&list, &last, n_documents, run->documents, &run->n);
     if (status != MV_OK) return status;
     r->use(r->g, run);
   }
   return MV_OK;
 }
 
-static mv_status read_lists(reading *r, const mv_probe *probes, size_t n) {
+static void load_body_ahead(const mv_list *list) {
+  const size_t bytes = (size_t)(list->end - list->body);
+  mv_load_range_ahead(list->body, bytes < BODY_AHEAD ? bytes : BODY_AHEAD);
+}
+
+/* Reads the lists of probes `from` .. `to` - 1. */
+static mv_status read_lists(reading *r, size_t from, size_t to) {
+  const mv_list *lists = r->g->lists;
   list_run run = {.first = 0};
   for (size_t s = 0; s < r->n_segments; s++) {
-    const mv_segment *segment = &r->segments[s];
     if (!r->chosen[s]) continue;
     run.allowed = r->allowed != NULL ? r->allowed[s] : NULL;
-    for (size_t i = 0; i < n; i++) {
-      if (probes[i].token >= MV_LANES_MAX || segment->lists == NULL) return MV_ERROR_ARGUMENT;
-      if (probes[i].list >= segment->lists->n_lists) continue;
-      run.probe = &probes[i];
-      mv_status status = read_list(r, segment, &run);
+    for (size_t i = from; i < to; i++) {
+      if (i + BODIES_AHEAD < to) load_body_ahead(&lists[i + BODIES_AHEAD]);
+      run.probe = &r->g->probes[i];
+      const mv_status status = read_list(r, lists[i], r->segments[s].n_documents, &run);
       if (status != MV_OK) return status;
     }
-    run.first += segment->n_documents;
+    run.first += r->segments[s].n_documents;
+    lists += r->g->n_probes;
   }
   return MV_OK;
 }
@@ -86,6 +141,7 @@ mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_
   g->n_words = g->n_documents / 64 + 1;
   g->n_found = 0;
   g->wanted = wanted;
+  g->n_probes = 0;
   g->seen = mv_query_reserve(query, MV_MEMORY_SEEN, g->n_words, sizeof(mv_seen));
   g->found = mv_query_reserve(query, MV_MEMORY_FOUND, g->n_words, sizeof(uint64_t));
   g->before = mv_query_reserve(query, MV_MEMORY_BEFORE, g->n_words, sizeof(uint32_t));
@@ -107,19 +163,19 @@ static void see_run(mv_gathering *g, const list_run *run) {
 
 /* Reads the lists that find, then the others if too few are seen. *in_two: whether those that are
  * in more than one list are enough. */
-static mv_status see(reading *r, const mv_probe *probes, size_t n, int *in_two) {
+static mv_status see(reading *r, int *in_two) {
   const mv_gathering *g = r->g;
   size_t finding = 0, once = 0, twice = 0;
-  while (finding < n && probes[finding].finds) finding++;
+  while (finding < g->n_probes && g->probes[finding].finds) finding++;
   memset(g->seen, 0, g->n_words * sizeof(mv_seen));
-  mv_status status = read_lists(r, probes, finding);
+  mv_status status = read_lists(r, 0, finding);
   for (size_t i = 0; i < g->n_words; i++) {
     once += mv_count_bits(g->seen[i].once);
     twice += mv_count_bits(g->seen[i].twice);
   }
   *in_two = twice / FOUND_PER_WANTED >= g->wanted;
   if (status != MV_OK || *in_two || once / FOUND_PER_WANTED >= g->wanted) return status;
-  return read_lists(r, probes + finding, n - finding);
+  return read_lists(r, finding, g->n_probes);
 }
 
 /* The documents of a word that are found by this block or an earlier one. */
@@ -161,7 +217,8 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
   reading r = {&query->gathering, segments, n_segments, chosen, allowed, see_run, 0};
   if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
   int in_two;
-  const mv_status status = see(&r, probes, n, &in_two);
+  mv_status status = find_all_lists(query, &r, probes, n);
+  if (status == MV_OK) status = see(&r, &in_two);
   return status == MV_OK ? mark(query, in_two) : status;
 }
 
@@ -193,11 +250,12 @@ static void add_run(mv_gathering *g, const list_run *run) {
 }
 
 mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
-                        const uint8_t *chosen, const mv_probe *probes, size_t n,
-                        uint64_t *postings) {
+                        const uint8_t *chosen, size_t from, size_t to, uint64_t *postings) {
   reading r = {&query->gathering, segments, n_segments, chosen, NULL, add_run, 0};
-  if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents) return MV_ERROR_ARGUMENT;
-  const mv_status status = read_lists(&r, probes, n);
+  if (mv_documents_in(segments, n_segments, chosen) != r.g->n_documents ||
+      count_chosen(&r) != r.g->n_chosen || from > to || to > r.g->n_probes)
+    return MV_ERROR_ARGUMENT;
+  const mv_status status = read_lists(&r, from, to);
   *postings += r.postings;
   return status;
 }

@@ -16,6 +16,7 @@
 #include "../codec/codec.h"
 #include "../kernels/centroid_code.h"
 #include "../kernels/kernels.h"
+#include "../postings/lists.h"
 
 enum { MV_TILE = 64 /* document tokens unpacked and scored at a time: they stay in L1 */ };
 
@@ -88,7 +89,11 @@ typedef struct mv_gathering {
   size_t n_documents;
   size_t n_words;
   size_t n_found;
-  size_t wanted; /* documents */
+  size_t wanted;          /* documents */
+  const mv_probe *probes; /* of the block */
+  size_t n_probes;
+  size_t n_chosen; /* segments */
+  mv_list *lists;  /* [n_chosen][n_probes] */
 } mv_gathering;
 
 /* A search between two calls (search.c). */
@@ -125,6 +130,7 @@ enum {
   MV_MEMORY_GROUPS,
   MV_MEMORY_GROUP_ROWS,
   MV_MEMORY_INDEX,
+  MV_MEMORY_LISTS,
   MV_MEMORY_SEEN,
   MV_MEMORY_FOUND,
   MV_MEMORY_BEFORE,
@@ -203,9 +209,10 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index);
 void mv_table_score(const mv_table *table, const uint8_t *rows, size_t n, int16_t *out,
                     int16_t *low, int16_t *high);
 
-/* 1 where a partial table has a centroid's row, else 0. */
-static inline size_t mv_is_present(const mv_table *table, size_t code) {
-  return mv_index_read(table->row_of, code, table->row_of_bytes) >= table->n_group_rows;
+/* The row of a centroid; of one that a partial table lacks that of its group, which is below
+ * n_group_rows. */
+static inline size_t mv_table_row(const mv_table *table, size_t code) {
+  return mv_index_read(table->row_of, code, table->row_of_bytes);
 }
 
 #endif

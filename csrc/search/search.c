@@ -99,8 +99,8 @@ static mv_status gather_until(const mv_step *s, size_t end) {
   mv_search *search = s->search;
   const size_t begin = search->n_gathered;
   search->n_gathered = end;
-  return mv_gather_add(s->query, s->segments, s->n_segments, search->chosen, search->probes + begin,
-                       end - begin, &search->postings);
+  return mv_gather_add(s->query, s->segments, s->n_segments, search->chosen, begin, end,
+                       &search->postings);
 }
 
 /* Appends the best documents so far to the ranked ones; their number. */

@@ -29,8 +29,8 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
                          mv_probe *probes, size_t *count, float *base);
 
 /* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_find with all
- * probes in the order of mv_probe_lists, and mv_gather_add with some of them as often as wanted;
- * mv_gather_best at any time.
+ * probes in the order of mv_probe_lists, and mv_gather_add with ranges of them as often as wanted;
+ * mv_gather_best at any time. The probes stay as they are until then.
  *
  * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list
  * of the probes that find; if these are less than four times the `wanted` ones, those in one; if
@@ -43,8 +43,7 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
                          const uint8_t *chosen, const uint8_t *const *allowed,
                          const mv_probe *probes, size_t n);
 mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
-                        const uint8_t *chosen, const mv_probe *probes, size_t n,
-                        uint64_t *postings);
+                        const uint8_t *chosen, size_t from, size_t to, uint64_t *postings);
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
                          const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
                          size_t *count);

@@ -141,7 +141,7 @@ static void gather(input *in, const mv_lists *lists, uint32_t n_documents) {
                               take(in, 1) & 1, 0, (float)take(in, 1) / 100};
       mv_status status = mv_gather_find(query, &segment, 1, chosen, allowed, &probe, 1);
       MUST(status != MV_ERROR_MEMORY);
-      status = mv_gather_add(query, &segment, 1, chosen, &probe, 1, &postings);
+      status = mv_gather_add(query, &segment, 1, chosen, 0, 1, &postings);
       MUST(status != MV_ERROR_MEMORY);
     }
     MUST(mv_gather_best(query, &segment, 1, chosen, 10, places, scores, &count) == MV_OK);

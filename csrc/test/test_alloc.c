@@ -121,7 +121,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     for (size_t block = 0; block < 2; block++) {
       TRY(mv_probe_lists(query, codec, block, 2, probes, &n, &base));
       TRY(mv_gather_find(query, segment, 1, chosen, allowed, probes, n));
-      TRY(mv_gather_add(query, segment, 1, chosen, probes, n, &postings));
+      TRY(mv_gather_add(query, segment, 1, chosen, 0, n, &postings));
     }
     TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);

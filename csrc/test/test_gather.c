@@ -217,7 +217,7 @@ static mv_status gather(const world *w, mv_query *query, const uint8_t *chosen,
                         uint64_t *postings) {
   mv_status status = mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, probes, n);
   if (status != MV_OK) return status;
-  return mv_gather_add(query, w->views, N_SEGMENTS, chosen, probes, n, postings);
+  return mv_gather_add(query, w->views, N_SEGMENTS, chosen, 0, n, postings);
 }
 
 /* Two blocks of probes, read in parts. */
@@ -235,9 +235,8 @@ static void case_gather(const world *w, mv_query *query, const uint8_t *chosen,
     CHECK(mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, probes, n) == MV_OK, "find");
     for (size_t at = 0; at < n;) {
       const size_t left = n - at, part = 1 + (size_t)mv_random_below(&seed, left);
-      CHECK(
-          mv_gather_add(query, w->views, N_SEGMENTS, chosen, probes + at, part, &postings) == MV_OK,
-          "%zu probes", part);
+      CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, at, at + part, &postings) == MV_OK,
+            "%zu probes", part);
       at += part;
     }
     CHECK(postings == 7 + model_postings(w, chosen, probes, n), "postings");
@@ -280,14 +279,21 @@ static void check_probes(const world *w, mv_query *query) {
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) == MV_OK,
         "nothing");
   CHECK(postings == 0 && count == 0, "%zu found", count);
+  CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, 0, 2, &postings) == MV_ERROR_ARGUMENT,
+        "more probes than were found");
+  CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, 1, 0, &postings) == MV_ERROR_ARGUMENT,
+        "a range that ends before it begins");
+  CHECK(
+      gather(w, query, chosen, allowed, wrong, 1, &postings) == MV_ERROR_ARGUMENT &&
+          mv_gather_add(query, w->views, N_SEGMENTS, chosen, 0, 1, &postings) == MV_ERROR_ARGUMENT,
+      "probes that were refused");
   static const uint8_t fewer[N_SEGMENTS] = {1, 0, 1, 1};
   MUST(mv_gather_start(query, w->views, N_SEGMENTS, fewer, 9) == MV_OK);
   CHECK(
       mv_gather_find(query, w->views, N_SEGMENTS, chosen, allowed, absent, 1) == MV_ERROR_ARGUMENT,
       "more segments than it was started with");
-  CHECK(
-      mv_gather_add(query, w->views, N_SEGMENTS, chosen, absent, 1, &postings) == MV_ERROR_ARGUMENT,
-      "more segments are read");
+  CHECK(mv_gather_add(query, w->views, N_SEGMENTS, chosen, 0, 0, &postings) == MV_ERROR_ARGUMENT,
+        "more segments are read");
   CHECK(mv_gather_best(query, w->views, N_SEGMENTS, chosen, 1, &place, &score, &count) ==
             MV_ERROR_ARGUMENT,
         "the best of more segments");

@@ -28,12 +28,17 @@ static void load(mv_query *query, const float *vectors, size_t m, size_t groups_
 
 enum { SAMPLE = 400 };
 
+/* 1 where the tables have a centroid's row, else 0. */
+static size_t is_present(const mv_table *table, uint32_t code) {
+  return mv_table_row(table, code) >= table->n_group_rows;
+}
+
 /* Whether all or none of a document's centroids are in the tables: 1, 0; else -1. */
 static int presence(const mv_query *query, const model *used, const collection *docs, uint32_t i) {
   size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
   for (uint32_t t = 0; t < n; t++) {
     const uint32_t code = collection_code(docs, i, t);
-    here += mv_is_present(&query->table, code);
+    here += is_present(&query->table, code);
   }
   CHECK(used->codec == query->table.codec, "the tables of another codec");
   return here == n ? 1 : here == 0 ? 0 : -1;
@@ -172,7 +177,7 @@ static float best_of(const mv_query *query, const model *used, const collection 
   for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
     const uint32_t code = collection_code(docs, i, t);
     const float mean = real * (float)table->rows16[group_of(used, code) * table->block.lanes];
-    if (mv_is_present(table, code) || mean <= near - margin - 2 * real) continue;
+    if (is_present(table, code) || mean <= near - margin - 2 * real) continue;
     if (mean < near - margin + 2 * real) return -FLT_MAX; /* rounding decides */
     if (each[t] > best) best = each[t];
   }

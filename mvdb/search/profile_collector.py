@@ -48,7 +48,7 @@ class Collector:
     def prefetched(self, slots: Slots) -> None:
         """The records of these documents were prefetched before all lists were read."""
 
-    def scanned(self, vectors: StateVectors, allowed: Allowed, ways: core.Bytes) -> None:
+    def scanned(self, vectors: StateVectors, allowed: Allowed, ways: bytes) -> None:
         """All codes of allowed documents were read, of the segments where this is the way."""
 
     def searched(self, progress: core.Progress) -> None:
@@ -105,8 +105,10 @@ class ProfileCollector(Collector):
     def prefetched(self, slots: Slots) -> None:
         self._early = np.concatenate([self._early, slots])
 
-    def scanned(self, vectors: StateVectors, allowed: Allowed, ways: core.Bytes) -> None:
-        for i in np.flatnonzero(ways == core.BY_CODES).tolist():
+    def scanned(self, vectors: StateVectors, allowed: Allowed, ways: bytes) -> None:
+        for i, way in enumerate(ways):
+            if way != core.BY_CODES:
+                continue
             lengths = np.diff(vectors.segments[i].directory.starts)
             self.profile.postings += int(lengths[allowed.slots(i)].sum())
 

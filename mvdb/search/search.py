@@ -195,7 +195,7 @@ class Search:
         n_centroids = max((one.codec.n_centroids for one in segments if one.codec), default=0)
         return planning.begins_fast(parts, n_centroids)
 
-    def _ways(self, plan: str) -> core.Bytes:
+    def _ways(self, plan: str) -> bytes:
         """How the documents of each segment are found."""
 
         def way(segment: StoredVectors) -> int:
@@ -204,13 +204,13 @@ class Search:
             has_lists = plan == planning.LISTS and segment.lists is not None
             return core.BY_LISTS if has_lists else core.BY_CODES
 
-        return np.array(list(map(way, self._vectors.segments)), np.uint8)
+        return bytes(map(way, self._vectors.segments))
 
     def _run(self, allowed: Allowed, plan: core.SearchPlan) -> core.Progress:
         """Goes through the stages, to the end."""
-        by_scores = plan.ways == core.BY_SCORES
-        bitmaps = None if by_scores.all() else allowed.bitmaps
-        given = _joined([_slots(i, allowed.slots(i)) for i in np.flatnonzero(by_scores).tolist()])
+        by_scores = [i for i, way in enumerate(plan.ways) if way == core.BY_SCORES]
+        bitmaps = None if len(by_scores) == len(plan.ways) else allowed.bitmaps
+        given = _joined([_slots(i, allowed.slots(i)) for i in by_scores])
         progress = self._query.search(self._views, plan, bitmaps, given)
         event, collector = core.EVENT_STAGE, self._collector
         while event != core.EVENT_END:
@@ -239,10 +239,10 @@ class Search:
         self._fetches.records(self._vectors, slots)
         self._check(slots)
 
-    def _read_lists(self, progress: core.Progress, ways: core.Bytes) -> None:
+    def _read_lists(self, progress: core.Progress, ways: bytes) -> None:
         segments, probed = self._vectors.segments, progress.probes["list"]
         codec, blocks = segments[progress.segment].codec, []
-        for segment, way in zip(segments, ways.tolist(), strict=True):
+        for segment, way in zip(segments, ways, strict=True):
             if way == core.BY_LISTS and segment.codec is codec and segment.lists is not None:
                 blocks.append((segment.lists, segment.lists.blocks(probed)))
                 self._fetches.lists(*blocks[-1])

@@ -172,7 +172,7 @@ def probed(txn: ReadTransaction, state: State, vectors: Floats, nprobe: int) -> 
     search = query.search(
         segments.views,
         core.SearchPlan(
-            ways=np.array(ways, np.uint8),
+            ways=bytes(ways),
             k=10,
             nprobe=nprobe,
             n_candidates=10,
