@@ -2,6 +2,7 @@
 
     python -m bench.growth                                   # nfcorpus, 2 and 4 bits
     python -m bench.growth --collection wiki-50k --queries 100 --commit 1000
+    python -m bench.growth --bits 4 --sections growth --orders 4
 
 - *growth*: a database of a tenth of the collection grows in commits of --commit documents. At 1, 2,
   5 and 10 times its size: quality and latency of searches among the documents present; beside it
@@ -13,7 +14,9 @@
 
 overlap@10 is with exact MaxSim of the original vectors among the documents present; *p50 ms*
 of each query's median over the timed passes; *cpu ms* by the thread's processor time, which other
-work on the machine disturbs less. Documents keep the collection's order.
+work on the machine disturbs less. Documents keep the collection's order; with --orders N the
+collection grows N times, later in random orders, and *growth, mean* is over all: another order is
+another training, and moves overlap by some thousandths.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +48,34 @@ class Growth:
     def __init__(self, folder: Path, collection: str, n_queries: int, passes: int) -> None:
         self._folder = folder
         self._collection = collection
-        self._truth: Truth = load_truth(collection)
-        self._queries = self._truth.queries[:n_queries]
+        self._original: Truth = load_truth(collection)
+        self._queries = self._original.queries[:n_queries]
         self._passes = passes
+        self.take_order(0)
+
+    def take_order(self, number: int) -> None:
+        """Takes the documents in the collection's order (0), or in one of the random ones."""
+        self._truth = self._original
+        if number:
+            random = np.random.default_rng(number)
+            self._truth = self._original.reordered(random.permutation(len(self._original.vectors)))
         self._documents = self._truth.vectors
 
     def _new(self, path: Path, bits: int) -> mvdb.Database:
         return mvdb.open(path, dim=self._documents.doc_flat.shape[1], bits=bits)
 
-    def grow(self, points: Points, bits: int, commit: int) -> None:
-        """Points of kind ``growth`` for one number of bits."""
+    def grow(self, points: Points, bits: int, commit: int, orders: int) -> None:
+        """Points of kind ``growth`` for one number of bits, and of several orders their means."""
+        grown = []
+        for number in range(orders):
+            self.take_order(number)
+            grown.append(list(self._grown(bits, commit)))
+            points.add("growth", *({**point, "order": number} for point in grown[-1]))
+        self.take_order(0)
+        if orders > 1:
+            points.add("growth, mean", *map(_mean, zip(*grown, strict=True)))
+
+    def _grown(self, bits: int, commit: int) -> Iterator[Point]:
         path = self._folder / "growing.mvdb"
         tenth = len(self._documents) // 10
         size, seconds = 0, 0.0
@@ -67,12 +89,12 @@ class Growth:
                 size = times * tenth
                 what: Point = {"collection": self._collection, "bits": bits, "size": f"x{times}"}
                 measured = self._searched(db, path, size)
-                points.add("growth", {**what, "how": "grown", "s": seconds, **measured})
+                yield {**what, "how": "grown", "s": seconds, **measured}
                 if times > 1:  # the first tenth went in at once
-                    points.add("growth", {**what, **self._fresh(bits, size)})
+                    yield {**what, **self._fresh(bits, size)}
             spent = timed(db.optimize).ms / 1e3
             measured = self._searched(db, path, size)
-            points.add("growth", {**what, "how": "optimised", "s": spent, **measured})
+            yield {**what, "how": "optimised", "s": spent, **measured}
         path.unlink()
 
     def _fresh(self, bits: int, size: int) -> Point:
@@ -149,6 +171,15 @@ class Growth:
         }
 
 
+def _mean(points: Sequence[Point]) -> Point:
+    """The mean of each number; words are the same in all points."""
+    first = points[0]
+    return {
+        key: value if isinstance(value, str) else statistics.fmean(one[key] for one in points)
+        for key, value in first.items()
+    }
+
+
 def _change(name: str, documents: int, ms: float, size: int) -> Point:
     return {"change": name, "documents": documents, "ms": ms, "file MB": size / 1e6}
 
@@ -161,6 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--sections", nargs="+", default=["growth", "changes"])
     options.add_argument("--commit", type=int, default=200, help="documents a commit in growth")
     options.add_argument("--commit-size", type=int, default=100, help="documents in changes")
+    options.add_argument("--orders", type=int, default=1, help="orders of the documents in growth")
     options.add_argument("--queries", type=int, default=200)
     options.add_argument("--passes", type=int, default=3, help="timed passes over the queries")
     chosen = options.parse_args(arguments)
@@ -169,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         bench = Growth(Path(folder), chosen.collection, chosen.queries, chosen.passes)
         for bits in chosen.bits:
             if "growth" in chosen.sections:
-                bench.grow(points, bits, chosen.commit)
+                bench.grow(points, bits, chosen.commit, chosen.orders)
             if "changes" in chosen.sections:
                 bench.change(points, bits, chosen.commit_size)
     points.show()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,10 @@ class Truth:
         ids, names = self.vectors.doc_ids, self.vectors.query_ids[: len(self.queries)]
         rankings = {name: [ids[i] for i in row] for name, row in zip(names, found, strict=True)}
         return ndcg_at(K, rankings, {name: self.qrels[name] for name in names})
+
+    def reordered(self, order: NDArray[np.integer]) -> Truth:
+        """The same with the documents in another order."""
+        return replace(self, vectors=self.vectors.reordered(order), table=self.table[:, order])
 
     def exact(self) -> list[list[int]]:
         """The exact answers."""

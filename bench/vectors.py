@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -67,6 +67,14 @@ class Vectors:
         """Documents first .. last - 1 as (flat, lengths), copied from the file."""
         rows = np.array(self.doc_flat[self._starts[first] : self._starts[last]])
         return rows, self.doc_lengths[first:last]
+
+    def reordered(self, order: NDArray[np.integer]) -> Vectors:
+        """The same with the documents in another order, in memory."""
+        parts = [self.doc_flat[self._starts[i] : self._starts[i + 1]] for i in order]
+        ids = [self.doc_ids[i] for i in order]
+        return replace(
+            self, doc_flat=np.concatenate(parts), doc_lengths=self.doc_lengths[order], doc_ids=ids
+        )
 
     def insert(self, db: mvdb.Database, first: int, last: int) -> None:
         """One insert of documents first .. last - 1, whose ids are their positions."""

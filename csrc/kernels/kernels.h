@@ -116,6 +116,15 @@ typedef struct mv_kernels {
    * when there is none. */
   size_t (*above)(const int16_t *table, size_t n, size_t lanes, const int16_t *least);
 
+  /* Of codes as of interact those whose row is among the first n_rows >= 1 of a table, and exceeds
+   * a bound: writes the t, from <= t < to, with
+   *   r = index[code(t)] < n_rows and table[r * lanes + l] > least[l] for a lane l
+   * to at, ascending, and returns their number. at has room for to - from; what it holds beyond the
+   * returned number is undefined. */
+  size_t (*exceeding)(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
+                      const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
+                      size_t lanes, const int16_t *least, uint32_t *at);
+
   /* A run of a posting list: n <= 64 numbers from their gaps of `width` <= 32 bits, packed
    * (base/bits.h).
    *   numbers[i] = first + i + the sum of the gaps 0..i, modulo 2^32
@@ -126,9 +135,9 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                        \
-  {NAME,       STEP,       DOT7,   DOT8,     unpack,  interact, maxsim, \
-   contenders, maxsim_f16, argmax, narrow16, narrow8, above,    ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                 \
+  {NAME,       STEP,   DOT7,     DOT8,    unpack, interact,  maxsim, contenders, \
+   maxsim_f16, argmax, narrow16, narrow8, above,  exceeding, ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

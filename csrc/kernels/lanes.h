@@ -63,11 +63,28 @@ enum { LANES_STEP = W > 8 ? W : 8 };
     call;                                         \
   }
 
+/* Makes a call with CODE_BYTES and INDEX_BYTES as constants. */
+#define BY_CODES(code_bytes, index_bytes, call)  \
+  if ((code_bytes) == 2 && (index_bytes) == 2) { \
+    enum { CODE_BYTES = 2, INDEX_BYTES = 2 };    \
+    call;                                        \
+  } else if ((code_bytes) == 2) {                \
+    enum { CODE_BYTES = 2, INDEX_BYTES = 4 };    \
+    call;                                        \
+  } else if ((index_bytes) == 2) {               \
+    enum { CODE_BYTES = 3, INDEX_BYTES = 2 };    \
+    call;                                        \
+  } else {                                       \
+    enum { CODE_BYTES = 3, INDEX_BYTES = 4 };    \
+    call;                                        \
+  }
+
 #include "lanes_above.h"
 #include "lanes_argmax.h"
 #include "lanes_ascend.h"
 #include "lanes_contenders.h"
 #include "lanes_dot.h"
+#include "lanes_exceeding.h"
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"

@@ -36,15 +36,8 @@ MV_INLINE void interact_lanes(const uint8_t *codes, size_t n, size_t code_bytes,
 MV_INLINE void interact_codes(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,
                               size_t index_bytes, const uint8_t *table, size_t lanes,
                               uint8_t *best) {
-  if (code_bytes == 2 && index_bytes == 2) {
-    interact_lanes(codes, n, 2, index, 2, table, lanes, best);
-  } else if (code_bytes == 2) {
-    interact_lanes(codes, n, 2, index, 4, table, lanes, best);
-  } else if (index_bytes == 2) {
-    interact_lanes(codes, n, 3, index, 2, table, lanes, best);
-  } else {
-    interact_lanes(codes, n, 3, index, 4, table, lanes, best);
-  }
+  BY_CODES(code_bytes, index_bytes,
+           interact_lanes(codes, n, CODE_BYTES, index, INDEX_BYTES, table, lanes, best))
 }
 
 static void interact(const uint8_t *codes, size_t n, size_t code_bytes, const void *index,

@@ -171,6 +171,17 @@ static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t 
   return n;
 }
 
+static size_t exceeding(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
+                        const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
+                        size_t lanes, const int16_t *least, uint32_t *at) {
+  size_t count = 0;
+  for (size_t t = from; t < to; t++) {
+    const size_t row = mv_index_read(index, mv_code_read(codes, t, code_bytes), index_bytes);
+    if (row < n_rows && above(table + row * lanes, 1, lanes, least) == 0) at[count++] = (uint32_t)t;
+  }
+  return count;
+}
+
 static uint64_t ascend(const uint8_t *gaps, size_t n, unsigned width, uint64_t first,
                        uint32_t *numbers) {
   return mv_gaps_ascend(gaps, n, width, first, numbers);

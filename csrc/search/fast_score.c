@@ -68,23 +68,17 @@ static void find_near(const mv_table *table, const mv_document *doc, size_t firs
   near->next = first;
 }
 
-/* Whether a row of a group exceeds the limit of some lane. */
-static size_t exceeds(const int16_t *row, const int16_t *limits, size_t lanes) {
-  int16_t any = 0;
-  for (size_t l = 0; l < lanes; l++) any |= (int16_t)(row[l] > limits[l]);
-  return any != 0;
-}
-
 /* The far ones whose group comes near to what the document has already. */
 static void find_far(const mv_table *table, const mv_document *doc, size_t first,
                      const int16_t *limits, some_tokens *far) {
-  const size_t lanes = table->block.lanes;
   size_t n = 0;
-  for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    const size_t row = mv_table_row(table, mv_code_read(doc->codes, first, doc->code_bytes));
-    const size_t is_far = row < table->n_group_rows, group = is_far ? row : 0;
-    far->at[n] = (uint32_t)first;
-    n += is_far & exceeds(table->rows16 + group * lanes, limits, lanes);
+  while (first < doc->n_tokens && n < MV_TILE) {
+    const size_t left = doc->n_tokens - first, room = MV_TILE - n;
+    const size_t end = first + (left < room ? left : room);
+    n += mv_kernels_get()->exceeding(doc->codes, first, end, doc->code_bytes, table->row_of,
+                                     table->row_of_bytes, table->n_group_rows, table->rows16,
+                                     table->block.lanes, limits, far->at + n);
+    first = end;
   }
   far->n = n;
   far->next = first;

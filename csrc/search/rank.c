@@ -33,7 +33,7 @@ enum {
 
 /* The same as `deviations` for scores in part. The best ones have the least gaps, which make too
  * little of the others'. */
-#define WHOLE_DEVIATIONS 6.0
+#define WHOLE_DEVIATIONS 9.0
 
 /* Deviations for gains of lists, in those for scores: gains of documents far behind fall short of
  * their scores by more. */

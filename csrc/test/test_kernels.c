@@ -234,6 +234,52 @@ static void test_above(void) {
   }
 }
 
+/* exceeding: rows behind the first ones, which may exceed their bounds too, are no rows. */
+
+static void case_exceeding(size_t n, size_t code_bytes, size_t index_bytes, size_t lanes) {
+  enum { CENTROIDS = 300, ROWS = 200, FIRST = 120 };
+  uint8_t *codes = buffer(n * code_bytes, 1);
+  void *index = buffer(CENTROIDS, index_bytes);
+  int16_t *table = buffer(ROWS * lanes, 2), *least = buffer(lanes, 2);
+  uint32_t *expected = buffer(n, 4), *out = buffer(n, 4);
+  const size_t from = n / 3;
+  size_t count = 0;
+  for (size_t t = 0; t < n; t++) mv_code_write(codes, t, code_bytes, (uint32_t)draw(0, 299));
+  for (size_t i = 0; i < CENTROIDS; i++) {
+    mv_index_write(index, i, index_bytes, (size_t)draw(0, ROWS - 1));
+  }
+  for (size_t l = 0; l < lanes; l++) least[l] = (int16_t)draw(-300, 300);
+  for (size_t i = 0; i < ROWS * lanes; i++) { /* half of the rows exceed in one lane */
+    const int exceeds = i / lanes % 2 == 0 && i % lanes == i / lanes / 2 % lanes;
+    table[i] = (int16_t)(least[i % lanes] + (exceeds ? 1 : -draw(0, 400)));
+  }
+  for (size_t t = from; t < n; t++) {
+    const size_t row = mv_index_read(index, mv_code_read(codes, t, code_bytes), index_bytes);
+    if (row < FIRST && row % 2 == 0) expected[count++] = (uint32_t)t;
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    if (lanes % tables[i]->lanes_step != 0) continue;
+    memset(out, 255, n * sizeof *out);
+    const size_t found = tables[i]->exceeding(codes, from, n, code_bytes, index, index_bytes, FIRST,
+                                              table, lanes, least, out);
+    CHECK(found == count && memcmp(out, expected, count * sizeof *out) == 0,
+          "%s exceeding n %zu code_bytes %zu lanes %zu: %zu, not %zu", tables[i]->name, n,
+          code_bytes, lanes, found, count);
+  }
+  release();
+}
+
+static void test_exceeding(void) {
+  for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
+    for (size_t j = 0; j < N_SOME; j++) {
+      for (size_t index_bytes = 2; index_bytes <= 4; index_bytes += 2) {
+        case_exceeding(some_n[j], 2, index_bytes, lanes);
+        case_exceeding(some_n[j], 3, index_bytes, lanes);
+      }
+    }
+  }
+}
+
 /* ascend: as many bytes behind the gaps as may be read, and what they hold must not matter. */
 
 static void case_ascend(size_t n, unsigned width, uint64_t first) {
@@ -288,6 +334,7 @@ int main(void) {
   test_interact();
   test_argmax();
   test_above();
+  test_exceeding();
   test_ascend();
   return tables_report();
 }
