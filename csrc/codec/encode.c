@@ -14,6 +14,7 @@
 
 #include "../base/alloc.h"
 #include "../kernels/centroid_code.h"
+#include "../kernels/kernels.h"
 #include "../vectors/points.h"
 #include "codec.h"
 
@@ -53,21 +54,15 @@ static void choose_codes(const mv_codec *codec, token *t) {
     }
     return;
   }
-  int32_t count[PARTIAL_SUMS];
-  for (size_t first = 0; first < n; first += PARTIAL_SUMS) {
-    float x[PARTIAL_SUMS];
-    for (size_t j = 0; j < PARTIAL_SUMS; j++) {
-      x[j] = (t->vector[first + j] - t->a * t->centroid[first + j]) * inverse;
-      count[j] = 0;
-    }
-    for (size_t k = 0; k < levels->n_thresholds; k++) {
-      for (size_t j = 0; j < PARTIAL_SUMS; j++) count[j] += x[j] > levels->thresholds[k];
-    }
-    for (size_t j = 0; j < PARTIAL_SUMS; j++) t->codes[first + j] = (uint8_t)count[j];
+  float by_code[16];
+  for (size_t k = 0; k <= levels->n_thresholds; k++) {
+    by_code[k] = (float)((int)levels->bytes[k] - levels->zero);
   }
-  for (size_t d = 0; d < codec->dim; d++) {
-    t->levels[d] = (float)((int)levels->bytes[t->codes[d]] - levels->zero);
+  for (size_t d = 0; d < n; d++) {
+    t->levels[d] = (t->vector[d] - t->a * t->centroid[d]) * inverse;
   }
+  mv_kernels_get()->quantise(t->levels, n, levels->thresholds, levels->n_thresholds, t->codes);
+  for (size_t d = 0; d < codec->dim; d++) t->levels[d] = by_code[t->codes[d]];
   /* No level is zero, but padding is never decoded: its levels must not count in the scales. */
   for (size_t d = codec->dim; d < n; d++) t->levels[d] = 0.0f;
 }

@@ -125,6 +125,10 @@ typedef struct mv_kernels {
                       const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
                       size_t lanes, const int16_t *least, uint32_t *at);
 
+  /* The code of each of n values, a multiple of 16: how many of the thresholds it exceeds. */
+  void (*quantise)(const float *values, size_t n, const float *thresholds, size_t n_thresholds,
+                   uint8_t *codes);
+
   /* A run of a posting list: n <= 64 numbers from their gaps of `width` <= 32 bits, packed
    * (base/bits.h).
    *   numbers[i] = first + i + the sum of the gaps 0..i, modulo 2^32
@@ -135,9 +139,9 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                 \
-  {NAME,       STEP,   DOT7,     DOT8,    unpack, interact,  maxsim, contenders, \
-   maxsim_f16, argmax, narrow16, narrow8, above,  exceeding, ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                   \
+  {NAME,       STEP,   DOT7,     DOT8,    unpack, interact,  maxsim,   contenders, \
+   maxsim_f16, argmax, narrow16, narrow8, above,  exceeding, quantise, ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

@@ -13,6 +13,7 @@
  *   vi_load16              W values of int16, sign-extended
  *   vi_store16, vi_store8  to int16, to uint8; the values fit
  *   vi_gt, vi_select(m, a, b)      m ? a : b
+ *   vi_count_above(count, v, bound)        one more in the lanes of v that exceed their bound
  *   vi_load_bytes(q)       W groups of four query bytes
  *   vi_spread(row)         four row bytes, copied to every lane
  *   vi_dot(sum, row, query, row_bits)
@@ -88,4 +89,5 @@ enum { LANES_STEP = W > 8 ? W : 8 };
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"
+#include "lanes_quantise.h"
 #include "lanes_unpack.h"

@@ -34,6 +34,9 @@ MV_INLINE vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
 MV_INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 MV_INLINE vm vi_gt(vi a, vi b) { return vcgtq_s32(a, b); }
 MV_INLINE vi vi_select(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
+MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
+  return vsubq_s32(count, vreinterpretq_s32_u32(vcgtq_f32(v, bound)));
+}
 MV_INLINE vi vi_load16(const int16_t *p) { return vmovl_s16(vld1_s16(p)); }
 MV_INLINE void vi_store16(int16_t *p, vi x) { vst1_s16(p, vmovn_s32(x)); }
 MV_INLINE vi vi_load_bytes(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }

@@ -182,6 +182,15 @@ static size_t exceeding(const uint8_t *codes, size_t from, size_t to, size_t cod
   return count;
 }
 
+static void quantise(const float *values, size_t n, const float *thresholds, size_t n_thresholds,
+                     uint8_t *codes) {
+  for (size_t i = 0; i < n; i++) {
+    unsigned count = 0;
+    for (size_t k = 0; k < n_thresholds; k++) count += values[i] > thresholds[k];
+    codes[i] = (uint8_t)count;
+  }
+}
+
 static uint64_t ascend(const uint8_t *gaps, size_t n, unsigned width, uint64_t first,
                        uint32_t *numbers) {
   return mv_gaps_ascend(gaps, n, width, first, numbers);

@@ -7,11 +7,27 @@
 #include "../base/alloc.h"
 #include "rotation.h"
 
+enum { PARTIAL_SUMS = 8 };
+
+/* In double: squares of float32 neither overflow nor vanish. In a fixed order, whatever the width
+ * of vectors. */
+static double squared_length(const float *row, size_t dim) {
+  double sums[PARTIAL_SUMS] = {0.0};
+  size_t d = 0;
+  for (; d + PARTIAL_SUMS <= dim; d += PARTIAL_SUMS) {
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += (double)row[d + j] * (double)row[d + j];
+  }
+  for (size_t j = 0; d < dim; d++, j++) sums[j] += (double)row[d] * (double)row[d];
+  for (size_t width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
+    for (size_t j = 0; j < width; j++) sums[j] += sums[j + width];
+  }
+  return sums[0];
+}
+
 void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state) {
   for (size_t i = 0; i < n; i++) {
     const float *row = in + i * dim;
-    double sum = 0.0; /* in double: squares of float32 neither overflow nor vanish */
-    for (size_t d = 0; d < dim; d++) sum += (double)row[d] * (double)row[d];
+    const double sum = squared_length(row, dim);
     state[i] = !isfinite(sum) ? MV_ROW_NOT_FINITE : sum == 0.0 ? MV_ROW_ZERO : MV_ROW_UNIT;
     double scale = state[i] == MV_ROW_UNIT ? 1.0 / sqrt(sum) : 1.0;
     for (size_t d = 0; d < dim; d++) out[i * dim + d] = (float)((double)row[d] * scale);

@@ -38,8 +38,21 @@ void mv_rotation_free(mv_rotation *rotation) {
   rotation->signs = NULL;
 }
 
+/* The first two steps, of four numbers at a time. */
+static void hadamard_of_fours(float *x, size_t n) {
+  for (float *end = x + n; x < end; x += 4) {
+    const float sum = x[0] + x[1], difference = x[0] - x[1];
+    const float other_sum = x[2] + x[3], other_difference = x[2] - x[3];
+    x[0] = sum + other_sum;
+    x[1] = difference + other_difference;
+    x[2] = sum - other_sum;
+    x[3] = difference - other_difference;
+  }
+}
+
 static void hadamard(float *x, size_t n) {
-  for (size_t half = 1; half < n; half *= 2) {
+  if (n >= 4) hadamard_of_fours(x, n);
+  for (size_t half = n >= 4 ? 4 : 1; half < n; half *= 2) {
     for (size_t start = 0; start < n; start += 2 * half) {
       float *low = x + start;
       float *high = low + half;
