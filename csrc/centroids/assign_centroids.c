@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../base/bits.h"
 #include "../kernels/kernels.h"
 #include "centroids.h"
 #include "nearest_exhaustive.h"
@@ -22,6 +23,7 @@ enum {
 typedef struct batch_space {
   int8_t *block;        /* [padded][MV_LANES_MAX] */
   int32_t *group_dots;  /* [n_groups][MV_LANES_MAX] */
+  uint32_t *exceeding;  /* [n_groups], bit l: the group may be one of the best of point l */
   uint32_t *probed;     /* [BATCH][GROUPS_PROBED], best first; UINT32_MAX: no group */
   int32_t *probed_dots; /* the same; INT32_MIN */
   uint32_t *list;       /* [BATCH * GROUPS_PROBED], points ordered by group */
@@ -36,14 +38,15 @@ static size_t groups_of(const mv_centroids *centroids, size_t most) {
 static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
   space->block = mv_alloc(centroids->padded, MV_LANES_MAX);
   space->group_dots = mv_alloc((size_t)centroids->n_groups * MV_LANES_MAX, sizeof(int32_t));
+  space->exceeding = mv_alloc(centroids->n_groups, sizeof(uint32_t));
   space->probed = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->probed_dots = mv_alloc(BATCH * GROUPS_PROBED, sizeof(int32_t));
   space->list = mv_alloc(BATCH * GROUPS_PROBED, sizeof(uint32_t));
   space->list_start = mv_alloc((size_t)centroids->n_groups + 1, sizeof(uint32_t));
   space->best = mv_alloc(BATCH, sizeof(int32_t));
-  return space->block != NULL && space->group_dots != NULL && space->probed != NULL &&
-                 space->probed_dots != NULL && space->list != NULL && space->list_start != NULL &&
-                 space->best != NULL
+  return space->block != NULL && space->group_dots != NULL && space->exceeding != NULL &&
+                 space->probed != NULL && space->probed_dots != NULL && space->list != NULL &&
+                 space->list_start != NULL && space->best != NULL
              ? MV_OK
              : MV_ERROR_MEMORY;
 }
@@ -51,6 +54,7 @@ static mv_status space_init(batch_space *space, const mv_centroids *centroids) {
 static void space_free(batch_space *space) {
   mv_free(space->block);
   mv_free(space->group_dots);
+  mv_free(space->exceeding);
   mv_free(space->probed);
   mv_free(space->probed_dots);
   mv_free(space->list);
@@ -89,12 +93,11 @@ static void best_groups(const batch_space *space, uint32_t n_groups, size_t want
     least[l] = l < n ? least_of(least[l], n_groups) : INT32_MAX;
   for (size_t i = 0; i < n * wanted; i++) list_dots[i] = INT32_MIN;
   for (size_t i = 0; i < n * wanted; i++) groups[i] = UINT32_MAX;
+  mv_kernels_get()->above_bits(dots, n_groups, least, space->exceeding);
   for (uint32_t g = 0; g < n_groups; g++, dots += MV_LANES_MAX) {
-    uint32_t exceeds[MV_LANES_MAX], any = 0;
-    for (size_t l = 0; l < MV_LANES_MAX; l++) exceeds[l] = dots[l] > least[l];
-    for (size_t l = 0; l < MV_LANES_MAX; l++) any |= exceeds[l];
-    for (size_t l = 0; any && l < n; l++) {
-      if (!exceeds[l]) continue;
+    for (uint32_t left = space->exceeding[g]; left != 0; left &= left - 1) {
+      const size_t l = mv_lowest_bit(left);
+      if (dots[l] <= least[l]) continue; /* the list is full of better ones */
       int32_t *own = list_dots + l * wanted;
       insert(groups + l * wanted, own, wanted, g, dots[l]);
       least[l] = own[wanted - 1] > least[l] ? own[wanted - 1] : least[l];

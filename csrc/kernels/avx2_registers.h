@@ -34,6 +34,7 @@ MV_INLINE vi vi_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
 MV_INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
 MV_INLINE vm vi_gt(vi a, vi b) { return _mm256_cmpgt_epi32(a, b); }
 MV_INLINE vi vi_select(vm m, vi a, vi b) { return _mm256_blendv_epi8(b, a, m); }
+MV_INLINE uint32_t vm_bits(vm m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
 MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
   return _mm256_sub_epi32(count, _mm256_castps_si256(_mm256_cmp_ps(v, bound, _CMP_GT_OQ)));
 }

@@ -50,6 +50,7 @@ MV_INLINE vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
 MV_INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
 MV_INLINE vm vi_gt(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
 MV_INLINE vi vi_select(vm m, vi a, vi b) { return _mm512_mask_mov_epi32(b, m, a); }
+MV_INLINE uint32_t vm_bits(vm m) { return m; }
 MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
   const vm above = _mm512_cmp_ps_mask(v, bound, _CMP_GT_OQ);
   return _mm512_mask_add_epi32(count, above, count, _mm512_set1_epi32(1));

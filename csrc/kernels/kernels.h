@@ -100,6 +100,10 @@ typedef struct mv_kernels {
   void (*argmax)(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
                  uint32_t *arg);
 
+  /* The lanes of each row that exceed a bound, of all MV_LANES_MAX:
+   * bit l of out[t] = dots[t * MV_LANES_MAX + l] > least[l]. */
+  void (*above_bits)(const int32_t *dots, size_t n, const int32_t *least, uint32_t *out);
+
   /* Narrows a block of dot products to int16: out[i] = round half away from zero of
    * (float)dots[t * lanes + l] * scale[l], which the caller guarantees to lie in int16; raises
    * high[l] and lowers low[l] (both int16, initialised by the caller) to the column's extremes. */
@@ -121,9 +125,9 @@ typedef struct mv_kernels {
    *   r = index[code(t)] < n_rows and table[r * lanes + l] > least[l] for a lane l
    * to at, ascending, and returns their number. at has room for to - from; what it holds beyond the
    * returned number is undefined. */
-  size_t (*exceeding)(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
-                      const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
-                      size_t lanes, const int16_t *least, uint32_t *at);
+  size_t (*codes_above)(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
+                        const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
+                        size_t lanes, const int16_t *least, uint32_t *at);
 
   /* The code of each of n values, a multiple of 16: how many of the thresholds it exceeds. */
   void (*quantise)(const float *values, size_t n, const float *thresholds, size_t n_thresholds,
@@ -139,9 +143,9 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                   \
-  {NAME,       STEP,   DOT7,     DOT8,    unpack, interact,  maxsim,   contenders, \
-   maxsim_f16, argmax, narrow16, narrow8, above,  exceeding, quantise, ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                                 \
+  {NAME,   STEP,       DOT7,     DOT8,    unpack, interact,    maxsim,   contenders, maxsim_f16, \
+   argmax, above_bits, narrow16, narrow8, above,  codes_above, quantise, ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

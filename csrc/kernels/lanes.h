@@ -13,6 +13,7 @@
  *   vi_load16              W values of int16, sign-extended
  *   vi_store16, vi_store8  to int16, to uint8; the values fit
  *   vi_gt, vi_select(m, a, b)      m ? a : b
+ *   vm_bits(m)             bit i: lane i is true
  *   vi_count_above(count, v, bound)        one more in the lanes of v that exceed their bound
  *   vi_load_bytes(q)       W groups of four query bytes
  *   vi_spread(row)         four row bytes, copied to every lane
@@ -81,11 +82,12 @@ enum { LANES_STEP = W > 8 ? W : 8 };
   }
 
 #include "lanes_above.h"
+#include "lanes_above_bits.h"
 #include "lanes_argmax.h"
 #include "lanes_ascend.h"
+#include "lanes_codes_above.h"
 #include "lanes_contenders.h"
 #include "lanes_dot.h"
-#include "lanes_exceeding.h"
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"

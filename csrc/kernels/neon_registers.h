@@ -34,6 +34,10 @@ MV_INLINE vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
 MV_INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 MV_INLINE vm vi_gt(vi a, vi b) { return vcgtq_s32(a, b); }
 MV_INLINE vi vi_select(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
+MV_INLINE uint32_t vm_bits(vm m) {
+  static const uint32_t bits[] = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(m, vld1q_u32(bits)));
+}
 MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
   return vsubq_s32(count, vreinterpretq_s32_u32(vcgtq_f32(v, bound)));
 }

@@ -134,6 +134,15 @@ static void argmax(const int32_t *dots, size_t n, size_t lanes, uint32_t first, 
   }
 }
 
+static void above_bits(const int32_t *dots, size_t n, const int32_t *least, uint32_t *out) {
+  for (size_t t = 0; t < n; t++) {
+    out[t] = 0;
+    for (size_t l = 0; l < MV_LANES_MAX; l++) {
+      out[t] |= (uint32_t)(dots[t * MV_LANES_MAX + l] > least[l]) << l;
+    }
+  }
+}
+
 static int16_t round_half_away(float x) {
   const int32_t whole = (int32_t)x;
   const float rest = x - (float)whole; /* exact */
@@ -171,9 +180,9 @@ static size_t above(const int16_t *table, size_t n, size_t lanes, const int16_t 
   return n;
 }
 
-static size_t exceeding(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
-                        const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
-                        size_t lanes, const int16_t *least, uint32_t *at) {
+static size_t codes_above(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
+                          const void *index, size_t index_bytes, size_t n_rows,
+                          const int16_t *table, size_t lanes, const int16_t *least, uint32_t *at) {
   size_t count = 0;
   for (size_t t = from; t < to; t++) {
     const size_t row = mv_index_read(index, mv_code_read(codes, t, code_bytes), index_bytes);

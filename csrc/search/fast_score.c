@@ -75,9 +75,9 @@ static void find_far(const mv_table *table, const mv_document *doc, size_t first
   while (first < doc->n_tokens && n < MV_TILE) {
     const size_t left = doc->n_tokens - first, room = MV_TILE - n;
     const size_t end = first + (left < room ? left : room);
-    n += mv_kernels_get()->exceeding(doc->codes, first, end, doc->code_bytes, table->row_of,
-                                     table->row_of_bytes, table->n_group_rows, table->rows16,
-                                     table->block.lanes, limits, far->at + n);
+    n += mv_kernels_get()->codes_above(doc->codes, first, end, doc->code_bytes, table->row_of,
+                                       table->row_of_bytes, table->n_group_rows, table->rows16,
+                                       table->block.lanes, limits, far->at + n);
     first = end;
   }
   far->n = n;

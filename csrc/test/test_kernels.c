@@ -234,9 +234,40 @@ static void test_above(void) {
   }
 }
 
-/* exceeding: rows behind the first ones, which may exceed their bounds too, are no rows. */
+/* above_bits: dots beside their bounds and on them, and bounds that none or all exceed. */
 
-static void case_exceeding(size_t n, size_t code_bytes, size_t index_bytes, size_t lanes) {
+static void case_above_bits(size_t n, int extreme) {
+  int32_t *dots = buffer(n * MV_LANES_MAX, 4), *least = buffer(MV_LANES_MAX, 4);
+  uint32_t *expected = buffer(n, 4), *out = buffer(n, 4);
+  for (size_t l = 0; l < MV_LANES_MAX; l++) {
+    least[l] = extreme < 0 ? INT32_MIN : extreme > 0 ? INT32_MAX : (int32_t)draw(-100000, 100000);
+  }
+  for (size_t t = 0; t < n; t++) {
+    expected[t] = 0;
+    for (size_t l = 0; l < MV_LANES_MAX; l++) {
+      const int64_t beside = (int64_t)least[l] + draw(-1, 1);
+      const int64_t dot = beside < INT32_MIN ? INT32_MIN : beside > INT32_MAX ? INT32_MAX : beside;
+      dots[t * MV_LANES_MAX + l] = (int32_t)dot;
+      expected[t] |= (uint32_t)(dot > least[l]) << l;
+    }
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    memset(out, 0x55, n * sizeof *out);
+    tables[i]->above_bits(dots, n, least, out);
+    CHECK(memcmp(out, expected, n * sizeof *out) == 0, "%s above_bits n %zu", tables[i]->name, n);
+  }
+  release();
+}
+
+static void test_above_bits(void) {
+  for (size_t j = 0; j < N_SOME; j++) {
+    for (int extreme = -1; extreme <= 1; extreme++) case_above_bits(some_n[j], extreme);
+  }
+}
+
+/* codes_above: rows behind the first ones, which may exceed their bounds too, are no rows. */
+
+static void case_codes_above(size_t n, size_t code_bytes, size_t index_bytes, size_t lanes) {
   enum { CENTROIDS = 300, ROWS = 200, FIRST = 120 };
   uint8_t *codes = buffer(n * code_bytes, 1);
   void *index = buffer(CENTROIDS, index_bytes);
@@ -260,21 +291,21 @@ static void case_exceeding(size_t n, size_t code_bytes, size_t index_bytes, size
   for (size_t i = 0; i < n_tables; i++) {
     if (lanes % tables[i]->lanes_step != 0) continue;
     memset(out, 255, n * sizeof *out);
-    const size_t found = tables[i]->exceeding(codes, from, n, code_bytes, index, index_bytes, FIRST,
-                                              table, lanes, least, out);
+    const size_t found = tables[i]->codes_above(codes, from, n, code_bytes, index, index_bytes,
+                                                FIRST, table, lanes, least, out);
     CHECK(found == count && memcmp(out, expected, count * sizeof *out) == 0,
-          "%s exceeding n %zu code_bytes %zu lanes %zu: %zu, not %zu", tables[i]->name, n,
+          "%s codes_above n %zu code_bytes %zu lanes %zu: %zu, not %zu", tables[i]->name, n,
           code_bytes, lanes, found, count);
   }
   release();
 }
 
-static void test_exceeding(void) {
+static void test_codes_above(void) {
   for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
     for (size_t j = 0; j < N_SOME; j++) {
       for (size_t index_bytes = 2; index_bytes <= 4; index_bytes += 2) {
-        case_exceeding(some_n[j], 2, index_bytes, lanes);
-        case_exceeding(some_n[j], 3, index_bytes, lanes);
+        case_codes_above(some_n[j], 2, index_bytes, lanes);
+        case_codes_above(some_n[j], 3, index_bytes, lanes);
       }
     }
   }
@@ -334,7 +365,8 @@ int main(void) {
   test_interact();
   test_argmax();
   test_above();
-  test_exceeding();
+  test_above_bits();
+  test_codes_above();
   test_ascend();
   return tables_report();
 }
