@@ -1,4 +1,4 @@
-/* codes_above: the codes whose row of a table exceeds a bound in some lane (included by lanes.h). */
+/* codes_above: codes whose row of a table exceeds a bound in some lane (included by lanes.h). */
 MV_INLINE size_t codes_above_lanes(const uint8_t *codes, size_t from, size_t to, size_t code_bytes,
                                    const void *index, size_t index_bytes, size_t n_rows,
                                    const int16_t *table, size_t lanes, const int16_t *least,
