@@ -76,6 +76,7 @@ class Growth:
             points.add("growth, mean", *map(_mean, zip(*grown, strict=True)))
 
     def _grown(self, bits: int, commit: int) -> Iterator[Point]:
+        """The points of one order."""
         path = self._folder / "growing.mvdb"
         tenth = len(self._documents) // 10
         size, seconds = 0, 0.0

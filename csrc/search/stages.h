@@ -29,14 +29,15 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
                          mv_probe *probes, size_t *count, float *base);
 
 /* Gathering sums gains per document: mv_gather_start; then for each block mv_gather_find with all
- * probes in the order of mv_probe_lists, and mv_gather_add with ranges of them as often as wanted;
- * mv_gather_best at any time. The probes stay as they are until then.
+ * probes in the order of mv_probe_lists, which are kept until the block is done, and mv_gather_add
+ * for ranges of them as often as wanted; mv_gather_best at any time.
  *
  * mv_gather_find finds the allowed documents of the chosen segments that are in more than one list
  * of the probes that find; if these are less than four times the `wanted` ones, those in one; if
- * they still are, those in any list. mv_gather_add adds the gains of probes to the documents found
- * so far, for each token once a document. *postings: the number read, added to. mv_gather_best: the
- * best `limit` of the documents found, best first, ties by place; scores are gains alone. */
+ * they still are, those in any list. mv_gather_add adds the gains of probes from .. to - 1 to the
+ * documents found so far, for each token once a document. *postings: the number read, added to.
+ * mv_gather_best: the best `limit` of the documents found, best first, ties by place; scores are
+ * gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted);
 mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,

@@ -51,8 +51,12 @@ static void hadamard_of_fours(float *x, size_t n) {
 }
 
 static void hadamard(float *x, size_t n) {
-  if (n >= 4) hadamard_of_fours(x, n);
-  for (size_t half = n >= 4 ? 4 : 1; half < n; half *= 2) {
+  size_t half = 1;
+  if (n >= 4) {
+    hadamard_of_fours(x, n);
+    half = 4;
+  }
+  for (; half < n; half *= 2) {
     for (size_t start = 0; start < n; start += 2 * half) {
       float *low = x + start;
       float *high = low + half;

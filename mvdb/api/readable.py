@@ -294,7 +294,7 @@ class Readable(DocumentReader):
     def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
         """Each query's vectors and its words or sparse vector, as its mode needs them."""
         encodes = self._engine.encoder.identity is not None
-        has_words = self._has_words if len(queries) == 1 else cache(self._has_words)
+        has_words = cache(self._has_words)
         inputs = [
             QueryInput.of(query, options, encodes=encodes, has_words=has_words) for query in queries
         ]

@@ -84,7 +84,7 @@ def as_query(value: Any, dim: int) -> core.Floats:
         raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
     rows, state = core.normalise(as_float32(array))
     is_unit = state == core.ROW_UNIT
-    if np.count_nonzero(is_unit) == len(rows):
+    if is_unit.all():
         return rows
     if (state == core.ROW_NOT_FINITE).any():
         row = int(np.argmax(state == core.ROW_NOT_FINITE))
