@@ -52,9 +52,12 @@ int mv_isa_select(const char *name);
 
 enum { MV_ROW_UNIT = 0, MV_ROW_ZERO = 1, MV_ROW_NOT_FINITE = 2 };
 
-/* Scales n rows to unit length; state[i] is the kind of row i. Rows that are zero or not finite are
- * copied unchanged. in and out may be the same. */
-void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state);
+/* Scales n rows of dim <= MV_MAX_DIM numbers to unit length; state[i] is the kind of row i. Rows
+ * that are zero or not finite are copied unchanged. Numbers of 4 bytes are float, those of 2 bytes
+ * IEEE binary16, which has 11 bits and is rounded to nearest even. in and out may be the same where
+ * their numbers are. */
+void mv_normalise(const void *in, size_t in_bytes, size_t n, size_t dim, void *out,
+                  size_t out_bytes, uint8_t *state);
 
 /* ---- training ---- */
 

@@ -114,7 +114,8 @@ size_t mv_code_bytes(size_t n_centroids);
 const char *mv_isa(void);
 int mv_isa_select(const char *name);
 
-void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state);
+void mv_normalise(const void *in, size_t in_bytes, size_t n, size_t dim, void *out,
+                  size_t out_bytes, uint8_t *state);
 
 int mv_points(const float *vectors, size_t n, size_t dim, uint64_t seed, int8_t *points);
 int mv_kmeans(const int8_t *points, size_t n, size_t dim, size_t k, unsigned iterations,

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mvdb._core import ffi, lib
 from mvdb.errors import CorruptionError
 
 Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
 Bytes = NDArray[np.uint8]
 Points = NDArray[np.int8]
 Numbers = NDArray[np.uint32]
@@ -121,14 +122,14 @@ def select_instruction_set(name: str) -> bool:
     return bool(lib.mv_isa_select(name.encode()))
 
 
-def normalise(rows: Floats) -> tuple[Floats, Bytes]:
-    """Unit-length copies of `rows` (n, dim) and the kind of each: ROW_UNIT, ROW_ZERO or
-    ROW_NOT_FINITE."""
-    out = np.empty_like(rows)
+def normalise(rows: Floats | Halves, dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], Bytes]:
+    """Unit-length copies of `rows` (n, dim), of float16 or float32 as `rows` may be, and the kind
+    of each: ROW_UNIT, ROW_ZERO or ROW_NOT_FINITE."""
+    out = np.empty(rows.shape, dtype)
     state = np.empty(len(rows), np.uint8)
     lib.mv_normalise(
-        _pointer("float[]", rows), len(rows), rows.shape[1],
-        _pointer("float[]", out), _pointer("uint8_t[]", state),
+        ffi.from_buffer(rows), rows.itemsize, *rows.shape,
+        ffi.from_buffer(out), out.itemsize, _pointer("uint8_t[]", state),
     )  # fmt: skip
     return out, state
 

@@ -105,17 +105,28 @@ static void best_groups(const batch_space *space, uint32_t n_groups, size_t want
   }
 }
 
+/* What cancels the zero point of rows in a point's dot products. */
+static int32_t row_bias(const int8_t *point, size_t padded) {
+  int32_t sum = 0;
+  for (size_t d = 0; d < padded; d++) sum += point[d];
+  return -128 * sum;
+}
+
 static void probe_groups(const mv_centroids *centroids, batch_space *space, const int8_t *points,
                          size_t n, size_t wanted) {
+  const mv_kernels *kernels = mv_kernels_get();
   const size_t padded = centroids->padded;
   for (size_t first = 0; first < n; first += MV_LANES_MAX) {
     const size_t count = n - first < MV_LANES_MAX ? n - first : MV_LANES_MAX;
-    int32_t bias[MV_LANES_MAX];
+    int32_t bias[MV_LANES_MAX] = {0};
     uint32_t which[MV_LANES_MAX];
-    for (size_t l = 0; l < count; l++) which[l] = (uint32_t)(first + l);
-    mv_points_pack(points, which, count, padded, MV_LANES_MAX, space->block, bias);
-    mv_kernels_get()->dot8(centroids->group_rows, padded, centroids->n_groups, padded, space->block,
-                           MV_LANES_MAX, bias, space->group_dots);
+    for (size_t l = 0; l < count; l++) {
+      which[l] = (uint32_t)(first + l);
+      bias[l] = row_bias(points + (first + l) * padded, padded);
+    }
+    kernels->pack(points, which, count, padded, MV_LANES_MAX, space->block);
+    kernels->dot8(centroids->group_rows, padded, centroids->n_groups, padded, space->block,
+                  MV_LANES_MAX, bias, space->group_dots);
     best_groups(space, centroids->n_groups, wanted, count, space->probed + first * wanted,
                 space->probed_dots + first * wanted);
   }

@@ -4,26 +4,17 @@
 
 #include "../base/alloc.h"
 #include "../kernels/kernels.h"
-#include "../kernels/lane_pack.h"
 
 enum { ROWS = 32 /* of a kernel call: their dot products stay in L1 */ };
-
-void mv_points_pack(const int8_t *points, const uint32_t *which, size_t n, size_t padded,
-                    size_t lanes, int8_t *block, int32_t *bias) {
-  if (n < lanes) memset(block, 0, padded * lanes);
-  memset(bias, 0, lanes * sizeof(*bias));
-  for (size_t l = 0; l < n; l++) {
-    bias[l] = -128 * mv_lane_put(block, lanes, l, points + (size_t)which[l] * padded, padded);
-  }
-}
 
 void mv_nearest_block(const uint8_t *rows, uint32_t first, uint32_t n_rows, size_t padded,
                       const int8_t *points, const uint32_t *which, size_t n, int8_t *block,
                       int32_t *best, uint32_t *arg) {
   const mv_kernels *kernels = mv_kernels_get();
   const size_t lanes = mv_lanes_for(n);
-  int32_t bias[MV_LANES_MAX], dots[ROWS * MV_LANES_MAX];
-  mv_points_pack(points, which, n, padded, lanes, block, bias);
+  const int32_t bias[MV_LANES_MAX] = {0}; /* the same for all rows: it changes no order */
+  int32_t dots[ROWS * MV_LANES_MAX];
+  kernels->pack(points, which, n, padded, lanes, block);
   int32_t lane_best[MV_LANES_MAX];
   uint32_t lane_arg[MV_LANES_MAX];
   for (size_t l = 0; l < lanes; l++) {

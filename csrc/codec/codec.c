@@ -5,6 +5,7 @@
 
 #include "../base/alloc.h"
 #include "../kernels/centroid_code.h"
+#include "../kernels/kernels.h"
 #include "../vectors/points.h"
 
 static mv_status check_spec(const mv_codec_spec *spec, const mv_codec_sizes *sizes) {
@@ -82,5 +83,5 @@ mv_status mv_greatest_codes(const uint8_t *codes, size_t size, size_t code_bytes
 void mv_load_centroid(const mv_codec *codec, size_t number, float *out) {
   const uint8_t *row = mv_centroid_row(&codec->centroids, number);
   const float unit = 1.0f / mv_point_scale(codec->dim);
-  for (size_t d = 0; d < codec->padded; d++) out[d] = (float)((int)row[d] - 128) * unit;
+  mv_kernels_get()->from_bytes(row, codec->padded, 128, unit, out);
 }

@@ -18,19 +18,7 @@
 #include "../vectors/points.h"
 #include "codec.h"
 
-enum { REFINEMENTS = 2, PARTIAL_SUMS = 16 };
-
-/* Sums in a fixed order whatever the vector width: sixteen running sums, then a tree. */
-static float dot(const float *x, const float *y, size_t n) {
-  float sums[PARTIAL_SUMS] = {0};
-  for (size_t i = 0; i < n; i += PARTIAL_SUMS) {
-    for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += x[i + j] * y[i + j];
-  }
-  for (size_t width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
-    for (size_t j = 0; j < width; j++) sums[j] += sums[j + width];
-  }
-  return sums[0];
-}
+enum { REFINEMENTS = 2 };
 
 typedef struct token {
   const float *vector;   /* rotated, padded */
@@ -43,38 +31,35 @@ typedef struct token {
 
 /* Chooses the nearest level for each dimension of vector - a * centroid. */
 static void choose_codes(const mv_codec *codec, token *t) {
+  const mv_kernels *kernels = mv_kernels_get();
   const mv_levels *levels = codec->levels;
-  size_t n = codec->padded;
-  float inverse = t->b > 0.0f ? 1.0f / t->b : 0.0f;
+  const size_t n = codec->padded;
+  const float inverse = t->b > 0.0f ? 1.0f / t->b : 0.0f;
+  kernels->residual(t->vector, t->centroid, n, t->a, inverse, t->levels);
   if (levels->n_thresholds == 0) {
+    int8_t *rounded = (int8_t *)t->codes;
+    kernels->round_bytes(t->levels, n, 1.0f, rounded);
     for (size_t d = 0; d < n; d++) {
-      int x = mv_round_int8((t->vector[d] - t->a * t->centroid[d]) * inverse);
-      t->levels[d] = (float)x;
-      t->codes[d] = (uint8_t)(x + levels->zero);
+      t->levels[d] = (float)rounded[d];
+      t->codes[d] = (uint8_t)(rounded[d] + levels->zero);
     }
     return;
   }
-  float by_code[16];
+  float by_code[16] = {0};
   for (size_t k = 0; k <= levels->n_thresholds; k++) {
     by_code[k] = (float)((int)levels->bytes[k] - levels->zero);
   }
-  for (size_t d = 0; d < n; d++) {
-    t->levels[d] = (t->vector[d] - t->a * t->centroid[d]) * inverse;
-  }
-  mv_kernels_get()->quantise(t->levels, n, levels->thresholds, levels->n_thresholds, t->codes);
-  for (size_t d = 0; d < codec->dim; d++) t->levels[d] = by_code[t->codes[d]];
+  kernels->quantise(t->levels, n, levels->thresholds, levels->n_thresholds, by_code, t->codes,
+                    t->levels);
   /* No level is zero, but padding is never decoded: its levels must not count in the scales. */
   for (size_t d = codec->dim; d < n; d++) t->levels[d] = 0.0f;
 }
 
 /* Least-squares (a, b) for the chosen codes, stretched to unit length. */
 static void choose_scales(const mv_codec *codec, token *t) {
-  size_t n = codec->padded;
-  float cc = dot(t->centroid, t->centroid, n);
-  float cw = dot(t->centroid, t->levels, n);
-  float ww = dot(t->levels, t->levels, n);
-  float vc = dot(t->vector, t->centroid, n);
-  float vw = dot(t->vector, t->levels, n);
+  float dots[5];
+  mv_kernels_get()->products(t->vector, t->centroid, t->levels, codec->padded, dots);
+  const float cc = dots[0], cw = dots[1], ww = dots[2], vc = dots[3], vw = dots[4];
   float determinant = cc * ww - cw * cw;
   float a = cc > 0.0f ? vc / cc : 1.0f;
   float b = 0.0f;
@@ -91,25 +76,19 @@ static void choose_scales(const mv_codec *codec, token *t) {
   t->b = b * stretch;
 }
 
-/* Length of vector - a * centroid. */
-static float residual_norm(const mv_codec *codec, const token *t, float a) {
-  float sums[PARTIAL_SUMS] = {0};
-  for (size_t d = 0; d < codec->padded; d += PARTIAL_SUMS) {
-    for (size_t j = 0; j < PARTIAL_SUMS; j++) {
-      float r = t->vector[d + j] - a * t->centroid[d + j];
-      sums[j] += r * r;
-    }
-  }
-  float sum = 0.0f;
-  for (size_t j = 0; j < PARTIAL_SUMS; j++) sum += sums[j];
-  return sqrtf(sum);
+/* Length of vector - a * centroid. Overwrites the levels. */
+static float residual_norm(const mv_codec *codec, token *t, float a) {
+  const mv_kernels *kernels = mv_kernels_get();
+  return sqrtf(kernels->residual(t->vector, t->centroid, codec->padded, a, 1.0f, t->levels));
 }
 
 /* The scales that a codec with unlimited tables would use, starting from the vector's projection on
  * its centroid. */
 static void fit(const mv_codec *codec, token *t) {
-  float cc = dot(t->centroid, t->centroid, codec->padded);
-  t->a = cc > 0.0f ? dot(t->vector, t->centroid, codec->padded) / cc : 1.0f;
+  float dots[5];
+  mv_kernels_get()->products(t->vector, t->centroid, t->vector, codec->padded, dots);
+  const float cc = dots[0], vc = dots[3];
+  t->a = cc > 0.0f ? vc / cc : 1.0f;
   t->b = residual_norm(codec, t, t->a) / (sqrtf((float)codec->dim) * codec->levels->sigma);
   for (int i = 0; i < REFINEMENTS; i++) {
     choose_codes(codec, t);

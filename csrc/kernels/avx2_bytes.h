@@ -58,6 +58,18 @@ MV_INLINE vq vq_load_bytes(const uint8_t *p, size_t count) {
   return count == 8 ? _mm_loadl_epi64(at) : _mm_loadu_si128(at);
 }
 
+MV_INLINE void vq_store_bytes(uint8_t *p, vq x) { _mm_storeu_si128((__m128i *)p, x); }
+
+MV_INLINE void vq_transpose(vq rows[4]) {
+  const vq low = _mm_unpacklo_epi32(rows[0], rows[1]), high = _mm_unpackhi_epi32(rows[0], rows[1]);
+  const vq low2 = _mm_unpacklo_epi32(rows[2], rows[3]),
+           high2 = _mm_unpackhi_epi32(rows[2], rows[3]);
+  rows[0] = _mm_unpacklo_epi64(low, low2);
+  rows[1] = _mm_unpackhi_epi64(low, low2);
+  rows[2] = _mm_unpacklo_epi64(high, high2);
+  rows[3] = _mm_unpackhi_epi64(high, high2);
+}
+
 MV_INLINE vq vq_sums(vq x) {
   x = _mm_add_epi32(x, _mm_slli_si128(x, 4));
   return _mm_add_epi32(x, _mm_slli_si128(x, 8));

@@ -29,6 +29,8 @@ MV_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 MV_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 MV_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 MV_INLINE vf vf_max(vf v, vf best) { return _mm512_max_ps(v, best); }
+MV_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+MV_INLINE vf vf_min(vf v, vf best) { return _mm512_min_ps(v, best); }
 MV_INLINE size_t vf_any_reaches(vf v, vf least) {
   return _mm512_cmp_ps_mask(v, least, _CMP_GE_OQ) != 0;
 }
@@ -56,6 +58,18 @@ MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
   return _mm512_mask_add_epi32(count, above, count, _mm512_set1_epi32(1));
 }
 
+MV_INLINE vf vf_swap(vf x, size_t distance) {
+  if (distance == 1) return _mm512_permute_ps(x, 0xb1);
+  if (distance == 2) return _mm512_permute_ps(x, 0x4e);
+  return distance == 4 ? _mm512_shuffle_f32x4(x, x, 0xb1) : _mm512_shuffle_f32x4(x, x, 0x4e);
+}
+MV_INLINE vf vf_pick(const float *table, vi places) {
+  return _mm512_permutexvar_ps(places, _mm512_loadu_ps(table));
+}
+MV_INLINE vi vi_load8(const uint8_t *p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+
 MV_INLINE vi vi_load16(const int16_t *p) {
   return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
 }
@@ -81,6 +95,11 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 
 MV_INLINE void widen_f16(const uint8_t *in, float *out) {
   _mm512_storeu_ps(out, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)in)));
+}
+
+MV_INLINE void narrow_f16(const float *in, uint8_t *out) {
+  const __m256i halves = _mm512_cvtps_ph(_mm512_loadu_ps(in), _MM_FROUND_TO_NEAREST_INT);
+  _mm256_storeu_si256((__m256i *)out, halves);
 }
 
 /* ---- unpack ---- */

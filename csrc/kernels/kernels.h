@@ -129,9 +129,42 @@ typedef struct mv_kernels {
                         const void *index, size_t index_bytes, size_t n_rows, const int16_t *table,
                         size_t lanes, const int16_t *least, uint32_t *at);
 
-  /* The code of each of n values, a multiple of 16: how many of the thresholds it exceeds. */
+  /* Packs n <= lanes points as the query of dot7; lanes from n on are zero. Point l is the `padded`
+   * values at points + which[l] * padded; padded is a multiple of MV_DIM_STEP. */
+  void (*pack)(const int8_t *points, const uint32_t *which, size_t n, size_t padded, size_t lanes,
+               int8_t *block);
+
+  /* Binary16 values (IEEE, little-endian, unaligned) to floats, and back, to nearest even. */
+  void (*from_float16)(const uint8_t *in, size_t n, float *out);
+  void (*to_float16)(const float *in, size_t n, uint8_t *out);
+
+  /* out = in, scaled to the length 1; in itself, if its length is 0 or not finite. Returns the
+   * square of the length. in and out may be the same. */
+  double (*normalise)(const float *in, size_t n, float *out);
+
+  /* The Hadamard transform of n numbers, a power of two, in place and without scale. */
+  void (*hadamard)(float *x, size_t n);
+
+  /* The following are of n numbers, a multiple of MV_DIM_STEP. */
+
+  /* values * scale, rounded half away from zero and clipped to -127..127; not a number becomes
+   * -127. */
+  void (*round_bytes)(const float *values, size_t n, float scale, int8_t *out);
+
+  /* (bytes - zero) * scale. */
+  void (*from_bytes)(const uint8_t *bytes, size_t n, int zero, float scale, float *out);
+
+  /* The dot products c c, c w, w w, v c, v w, each of 16 partial sums, added up as a tree. */
+  void (*products)(const float *v, const float *c, const float *w, size_t n, float out[5]);
+
+  /* out = (v - a * c) * inverse. Returns the square of the length of v - a * c: 16 partial sums,
+   * added up one after the other. out may be neither v nor c. */
+  float (*residual)(const float *v, const float *c, size_t n, float a, float inverse, float *out);
+
+  /* The code of each value, how many of the thresholds, 15 at most, it exceeds; and out, the levels
+   * of these codes; out may be values. */
   void (*quantise)(const float *values, size_t n, const float *thresholds, size_t n_thresholds,
-                   uint8_t *codes);
+                   const float levels[16], uint8_t *codes, float *out);
 
   /* A run of a posting list: n <= 64 numbers from their gaps of `width` <= 32 bits, packed
    * (base/bits.h).
@@ -143,9 +176,11 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                                 \
-  {NAME,   STEP,       DOT7,     DOT8,    unpack, interact,    maxsim,   contenders, maxsim_f16, \
-   argmax, above_bits, narrow16, narrow8, above,  codes_above, quantise, ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                        \
+  {NAME,        STEP,       DOT7,         DOT8,       unpack,    interact, maxsim,      \
+   contenders,  maxsim_f16, argmax,       above_bits, narrow16,  narrow8,  above,       \
+   codes_above, pack,       from_float16, to_float16, normalise, hadamard, round_bytes, \
+   from_bytes,  products,   residual,     quantise,   ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

@@ -3,15 +3,20 @@
  * query token (kernels.h); a register holds W lanes of 32 bits, or BYTES bytes.
  *
  *   vf, vi, vm             W lanes of float, of int32, of truth values; W is a constant
- *   vf_load, vf_store, vf_set1, vf_add, vf_mul
+ *   vf_load, vf_store, vf_set1, vf_add, vf_sub, vf_mul
  *   vf_max(v, best)        v > best ? v : best
+ *   vf_min(v, best)        v < best ? v : best
+ *   vf_swap(x, distance)   lanes whose numbers differ by the bit `distance` < W, exchanged
+ *   vf_pick(table, places) entries of a table of 16
  *   vf_any_reaches(v, least)       1 if a lane of v is at least its bound, else 0
  *   vf_signed(m, s)        the magnitude m with the sign of s
  *   vf_of(vi)              conversion to float, to nearest even
  *   vi_load, vi_store, vi_set1, vi_sub, vi_min, vi_max
  *   vi_trunc(vf)           conversion towards zero
+ *   vi_load8               W values of uint8
  *   vi_load16              W values of int16, sign-extended
- *   vi_store16, vi_store8  to int16, to uint8; the values fit
+ *   vi_store16             to int16; the values fit
+ *   vi_store8              the lowest byte of each
  *   vi_gt, vi_select(m, a, b)      m ? a : b
  *   vm_bits(m)             bit i: lane i is true
  *   vi_count_above(count, v, bound)        one more in the lanes of v that exceed their bound
@@ -22,6 +27,7 @@
  *   DOT8_OFFSET            the number that vi_dot subtracts from each byte of a row of 8 bits
  *   DOT_REGISTERS          registers of lanes that one pass over a row feeds, for 32 lanes
  *   widen_f16(in, out)     16 binary16 values to 16 floats
+ *   narrow_f16(in, out)    and back, to nearest even
  *   vb                     BYTES bytes; BYTES is a constant, 16 or 32
  *   vb_load(p, count)      the first count bytes, 8, 16 or BYTES; nothing beyond is read
  *   vb_store(p, x, count)
@@ -34,6 +40,8 @@
  *   vq_shift_right(x, n)   each by a count of its own
  *   vq_sums(x)             of the first, of the first two, three, and all
  *   vq_last(x)             copies of the last
+ *   vq_store_bytes(p, x)
+ *   vq_transpose(rows)     of four, in place
  *   any_above(row, least, count)   whether one of the first count int16 lanes of a row, 8 or 16,
  *                          exceeds its bound
  *
@@ -44,6 +52,7 @@
 #include "centroid_code.h"
 #include "kernels.h"
 #include "packed_gaps.h"
+#include "vector_loops.h"
 
 enum { REGISTERS = MV_LANES_MAX / W };
 
@@ -88,8 +97,11 @@ enum { LANES_STEP = W > 8 ? W : 8 };
 #include "lanes_codes_above.h"
 #include "lanes_contenders.h"
 #include "lanes_dot.h"
+#include "lanes_encode.h"
+#include "lanes_float16.h"
+#include "lanes_hadamard.h"
 #include "lanes_interact.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"
-#include "lanes_quantise.h"
+#include "lanes_pack.h"
 #include "lanes_unpack.h"

@@ -19,6 +19,13 @@ MV_INLINE vf vf_of(vi a) { return vcvtq_f32_s32(a); }
 /* Not vmaxq, which gives NaN where either is. */
 MV_INLINE vf vf_max(vf v, vf best) { return vbslq_f32(vcgtq_f32(v, best), v, best); }
 
+MV_INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+MV_INLINE vf vf_min(vf v, vf best) { return vbslq_f32(vcltq_f32(v, best), v, best); }
+
+MV_INLINE vf vf_swap(vf x, size_t distance) {
+  return distance == 1 ? vrev64q_f32(x) : vextq_f32(x, x, 2);
+}
+
 MV_INLINE size_t vf_any_reaches(vf v, vf least) { return vmaxvq_u32(vcgeq_f32(v, least)) != 0; }
 
 MV_INLINE vf vf_signed(vf magnitude, vf sign) {
@@ -41,6 +48,17 @@ MV_INLINE uint32_t vm_bits(vm m) {
 MV_INLINE vi vi_count_above(vi count, vf v, vf bound) {
   return vsubq_s32(count, vreinterpretq_s32_u32(vcgtq_f32(v, bound)));
 }
+MV_INLINE vf vf_pick(const float *table, vi places) {
+  const float picked[] = {table[vgetq_lane_s32(places, 0)], table[vgetq_lane_s32(places, 1)],
+                          table[vgetq_lane_s32(places, 2)], table[vgetq_lane_s32(places, 3)]};
+  return vld1q_f32(picked);
+}
+MV_INLINE vi vi_load8(const uint8_t *p) {
+  uint32_t four;
+  memcpy(&four, p, sizeof four);
+  const uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+  return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
+}
 MV_INLINE vi vi_load16(const int16_t *p) { return vmovl_s16(vld1_s16(p)); }
 MV_INLINE void vi_store16(int16_t *p, vi x) { vst1_s16(p, vmovn_s32(x)); }
 MV_INLINE vi vi_load_bytes(const int8_t *p) { return vreinterpretq_s32_s8(vld1q_s8(p)); }
@@ -62,6 +80,13 @@ MV_INLINE void widen_f16(const uint8_t *in, float *out) {
   for (size_t i = 0; i < 16; i += 4) {
     const uint16x4_t bits = vreinterpret_u16_u8(vld1_u8(in + i * 2));
     vst1q_f32(out + i, vcvt_f32_f16(vreinterpret_f16_u16(bits)));
+  }
+}
+
+MV_INLINE void narrow_f16(const float *in, uint8_t *out) {
+  for (size_t i = 0; i < 16; i += 4) {
+    const uint16x4_t bits = vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(in + i)));
+    vst1_u8(out + i * 2, vreinterpret_u8_u16(bits));
   }
 }
 
@@ -121,6 +146,16 @@ MV_INLINE vq vq_shift_right(vq x, vq n) {
   return vshlq_u32(x, vnegq_s32(vreinterpretq_s32_u32(n)));
 }
 MV_INLINE vq vq_last(vq x) { return vdupq_laneq_u32(x, 3); }
+
+MV_INLINE void vq_store_bytes(uint8_t *p, vq x) { vst1q_u8(p, vreinterpretq_u8_u32(x)); }
+
+MV_INLINE void vq_transpose(vq rows[4]) {
+  const uint32x4x2_t first = vtrnq_u32(rows[0], rows[1]), second = vtrnq_u32(rows[2], rows[3]);
+  rows[0] = vcombine_u32(vget_low_u32(first.val[0]), vget_low_u32(second.val[0]));
+  rows[1] = vcombine_u32(vget_low_u32(first.val[1]), vget_low_u32(second.val[1]));
+  rows[2] = vcombine_u32(vget_high_u32(first.val[0]), vget_high_u32(second.val[0]));
+  rows[3] = vcombine_u32(vget_high_u32(first.val[1]), vget_high_u32(second.val[1]));
+}
 
 MV_INLINE vq vq_sums(vq x) {
   const vq zero = vdupq_n_u32(0);

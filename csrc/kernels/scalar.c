@@ -4,6 +4,7 @@
 #include "centroid_code.h"
 #include "kernels.h"
 #include "packed_gaps.h"
+#include "vector_loops.h"
 
 static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                 size_t lanes, const int32_t *bias, int32_t *out) {
@@ -191,12 +192,96 @@ static size_t codes_above(const uint8_t *codes, size_t from, size_t to, size_t c
   return count;
 }
 
+static void from_float16(const uint8_t *in, size_t n, float *out) {
+  for (size_t i = 0; i < n; i++) out[i] = half_to_float(in + i * 2);
+}
+
+/* Drops the last `count` bits, 1 to 31, rounding to nearest even. */
+static uint32_t round_off(uint32_t x, unsigned count) {
+  const uint32_t half = 1U << (count - 1), rest = x & ((1U << count) - 1), whole = x >> count;
+  return whole + (rest > half || (rest == half && (whole & 1)));
+}
+
+static uint32_t float_to_half(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  const uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  const uint32_t exponent = magnitude >> 23;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; /* not a number */
+  if (exponent > 127 + 15) return sign | 0x7c00;    /* infinite, or too large */
+  if (exponent > 127 - 15) return sign | round_off(magnitude - ((127U - 15) << 23), 13);
+  if (exponent < 127 - 25) return sign; /* less than half of the smallest */
+  return sign | round_off((magnitude & 0x7fffff) | 0x800000, 126 - exponent);
+}
+
+static void to_float16(const float *in, size_t n, uint8_t *out) {
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t half = float_to_half(in[i]);
+    out[i * 2] = (uint8_t)(half & 255);
+    out[i * 2 + 1] = (uint8_t)(half >> 8);
+  }
+}
+
+static void hadamard(float *x, size_t n) { hadamard_from(1, x, n); }
+
+static void round_bytes(const float *values, size_t n, float scale, int8_t *out) {
+  for (size_t i = 0; i < n; i++) {
+    const float x = values[i] * scale;
+    const float low = x > -127.0f ? x : -127.0f;
+    const float clipped = low < 127.0f ? low : 127.0f;
+    out[i] = (int8_t)(int)(clipped + (clipped < 0.0f ? -0.5f : 0.5f));
+  }
+}
+
+static void from_bytes(const uint8_t *bytes, size_t n, int zero, float scale, float *out) {
+  for (size_t i = 0; i < n; i++) out[i] = (float)((int)bytes[i] - zero) * scale;
+}
+
+static float dot_product(const float *x, const float *y, size_t n) {
+  float sums[PARTIAL_SUMS] = {0};
+  for (size_t i = 0; i < n; i += PARTIAL_SUMS) {
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += x[i + j] * y[i + j];
+  }
+  return tree_sum(sums);
+}
+
+static void products(const float *v, const float *c, const float *w, size_t n, float out[5]) {
+  out[0] = dot_product(c, c, n);
+  out[1] = dot_product(c, w, n);
+  out[2] = dot_product(w, w, n);
+  out[3] = dot_product(v, c, n);
+  out[4] = dot_product(v, w, n);
+}
+
+static float residual(const float *v, const float *c, size_t n, float a, float inverse,
+                      float *out) {
+  float sums[PARTIAL_SUMS] = {0};
+  for (size_t i = 0; i < n; i += PARTIAL_SUMS) {
+    for (size_t j = 0; j < PARTIAL_SUMS; j++) {
+      const float rest = v[i + j] - a * c[i + j];
+      sums[j] += rest * rest;
+      out[i + j] = rest * inverse;
+    }
+  }
+  return sequence_sum(sums);
+}
+
 static void quantise(const float *values, size_t n, const float *thresholds, size_t n_thresholds,
-                     uint8_t *codes) {
+                     const float levels[16], uint8_t *codes, float *out) {
   for (size_t i = 0; i < n; i++) {
     unsigned count = 0;
     for (size_t k = 0; k < n_thresholds; k++) count += values[i] > thresholds[k];
     codes[i] = (uint8_t)count;
+    out[i] = levels[count];
+  }
+}
+
+static void pack(const int8_t *points, const uint32_t *which, size_t n, size_t padded, size_t lanes,
+                 int8_t *block) {
+  memset(block, 0, padded * lanes);
+  for (size_t l = 0; l < n; l++) {
+    const int8_t *point = points + which[l] * padded;
+    for (size_t d = 0; d < padded; d += 4) memcpy(block + d * lanes + l * 4, point + d, 4);
   }
 }
 

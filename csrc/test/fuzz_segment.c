@@ -173,7 +173,7 @@ static float *take_vectors(input *in, size_t n, size_t dim) {
   float *vectors = room(n * dim, sizeof *vectors);
   uint8_t *state = room(n, 1);
   for (size_t i = 0; i < n * dim; i++) vectors[i] = (float)take(in, 1) - (i % 2 ? 128 : 100);
-  mv_normalise(vectors, n, dim, vectors, state);
+  mv_normalise(vectors, 4, n, dim, vectors, 4, state);
   free(state);
   return vectors;
 }

@@ -36,7 +36,7 @@ double draw_normal(uint64_t *state) { /* Box and Muller */
 
 static void normalise(float *rows, size_t n, size_t dim) {
   uint8_t *state = room(n, 1);
-  mv_normalise(rows, n, dim, rows, state);
+  mv_normalise(rows, 4, n, dim, rows, 4, state);
   for (size_t i = 0; i < n; i++) MUST(state[i] == MV_ROW_UNIT);
   free(state);
 }

@@ -19,7 +19,7 @@ static void test_normalise(void) {
   uint8_t state[6];
   static const uint8_t expected[6] = {MV_ROW_UNIT,       MV_ROW_ZERO, MV_ROW_NOT_FINITE,
                                       MV_ROW_NOT_FINITE, MV_ROW_UNIT, MV_ROW_UNIT};
-  mv_normalise(rows[0], 6, 3, out[0], state);
+  mv_normalise(rows[0], 4, 6, 3, out[0], 4, state);
   CHECK(memcmp(state, expected, 6) == 0, "states of rows");
   for (size_t i = 0; i < 6; i++) {
     if (state[i] == MV_ROW_UNIT) {
@@ -28,7 +28,7 @@ static void test_normalise(void) {
       CHECK(memcmp(out[i], rows[i], sizeof rows[i]) == 0, "row %zu is not as it was", i);
     }
   }
-  mv_normalise(rows[0], 6, 3, rows[0], state);
+  mv_normalise(rows[0], 4, 6, 3, rows[0], 4, state);
   CHECK(memcmp(rows, out, sizeof rows) == 0, "in place");
 }
 

@@ -281,43 +281,11 @@ static void test_narrow(void) {
   }
 }
 
-/* quantise: values beside a threshold, on it, infinite, and none. */
-
-static void case_quantise(size_t n, size_t n_thresholds) {
-  float *values = buffer(n, 4), *thresholds = buffer(n_thresholds, 4);
-  uint8_t *expected = buffer(n, 1), *out = buffer(n, 1);
-  for (size_t k = 0; k < n_thresholds; k++) thresholds[k] = (float)draw(-100, 100) / 4;
-  for (size_t i = 0; i < n; i++) {
-    values[i] = (float)draw(-110, 110) / 4;
-    if (i % 9 == 0) values[i] = i % 2 ? INFINITY : -INFINITY;
-    if (i % 11 == 0) values[i] = NAN;
-    expected[i] = 0;
-    for (size_t k = 0; k < n_thresholds; k++)
-      expected[i] = (uint8_t)(expected[i] + (values[i] > thresholds[k]));
-  }
-  for (size_t i = 0; i < n_tables; i++) {
-    memset(out, 255, n);
-    tables[i]->quantise(values, n, thresholds, n_thresholds, out);
-    CHECK(memcmp(out, expected, n) == 0, "%s quantise n %zu by %zu", tables[i]->name, n,
-          n_thresholds);
-  }
-  release();
-}
-
-static void test_quantise(void) {
-  for (size_t n = 16; n <= 144; n += 16) {
-    for (size_t n_thresholds = 1; n_thresholds <= 15; n_thresholds += 2) {
-      case_quantise(n, n_thresholds);
-    }
-  }
-}
-
 int main(void) {
   collect_tables();
   test_maxsim();
   test_contenders();
   test_maxsim_f16();
   test_narrow();
-  test_quantise();
   return tables_report();
 }

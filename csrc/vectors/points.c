@@ -5,38 +5,28 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../kernels/kernels.h"
 #include "rotation.h"
 
-enum { PARTIAL_SUMS = 8 };
-
-/* In double: squares of float32 neither overflow nor vanish. In a fixed order, whatever the width
- * of vectors. */
-static double squared_length(const float *row, size_t dim) {
-  double sums[PARTIAL_SUMS] = {0.0};
-  size_t d = 0;
-  for (; d + PARTIAL_SUMS <= dim; d += PARTIAL_SUMS) {
-    for (size_t j = 0; j < PARTIAL_SUMS; j++) sums[j] += (double)row[d + j] * (double)row[d + j];
-  }
-  for (size_t j = 0; d < dim; d++, j++) sums[j] += (double)row[d] * (double)row[d];
-  for (size_t width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
-    for (size_t j = 0; j < width; j++) sums[j] += sums[j + width];
-  }
-  return sums[0];
-}
-
-void mv_normalise(const float *in, size_t n, size_t dim, float *out, uint8_t *state) {
+void mv_normalise(const void *in, size_t in_bytes, size_t n, size_t dim, void *out,
+                  size_t out_bytes, uint8_t *state) {
+  const mv_kernels *kernels = mv_kernels_get();
+  float row[MV_MAX_DIM];
   for (size_t i = 0; i < n; i++) {
-    const float *row = in + i * dim;
-    const double sum = squared_length(row, dim);
-    state[i] = !isfinite(sum) ? MV_ROW_NOT_FINITE : sum == 0.0 ? MV_ROW_ZERO : MV_ROW_UNIT;
-    double scale = state[i] == MV_ROW_UNIT ? 1.0 / sqrt(sum) : 1.0;
-    for (size_t d = 0; d < dim; d++) out[i * dim + d] = (float)((double)row[d] * scale);
+    const float *from = (const float *)in + i * dim;
+    float *to = out_bytes == 2 ? row : (float *)out + i * dim;
+    if (in_bytes == 2) {
+      kernels->from_float16((const uint8_t *)in + i * dim * 2, dim, row);
+      from = row;
+    }
+    const double square = kernels->normalise(from, dim, to);
+    state[i] = !isfinite(square) ? MV_ROW_NOT_FINITE : square == 0.0 ? MV_ROW_ZERO : MV_ROW_UNIT;
+    if (out_bytes == 2) kernels->to_float16(row, dim, (uint8_t *)out + i * dim * 2);
   }
 }
 
 void mv_point_quantise(size_t dim, size_t padded, const float *rotated, int8_t *point) {
-  float scale = mv_point_scale(dim);
-  for (size_t d = 0; d < padded; d++) point[d] = (int8_t)mv_round_int8(rotated[d] * scale);
+  mv_kernels_get()->round_bytes(rotated, padded, mv_point_scale(dim), point);
 }
 
 mv_status mv_points(const float *vectors, size_t n, size_t dim, uint64_t seed, int8_t *points) {

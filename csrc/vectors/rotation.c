@@ -5,6 +5,7 @@
 
 #include "../base/alloc.h"
 #include "../base/random.h"
+#include "../kernels/kernels.h"
 #include "../mvdb.h"
 
 static size_t block_offset(const mv_rotation *rotation, unsigned round) {
@@ -38,44 +39,13 @@ void mv_rotation_free(mv_rotation *rotation) {
   rotation->signs = NULL;
 }
 
-/* The first two steps, of four numbers at a time. */
-static void hadamard_of_fours(float *x, size_t n) {
-  for (float *end = x + n; x < end; x += 4) {
-    const float sum = x[0] + x[1], difference = x[0] - x[1];
-    const float other_sum = x[2] + x[3], other_difference = x[2] - x[3];
-    x[0] = sum + other_sum;
-    x[1] = difference + other_difference;
-    x[2] = sum - other_sum;
-    x[3] = difference - other_difference;
-  }
-}
-
-static void hadamard(float *x, size_t n) {
-  size_t half = 1;
-  if (n >= 4) {
-    hadamard_of_fours(x, n);
-    half = 4;
-  }
-  for (; half < n; half *= 2) {
-    for (size_t start = 0; start < n; start += 2 * half) {
-      float *low = x + start;
-      float *high = low + half;
-      for (size_t i = 0; i < half; i++) {
-        float sum = low[i] + high[i];
-        high[i] = low[i] - high[i];
-        low[i] = sum;
-      }
-    }
-  }
-}
-
 void mv_rotation_apply(const mv_rotation *rotation, const float *in, float *out) {
   size_t dim = rotation->dim;
   memcpy(out, in, dim * sizeof(float));
   for (unsigned round = 0; round < rotation->rounds; round++) {
     const float *signs = rotation->signs + round * dim;
     for (size_t d = 0; d < dim; d++) out[d] *= signs[d];
-    hadamard(out + block_offset(rotation, round), rotation->block);
+    mv_kernels_get()->hadamard(out + block_offset(rotation, round), rotation->block);
   }
   for (size_t d = dim; d < rotation->padded; d++) out[d] = 0.0f;
 }
@@ -86,7 +56,7 @@ void mv_rotation_invert(const mv_rotation *rotation, const float *in, float *out
   for (unsigned round = rotation->rounds; round-- > 0;) {
     const float *signs = rotation->signs + round * dim;
     /* The transform is symmetric; signs carry its scale, so signs then serve for the inverse. */
-    hadamard(out + block_offset(rotation, round), rotation->block);
+    mv_kernels_get()->hadamard(out + block_offset(rotation, round), rotation->block);
     for (size_t d = 0; d < dim; d++) out[d] *= signs[d];
   }
 }

@@ -6,8 +6,6 @@ may fill the map:
 1. Each change is appended to the journal when it has succeeded.
 2. When the map is full the transaction is rolled back, and the map grows.
 3. The changes are replayed in their order; then the change that filled the map is tried again.
-
-Vectors are kept as float16, as in the write buffer.
 """
 
 from __future__ import annotations
@@ -16,9 +14,6 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mvdb.storage.spool import Spool
 
@@ -45,31 +40,15 @@ class Journal:
 
     def add(self, number: int, change: Change) -> None:
         """Keeps a change to the collection of a number."""
-        kept = tuple(_narrow(argument) for argument in change.arguments)
-        pickle.dump((number, Change(change.function, kept)), self._kept, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((number, change), self._kept, pickle.HIGHEST_PROTOCOL)
         self._count += 1
 
     def changes(self) -> Iterator[tuple[int, Change]]:
         """All changes from the first one on, each with the number of its collection."""
         self._kept.rewind()
         for _ in range(self._count):
-            number, change = pickle.load(self._kept)  # written above, by this process
-            yield number, Change(change.function, tuple(map(_widen, change.arguments)))
+            yield pickle.load(self._kept)  # written above, by this process
 
     def close(self) -> None:
         """Closes the temporary file."""
         self._kept.close()
-
-
-@dataclass(frozen=True)
-class _Vectors:
-    rows: NDArray[np.float16]
-
-
-def _narrow(argument: Any) -> Any:
-    is_vectors = isinstance(argument, np.ndarray) and argument.dtype == np.float32
-    return _Vectors(argument.astype(np.float16)) if is_vectors else argument
-
-
-def _widen(argument: Any) -> Any:
-    return argument.rows.astype(np.float32) if isinstance(argument, _Vectors) else argument

@@ -35,6 +35,7 @@ from mvdb.state.encoder_identity import EncoderIdentity
 from mvdb.state.state import State
 from mvdb.storage.catalog import check_name
 from mvdb.storage.environment import ReadTransaction
+from mvdb.threads.workers import BUILDING
 from mvdb.types import Id
 from mvdb.write import index_writer
 from mvdb.write.changes import Changes
@@ -243,7 +244,7 @@ class Transaction(Readable):
                 self._change(index_writer.delete, key)
             elif id_table.get(self._txn, key) is not None:
                 raise DuplicateIdError(f"id {name!r} exists already; use upsert to replace it")
-        for batch in vectors.batches(documents.names):
+        for batch in vectors.batches(documents.names, BUILDING):
             span = slice(batch.first, batch.first + len(batch.lengths))
             documents_of = all_keys[span], batch.lengths, batch.flat, stored[span], weights[span]
             self._change(index_writer.append, *documents_of)

@@ -83,7 +83,7 @@ class Sample:
 
 
 def draw(
-    batches: Iterable[NDArray[np.float16]],
+    batches: Iterable[core.Halves],
     n_tokens: int,
     seed: int,
     dim: int,
@@ -101,7 +101,7 @@ def draw(
     start = 0
     for batch in batches:
         first, last = np.searchsorted(chosen, [start, start + len(batch)])
-        rows, _ = core.normalise(batch[chosen[first:last] - start].astype(np.float32))
+        rows, _ = core.normalise(batch[chosen[first:last] - start])
         points.append(core.make_points(rows, rotation_seed))
         vectors.append(rows[kept[(kept >= first) & (kept < last)] - first])
         start += len(batch)

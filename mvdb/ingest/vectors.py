@@ -7,6 +7,7 @@ tensors are recognised by their methods; torch is never imported.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mvdb import core
 from mvdb.errors import DimensionMismatch, InvalidInputError, shown
 from mvdb.ingest.encoded_texts import EncodedTexts
 from mvdb.state.encoder_identity import EncoderIdentity
+from mvdb.threads.workers import ordered_map
 from mvdb.types import Id
 
 BATCH_TOKENS = 32_768
@@ -65,16 +67,15 @@ def as_matrix(value: Any, dim: int, what: str) -> NDArray[Any]:
     return array
 
 
-def as_float32(array: NDArray[Any]) -> core.Floats:
-    """Rows as contiguous float32, of the same direction: rows of float64 that float32 cannot hold
-    are scaled first."""
+def as_floats(array: NDArray[Any]) -> core.Floats | core.Halves:
+    """Rows as contiguous float32, or float16 where they are, of the same direction: rows of float64
+    that float32 cannot hold are scaled first."""
     if array.dtype.itemsize == 8 and array.size:
         peaks = np.abs(array).max(axis=1)
         outside = np.isfinite(peaks) & (peaks > 0) & ((peaks < _TINY) | (peaks > _HUGE))
         if outside.any():
             array = array / np.where(outside, peaks, 1.0)[:, None]
-    rows: core.Floats = np.ascontiguousarray(array, np.float32)
-    return rows
+    return np.ascontiguousarray(array, np.float16 if array.dtype.itemsize == 2 else np.float32)
 
 
 def as_query(value: Any, dim: int) -> core.Floats:
@@ -82,7 +83,7 @@ def as_query(value: Any, dim: int) -> core.Floats:
     array = as_matrix(value, dim, "query")
     if not 1 <= len(array) <= MAX_QUERY_TOKENS:
         raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
-    rows, state = core.normalise(as_float32(array))
+    rows, state = core.normalise(as_floats(array))
     is_unit = state == core.ROW_UNIT
     if is_unit.all():
         return rows
@@ -100,7 +101,7 @@ class VectorBatch:
     """Documents first .. first + len(lengths) - 1 of an insert: unit rows, zero rows dropped."""
 
     first: int
-    flat: core.Floats
+    flat: core.Halves
     lengths: core.Numbers
 
 
@@ -153,15 +154,13 @@ class DocumentVectors:
         if group:
             yield first, group
 
-    def batches(self, names: Sequence[Id]) -> Iterator[VectorBatch]:
-        """Checked and normalised batches, in order. `names`: ids, for messages.
+    def batches(self, names: Sequence[Id], executor: Executor) -> Iterator[VectorBatch]:
+        """Checked and normalised batches, in order; several are made at a time. `names`: ids, for
+        messages.
 
         Raises InvalidInputError naming the document and the row for values that are not finite and
         for documents without any row that is not zero."""
-        for first, group in self._groups(names):
-            lengths = np.array([len(matrix) for matrix in group], np.int64)
-            raw = group[0] if len(group) == 1 else np.concatenate(group)
-            rows, state = core.normalise(as_float32(raw))
+        for first, lengths, rows, state in ordered_map(executor, _normalised, self._groups(names)):
             owner = np.repeat(np.arange(len(lengths)), lengths)
             if (state == core.ROW_NOT_FINITE).any():
                 at = int(np.argmax(state == core.ROW_NOT_FINITE))
@@ -174,6 +173,17 @@ class DocumentVectors:
             kept = np.bincount(owner[keep], minlength=len(lengths)).astype(np.uint32)
             _check_kept(names[first:], kept)
             yield VectorBatch(first, rows if keep.all() else rows[keep], kept)
+
+
+def _normalised(
+    group: tuple[int, list[NDArray[Any]]],
+) -> tuple[int, NDArray[np.int64], core.Halves, core.Bytes]:
+    """First document, lengths and unit rows of a batch, and the kinds of the rows."""
+    first, matrices = group
+    lengths = np.array([len(matrix) for matrix in matrices], np.int64)
+    raw = matrices[0] if len(matrices) == 1 else np.concatenate(matrices)
+    rows, state = core.normalise(as_floats(raw), np.float16)
+    return first, lengths, rows, state
 
 
 def _check_kept(names: Sequence[Id], kept: core.Numbers) -> None:

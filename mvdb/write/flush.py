@@ -101,10 +101,10 @@ def _finish(changes: Changes, writer: SegmentWriter, residual_sum: float) -> Seg
 def _encode(codec: core.Codec | None, batch: Batch) -> EncodedBatch:
     """The documents of a batch. codec None: float16 vectors are kept."""
     if codec is None:
-        records = batch.vectors.astype("<f2", copy=False).reshape(-1).view(np.uint8)
+        records = batch.vectors.reshape(-1).view(np.uint8)
         return _cut(batch, np.empty(0, np.uint8), records), 0.0
     # Rounding to float16 has changed the lengths of the unit vectors a little.
-    vectors, _ = core.normalise(batch.vectors.astype(np.float32))
+    vectors, _ = core.normalise(batch.vectors)
     lengths = np.array([document.n_tokens for document in batch.documents], np.uint32)
     codes, records, residual_sum = codec.encode(vectors, lengths)
     return _cut(batch, codes, records), residual_sum

@@ -42,7 +42,7 @@ def append(
     changes: Changes,
     keys: Sequence[bytes],
     lengths: core.Numbers,
-    vectors: core.Floats,
+    vectors: core.Halves,
     stored: Sequence[tuple[bytes | None, bytes | None]],
     weights: Sequence[SparseVector | None],
 ) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mvdb import core
 from mvdb.segment.segment_writer import Document
@@ -24,7 +23,7 @@ class Batch:
     """Consecutive documents and their float16 unit vectors (sum of n_tokens, dim)."""
 
     documents: list[Document]
-    vectors: NDArray[np.float16]
+    vectors: core.Halves
 
 
 class WriteBuffer:
@@ -50,9 +49,9 @@ class WriteBuffer:
         """Bytes of vectors, texts and metadata."""
         return 2 * self._dim * self.n_tokens + self.stored_bytes
 
-    def append(self, documents: list[Document], vectors: core.Floats) -> None:
+    def append(self, documents: list[Document], vectors: core.Halves) -> None:
         """Adds documents with their unit vectors (sum of n_tokens, dim)."""
-        self._vectors.write(np.ascontiguousarray(vectors, "<f2").data)
+        self._vectors.write(vectors.data)
         self._documents += documents
         self.n_tokens += len(vectors)
         self.stored_bytes += sum(document.stored_bytes for document in documents)
