@@ -88,6 +88,8 @@ class Limits:
     """Interval at which a waiting thread checks its deadline and interruptions."""
     yield_seconds: float = 0.0002
     """Pause in which maintenance releases the GIL, every few documents."""
+    work_seconds: float = 0.0005
+    """Time between two such pauses, at least."""
     heartbeat_seconds: float = 600.0
     """Age of the last heartbeat from which an unpublished segment counts as abandoned."""
     retry_seconds: float = 60.0

@@ -17,6 +17,8 @@
 #include "avx2_registers.h"
 
 #define DOT_REGISTERS 2
+#define DOT_ROWS 6
+#define DOT_ROWS_NARROW 8
 #define DOT8_OFFSET 0
 
 /* Rows of 7 bits: the pairs that vpmaddubsw adds stay within 2 * 127 * 127 and do not saturate.

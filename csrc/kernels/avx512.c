@@ -18,6 +18,8 @@
 
 enum { W = 16 };
 #define DOT_REGISTERS 2
+#define DOT_ROWS 8
+#define DOT_ROWS_NARROW 12
 #define DOT8_OFFSET 0
 typedef __m512 vf;
 typedef __m512i vi;

@@ -18,6 +18,8 @@
 #include "avx2_registers.h"
 
 #define DOT_REGISTERS 2
+#define DOT_ROWS 6
+#define DOT_ROWS_NARROW 12
 #define DOT8_OFFSET 0
 
 MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {

@@ -26,6 +26,9 @@
  *                          adds to each lane the dot product of its four bytes; rows of 7 or 8 bits
  *   DOT8_OFFSET            the number that vi_dot subtracts from each byte of a row of 8 bits
  *   DOT_REGISTERS          registers of lanes that one pass over a row feeds, for 32 lanes
+ *   DOT_ROWS               rows of such a pass: as many sums as hide the latency of vi_dot and stay
+ *                          in registers
+ *   DOT_ROWS_NARROW        rows of a pass that feeds one register; not fewer
  *   widen_f16(in, out)     16 binary16 values to 16 floats
  *   narrow_f16(in, out)    and back, to nearest even
  *   vb                     BYTES bytes; BYTES is a constant, 16 or 32

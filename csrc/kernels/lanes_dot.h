@@ -1,5 +1,4 @@
 /* dot7 and dot8: integer dot products of rows with lanes (included by lanes.h). */
-enum { DOT_ROWS = 4, DOT_ROWS_NARROW = 4 * DOT_REGISTERS };
 
 /* One tile: `rows_n` rows times `registers` registers of lanes. Its sums are independent, which
  * hides the latency of the multiply, and each query register loaded serves every row. */

@@ -115,6 +115,8 @@ MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query);
 /* Both factors are signed bytes: rows of 8 bits lose 128, which DOT8_OFFSET gives back. */
 #define DOT8_OFFSET 128
 #define DOT_REGISTERS 4
+#define DOT_ROWS 4
+#define DOT_ROWS_NARROW 16
 
 MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
   int8x16_t bytes = vreinterpretq_s8_s32(row);

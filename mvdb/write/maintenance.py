@@ -39,6 +39,7 @@ class Maintenance:
         self.limits = steps.limits
         self._in_background = in_background
         self._thread: threading.Thread | None = None
+        self._optimising = 0  # calls of `work`
         self._is_at_work = False  # the thread runs; it checks once more before it ends
         self._again = False  # a commit came after the thread's last check began
         self._appointment: Appointment | None = None
@@ -84,12 +85,23 @@ class Maintenance:
     def work(
         self, lexical: Lexical | None, check: Callable[[], None]
     ) -> Generator[str, None, None]:
-        """`maintenance_steps.optimise`, while the background does nothing. Raises BusyError when
-        this thread has a write transaction open, ClosedError when the database is closed
-        meanwhile, and what `check` raises."""
+        """`maintenance_steps.optimise`, while the background does nothing: a merge under way there
+        is given up, as its documents are to be merged with all others. Raises BusyError when this
+        thread has a write transaction open, ClosedError when the database is closed meanwhile, and
+        what `check` raises."""
         self._steps.environment.refuse_if_writing()
-        with self._steps.turns.working(self._steps.check):
-            yield from maintenance_steps.optimise(self._steps, lexical, check)
+        with self._lock:
+            self._optimising += 1
+        is_done = False
+        try:
+            with self._steps.turns.working(self._steps.check):
+                yield from maintenance_steps.optimise(self._steps, lexical, check)
+            is_done = True
+        finally:
+            with self._lock:
+                self._optimising -= 1
+            if not is_done:
+                self.committed()  # the merge that was given up is due again
         self._succeeded()
 
     def stop(self) -> None:
@@ -114,6 +126,7 @@ class Maintenance:
         self._steps.forget()
         self._steps.stop()
         self._is_at_work, self._appointment, self._thread = False, None, None
+        self._optimising = 0
 
     # ---- looking for work ----
 
@@ -215,13 +228,24 @@ class Maintenance:
             return True
         self._step_name = "merging"
         infos = maintenance_steps.next_merge(self._steps, merge_policy.due)
-        if infos and maintenance_steps.merge(self._steps, infos, executor):
-            return True
+        try:
+            if infos and maintenance_steps.merge(self._steps, infos, executor, self._give_way):
+                return True
+        except _GivenUp:
+            return False
         self._step_name = "measuring relevance"
         return self._is_level_due() and measure_level.measure(self._steps)
 
+    def _give_way(self) -> None:
+        if self._optimising:
+            raise _GivenUp
+
     def _is_level_due(self) -> bool:
         return measure_level.is_due(self._steps, LEAST_DOCUMENTS)
+
+
+class _GivenUp(Exception):
+    """A merge in the background ends because of a call of `work`."""
 
 
 def _lower_priority() -> None:

@@ -7,7 +7,7 @@
    change, if the present codebook has codes of more bytes: they are widened. Once centroids were
    added, the posting lists are of the centroids nearest to the stored vectors today: documents from
    before are then found as near to a query as later ones. These are sought by an executor's
-   threads, as they take most of the time.
+   threads, as they take most of the time, a step ahead of the one that is stored.
 4. The other parts are made.
 5. The new segment replaces the old ones in the manifest; documents that were deleted during the
    merge get tombstones (`publish`).
@@ -19,8 +19,9 @@ manifest names the new segment before step 5, so an interruption costs the work 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,6 @@ from mvdb.segment.segment_writer import Sealed, SegmentWriter
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.state.state import State
 from mvdb.state.tombstones import Live
-from mvdb.threads.workers import ordered_map
 from mvdb.write.changes import Changes, Reading
 
 RELISTED_GROWTH = 1.1
@@ -50,8 +50,16 @@ CHECKED_DOCUMENTS = 4096
 
 Stored = tuple[bytes, bytes, int]
 """Codes, record and tokens of a document."""
-Batch = tuple[Sequence[Stored], Sequence[int]]
-"""Some documents, and which of them are listed by today's centroids."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some documents; which of them were assigned to centroids earlier, and the centroids whose
+    lists get each of these."""
+
+    documents: Sequence[Stored]
+    old: Sequence[int]
+    nearest: Future[list[memoryview]]
 
 
 class SegmentGone(Exception):
@@ -180,35 +188,28 @@ class Merge:
         rows = np.concatenate(self._rows)
         if self._order is not None:
             sources, rows = sources[self._order], rows[self._order]
-        first = 0
-        while first < len(rows):
-            with self._reading() as (txn, state):
-                segments = [_find(state, info)[0] for info in self.infos]
-                vectors = [segment.open_vectors(txn) for segment in segments]
-                first += self._copy_some(segments, vectors, sources[first:], rows[first:])
+        first, step = 0, self._read_step(sources, rows)
+        while step:
+            first += sum(len(batch.documents) for batch in step)
+            # Threads go on with the next step's batches while this one's parts are stored.
+            ahead = self._read_step(sources[first:], rows[first:])
+            for batch in step:
+                listed = dict(zip(batch.old, batch.nearest.result(), strict=True))
+                for i, stored in enumerate(batch.documents):
+                    self.writer.add_slot(*stored, listed.get(i))
+                self._yield_gil()
             yield self.writer.take()
+            step = ahead
 
-    def _copy_some(
-        self,
-        segments: list[Segment],
-        vectors: list[StoredVectors],
-        sources: NDArray[np.int64],
-        rows: core.Numbers,
-    ) -> int:
-        """Copies the first of these documents, about `step_bytes` of them; how many."""
-        copied = 0
-        read = self._read(segments, vectors, sources, rows)
-        batches = (
-            ordered_map(self._executor, self._listed, read)
-            if self._relists
-            else map(self._listed, read)
-        )
-        for some, listed in batches:
-            for stored, codes in zip(some, listed, strict=True):
-                self.writer.add_slot(*stored, codes)
-            copied += len(some)
-            self._yield_gil()
-        return copied
+    def _read_step(self, sources: NDArray[np.int64], rows: core.Numbers) -> list[Batch]:
+        """The first of these documents, about `step_bytes` of them, in batches; the threads begin
+        to seek the centroids of old ones."""
+        if len(rows) == 0:
+            return []
+        with self._reading() as (txn, state):
+            segments = [_find(state, info)[0] for info in self.infos]
+            vectors = [segment.open_vectors(txn) for segment in segments]
+            return list(self._read(segments, vectors, sources, rows))
 
     def _read(
         self,
@@ -233,7 +234,8 @@ class Merge:
                 n_bytes += len(some[-1][1])
                 if n_bytes >= YIELD_BYTES:
                     break
-            yield some, self._assigned_earlier(some)
+            yield self._batch(some)
+            self._yield_gil()
             first += len(some)
             size += n_bytes
 
@@ -259,21 +261,26 @@ class Merge:
             self._near = core.NearGroups(self._codebook.codec)
         return old
 
-    def _listed(self, batch: Batch) -> tuple[Sequence[Stored], list[memoryview | None]]:
-        """The documents of a batch, and for each the centroids whose lists get it; None: those of
-        its codes. Called by several threads."""
-        some, old = batch
-        listed: list[memoryview | None] = [None] * len(some)
-        if old and self._near is not None:
-            codes = b"".join(some[i][0] for i in old)
-            records = b"".join(some[i][1] for i in old)
-            lengths = np.array([some[i][2] for i in old], np.uint32)
-            nearest = self._near.nearest_codes(codes, self._code_bytes, records, lengths)
-            first = 0
-            for i in old:
-                listed[i] = nearest[first : first + len(some[i][0])]
-                first += len(some[i][0])
-        return some, listed
+    def _batch(self, documents: Sequence[Stored]) -> Batch:
+        """A batch of these documents, the search for the centroids of old ones begun."""
+        old = self._assigned_earlier(documents)
+        if self._near is None or not old:
+            nothing: Future[list[memoryview]] = Future()
+            nothing.set_result([])
+            return Batch(documents, [], nothing)
+        of_old = [documents[i] for i in old]
+        return Batch(documents, old, self._executor.submit(self._nearest, self._near, of_old))
+
+    def _nearest(self, near: core.NearGroups, documents: Sequence[Stored]) -> list[memoryview]:
+        """For each document the codes of the centroids nearest to its tokens today. Called by
+        several threads."""
+        codes = b"".join(codes for codes, _, _ in documents)
+        records = b"".join(record for _, record, _ in documents)
+        lengths = np.array([n_tokens for _, _, n_tokens in documents], np.uint32)
+        nearest = near.nearest_codes(codes, self._code_bytes, records, lengths)
+        ends = np.cumsum(lengths) * self._code_bytes
+        starts = ends - lengths * self._code_bytes
+        return [nearest[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def widened(codes: memoryview, n: int, code_bytes: int) -> memoryview:

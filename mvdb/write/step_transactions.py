@@ -6,6 +6,7 @@ A step begins when it is its turn (turns.py). It waits for a transaction of anot
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ class StepTransactions:
         self.without_level = 0
         """Documents of the collection when it had no level of relevance."""
         self._cache = cache
+        self._yielded = -math.inf
         self.extending = threading.Lock()  # held while centroids are trained to be added
 
     def forget(self) -> None:
@@ -57,12 +59,15 @@ class StepTransactions:
             raise ClosedError("the database is being closed; open it again")
 
     def yield_gil(self) -> None:
-        """Between documents: releases the GIL. Raises after `stop`, or when the caller was
-        interrupted."""
+        """Between documents: releases the GIL, if the last time was `work_seconds` ago. Raises
+        after `stop`, or when the caller was interrupted."""
         self.check()
         shield.check()
+        if time.monotonic() < self._yielded + self.limits.work_seconds:
+            return
         # A waiting thread gets the GIL only during a pause of some length.
         time.sleep(self.limits.yield_seconds)
+        self._yielded = time.monotonic()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[ReadTransaction, State]]:

@@ -16,6 +16,8 @@ from mvdb.segment.segment_writer import Sealed
 from mvdb.state import unpublished
 from mvdb.storage.environment import Environment, ReadTransaction
 from mvdb.threads import shield
+from mvdb.write import maintenance_steps
+from mvdb.write.changes import Changes
 from mvdb.write.merge import Merge
 from tests.index.files import (
     DIM,
@@ -430,6 +432,49 @@ def test_a_merge_cut_short_by_close_is_unfinished(path: Path, slow: threading.Ev
         db.optimize()
         assert left_over_now(db) == {}
         check(db, dict.fromkeys([*range(420), 5000], 0))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_optimize_ends_a_merge_in_the_background(
+    path: Path, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    """Its documents are merged with all others instead. After an `optimize` that was cancelled the
+    background goes on."""
+    original_steps, original_publish = Merge.steps, maintenance_steps.publish
+    begun, published = threading.Event(), []
+
+    def steps(self: Merge) -> Iterator[list[Sealed]]:
+        work = original_steps(self)
+        if shield.caller() is not threading.main_thread() and not begun.is_set():
+            yield next(work)
+            begun.set()
+            wait_for(lambda: db._engine.maintenance._optimising > 0)
+        yield from work
+
+    def publish(changes: Changes, merge: Merge) -> None:
+        published.append(shield.caller() is threading.main_thread())
+        original_publish(changes, merge)
+
+    monkeypatch.setattr(Merge, "steps", steps)
+    monkeypatch.setattr(maintenance_steps, "publish", publish)
+    with opened(path, LIMITS, dim=DIM) as db:
+        fill(db, 120)
+        fill(db, 300, first=120, commits=30)
+        assert begun.wait(PATIENCE)
+        before = len(published)
+        if cancelled:
+            with pytest.raises(mvdb.CancelledError):
+                db.optimize(cancel=lambda: True)
+            wait_for(lambda: at_rest(db))
+            assert not any(published), "nothing was left for the background"
+        else:
+            db.optimize()
+            assert all(published[before:]), "the background has gone on"
+            assert db.stats().segments == 1
+        assert len(published) > before
+        assert left_over_now(db) == {}
+        assert db.verify().ok
+        check(db, dict.fromkeys(range(420), 0))
 
 
 def left_over_now(db: mvdb.Database) -> dict[int, float]:
