@@ -14,7 +14,7 @@
 #include "nearest_exhaustive.h"
 
 enum {
-  GROUPS_PROBED = 16,
+  GROUPS_PROBED = MV_LEADING,
   GROUPS_NEAR = 8, /* of many groups, else GROUPS_PROBED */
   MANY_GROUPS = 256,
   BATCH = 16384 /* points; bounds the memory of the lists */
@@ -85,12 +85,13 @@ static int32_t least_of(int32_t best, uint32_t n_groups) {
 static void best_groups(const batch_space *space, uint32_t n_groups, size_t wanted, size_t n,
                         uint32_t *groups, int32_t *list_dots) {
   const int32_t *dots = space->group_dots;
-  int32_t least[MV_LANES_MAX];
-  uint32_t best[MV_LANES_MAX];
-  for (size_t l = 0; l < MV_LANES_MAX; l++) least[l] = INT32_MIN;
-  mv_kernels_get()->argmax(dots, n_groups, MV_LANES_MAX, 0, least, best);
-  for (size_t l = 0; l < MV_LANES_MAX; l++)
-    least[l] = l < n ? least_of(least[l], n_groups) : INT32_MAX;
+  int32_t best[MV_LANES_MAX], least[MV_LANES_MAX];
+  mv_kernels_get()->leading(dots, n_groups, best, least);
+  for (size_t l = 0; l < MV_LANES_MAX; l++) {
+    const int32_t bound = least_of(best[l], n_groups);
+    if (least[l] > INT32_MIN) least[l]--; /* which the last of the leading ones exceeds */
+    least[l] = l >= n ? INT32_MAX : bound > least[l] ? bound : least[l];
+  }
   for (size_t i = 0; i < n * wanted; i++) list_dots[i] = INT32_MIN;
   for (size_t i = 0; i < n * wanted; i++) groups[i] = UINT32_MAX;
   mv_kernels_get()->above_bits(dots, n_groups, least, space->exceeding);

@@ -36,7 +36,9 @@ enum {
   MV_LANES_MAX = 32,
   /* Rows are padded to this many dimensions; a multiple of it is a whole number of bytes at one bit
    * per dimension and of four-dimension steps of the integer dot product. */
-  MV_DIM_STEP = 16
+  MV_DIM_STEP = 16,
+  MV_LEADING = 16,
+  MV_LEADING_RUNS = 48
 };
 
 typedef struct mv_kernels {
@@ -99,6 +101,11 @@ typedef struct mv_kernels {
    * best[l] and arg[l] by the row's value and number. */
   void (*argmax)(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
                  uint32_t *arg);
+
+  /* Of dots[n][MV_LANES_MAX] the greatest of each lane, and a bound that at least MV_LEADING of
+   * them reach: the rows are cut into MV_LEADING_RUNS runs, at most, of the same length, and it is
+   * the MV_LEADING-th greatest among their maxima; INT32_MIN for fewer runs. */
+  void (*leading)(const int32_t *dots, size_t n, int32_t *best, int32_t *bound);
 
   /* The lanes of each row that exceed a bound, of all MV_LANES_MAX:
    * bit l of out[t] = dots[t * MV_LANES_MAX + l] > least[l]. */
@@ -176,11 +183,11 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                        \
-  {NAME,        STEP,       DOT7,         DOT8,       unpack,    interact, maxsim,      \
-   contenders,  maxsim_f16, argmax,       above_bits, narrow16,  narrow8,  above,       \
-   codes_above, pack,       from_float16, to_float16, normalise, hadamard, round_bytes, \
-   from_bytes,  products,   residual,     quantise,   ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                      \
+  {NAME,        STEP,        DOT7,     DOT8,         unpack,     interact,  maxsim,   \
+   contenders,  maxsim_f16,  argmax,   leading,      above_bits, narrow16,  narrow8,  \
+   above,       codes_above, pack,     from_float16, to_float16, normalise, hadamard, \
+   round_bytes, from_bytes,  products, residual,     quantise,   ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

@@ -104,6 +104,7 @@ enum { LANES_STEP = W > 8 ? W : 8 };
 #include "lanes_float16.h"
 #include "lanes_hadamard.h"
 #include "lanes_interact.h"
+#include "lanes_leading.h"
 #include "lanes_maxsim.h"
 #include "lanes_narrow.h"
 #include "lanes_pack.h"

@@ -135,6 +135,29 @@ static void argmax(const int32_t *dots, size_t n, size_t lanes, uint32_t first, 
   }
 }
 
+static void leading(const int32_t *dots, size_t n, int32_t *best, int32_t *bound) {
+  const size_t step = (n + MV_LEADING_RUNS - 1) / MV_LEADING_RUNS;
+  for (size_t l = 0; l < MV_LANES_MAX; l++) {
+    int32_t top[MV_LEADING]; /* of the runs' maxima, descending */
+    for (size_t i = 0; i < MV_LEADING; i++) top[i] = INT32_MIN;
+    for (size_t t = 0; t < n; t += step) {
+      int32_t high = INT32_MIN;
+      for (size_t row = t; row < n && row < t + step; row++) {
+        const int32_t v = dots[row * MV_LANES_MAX + l];
+        if (v > high) high = v;
+      }
+      for (size_t i = 0; i < MV_LEADING; i++) {
+        if (high <= top[i]) continue;
+        const int32_t rest = top[i];
+        top[i] = high;
+        high = rest;
+      }
+    }
+    best[l] = top[0];
+    bound[l] = top[MV_LEADING - 1];
+  }
+}
+
 static void above_bits(const int32_t *dots, size_t n, const int32_t *least, uint32_t *out) {
   for (size_t t = 0; t < n; t++) {
     out[t] = 0;

@@ -138,55 +138,6 @@ static void test_interact(void) {
   }
 }
 
-/* argmax: values from a narrow range meet often, and the first row may come before or after the
- * rows already seen. */
-
-static void case_argmax(size_t n, size_t lanes, int32_t reach, uint32_t first) {
-  int32_t *dots = buffer(n * lanes, 4), *best = buffer(lanes, 4);
-  uint32_t *arg = buffer(lanes, 4);
-  for (size_t i = 0; i < n * lanes; i++) {
-    dots[i] = (int32_t)draw(-reach, reach);
-    if (reach == INT32_MAX && draw(0, 9) == 0) dots[i] = INT32_MIN;
-  }
-  for (size_t l = 0; l < lanes; l++) {
-    best[l] = l % 4 ? (int32_t)draw(-reach, reach) : INT32_MIN;
-    arg[l] = (uint32_t)draw(0, UINT32_MAX);
-  }
-  int32_t expected[MV_LANES_MAX];
-  uint32_t expected_arg[MV_LANES_MAX];
-  for (size_t l = 0; l < lanes; l++) {
-    expected[l] = best[l];
-    expected_arg[l] = arg[l];
-    for (size_t t = n; t-- > 0;) {
-      const int32_t v = dots[t * lanes + l];
-      const uint32_t number = first + (uint32_t)t;
-      if (v == expected[l] && number < expected_arg[l]) expected_arg[l] = number;
-      if (v > expected[l]) expected[l] = v, expected_arg[l] = number;
-    }
-  }
-  for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
-    int32_t *out = copy(best, lanes, 4);
-    uint32_t *out_arg = copy(arg, lanes, 4);
-    tables[i]->argmax(dots, n, lanes, first, out, out_arg);
-    CHECK(memcmp(out, expected, lanes * 4) == 0 && memcmp(out_arg, expected_arg, lanes * 4) == 0,
-          "%s argmax n %zu lanes %zu reach %d", tables[i]->name, n, lanes, reach);
-  }
-  release();
-}
-
-static void test_argmax(void) {
-  static const int32_t reaches[] = {0, 1, 3, 50, INT32_MAX};
-  for (size_t r = 0; r < sizeof reaches / sizeof reaches[0]; r++) {
-    for (size_t j = 0; j < N_SOME; j++) {
-      for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
-        case_argmax(some_n[j], lanes, reaches[r], 0);
-        case_argmax(some_n[j], lanes, reaches[r], (uint32_t)draw(0, UINT32_MAX - 100));
-      }
-    }
-  }
-}
-
 /* above: one entry of a row that counts, in any place and behind any number of rows that do not. */
 
 static void check_above(const int16_t *table, size_t n, size_t lanes, const int16_t *least) {
@@ -231,37 +182,6 @@ static void test_above(void) {
       for (int extreme = -1; extreme <= 1; extreme++) case_above(some_n[j], lanes, extreme);
     }
     check_above(none, 0, lanes, none);
-  }
-}
-
-/* above_bits: dots beside their bounds and on them, and bounds that none or all exceed. */
-
-static void case_above_bits(size_t n, int extreme) {
-  int32_t *dots = buffer(n * MV_LANES_MAX, 4), *least = buffer(MV_LANES_MAX, 4);
-  uint32_t *expected = buffer(n, 4), *out = buffer(n, 4);
-  for (size_t l = 0; l < MV_LANES_MAX; l++) {
-    least[l] = extreme < 0 ? INT32_MIN : extreme > 0 ? INT32_MAX : (int32_t)draw(-100000, 100000);
-  }
-  for (size_t t = 0; t < n; t++) {
-    expected[t] = 0;
-    for (size_t l = 0; l < MV_LANES_MAX; l++) {
-      const int64_t beside = (int64_t)least[l] + draw(-1, 1);
-      const int64_t dot = beside < INT32_MIN ? INT32_MIN : beside > INT32_MAX ? INT32_MAX : beside;
-      dots[t * MV_LANES_MAX + l] = (int32_t)dot;
-      expected[t] |= (uint32_t)(dot > least[l]) << l;
-    }
-  }
-  for (size_t i = 0; i < n_tables; i++) {
-    memset(out, 0x55, n * sizeof *out);
-    tables[i]->above_bits(dots, n, least, out);
-    CHECK(memcmp(out, expected, n * sizeof *out) == 0, "%s above_bits n %zu", tables[i]->name, n);
-  }
-  release();
-}
-
-static void test_above_bits(void) {
-  for (size_t j = 0; j < N_SOME; j++) {
-    for (int extreme = -1; extreme <= 1; extreme++) case_above_bits(some_n[j], extreme);
   }
 }
 
@@ -363,9 +283,7 @@ int main(void) {
   test_dot();
   test_unpack();
   test_interact();
-  test_argmax();
   test_above();
-  test_above_bits();
   test_codes_above();
   test_ascend();
   return tables_report();

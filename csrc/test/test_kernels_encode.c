@@ -19,38 +19,6 @@ static float *draw_floats(size_t n) {
   return values;
 }
 
-/* pack: lanes of points in any order, and lanes that stay empty. */
-
-static void case_pack(size_t n, size_t padded, size_t lanes) {
-  enum { POINTS = 40 };
-  int8_t *points = buffer(POINTS * padded, 1), *expected = buffer(padded * lanes, 1);
-  uint32_t *which = buffer(n, 4);
-  for (size_t i = 0; i < POINTS * padded; i++) points[i] = (int8_t)draw(-127, 127);
-  for (size_t l = 0; l < n; l++) which[l] = l == 0 ? POINTS - 1 : (uint32_t)draw(0, POINTS - 1);
-  for (size_t l = 0; l < lanes; l++) {
-    for (size_t d = 0; d < padded; d++) {
-      expected[d / 4 * lanes * 4 + l * 4 + d % 4] = l < n ? points[which[l] * padded + d] : 0;
-    }
-  }
-  for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
-    int8_t *out = buffer(padded * lanes, 1);
-    memset(out, 0x55, padded * lanes);
-    tables[i]->pack(points, which, n, padded, lanes, out);
-    CHECK(memcmp(out, expected, padded * lanes) == 0, "%s pack n %zu padded %zu lanes %zu",
-          tables[i]->name, n, padded, lanes);
-  }
-  release();
-}
-
-static void test_pack(void) {
-  for (size_t lanes = 8; lanes <= MV_LANES_MAX; lanes += 8) {
-    for (size_t n = 0; n <= lanes; n++) {
-      for (size_t padded = 16; padded <= 144; padded += 32) case_pack(n, padded, lanes);
-    }
-  }
-}
-
 /* from_float16, to_float16: all values; and all floats beside them and halfway between them. */
 
 static double value_of(uint32_t half) {
@@ -295,7 +263,6 @@ static void case_quantise(size_t n, size_t n_thresholds) {
 
 int main(void) {
   collect_tables();
-  test_pack();
   test_float16();
   test_normalise();
   test_hadamard();
