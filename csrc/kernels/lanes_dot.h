@@ -22,24 +22,30 @@ MV_INLINE void dot_tile(const uint8_t *rows, size_t stride, size_t dim, const in
   }
 }
 
+/* Tiles of rows from t on while they are whole; where the rest begins. */
+MV_INLINE size_t dot_tiles(const uint8_t *rows, size_t stride, size_t t, size_t n, size_t dim,
+                           const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
+                           size_t rows_n, size_t registers, int row_bits) {
+  for (; t + rows_n <= n; t += rows_n) {
+    dot_tile(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, rows_n, registers,
+             row_bits);
+  }
+  return t;
+}
+
 /* `registers` registers of lanes of all rows; out has `lanes` for each. */
 MV_INLINE void dot_block(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                          const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
                          size_t rows_n, size_t registers, int row_bits) {
-  size_t t = 0;
-  if (n < rows_n) {
-    for (; t < n; t++) {
-      dot_tile(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, 1, registers,
-               row_bits);
-    }
-    return;
-  }
-  while (t < n) {
-    /* The last tile may begin early and compute some rows again. */
-    if (t > n - rows_n) t = n - rows_n;
-    dot_tile(rows + t * stride, stride, dim, query, lanes, bias, out + t * lanes, rows_n, registers,
-             row_bits);
-    t += rows_n;
+  const size_t half = rows_n / 2;
+  size_t t =
+      dot_tiles(rows, stride, 0, n, dim, query, lanes, bias, out, rows_n, registers, row_bits);
+  t = dot_tiles(rows, stride, t, n, dim, query, lanes, bias, out, half, registers, row_bits);
+  if (t < n && n >= half) {
+    /* The last tile begins early and computes some rows again. */
+    dot_tiles(rows, stride, n - half, n, dim, query, lanes, bias, out, half, registers, row_bits);
+  } else {
+    dot_tiles(rows, stride, t, n, dim, query, lanes, bias, out, 1, registers, row_bits);
   }
 }
 
@@ -47,21 +53,25 @@ MV_INLINE void dot_block(const uint8_t *rows, size_t stride, size_t n, size_t di
  * up for it. */
 MV_INLINE void dot_lanes(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                          const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
-                         int row_bits) {
+                         size_t rows_n, size_t rows_narrow, int row_bits) {
   size_t l = 0;
   for (; l + W * DOT_REGISTERS <= lanes; l += W * DOT_REGISTERS) {
-    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS,
-              DOT_REGISTERS, row_bits);
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, rows_n, DOT_REGISTERS,
+              row_bits);
   }
   for (; l < lanes; l += W) {
-    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS_NARROW, 1,
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, rows_narrow, 1,
               row_bits);
   }
 }
 
+/* Rows of a tile for the few rows of a document; of centroids there are more (DOT_ROWS). */
+enum { DOCUMENT_ROWS = 4, DOCUMENT_ROWS_NARROW = 8 };
+
 static void dot7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                  size_t lanes, const int32_t *bias, int32_t *out) {
-  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 7))
+  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOCUMENT_ROWS,
+                            DOCUMENT_ROWS_NARROW, 7))
 }
 
 static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
@@ -74,5 +84,6 @@ static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const
     }
     bias = corrected;
   }
-  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 8))
+  BY_LANES(lanes,
+           dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOT_ROWS, DOT_ROWS_NARROW, 8))
 }
