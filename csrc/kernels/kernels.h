@@ -37,7 +37,7 @@ enum {
   /* Rows are padded to this many dimensions; a multiple of it is a whole number of bytes at one bit
    * per dimension and of four-dimension steps of the integer dot product. */
   MV_DIM_STEP = 16,
-  MV_LEADING = 16,
+  MV_LEADING = 16, /* see leading */
   MV_LEADING_RUNS = 48
 };
 
