@@ -163,7 +163,16 @@ def test_zero_rows_are_padding_wherever_they_stand(db: mvdb.Database) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "size"),
-    [("f8", 1e300), ("f8", 1e-300), ("f4", 3e38), ("f4", 1e-38), ("f2", 60_000), ("f8", 1e25)],
+    [
+        ("f8", 1e300),
+        ("f8", 1e-300),
+        ("f8", 1e25),
+        ("f4", 3e38),
+        ("f4", 1e-38),
+        ("f2", 60_000),
+        (">f2", 1),
+        (">f4", 1),
+    ],
 )
 def test_only_the_direction_of_a_row_counts(db: mvdb.Database, dtype: str, size: float) -> None:
     rows = matrix(1).astype("f8")
