@@ -11,6 +11,7 @@
 
 #include "../base/alloc.h"
 #include "../base/random.h"
+#include "../base/rounding.h"
 #include "../vectors/points.h"
 
 static void put_point(uint8_t *row, const int8_t *point, size_t padded) {

@@ -1,6 +1,6 @@
 /* from_float16, to_float16 (included by lanes.h). */
 
-static void from_float16(const uint8_t *in, size_t n, float *out) {
+MV_INLINE void widen_values(const uint8_t *in, size_t n, float *out) {
   size_t i = 0;
   for (; i + 16 <= n; i += 16) widen_f16(in + i * 2, out + i);
   if (i < n) {
@@ -11,6 +11,8 @@ static void from_float16(const uint8_t *in, size_t n, float *out) {
     memcpy(out + i, wide, (n - i) * sizeof *out);
   }
 }
+
+static void from_float16(const uint8_t *in, size_t n, float *out) { widen_values(in, n, out); }
 
 static void to_float16(const float *in, size_t n, uint8_t *out) {
   size_t i = 0;

@@ -9,7 +9,7 @@ MV_INLINE vf hadamard_step(vf x, size_t distance) {
 
 static void hadamard(float *x, size_t n) {
   if (n < W) {
-    hadamard_from(1, x, n);
+    hadamard_steps(x, n);
     return;
   }
   for (size_t i = 0; i < n; i += W) {

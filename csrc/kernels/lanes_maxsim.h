@@ -30,16 +30,6 @@ static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, 
 
 enum { F16_STEP = 32, F16_ROWS = 4, F16_REGISTERS = 2 };
 
-/* `count` values, at most F16_STEP, to floats; nothing beyond them is read. */
-MV_INLINE void widen_some(const uint8_t *in, size_t count, float out[F16_STEP]) {
-  uint8_t whole[F16_STEP * 2] = {0};
-  if (count < F16_STEP) {
-    memcpy(whole, in, count * 2);
-    in = whole;
-  }
-  for (size_t i = 0; i < F16_STEP; i += 16) widen_f16(in + i * 2, out + i);
-}
-
 /* `rows_n` rows times `registers` registers of lanes, enough sums to hide the latency of the add,
  * which must follow the order of the dimensions. */
 MV_INLINE void f16_tile(const uint8_t *rows, size_t dim, const float *query, size_t lanes,
@@ -51,7 +41,7 @@ MV_INLINE void f16_tile(const uint8_t *rows, size_t dim, const float *query, siz
   for (size_t start = 0; start < dim; start += F16_STEP) {
     const size_t count = dim - start < F16_STEP ? dim - start : F16_STEP;
     float x[F16_ROWS * F16_REGISTERS][F16_STEP];
-    for (size_t r = 0; r < rows_n; r++) widen_some(rows + (r * dim + start) * 2, count, x[r]);
+    for (size_t r = 0; r < rows_n; r++) widen_values(rows + (r * dim + start) * 2, count, x[r]);
     for (size_t d = 0; d < count; d++) {
       const float *q = query + (start + d) * lanes;
       for (size_t r = 0; r < rows_n; r++) {

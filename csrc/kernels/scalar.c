@@ -1,6 +1,7 @@
 /* The kernels in plain C: the definition of correct, before it is fast. */
 #include <string.h>
 
+#include "../base/rounding.h"
 #include "centroid_code.h"
 #include "kernels.h"
 #include "packed_gaps.h"
@@ -245,15 +246,10 @@ static void to_float16(const float *in, size_t n, uint8_t *out) {
   }
 }
 
-static void hadamard(float *x, size_t n) { hadamard_from(1, x, n); }
+static void hadamard(float *x, size_t n) { hadamard_steps(x, n); }
 
 static void round_bytes(const float *values, size_t n, float scale, int8_t *out) {
-  for (size_t i = 0; i < n; i++) {
-    const float x = values[i] * scale;
-    const float low = x > -127.0f ? x : -127.0f;
-    const float clipped = low < 127.0f ? low : 127.0f;
-    out[i] = (int8_t)(int)(clipped + (clipped < 0.0f ? -0.5f : 0.5f));
-  }
+  for (size_t i = 0; i < n; i++) out[i] = (int8_t)mv_round_int8(values[i] * scale);
 }
 
 static void from_bytes(const uint8_t *bytes, size_t n, int zero, float scale, float *out) {

@@ -47,9 +47,9 @@ MV_INLINE float sequence_sum(const float *sums) {
   return sum;
 }
 
-/* The steps of the Hadamard transform (in place, without scale) of numbers at least `half` apart. */
-MV_INLINE void hadamard_from(size_t half, float *x, size_t n) {
-  for (; half < n; half *= 2) {
+/* The Hadamard transform, step by step. */
+MV_INLINE void hadamard_steps(float *x, size_t n) {
+  for (size_t half = 1; half < n; half *= 2) {
     for (size_t start = 0; start < n; start += 2 * half) {
       float *low = x + start, *high = low + half;
       for (size_t i = 0; i < half; i++) {

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../kernels/lane_pack.h"
-#include "../vectors/points.h"
+#include "../kernels/kernels.h"
 
 enum { LARGE_CODEC = 1 << 13 /* centroids from which on tables may be partial */ };
 
@@ -93,12 +92,12 @@ static void pack_tokens(mv_query *query, int8_t *point) {
     const float *row = query->rotated + i * query->padded;
     float limit = mv_largest(row, query->padded);
     float inverse = limit > 0.0f ? 127.0f / limit : 0.0f;
-    for (size_t d = 0; d < query->padded; d++) point[d] = (int8_t)mv_round_int8(row[d] * inverse);
+    mv_kernels_get()->round_bytes(row, query->padded, inverse, point);
     query->scales[i] = limit / 127.0f;
     mv_block block;
     mv_query_span(query, i / MV_LANES_MAX, &block);
-    mv_lane_put(query->packed + block.first * query->padded, block.lanes, i - block.first, point,
-                query->padded);
+    int8_t *lane = query->packed + block.first * query->padded + (i - block.first) * 4;
+    for (size_t d = 0; d < query->padded; d += 4) memcpy(lane + d * block.lanes, point + d, 4);
   }
 }
 

@@ -19,6 +19,12 @@ static inline int64_t draw(int64_t low, int64_t high) {
   return low + (int64_t)mv_random_below(&seed, (uint64_t)(high - low + 1));
 }
 
+/* A double holds the product of two floats exactly, and rounds sums so finely that rounding them
+ * again gives what rounding once gives. */
+static inline float times(float x, float y) { return (float)((double)x * (double)y); }
+static inline float plus(float x, float y) { return (float)((double)x + (double)y); }
+static inline float minus(float x, float y) { return (float)((double)x - (double)y); }
+
 /* Buffers live until the end of a case. */
 static void *held[32];
 static size_t n_held;

@@ -4,13 +4,6 @@
 
 #include "kernel_cases.h"
 
-/* A double holds the product of two floats exactly, and rounds sums so finely that rounding them
- * again gives what rounding once gives. */
-
-static float times(float x, float y) { return (float)((double)x * (double)y); }
-static float plus(float x, float y) { return (float)((double)x + (double)y); }
-static float minus(float x, float y) { return (float)((double)x - (double)y); }
-
 static float draw_float(void) { return (float)draw(-1000000, 1000000) / 1048576.0f; }
 
 static float *draw_floats(size_t n) {

@@ -4,12 +4,6 @@
 
 #include "kernel_cases.h"
 
-/* A double holds the product of two floats exactly, and rounds their sum so finely that
- * rounding it again gives what rounding once gives. */
-
-static float times(float x, float y) { return (float)((double)x * (double)y); }
-static float plus(float x, float y) { return (float)((double)x + (double)y); }
-
 /* A float of either sign across many magnitudes. */
 static float draw_float(void) {
   const double value = ldexp((double)draw(-16777215, 16777215), (int)draw(-40, -10));

@@ -55,11 +55,15 @@ Stored = tuple[bytes, bytes, int]
 @dataclass(frozen=True)
 class Batch:
     """Some documents; which of them were assigned to centroids earlier, and the centroids whose
-    lists get each of these."""
+    lists get each of these; None without such ones."""
 
     documents: Sequence[Stored]
-    old: Sequence[int]
-    nearest: Future[list[memoryview]]
+    old: Sequence[int] = ()
+    nearest: Future[list[memoryview]] | None = None
+
+    def listed(self) -> dict[int, memoryview]:
+        """The centroids whose lists get a document; those of its codes, if it is not there."""
+        return dict(zip(self.old, self.nearest.result(), strict=True)) if self.nearest else {}
 
 
 class SegmentGone(Exception):
@@ -194,7 +198,7 @@ class Merge:
             # Threads go on with the next step's batches while this one's parts are stored.
             ahead = self._read_step(sources[first:], rows[first:])
             for batch in step:
-                listed = dict(zip(batch.old, batch.nearest.result(), strict=True))
+                listed = batch.listed()
                 for i, stored in enumerate(batch.documents):
                     self.writer.add_slot(*stored, listed.get(i))
                 self._yield_gil()
@@ -265,9 +269,7 @@ class Merge:
         """A batch of these documents, the search for the centroids of old ones begun."""
         old = self._assigned_earlier(documents)
         if self._near is None or not old:
-            nothing: Future[list[memoryview]] = Future()
-            nothing.set_result([])
-            return Batch(documents, [], nothing)
+            return Batch(documents)
         of_old = [documents[i] for i in old]
         return Batch(documents, old, self._executor.submit(self._nearest, self._near, of_old))
 

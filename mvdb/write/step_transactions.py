@@ -6,7 +6,6 @@ A step begins when it is its turn (turns.py). It waits for a transaction of anot
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +38,7 @@ class StepTransactions:
         self.without_level = 0
         """Documents of the collection when it had no level of relevance."""
         self._cache = cache
-        self._yielded = -math.inf
+        self._yielded = 0.0  # the monotonic time of the last pause
         self.extending = threading.Lock()  # held while centroids are trained to be added
 
     def forget(self) -> None:
