@@ -113,7 +113,7 @@ def code_bytes(n_centroids: int) -> int:
 
 
 def instruction_set() -> str:
-    """Name of the kernels in use: scalar, avx2, avx512 or neon."""
+    """Name of the kernels in use: scalar, avx2, avxvnni, avx512, amx, neon or dotprod."""
     return str(ffi.string(lib.mv_isa()).decode())
 
 

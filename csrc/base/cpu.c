@@ -1,3 +1,6 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* syscall */
+#endif
 #include "cpu.h"
 
 #include <stdint.h>
@@ -8,6 +11,10 @@
 #include <intrin.h>
 #else
 #include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 typedef struct registers {
@@ -53,8 +60,9 @@ static int all(uint64_t value, uint64_t mask) { return (value & mask) == mask; }
 unsigned mv_cpu_features(void) {
   enum { OSXSAVE = 27, AVX = 28, F16C = 29 };                               /* leaf 1, ecx */
   enum { AVX2 = 5, AVX512F = 16, AVX512BW = 30, AVX512VL = 31, VNNI = 11 }; /* leaf 7, ebx; ecx */
+  enum { AMX_TILE = 24, AMX_INT8 = 25 };                                    /* leaf 7, edx */
   enum { AVXVNNI = 4 };                                                     /* leaf 7.1, eax */
-  const uint64_t ymm_state = 0x06, zmm_state = 0xe6;
+  const uint64_t ymm_state = 0x06, zmm_state = 0xe6, tile_state = 0x60000;
 
   const registers one = cpuid(1, 0);
   if (!all(one.ecx, BIT(OSXSAVE) | BIT(AVX) | BIT(F16C))) return 0;
@@ -67,8 +75,21 @@ unsigned mv_cpu_features(void) {
   if (all(state, zmm_state) && all(seven.ebx, BIT(AVX512F) | BIT(AVX512BW) | BIT(AVX512VL)) &&
       all(seven.ecx, BIT(VNNI))) {
     features |= MV_CPU_AVX512;
+    if (all(state, tile_state) && all(seven.edx, BIT(AMX_TILE) | BIT(AMX_INT8))) {
+      features |= MV_CPU_AMX;
+    }
   }
   return features;
+}
+
+int mv_cpu_permit(unsigned features) {
+  if ((features & MV_CPU_AMX) == 0) return 1;
+#if defined(__linux__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return 0;
+#endif
 }
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
@@ -92,4 +113,8 @@ unsigned mv_cpu_features(void) {
 
 unsigned mv_cpu_features(void) { return 0; }
 
+#endif
+
+#if !defined(__x86_64__) && !defined(_M_X64)
+int mv_cpu_permit(unsigned features) { return (void)features, 1; }
 #endif

@@ -5,7 +5,7 @@
 #include "../base/alloc.h"
 #include "../kernels/kernels.h"
 
-enum { ROWS = 32 /* of a kernel call: their dot products stay in L1 */ };
+enum { ROWS = 64 /* of a kernel call: their dot products stay in L1 */ };
 
 void mv_nearest_block(const uint8_t *rows, uint32_t first, uint32_t n_rows, size_t padded,
                       const int8_t *points, const uint32_t *which, size_t n, int8_t *block,

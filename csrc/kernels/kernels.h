@@ -198,6 +198,11 @@ extern const mv_kernels mv_kernels_avx512;
 #define MV_HAS_AVXVNNI 1
 extern const mv_kernels mv_kernels_avxvnni;
 #endif
+/* Compilers that know AMX, on the system whose way to ask for it the core knows (base/cpu.c). */
+#if defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define MV_HAS_AMX 1
+extern const mv_kernels mv_kernels_amx;
+#endif
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const mv_kernels mv_kernels_neon;
 /* Compilers that give a single function the Armv8.2 dot product, or have it for all functions;
@@ -212,8 +217,8 @@ extern const mv_kernels mv_kernels_dotprod;
 #endif
 
 /* The table in use: at first use the one that the environment variable MVDB_ISA names (scalar,
- * avx2, avxvnni, avx512, neon, dotprod) if the processor supports it, else the best. The core's
- * only global state but for the allocation hook. */
+ * avx2, avxvnni, avx512, amx, neon, dotprod) if the processor supports it, else the best. The
+ * core's only global state but for the allocation hook. */
 const mv_kernels *mv_kernels_get(void);
 
 /* Lanes of the smallest block for n of them, 1 <= n <= MV_LANES_MAX, by the table in use. */

@@ -14,6 +14,9 @@ static const struct {
   const mv_kernels *table;
   unsigned features; /* of mv_cpu_features(), all required */
 } candidates[] = {
+#if defined(MV_HAS_AMX)
+    {&mv_kernels_amx, MV_CPU_AMX},
+#endif
 #if defined(__x86_64__) || defined(_M_X64)
     {&mv_kernels_avx512, MV_CPU_AVX512},
 #if defined(MV_HAS_AVXVNNI)
@@ -52,7 +55,8 @@ static const mv_kernels *find(const char *name) {
   for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
     const mv_kernels *table = candidates[i].table;
     if ((candidates[i].features & ~features) != 0) continue;
-    if (name == NULL || strcmp(name, table->name) == 0) return table;
+    if (name != NULL && strcmp(name, table->name) != 0) continue;
+    if (mv_cpu_permit(candidates[i].features)) return table;
   }
   return NULL;
 }

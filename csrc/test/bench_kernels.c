@@ -134,7 +134,8 @@ static void bench(const mv_kernels *k) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const names[] = {"avx512", "avxvnni", "avx2", "dotprod", "neon", "scalar"};
+  static const char *const names[] = {"amx",     "avx512", "avxvnni", "avx2",
+                                      "dotprod", "neon",   "scalar"};
   fill();
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (argc > 1 && strcmp(argv[1], names[i]) != 0) continue;

@@ -41,11 +41,12 @@ static inline void release(void) {
 }
 
 /* A case draws its inputs once, computes what must come out, and gives both to each table. */
-static const mv_kernels *tables[6];
+static const mv_kernels *tables[7];
 static size_t n_tables;
 
 static inline void collect_tables(void) {
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
+  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
+                                      "amx",    "neon", "dotprod"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (!mv_isa_select(names[i])) continue;
     tables[n_tables] = mv_kernels_get();

@@ -211,7 +211,8 @@ static void check_interact(const world *w, mv_query *query, const uint8_t *const
 }
 
 static void check_isas(const world *w, mv_query *query, const float *vectors, size_t m) {
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
+  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
+                                      "amx",    "neon", "dotprod"};
   static const uint8_t *const all[N_SEGMENTS] = {NULL};
   const char *before = mv_isa();
   found expected = coarse(query, w, all, 50);

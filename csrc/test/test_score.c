@@ -213,7 +213,8 @@ static void check_mixed(const mixed *m, mv_query *query, int mode, double error)
           place.document);
   }
   /* Every instruction set gives the same bits. */
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "dotprod"};
+  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
+                                      "amx",    "neon", "dotprod"};
   const char *before = mv_isa();
   for (size_t i = 0; i < 6; i++) {
     if (!mv_isa_select(names[i])) continue;

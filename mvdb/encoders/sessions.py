@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mvdb import core
 
 _ERRORS_ONLY = 3
-_HAVE_BYTE_PRODUCTS = {"avx512", "avxvnni"}
+_HAVE_BYTE_PRODUCTS = {"amx", "avx512", "avxvnni"}
 """Instruction sets of x86-64 with a product of uint8 and int8 that does not saturate (VNNI)."""
 
 

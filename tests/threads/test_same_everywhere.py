@@ -10,11 +10,13 @@ import pytest
 from mvdb import core
 from tests.support.children import run_program
 
+INSTRUCTION_SETS = ("scalar", "avx2", "avxvnni", "avx512", "amx", "neon", "dotprod")
+
 
 def available() -> list[str]:
     """Instruction sets that this machine can run."""
     before = core.instruction_set()
-    names = [n for n in ("scalar", "avx2", "avx512", "neon") if core.select_instruction_set(n)]
+    names = [name for name in INSTRUCTION_SETS if core.select_instruction_set(name)]
     core.select_instruction_set(before)
     return names
 
@@ -34,7 +36,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return fingerprint(tmp_path_factory.mktemp("reference") / "file", "scalar")
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "neon"])
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
 def test_kernels_agree_to_the_last_bit(isa: str, reference: dict[str, str], tmp_path: Path) -> None:
     """Stored vectors, hits and the bytes of their scores, for every number of bits."""
     if isa not in available():
