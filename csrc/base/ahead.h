@@ -7,11 +7,14 @@
 
 enum { MV_CACHE_LINE = 64 };
 
-/* Starts loading the cache line at p; p need not be readable. */
+/* Starts loading the cache line at p, or loading it into the second cache alone; p need not be
+ * readable. */
 #if defined(__GNUC__)
 static inline void mv_load_ahead(const void *p) { __builtin_prefetch(p); }
+static inline void mv_load_early(const void *p) { __builtin_prefetch(p, 0, 2); }
 #else
 static inline void mv_load_ahead(const void *p) { (void)p; }
+static inline void mv_load_early(const void *p) { (void)p; }
 #endif
 
 /* The same of all lines that hold some of `size` bytes. */
@@ -19,6 +22,14 @@ static inline void mv_load_range_ahead(const uint8_t *p, size_t size) {
   const uintptr_t begin = (uintptr_t)p, end = begin + size;
   for (uintptr_t line = begin / MV_CACHE_LINE * MV_CACHE_LINE; line < end; line += MV_CACHE_LINE) {
     mv_load_ahead((const void *)line);
+  }
+}
+
+/* The same for what is needed later: it pushes nothing out of the nearest cache. */
+static inline void mv_load_range_early(const uint8_t *p, size_t size) {
+  const uintptr_t begin = (uintptr_t)p, end = begin + size;
+  for (uintptr_t line = begin / MV_CACHE_LINE * MV_CACHE_LINE; line < end; line += MV_CACHE_LINE) {
+    mv_load_early((const void *)line);
   }
 }
 

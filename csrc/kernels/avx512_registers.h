@@ -103,7 +103,7 @@ MV_INLINE __m512i repeat_row(const uint8_t *p, size_t width) {
 
 /* Rows of 16 or 32 packed bytes that expand to whole registers: one register takes the codes of
  * 64 / width planes, side by side, each shifted by its own count. */
-MV_INLINE void unpack_wide(const uint8_t *packed, size_t n, size_t width, unsigned bits,
+MV_INLINE void unpack_wide(const uint8_t *const *packed, size_t n, size_t width, unsigned bits,
                            __m512i levels, uint8_t *out) {
   const __m512i low = _mm512_set1_epi8((char)((1U << bits) - 1));
   const size_t planes = 64 / width, registers = 8 / bits / planes;
@@ -111,7 +111,7 @@ MV_INLINE void unpack_wide(const uint8_t *packed, size_t n, size_t width, unsign
   for (size_t i = 0; i < 32; i++) counts[i] = (int16_t)(i * 2 / width * bits);
   const __m512i first = _mm512_loadu_si512(counts);
   for (size_t t = 0; t < n; t++) {
-    const __m512i bytes = repeat_row(packed + t * width, width);
+    const __m512i bytes = repeat_row(packed[t], width);
     for (size_t r = 0; r < registers; r++) {
       const __m512i count =
           _mm512_add_epi16(first, _mm512_set1_epi16((int16_t)(r * planes * bits)));
@@ -122,13 +122,13 @@ MV_INLINE void unpack_wide(const uint8_t *packed, size_t n, size_t width, unsign
 }
 
 /* Rows of any width: one register takes one plane of up to 64 packed bytes. */
-MV_INLINE void unpack_any(const uint8_t *packed, size_t n, size_t width, unsigned bits,
+MV_INLINE void unpack_any(const uint8_t *const *packed, size_t n, size_t width, unsigned bits,
                           __m512i levels, uint8_t *out) {
   const __m512i low = _mm512_set1_epi8((char)((1U << bits) - 1));
   for (size_t t = 0; t < n; t++) {
     for (size_t j = 0; j < width; j += 64) {
       const __mmask64 mask = width - j < 64 ? ((__mmask64)1 << (width - j)) - 1 : ~(__mmask64)0;
-      const __m512i bytes = _mm512_maskz_loadu_epi8(mask, packed + t * width + j);
+      const __m512i bytes = _mm512_maskz_loadu_epi8(mask, packed[t] + j);
       uint8_t *to = out + t * width * 8 / bits + j;
       for (unsigned plane = 0; plane < 8 / bits; plane++) {
         /* A shift by registers: compilers disagree on the sign of the other one's count. */
@@ -140,7 +140,7 @@ MV_INLINE void unpack_any(const uint8_t *packed, size_t n, size_t width, unsigne
   }
 }
 
-MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+MV_INLINE void unpack_rows(const uint8_t *const *packed, size_t n, size_t dim, unsigned bits,
                            __m512i levels, uint8_t *out) {
   const size_t width = dim * bits / 8;
   if (dim % 64 != 0) {

@@ -57,12 +57,12 @@ typedef struct mv_kernels {
   void (*dot8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                size_t lanes, const int32_t *bias, int32_t *out);
 
-  /* Expands n packed rows of dim codes of 1, 2 or 4 bits to one byte each through a table of
-   * levels (2, 4 or 16 entries used of 16; all <= 127).
+  /* Expands n packed rows, wherever they lie, of dim codes of 1, 2 or 4 bits to one byte each
+   * through a table of levels (2, 4 or 16 entries used of 16; all <= 127).
    * Packed layout is planar, so that a shift and a mask give runs of consecutive dimensions: with
    * w = dim * bits / 8 bytes per row, bits [p * bits, (p + 1) * bits) of byte j hold the code of
    * dimension p * w + j, for p < 8 / bits. out is [n][dim], dense. */
-  void (*unpack)(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+  void (*unpack)(const uint8_t *const *packed, size_t n, size_t dim, unsigned bits,
                  const uint8_t levels[16], uint8_t *out);
 
   /* The coarse score's inner loop: best[l] = max over t < n of table[index[code(t)] * lanes + l].

@@ -40,23 +40,23 @@ MV_INLINE void unpack_short_row(const uint8_t *packed, size_t width, unsigned bi
   }
 }
 
-MV_INLINE void unpack_rows(const uint8_t *packed, size_t n, size_t dim, unsigned bits, vb table,
-                           uint8_t *out) {
+MV_INLINE void unpack_rows(const uint8_t *const *packed, size_t n, size_t dim, unsigned bits,
+                           vb table, uint8_t *out) {
   const size_t width = dim * bits / 8;
   for (size_t t = 0; t < n; t++) {
     if (width >= 16) {
-      unpack_row(packed + t * width, width, 16, bits, table, out + t * dim);
+      unpack_row(packed[t], width, 16, bits, table, out + t * dim);
     } else if (width >= 8) {
-      unpack_row(packed + t * width, width, 8, bits, table, out + t * dim);
+      unpack_row(packed[t], width, 8, bits, table, out + t * dim);
     } else {
-      unpack_short_row(packed + t * width, width, bits, table, out + t * dim);
+      unpack_short_row(packed[t], width, bits, table, out + t * dim);
     }
   }
 }
 
 #endif
 
-static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+static void unpack(const uint8_t *const *packed, size_t n, size_t dim, unsigned bits,
                    const uint8_t levels[16], uint8_t *out) {
   const unpack_table table = unpack_levels(levels);
   if (bits == 1) {

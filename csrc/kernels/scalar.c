@@ -23,14 +23,14 @@ static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const 
   }
 }
 
-static void unpack(const uint8_t *packed, size_t n, size_t dim, unsigned bits,
+static void unpack(const uint8_t *const *packed, size_t n, size_t dim, unsigned bits,
                    const uint8_t levels[16], uint8_t *out) {
   const size_t width = dim * bits / 8;
   const unsigned mask = (1U << bits) - 1;
   for (size_t t = 0; t < n; t++) {
     for (unsigned plane = 0; plane < 8 / bits; plane++) {
       for (size_t j = 0; j < width; j++) {
-        const unsigned code = (unsigned)packed[t * width + j] >> (plane * bits) & mask;
+        const unsigned code = (unsigned)packed[t][j] >> (plane * bits) & mask;
         out[t * dim + plane * width + j] = levels[code];
       }
     }

@@ -1,4 +1,5 @@
-/* Scores by the query in int8, by all tokens of a document or by those near the query:
+/* Scores by the query in int8, by all tokens of a document, or by its far ones after a score in
+ * part:
  *
  *   1. unpack a tile of residual levels and compute their dot products with all lanes
  *   2. combine them with the centroid scores and keep each lane's best */
@@ -45,32 +46,16 @@ static size_t take_all(const mv_query *query, const mv_document *doc, size_t fir
   return first + t->n;
 }
 
-/* Some tokens of a document, from one token on: near ones, whose centroid's row a partial table
- * has, or far ones. In part the floor stands for those, and their residuals are not read. */
-typedef struct some_tokens {
-  uint32_t at[MV_TILE + 1];
-  uint32_t rows[MV_TILE + 1]; /* of near ones */
+/* Far tokens of a document, from one token on, whose centroid's row a partial table lacks. */
+typedef struct far_tokens {
+  uint32_t at[MV_TILE];
   size_t n;
   size_t next; /* the first token that was not looked at */
-} some_tokens;
+} far_tokens;
 
-/* Branch-free: the branch is unpredictable. */
-static void find_near(const mv_table *table, const mv_document *doc, size_t first,
-                      some_tokens *near) {
-  size_t n = 0;
-  for (; first < doc->n_tokens && n < MV_TILE; first++) {
-    const size_t row = mv_table_row(table, mv_code_read(doc->codes, first, doc->code_bytes));
-    near->at[n] = (uint32_t)first;
-    near->rows[n] = (uint32_t)row;
-    n += row >= table->n_group_rows;
-  }
-  near->n = n;
-  near->next = first;
-}
-
-/* The far ones whose group comes near to what the document has already. */
+/* The far tokens whose group comes near to what the document has already. */
 static void find_far(const mv_table *table, const mv_document *doc, size_t first,
-                     const int16_t *limits, some_tokens *far) {
+                     const int16_t *limits, far_tokens *far) {
   size_t n = 0;
   while (first < doc->n_tokens && n < MV_TILE) {
     const size_t left = doc->n_tokens - first, room = MV_TILE - n;
@@ -96,13 +81,12 @@ static void set_limits(const mv_table *table, const float *part, int16_t *limits
   }
 }
 
-/* The same of some tokens. */
-static void take_some(const mv_query *query, const mv_document *doc, const some_tokens *some,
-                      token_tile *t) {
+static void take_far(const mv_query *query, const mv_document *doc, const far_tokens *far,
+                     token_tile *t) {
   const mv_codec *codec = query->table.codec;
-  take_levels(codec, doc, some->at, some->n, query->levels, t->a, t->b);
-  memcpy(t->at, some->at, some->n * sizeof(uint32_t));
-  t->n = some->n;
+  take_levels(codec, doc, far->at, far->n, query->levels, t->a, t->b);
+  memcpy(t->at, far->at, far->n * sizeof(uint32_t));
+  t->n = far->n;
   t->levels = query->levels;
 }
 
@@ -128,13 +112,6 @@ static void keep_best_alone(const mv_query *query, const mv_document *doc, const
                            table->unit, best);
 }
 
-/* The sum over query tokens. */
-static float weighted(const mv_block *block, const float *best) {
-  float score = 0.0f;
-  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
-  return score;
-}
-
 float mv_score_fast(const mv_query *query, const mv_document *doc) {
   const mv_table *table = &query->table;
   const mv_block *block = &table->block;
@@ -153,26 +130,7 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
       keep_best_alone(query, doc, &t, dots, best);
     }
   }
-  return weighted(block, best);
-}
-
-/* Raises best to each lane's over the near tokens. near: the first ones. Returns their number. */
-static size_t best_near(const mv_query *query, const mv_document *doc, some_tokens *near,
-                        float *best) {
-  const mv_table *table = &query->table;
-  const mv_block *block = &table->block;
-  int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
-  size_t count = 0;
-  token_tile t;
-  residual_bias(table->codec, block, bias);
-  for (;; find_near(table, doc, near->next, near)) {
-    take_some(query, doc, near, &t);
-    count += near->n;
-    for (size_t i = 0; i < near->n; i++) take_row(table, near->rows[i], &t, i);
-    tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
-    keep_best(table, &t, dots, best);
-    if (near->next == doc->n_tokens) return count;
-  }
+  return weighted_sum(block, best);
 }
 
 float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) {
@@ -181,82 +139,17 @@ float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) 
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
   int16_t limits[MV_LANES_MAX];
   float best[MV_LANES_MAX] = {0};
-  some_tokens far = {.next = 0};
+  far_tokens far = {.next = 0};
   token_tile t;
   memcpy(best, part, block->tokens * sizeof(float));
   set_limits(table, part, limits);
   residual_bias(table->codec, block, bias);
   while (far.next < doc->n_tokens) {
     find_far(table, doc, far.next, limits, &far);
-    take_some(query, doc, &far, &t);
+    take_far(query, doc, &far, &t);
     query->counts.tokens += far.n;
     tile_dots(table->codec, t.levels, t.n, block->packed, block->lanes, bias, dots);
     keep_best_alone(query, doc, &t, dots, best);
   }
-  return weighted(block, best);
-}
-
-/* The first of the places from `at` on whose segment has a codec; n if there is none. */
-static size_t next_of(const mv_segment *segments, const mv_codec *codec, const mv_place *places,
-                      size_t n, size_t at) {
-  while (at < n && segments[places[at].segment].codec != codec) at++;
-  return at;
-}
-
-/* A document on its way: its codes are loaded first, then its near tokens. */
-typedef struct part_step {
-  size_t index; /* of its place; n: none */
-  mv_document doc;
-  some_tokens near;
-} part_step;
-
-static void load_codes(const mv_segment *segments, const mv_place *places, size_t n, part_step *s) {
-  if (s->index >= n) return;
-  s->doc = mv_document_find(&segments[places[s->index].segment], places[s->index].document);
-  mv_load_range_ahead(s->doc.codes, s->doc.n_tokens * s->doc.code_bytes);
-  mv_load_range_ahead(s->doc.record, 2 * s->doc.n_tokens);
-}
-
-static void load_near(const mv_table *table, size_t n, part_step *s) {
-  if (s->index >= n) return;
-  find_near(table, &s->doc, 0, &s->near);
-  for (size_t i = 0; i < s->near.n; i++) {
-    mv_load_range_ahead(residual_of(table->codec, &s->doc, s->near.at[i]),
-                        table->codec->packed_bytes);
-  }
-}
-
-/* The score by the near tokens of a document; the best of each query token goes to part. */
-static float score_part(mv_query *query, part_step *s, float *part) {
-  const mv_block *block = &query->table.block;
-  float best[MV_LANES_MAX];
-  for (size_t l = 0; l < block->lanes; l++) best[l] = -FLT_MAX;
-  query->counts.tokens += best_near(query, &s->doc, &s->near, best);
-  if (part != NULL) memcpy(part, best, block->tokens * sizeof(float));
-  for (size_t l = 0; l < block->tokens; l++) {
-    const float floor = query->table.floor[l];
-    best[l] = best[l] > floor ? best[l] : floor;
-  }
-  return weighted(block, best);
-}
-
-/* Three documents are under way at a time. */
-void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
-                    const mv_parts *parts, float *scores) {
-  const mv_table *table = &query->table;
-  part_step steps[3];
-  for (size_t i = 0, at = 0; i < 3; i++, at++) {
-    steps[i].index = at = next_of(segments, table->codec, places, n, at);
-    if (i < 2) load_codes(segments, places, n, &steps[i]);
-  }
-  load_near(table, n, &steps[0]);
-  for (size_t turn = 0; steps[turn % 3].index < n; turn++) {
-    part_step *now = &steps[turn % 3], *later = &steps[(turn + 2) % 3];
-    load_codes(segments, places, n, later);
-    load_near(table, n, &steps[(turn + 1) % 3]);
-    const size_t at = now->index * query->m + table->block.first;
-    float *part = now->index < parts->n ? parts->best + at : NULL;
-    scores[now->index] += score_part(query, now, part);
-    now->index = next_of(segments, table->codec, places, n, later->index + (later->index < n));
-  }
+  return weighted_sum(block, best);
 }

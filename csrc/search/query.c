@@ -116,7 +116,7 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
   query->rotated = mv_query_reserve(query, MV_MEMORY_ROTATED, m * query->padded, sizeof(float));
   query->packed = mv_query_reserve(query, MV_MEMORY_PACKED, packed, query->padded);
   query->scales = mv_query_reserve(query, MV_MEMORY_SCALES, m, sizeof(float));
-  query->levels = mv_query_reserve(query, MV_MEMORY_LEVELS, 2 * MV_TILE, query->padded);
+  query->levels = mv_query_reserve(query, MV_MEMORY_LEVELS, MV_TILE, query->padded);
   if (query->plain == NULL || query->rotated == NULL || query->packed == NULL ||
       query->scales == NULL || query->levels == NULL)
     return MV_ERROR_MEMORY;

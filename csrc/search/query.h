@@ -135,7 +135,7 @@ enum {
   MV_MEMORY_FOUND,
   MV_MEMORY_BEFORE,
   MV_MEMORY_GAINS,
-  MV_MEMORY_LEVELS, /* uint8 [2 * MV_TILE][padded]: rows of a tile of document tokens; packed */
+  MV_MEMORY_LEVELS, /* uint8 [MV_TILE][padded]: rows of a tile of document tokens */
   MV_MEMORY_CHOSEN,
   MV_MEMORY_PROBES,
   MV_MEMORY_PLACES,

@@ -1,7 +1,7 @@
 /* The fine stage: MaxSim over the stored vectors of given documents. A document's score is the sum
  * over query tokens of the best a * (centroid score) + b * (residual dot product) of its tokens: by
- * the query in int8 (fast_score.c), or more precisely (precise_score.c). float16 records are scored
- * by one kernel alone. */
+ * the query in int8 (part_score.c, fast_score.c), or more precisely (precise_score.c). float16
+ * records are scored by one kernel alone. */
 #include <float.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Scores of documents by their codes: fast_score.c, precise_score.c. */
+/* Scores of documents by their codes: part_score.c, fast_score.c, precise_score.c. */
 #ifndef MV_SEARCH_SCORES_H
 #define MV_SEARCH_SCORES_H
 

@@ -14,13 +14,24 @@ static inline const uint8_t *residual_of(const mv_codec *codec, const mv_documen
   return doc->record + 2 * doc->n_tokens + token * codec->packed_bytes;
 }
 
-/* Residual levels of n tokens from token `first` on, one byte a dimension: unpacked into rows, or
- * in the record itself where a level is a byte (8 bits). */
+/* Residual levels of n tokens from their packed residuals, one byte a dimension. */
+static inline void unpack_levels(const mv_codec *codec, const uint8_t *const *packed, size_t n,
+                                 uint8_t *rows) {
+  if (codec->bits < 8) {
+    mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+    return;
+  }
+  for (size_t i = 0; i < n; i++) memcpy(rows + i * codec->padded, packed[i], codec->padded);
+}
+
+/* The same of n <= MV_TILE tokens from token `first` on: in rows, or in the record itself where a
+ * level is a byte (8 bits). */
 static inline const uint8_t *tile_levels(const mv_codec *codec, const mv_document *doc,
                                          size_t first, size_t n, uint8_t *rows) {
-  const uint8_t *packed = residual_of(codec, doc, first);
-  if (codec->bits == 8) return packed;
-  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+  const uint8_t *packed[MV_TILE];
+  if (codec->bits == 8) return residual_of(codec, doc, first);
+  for (size_t i = 0; i < n; i++) packed[i] = residual_of(codec, doc, first + i);
+  unpack_levels(codec, packed, n, rows);
   return rows;
 }
 
@@ -37,6 +48,13 @@ static inline void residual_bias(const mv_codec *codec, const mv_block *block, i
   for (size_t l = 0; l < block->lanes; l++) bias[l] = -codec->levels->zero * block->sums[l];
 }
 
+/* The sum over query tokens of the best of each, in the units of its lane. */
+static inline float weighted_sum(const mv_block *block, const float *best) {
+  float score = 0.0f;
+  for (size_t l = 0; l < block->tokens; l++) score += best[l] * block->scale[l];
+  return score;
+}
+
 static inline void tile_scales(const mv_codec *codec, const mv_document *doc, size_t first,
                                size_t n, float *a, float *b) {
   for (size_t i = 0; i < n; i++) {
@@ -45,18 +63,15 @@ static inline void tile_scales(const mv_codec *codec, const mv_document *doc, si
   }
 }
 
-/* The same of tokens apart from each other: their levels to rows, of 2 * MV_TILE rows, and their
- * scales. */
+/* The levels, in rows, and the scales of n <= MV_TILE tokens apart from each other. */
 static inline void take_levels(const mv_codec *codec, const mv_document *doc, const uint32_t *at,
                                size_t n, uint8_t *rows, float *a, float *b) {
-  const size_t bytes = codec->packed_bytes;
-  uint8_t *packed = codec->bits == 8 ? rows : rows + MV_TILE * codec->padded;
+  const uint8_t *packed[MV_TILE];
   for (size_t i = 0; i < n; i++) {
-    memcpy(packed + i * bytes, residual_of(codec, doc, at[i]), bytes);
+    packed[i] = residual_of(codec, doc, at[i]);
     tile_scales(codec, doc, at[i], 1, &a[i], &b[i]);
   }
-  if (codec->bits == 8) return;
-  mv_kernels_get()->unpack(packed, n, codec->padded, codec->bits, codec->levels->bytes, rows);
+  unpack_levels(codec, packed, n, rows);
 }
 
 /* Writes the place of the row of a token's centroid as the i-th of some, in the codec's bytes of a

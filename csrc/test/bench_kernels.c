@@ -37,7 +37,11 @@ static void run_dot7(const setting *s) {
 static void run_dot8(const setting *s) {
   s->k->dot8(rows, DIM, ROWS, DIM, query, s->lanes, bias, dots);
 }
-static void run_unpack(const setting *s) { s->k->unpack(packed, ROWS, DIM, s->bits, levels, rows); }
+static void run_unpack(const setting *s) {
+  const uint8_t *at[ROWS];
+  for (size_t i = 0; i < ROWS; i++) at[i] = packed + i * DIM * s->bits / 8;
+  s->k->unpack(at, ROWS, DIM, s->bits, levels, rows);
+}
 static void run_interact(const setting *s) {
   const uint8_t *at = codes + s->document * ROWS * s->code_bytes;
   s->k->interact(at, ROWS, s->code_bytes, row_of, sizeof *row_of, byte_table, s->lanes, best_byte);

@@ -62,18 +62,20 @@ static void test_dot(void) {
 
 static void case_unpack(size_t n, size_t dim, unsigned bits) {
   const size_t width = dim * bits / 8;
-  uint8_t *packed = buffer(n * width, 1);
+  uint8_t *rows = buffer(n * width, 1);
+  const uint8_t **packed = buffer(n, sizeof *packed);
   uint8_t *expected = buffer(n * dim, 1);
   uint8_t *out = buffer(n * dim, 1);
   uint8_t *levels = buffer(16, 1);
-  for (size_t i = 0; i < n * width; i++) packed[i] = (uint8_t)draw(0, 255);
+  for (size_t i = 0; i < n * width; i++) rows[i] = (uint8_t)draw(0, 255);
+  for (size_t t = 0; t < n; t++) packed[t] = rows + (n - 1 - t) * width;
   for (size_t i = 0; i < 16; i++) levels[i] = (uint8_t)draw(0, 127);
   for (size_t t = 0; t < n; t++) {
     for (size_t d = 0; d < dim; d++) {
       unsigned code = 0;
       for (unsigned bit = 0; bit < bits; bit++) {
         const size_t at = (d / width) * bits + bit;
-        code |= ((unsigned)packed[t * width + d % width] >> at & 1U) << bit;
+        code |= ((unsigned)packed[t][d % width] >> at & 1U) << bit;
       }
       expected[t * dim + d] = levels[code];
     }
