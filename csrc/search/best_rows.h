@@ -12,6 +12,7 @@ typedef struct mv_best_rows {
   size_t limit; /* rows kept of each token */
   size_t room;
   uint64_t *keys;              /* [tokens][room]: score, then the row, so that greater is better */
+  int16_t *maxima;             /* [room][lanes] */
   size_t count[MV_LANES_MAX];  /* keys of a token */
   int16_t least[MV_LANES_MAX]; /* scores have to exceed it */
 } mv_best_rows;
@@ -19,6 +20,11 @@ typedef struct mv_best_rows {
 /* limit: at least 1. To be freed in any case. */
 mv_status mv_best_rows_init(mv_best_rows *best, size_t tokens, size_t lanes, size_t limit);
 void mv_best_rows_free(mv_best_rows *best);
+
+/* Rows of these n will be offered: scores that fall short of the best of them are skipped from the
+ * beginning. The rows are dealt into as many runs as a buffer has room for keys, and at least
+ * `limit` rows reach the limit-th greatest of the maxima of the runs. Before any row is offered. */
+void mv_best_rows_bound(mv_best_rows *best, const int16_t *scores, size_t n);
 
 /* Offers rows first .. first + n - 1; scores [n][lanes] are theirs, above INT16_MIN, as all of a
  * table are. */

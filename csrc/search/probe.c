@@ -1,7 +1,7 @@
 /* The lists to read: for each query token the lists of the centroids that score best.
  *
  *   1. make the table of the block
- *   2. rank centroids per token, the best groups first, so that the kernel skips most of the rest
+ *   2. rank centroids per token
  *   3. write the probes that find documents, then the others, without lists that gain little */
 #include "best_rows.h"
 #include "query.h"
@@ -11,17 +11,16 @@
 enum { LEAST_FIFTHS = 1 /* of a list that is read */, FINDING_FIFTHS = 3 /* of one that finds */ };
 
 /* Ranks the lists of the groups that the table has. */
-static void rank_groups(const mv_table *table, mv_best_rows *best) {
+static void rank_lists(const mv_table *table, mv_best_rows *best) {
   const mv_centroids *centroids = &table->codec->centroids;
-  for (uint8_t mark = MV_GROUP_BEST; mark > MV_GROUP_ABSENT; mark--) {
-    size_t row = table->n_group_rows;
-    for (uint32_t g = 0; g < centroids->n_groups; g++) {
-      if (table->groups[g] == MV_GROUP_ABSENT) continue;
-      const uint32_t first = centroids->group_starts[g], n = centroids->group_starts[g + 1] - first;
-      if (table->groups[g] == mark)
-        mv_best_rows_offer(best, table->rows16 + row * table->block.lanes, first, n);
-      row += n;
-    }
+  const size_t lanes = table->block.lanes;
+  const int16_t *rows = table->rows16 + table->n_group_rows * lanes;
+  mv_best_rows_bound(best, rows, table->n_rows - table->n_group_rows);
+  for (uint32_t g = 0; g < centroids->n_groups; g++) {
+    if (!table->groups[g]) continue;
+    const uint32_t first = centroids->group_starts[g], n = centroids->group_starts[g + 1] - first;
+    mv_best_rows_offer(best, rows, first, n);
+    rows += n * lanes;
   }
   mv_best_rows_sort(best);
 }
@@ -80,7 +79,7 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
   mv_best_rows best;
   status = mv_best_rows_init(&best, query->table.block.tokens, query->table.block.lanes, nprobe);
   if (status == MV_OK) {
-    rank_groups(&query->table, &best);
+    rank_lists(&query->table, &best);
     *count = write_probes(&best, &query->table, 1, probes);
     *count += write_probes(&best, &query->table, 0, probes + *count);
     *base = base_of(&best, &query->table);

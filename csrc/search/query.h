@@ -37,13 +37,6 @@ typedef struct mv_block {
  * least score computed, stands for it, and the row of its group tells about how far below. */
 typedef enum mv_table_kind { MV_TABLE_NONE, MV_TABLE_FULL, MV_TABLE_PARTIAL } mv_table_kind;
 
-/* The state of a group of centroids in a table. */
-enum {
-  MV_GROUP_ABSENT = 0,
-  MV_GROUP_PRESENT = 1,
-  MV_GROUP_BEST = 2 /* present, and the nearest of all groups to some token */
-};
-
 /* Scores of one block with the centroids of one codec: int16 for the fine score, bytes for the
  * coarse one. */
 typedef struct mv_table {
@@ -55,7 +48,7 @@ typedef struct mv_table {
   size_t n_group_rows;              /* full: 0 */
   int16_t *rows16;                  /* [n_rows][lanes] */
   uint8_t *rows8;                   /* [n_rows][lanes], of groups: zero */
-  uint8_t *groups;                  /* [n_groups]: MV_GROUP_ABSENT and so on */
+  uint8_t *groups;                  /* [n_groups]: 1 where its rows are there, else 0 */
   void *row_of;                     /* [n_centroids], by number: a row, or that of the group */
   size_t row_of_bytes;              /* of an entry: 2 if these are enough, else 4 */
   float floor[MV_LANES_MAX];        /* least score of a token, in integer units; full: -FLT_MAX */

@@ -41,22 +41,21 @@ static mv_status mark_groups(mv_table *table, size_t wanted, int16_t *rows) {
   const mv_block *block = &table->block;
   int16_t low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
   mv_best_rows best;
-  memset(table->groups, MV_GROUP_ABSENT, centroids->n_groups);
+  memset(table->groups, 0, centroids->n_groups);
   const mv_status status = mv_best_rows_init(&best, block->tokens, block->lanes, wanted);
   for (size_t first = 0; status == MV_OK && first < centroids->n_groups; first += MV_TILE) {
     const size_t left = centroids->n_groups - first, n = left < MV_TILE ? left : MV_TILE;
     int16_t *scores = rows + first * block->lanes;
     mv_table_score(table, centroids->group_rows + first * centroids->padded, n, scores, low, high);
-    mv_best_rows_offer(&best, scores, (uint32_t)first, n);
   }
-  if (status == MV_OK) mv_best_rows_sort(&best);
+  if (status == MV_OK) {
+    mv_best_rows_bound(&best, rows, centroids->n_groups);
+    mv_best_rows_offer(&best, rows, 0, centroids->n_groups);
+    mv_best_rows_sort(&best);
+  }
   for (size_t l = 0; status == MV_OK && l < block->tokens; l++) {
     const uint64_t *keys = best.keys + l * best.room;
-    for (size_t i = 0; i < best.count[l]; i++) {
-      uint8_t *mark = &table->groups[mv_key_row(keys[i])];
-      if (i == 0) *mark = MV_GROUP_BEST;
-      if (*mark == MV_GROUP_ABSENT) *mark = MV_GROUP_PRESENT;
-    }
+    for (size_t i = 0; i < best.count[l]; i++) table->groups[mv_key_row(keys[i])] = 1;
   }
   mv_best_rows_free(&best);
   return status;
@@ -72,10 +71,10 @@ static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
   table->n_rows = table->n_group_rows;
   table->kind = MV_TABLE_FULL;
   for (size_t g = 0; g < centroids->n_groups; g++) {
-    if (table->groups[g] == MV_GROUP_ABSENT) {
-      table->kind = MV_TABLE_PARTIAL;
-    } else {
+    if (table->groups[g]) {
       table->n_rows += centroids->group_starts[g + 1] - centroids->group_starts[g];
+    } else {
+      table->kind = MV_TABLE_PARTIAL;
     }
   }
   table->row_of_bytes = table->n_rows <= UINT16_MAX ? sizeof(uint16_t) : sizeof(uint32_t);
@@ -107,7 +106,7 @@ static void score_rows(mv_table *table, size_t first, size_t last, size_t row, i
 /* Loads the rows of the first group from `g` on that is marked: groups are far apart. */
 static void load_group_ahead(const mv_table *table, size_t g) {
   const mv_centroids *centroids = &table->codec->centroids;
-  while (g < centroids->n_groups && table->groups[g] == MV_GROUP_ABSENT) g++;
+  while (g < centroids->n_groups && !table->groups[g]) g++;
   if (g == centroids->n_groups) return;
   const size_t first = centroids->group_starts[g], rows = centroids->group_starts[g + 1] - first;
   mv_load_range_ahead(centroids->rows + first * centroids->padded, rows * centroids->padded);
@@ -122,7 +121,7 @@ static void compute_rows(mv_table *table, int16_t *low, int16_t *high) {
   }
   size_t row = table->n_group_rows;
   for (size_t g = 0; g < centroids->n_groups; g++) {
-    if (table->groups[g] == MV_GROUP_ABSENT) continue;
+    if (!table->groups[g]) continue;
     const size_t first = centroids->group_starts[g], last = centroids->group_starts[g + 1];
     if (table->kind == MV_TABLE_PARTIAL) load_group_ahead(table, g + 1);
     score_rows(table, first, last, row, low, high);
@@ -177,7 +176,7 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
     if (group_rows == NULL) return MV_ERROR_MEMORY;
     status = mark_groups(table, query->groups_wanted, group_rows);
   } else {
-    memset(table->groups, MV_GROUP_PRESENT, n_groups);
+    memset(table->groups, 1, n_groups);
   }
   if (status == MV_OK) status = reserve_rows(query, group_rows);
   if (status != MV_OK) {

@@ -31,8 +31,9 @@ static void check_token(const mv_best_rows *best, const int16_t *scores, size_t 
   }
 }
 
-/* distinct: different scores, few of them for ties. Rows are offered in pieces, the last first. */
-static void case_best(size_t n, size_t limit, size_t tokens, uint32_t distinct) {
+/* distinct: different scores, few of them for ties. Rows are offered in pieces, the last first, with
+ * or without a bound. */
+static void case_best_of(size_t n, size_t limit, size_t tokens, uint32_t distinct, int bounded) {
   const size_t lanes = mv_lanes_for(tokens), piece = n / 3 + 1;
   int16_t *scores = room(n * lanes, sizeof *scores);
   for (size_t i = 0; i < n * lanes; i++) {
@@ -41,6 +42,7 @@ static void case_best(size_t n, size_t limit, size_t tokens, uint32_t distinct) 
   }
   mv_best_rows best;
   MUST(mv_best_rows_init(&best, tokens, lanes, limit) == MV_OK);
+  if (bounded) mv_best_rows_bound(&best, scores, n);
   for (size_t first = (n / piece) * piece + piece; first >= piece;) {
     first -= piece;
     if (first >= n) continue;
@@ -53,7 +55,31 @@ static void case_best(size_t n, size_t limit, size_t tokens, uint32_t distinct) 
   free(scores);
 }
 
+static void case_best(size_t n, size_t limit, size_t tokens, uint32_t distinct) {
+  case_best_of(n, limit, tokens, distinct, 0);
+  case_best_of(n, limit, tokens, distinct, 1);
+}
+
+/* A bound leaves hardly any rows to look at beyond the wanted ones. */
+static void test_bound_skips_rows(void) {
+  enum { N = 6000, LIMIT = 60, TOKENS = 5 };
+  const size_t lanes = mv_lanes_for(TOKENS);
+  int16_t *scores = room(N * lanes, sizeof *scores);
+  mv_best_rows best;
+  for (size_t i = 0; i < N * lanes; i++) scores[i] = (int16_t)mv_random_below(&seed, 30000);
+  MUST(mv_best_rows_init(&best, TOKENS, lanes, LIMIT) == MV_OK);
+  mv_best_rows_bound(&best, scores, N);
+  for (size_t token = 0; token < TOKENS; token++) {
+    size_t left = 0;
+    for (size_t row = 0; row < N; row++) left += scores[row * lanes + token] > best.least[token];
+    CHECK(left >= LIMIT && left < 2 * LIMIT, "%zu rows", left);
+  }
+  mv_best_rows_free(&best);
+  free(scores);
+}
+
 int main(void) {
+  test_bound_skips_rows();
   static const size_t limits[] = {1, 2, 17, 48, 130, 2000};
   static const uint32_t distinct[] = {1, 2, 7, 1000, 65535};
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {

@@ -56,7 +56,7 @@ static float coarse_sum(const mv_query *query, const model *used, const mv_block
       const uint32_t g = group_of(used, code);
       const size_t row = mv_index_read(query->table.row_of, code, query->table.row_of_bytes);
       const uint8_t byte = query->table.rows8[row * block->lanes + l];
-      if (groups[g] != MV_GROUP_ABSENT && byte > best) best = byte;
+      if (groups[g] && byte > best) best = byte;
     }
     sum += best;
   }

@@ -63,12 +63,10 @@ static void check_mark(const model *used, const mv_table *table, uint32_t group,
   const uint8_t mark = table->groups[group];
   const int whole = wanted == 0 || wanted >= used->spec.n_groups;
   if (whole) {
-    CHECK(mark == MV_GROUP_PRESENT, "%s: group %u", what, group);
+    CHECK(mark == 1, "%s: group %u", what, group);
   } else {
-    CHECK((mark != MV_GROUP_ABSENT) == is_wanted(used, table, group, wanted),
-          "%s: group %u, mark %d", what, group, mark);
-    CHECK((mark == MV_GROUP_BEST) == is_wanted(used, table, group, 1), "%s: group %u, mark %d",
-          what, group, mark);
+    CHECK(mark == is_wanted(used, table, group, wanted), "%s: group %u, mark %d", what, group,
+          mark);
   }
 }
 
@@ -159,7 +157,7 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
     for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
       const uint32_t c = used->members[i];
       const size_t row = row_of(table, c), lanes = block->lanes;
-      CHECK((row >= behind) == (present[g] != MV_GROUP_ABSENT), "%s: row %u", what, c);
+      CHECK((row >= behind) == (present[g] != 0), "%s: row %u", what, c);
       if (row < behind) {
         CHECK(row == g, "%s: row %zu of centroid %u", what, row, c);
         continue;
