@@ -212,7 +212,7 @@ class Meter:
 
 
 def _lanes(n_tokens: int, isa: str) -> int:
-    step = 16 if isa in ("avx512", "amx") else 8
+    step = 16 if isa in ("avx512", "amx") and n_tokens > 8 else 8
     return -(-min(n_tokens, 32) // step) * step
 
 

@@ -24,7 +24,7 @@
 enum {
   TILE = 16,       /* rows of a tile, and lanes */
   TILE_BYTES = 64, /* of a row of a tile, at most */
-  LEAST_ROWS = 6   /* from which on tiles are worth their configuration */
+  LEAST_ROWS = 6   /* from which on tiles take less time */
 };
 
 /* As the processor reads it. */
@@ -98,22 +98,26 @@ MV_INLINE void multiply_rows(const uint8_t *rows, size_t stride, size_t n, size_
   _tile_release();
 }
 
+static void tiles(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
+                  size_t lanes, const int32_t *bias, int32_t *out) {
+  if (lanes == TILE) {
+    multiply_rows(rows, stride, n, dim, query, TILE, bias, out);
+  } else {
+    multiply_rows(rows, stride, n, dim, query, 2 * TILE, bias, out);
+  }
+}
+
+/* Whether tiles are worth their configuration, and filled. */
+static int suits_tiles(size_t n, size_t lanes) { return n >= LEAST_ROWS && lanes >= TILE; }
+
 static void tiles7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                    size_t lanes, const int32_t *bias, int32_t *out) {
-  if (n < LEAST_ROWS) {
-    dot7(rows, stride, n, dim, query, lanes, bias, out);
-  } else {
-    BY_LANES(lanes, multiply_rows(rows, stride, n, dim, query, LANES, bias, out))
-  }
+  (suits_tiles(n, lanes) ? tiles : dot7)(rows, stride, n, dim, query, lanes, bias, out);
 }
 
 static void tiles8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                    size_t lanes, const int32_t *bias, int32_t *out) {
-  if (n < LEAST_ROWS) {
-    dot8(rows, stride, n, dim, query, lanes, bias, out);
-  } else {
-    BY_LANES(lanes, multiply_rows(rows, stride, n, dim, query, LANES, bias, out))
-  }
+  (suits_tiles(n, lanes) ? tiles : dot8)(rows, stride, n, dim, query, lanes, bias, out);
 }
 
 const mv_kernels mv_kernels_amx = MV_KERNELS_TABLE("amx", LANES_STEP, tiles7, tiles8);

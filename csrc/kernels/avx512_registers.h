@@ -10,6 +10,7 @@ enum { W = 16 };
 #define DOT_ROWS 8
 #define DOT_ROWS_NARROW 12
 #define DOT8_OFFSET 0
+#define EIGHT_LANES mv_kernels_avx2
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
@@ -82,6 +83,45 @@ MV_INLINE vi vi_spread(const uint8_t *p) {
 MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
   (void)row_bits;
   return _mm512_dpbusd_epi32(sum, row, query);
+}
+
+/* ---- dot products with 8 lanes ---- */
+
+/* A register takes two steps of four dimensions of each lane, side by side. */
+MV_INLINE void eight_tile(const uint8_t *rows, size_t stride, size_t dim, const int8_t *query,
+                          const int32_t *bias, int32_t *out, size_t rows_n) {
+  const vi places = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  vi sum[DOT_ROWS];
+  for (size_t r = 0; r < rows_n; r++) sum[r] = _mm512_setzero_si512();
+  for (size_t d = 0; d < dim; d += 8) {
+    const vi q = _mm512_permutexvar_epi32(places, vi_load_bytes(query + d * 8));
+    for (size_t r = 0; r < rows_n; r++) {
+      int64_t eight;
+      memcpy(&eight, rows + r * stride + d, sizeof eight);
+      sum[r] = _mm512_dpbusd_epi32(sum[r], _mm512_set1_epi64(eight), q);
+    }
+  }
+  const __m256i biases = _mm256_loadu_si256((const __m256i *)bias);
+  for (size_t r = 0; r < rows_n; r++) {
+    const vi pairs = _mm512_add_epi32(sum[r], _mm512_srli_epi64(sum[r], 32));
+    const __m256i lanes = _mm256_add_epi32(_mm512_cvtepi64_epi32(pairs), biases);
+    _mm256_storeu_si256((__m256i *)(out + r * 8), lanes);
+  }
+}
+
+/* The last tile begins early and computes some rows again. */
+MV_INLINE void dot_eight(const uint8_t *rows, size_t stride, size_t n, size_t dim,
+                         const int8_t *query, const int32_t *bias, int32_t *out) {
+  size_t t = 0;
+  for (; t + DOT_ROWS <= n; t += DOT_ROWS) {
+    eight_tile(rows + t * stride, stride, dim, query, bias, out + t * 8, DOT_ROWS);
+  }
+  if (t < n && n >= DOT_ROWS) {
+    t = n - DOT_ROWS;
+    eight_tile(rows + t * stride, stride, dim, query, bias, out + t * 8, DOT_ROWS);
+  } else {
+    for (; t < n; t++) eight_tile(rows + t * stride, stride, dim, query, bias, out + t * 8, 1);
+  }
 }
 
 MV_INLINE void widen_f16(const uint8_t *in, float *out) {

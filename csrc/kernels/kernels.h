@@ -6,8 +6,8 @@
  *
  * A lane is a query token (or, in training, a point). Lanes come packed in blocks, so that one
  * register holds the same step of several lanes, and a document token is broadcast against all of
- * them: there are no horizontal sums. A block has a multiple of `lanes_step` lanes, MV_LANES_MAX at
- * most (mv_lanes_for).
+ * them: there are no horizontal sums. A block has 8 lanes, or a multiple of `lanes_step`,
+ * MV_LANES_MAX at most (mv_lanes_for).
  *
  * No pointer need be aligned beyond its own type. Nothing is read or written outside the ranges
  * stated. All functions are re-entrant. */
@@ -34,6 +34,7 @@
 
 enum {
   MV_LANES_MAX = 32,
+  MV_LANES_LEAST = 8,
   /* Rows are padded to this many dimensions; a multiple of it is a whole number of bytes at one bit
    * per dimension and of four-dimension steps of the integer dot product. */
   MV_DIM_STEP = 16,
@@ -224,7 +225,7 @@ const mv_kernels *mv_kernels_get(void);
 /* Lanes of the smallest block for n of them, 1 <= n <= MV_LANES_MAX, by the table in use. */
 static inline size_t mv_lanes_for(size_t n) {
   const size_t step = mv_kernels_get()->lanes_step;
-  return (n + step - 1) / step * step;
+  return n <= MV_LANES_LEAST ? MV_LANES_LEAST : (n + step - 1) / step * step;
 }
 
 #endif

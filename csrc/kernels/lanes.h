@@ -29,6 +29,8 @@
  *   DOT_ROWS               rows of such a pass: as many sums as hide the latency of vi_dot and stay
  *                          in registers
  *   DOT_ROWS_NARROW        rows of a pass that feeds one register; not fewer
+ *   EIGHT_LANES            where W is 16: a table for blocks of 8 lanes; and
+ *   dot_eight(rows, stride, n, dim, query, bias, out)      dot7 and dot8 for these
  *   widen_f16(in, out)     16 binary16 values to 16 floats
  *   narrow_f16(in, out)    and back, to nearest even
  *   vb                     BYTES bytes; BYTES is a constant, 16 or 32
@@ -61,21 +63,38 @@ enum { REGISTERS = MV_LANES_MAX / W };
 
 enum { LANES_STEP = W > 8 ? W : 8 };
 
-/* Makes a call with LANES, the number of lanes, as a constant: 16 or 32 where the step is 16. */
-#define BY_LANES(lanes, call)                     \
-  if ((lanes) == 32) {                            \
-    enum { LANES = 32 };                          \
-    call;                                         \
-  } else if ((lanes) == 16 || LANES_STEP == 16) { \
-    enum { LANES = 16 };                          \
-    call;                                         \
-  } else if ((lanes) == 24) {                     \
-    enum { LANES = 24 };                          \
-    call;                                         \
-  } else {                                        \
-    enum { LANES = 8 };                           \
-    call;                                         \
+/* Makes a call with LANES, the number of lanes, as a constant. */
+#define BY_LANES(lanes, call)                    \
+  if ((lanes) == 32) {                           \
+    enum { LANES = 32 };                         \
+    call;                                        \
+  } else if (LANES_STEP == 8 && (lanes) == 24) { \
+    enum { LANES = 24 };                         \
+    call;                                        \
+  } else if ((lanes) == 16) {                    \
+    enum { LANES = 16 };                         \
+    call;                                        \
+  } else {                                       \
+    enum { LANES = 8 };                          \
+    call;                                        \
   }
+
+/* The same for loops over whole registers. Where these hold 16 lanes, `eight` is done in place of
+ * the call for a block of 8. */
+#if defined(EIGHT_LANES)
+#define BY_REGISTERS(lanes, eight, call) \
+  if ((lanes) == 8) {                    \
+    eight;                               \
+  } else if ((lanes) == 16) {            \
+    enum { LANES = 16 };                 \
+    call;                                \
+  } else {                               \
+    enum { LANES = 32 };                 \
+    call;                                \
+  }
+#else
+#define BY_REGISTERS(lanes, eight, call) BY_LANES(lanes, call)
+#endif
 
 /* Makes a call with CODE_BYTES and INDEX_BYTES as constants. */
 #define BY_CODES(code_bytes, index_bytes, call)  \

@@ -32,5 +32,6 @@ MV_INLINE void argmax_lanes(const int32_t *dots, size_t n, size_t lanes, uint32_
 static void argmax(const int32_t *dots, size_t n, size_t lanes, uint32_t first, int32_t *best,
                    uint32_t *arg) {
   if (n == 0) return;
-  BY_LANES(lanes, argmax_lanes(dots, n, LANES, first, best, arg))
+  BY_REGISTERS(lanes, EIGHT_LANES.argmax(dots, n, lanes, first, best, arg),
+               argmax_lanes(dots, n, LANES, first, best, arg))
 }

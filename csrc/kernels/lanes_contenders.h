@@ -37,5 +37,7 @@ MV_INLINE size_t contenders_lanes(const int32_t *centroids, const int32_t *resid
 
 static size_t contenders(const int32_t *centroids, const int32_t *residuals, size_t n, size_t lanes,
                          const float *a, const float *b, float margin, float *best, uint32_t *at) {
-  BY_LANES(lanes, return contenders_lanes(centroids, residuals, n, LANES, a, b, margin, best, at))
+  BY_REGISTERS(
+      lanes, return EIGHT_LANES.contenders(centroids, residuals, n, lanes, a, b, margin, best, at),
+      return contenders_lanes(centroids, residuals, n, LANES, a, b, margin, best, at))
 }

@@ -70,8 +70,9 @@ enum { DOCUMENT_ROWS = 4, DOCUMENT_ROWS_NARROW = 8 };
 
 static void dot7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                  size_t lanes, const int32_t *bias, int32_t *out) {
-  BY_LANES(lanes, dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOCUMENT_ROWS,
-                            DOCUMENT_ROWS_NARROW, 7))
+  BY_REGISTERS(lanes, dot_eight(rows, stride, n, dim, query, bias, out),
+               dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOCUMENT_ROWS,
+                         DOCUMENT_ROWS_NARROW, 7))
 }
 
 static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
@@ -84,6 +85,7 @@ static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const
     }
     bias = corrected;
   }
-  BY_LANES(lanes,
-           dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOT_ROWS, DOT_ROWS_NARROW, 8))
+  BY_REGISTERS(
+      lanes, dot_eight(rows, stride, n, dim, query, bias, out),
+      dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOT_ROWS, DOT_ROWS_NARROW, 8))
 }

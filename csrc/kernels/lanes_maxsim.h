@@ -23,7 +23,9 @@ MV_INLINE void maxsim_lanes(const int32_t *dots, size_t n, size_t lanes, const f
 static void maxsim(const int32_t *dots, size_t n, size_t lanes, const float *a, const float *b,
                    const uint8_t *codes, size_t code_bytes, const int16_t *table, const float *unit,
                    float *best) {
-  BY_LANES(lanes, maxsim_lanes(dots, n, LANES, a, b, codes, code_bytes, table, unit, best))
+  BY_REGISTERS(lanes,
+               EIGHT_LANES.maxsim(dots, n, lanes, a, b, codes, code_bytes, table, unit, best),
+               maxsim_lanes(dots, n, LANES, a, b, codes, code_bytes, table, unit, best))
 }
 
 /* maxsim_f16 */
@@ -82,5 +84,6 @@ MV_INLINE void f16_lanes(const uint8_t *rows, size_t n, size_t dim, const float 
 
 static void maxsim_f16(const uint8_t *rows, size_t n, size_t dim, const float *query, size_t lanes,
                        float *best) {
-  BY_LANES(lanes, f16_lanes(rows, n, dim, query, LANES, best))
+  BY_REGISTERS(lanes, EIGHT_LANES.maxsim_f16(rows, n, dim, query, lanes, best),
+               f16_lanes(rows, n, dim, query, LANES, best))
 }

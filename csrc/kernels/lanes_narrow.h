@@ -31,7 +31,8 @@ MV_INLINE void narrow16_lanes(const int32_t *dots, size_t n, size_t lanes, const
 
 static void narrow16(const int32_t *dots, size_t n, size_t lanes, const float *scale, int16_t *out,
                      int16_t *low, int16_t *high){
-    BY_LANES(lanes, narrow16_lanes(dots, n, LANES, scale, out, low, high))}
+    BY_REGISTERS(lanes, EIGHT_LANES.narrow16(dots, n, lanes, scale, out, low, high),
+                 narrow16_lanes(dots, n, LANES, scale, out, low, high))}
 
 MV_INLINE void narrow8_lanes(const int16_t *in, size_t n, size_t lanes, const int16_t *low,
                              const float *scale, uint8_t *out) {
@@ -52,5 +53,6 @@ MV_INLINE void narrow8_lanes(const int16_t *in, size_t n, size_t lanes, const in
 
 static void narrow8(const int16_t *in, size_t n, size_t lanes, const int16_t *low,
                     const float *scale, uint8_t *out) {
-  BY_LANES(lanes, narrow8_lanes(in, n, LANES, low, scale, out))
+  BY_REGISTERS(lanes, EIGHT_LANES.narrow8(in, n, lanes, low, scale, out),
+               narrow8_lanes(in, n, LANES, low, scale, out))
 }

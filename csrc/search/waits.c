@@ -8,7 +8,7 @@ static int may_be_lost(const mv_search *search) {
 
 void mv_tell(const mv_step *s, mv_event event, const mv_place *places, size_t n) {
   s->search->is_told = 1;
-  s->progress->event = event;
+  s->progress->event = (int)event;
   s->progress->places = places;
   s->progress->n_places = n;
 }

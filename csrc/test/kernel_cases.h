@@ -55,6 +55,11 @@ static inline void collect_tables(void) {
   }
 }
 
+/* Whether a table has blocks of so many lanes. */
+static inline int takes(const mv_kernels *table, size_t lanes) {
+  return lanes == MV_LANES_LEAST || lanes % table->lanes_step == 0;
+}
+
 static inline void *copy(const void *from, size_t count, size_t size) {
   void *to = buffer(count, size);
   memcpy(to, from, count * size);

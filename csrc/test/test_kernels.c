@@ -34,7 +34,7 @@ static void case_dot(size_t n, size_t dim, size_t lanes, size_t gap, int row_bit
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     memset(out, 0x55, n * lanes * 4);
     (row_bits == 7 ? tables[i]->dot7 : tables[i]->dot8)(rows, stride, n, dim, query, lanes, bias,
                                                         out);
@@ -119,7 +119,7 @@ static void case_interact(size_t n, size_t code_bytes, size_t index_bytes, size_
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     memset(out, 0x55, lanes);
     tables[i]->interact(codes, n, code_bytes, index, index_bytes, table, lanes, out);
     CHECK(memcmp(out, expected, lanes) == 0, "%s interact n %zu code_bytes %zu lanes %zu",
@@ -148,7 +148,7 @@ static void check_above(const int16_t *table, size_t n, size_t lanes, const int1
     for (size_t l = 0; l < lanes; l++) any |= table[expected * lanes + l] > least[l];
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     const size_t found = tables[i]->above(table, n, lanes, least);
     CHECK(found == expected, "%s above n %zu lanes %zu: %zu, not %zu", tables[i]->name, n, lanes,
           found, expected);
@@ -211,7 +211,7 @@ static void case_codes_above(size_t n, size_t code_bytes, size_t index_bytes, si
     if (row < FIRST && row % 2 == 0) expected[count++] = (uint32_t)t;
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     memset(out, 255, n * sizeof *out);
     const size_t found = tables[i]->codes_above(codes, from, n, code_bytes, index, index_bytes,
                                                 FIRST, table, lanes, least, out);

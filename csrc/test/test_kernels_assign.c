@@ -30,7 +30,7 @@ static void case_argmax(size_t n, size_t lanes, int32_t reach, uint32_t first) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     int32_t *out = copy(best, lanes, 4);
     uint32_t *out_arg = copy(arg, lanes, 4);
     tables[i]->argmax(dots, n, lanes, first, out, out_arg);
@@ -139,7 +139,7 @@ static void case_pack(size_t n, size_t padded, size_t lanes) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     int8_t *out = buffer(padded * lanes, 1);
     memset(out, 0x55, padded * lanes);
     tables[i]->pack(points, which, n, padded, lanes, out);

@@ -36,7 +36,7 @@ static void case_maxsim(size_t n, size_t code_bytes, size_t lanes, int large) {
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     float *out = copy(best, lanes, 4);
     tables[i]->maxsim(dots, n, lanes, a, b, codes, code_bytes, table, unit, out);
     CHECK(memcmp(out, expected, lanes * 4) == 0, "%s maxsim n %zu code_bytes %zu lanes %zu",
@@ -88,7 +88,7 @@ static void case_contenders(size_t n, size_t lanes, int large, float margin) {
     if (contends) expected_at[count++] = (uint32_t)t;
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     float *out = copy(best, lanes, 4);
     const size_t found =
         tables[i]->contenders(centroids, residuals, n, lanes, a, b, margin, out, at);
@@ -148,7 +148,7 @@ static void case_maxsim_f16(size_t n, size_t dim, size_t lanes, enum halves kind
     }
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     float *out = copy(best, lanes, 4);
     tables[i]->maxsim_f16(rows, n, dim, query, lanes, out);
     CHECK(memcmp(out, expected, lanes * 4) == 0, "%s maxsim_f16 n %zu dim %zu lanes %zu kind %d",
@@ -226,7 +226,7 @@ static void case_narrow16(size_t n, size_t lanes) {
     if (expected[i] > highs[1][l]) highs[1][l] = expected[i];
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     int16_t *low = copy(lows[0], lanes, 2), *high = copy(highs[0], lanes, 2);
     tables[i]->narrow16(dots, n, lanes, scale, out, low, high);
     CHECK(memcmp(out, expected, n * lanes * 2) == 0, "%s narrow16 n %zu lanes %zu", tables[i]->name,
@@ -255,7 +255,7 @@ static void case_narrow8(size_t n, size_t lanes) {
     expected[i] = (uint8_t)floor((double)plus(product, 0.5f));
   }
   for (size_t i = 0; i < n_tables; i++) {
-    if (lanes % tables[i]->lanes_step != 0) continue;
+    if (!takes(tables[i], lanes)) continue;
     memset(out, 0x55, n * lanes);
     tables[i]->narrow8(in, n, lanes, low, scale, out);
     CHECK(memcmp(out, expected, n * lanes) == 0, "%s narrow8 n %zu lanes %zu", tables[i]->name, n,
