@@ -7,6 +7,9 @@
 
 #include <cpuid.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "../mvdb.h"
 
 static struct {
   uint32_t leaf, subleaf, eax, ebx, ecx, edx;
@@ -44,7 +47,40 @@ static void deny(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx, ui
         subleaf, eax, ebx, ecx, edx);
 }
 
+#if defined(__linux__)
+
+#include <signal.h>
+
+/* The size of a signal stack on which the registers of AVX-512 have room, those of AMX have not. */
+enum { SMALL_STACK = 6144 };
+
+static int set_signal_stack(char *stack, int flags) {
+  const stack_t wanted = {.ss_sp = stack, .ss_size = SMALL_STACK, .ss_flags = flags};
+  return sigaltstack(&wanted, NULL);
+}
+
+/* Beside a small signal stack the system refuses AMX, and another set is taken; once AMX is
+ * permitted, it refuses such a stack. */
+static void test_permission(void) {
+  static char stack[SMALL_STACK];
+  CHECK(mv_cpu_permit(0) && mv_cpu_permit(MV_CPU_AVX512), "nothing to ask for");
+  if ((mv_cpu_features() & MV_CPU_AMX) == 0) return;
+  if (set_signal_stack(stack, 0) != 0) return;
+  CHECK(!mv_cpu_permit(MV_CPU_AMX), "permitted beside a small stack");
+  CHECK(!mv_isa_select("amx") && strcmp(mv_isa(), "amx") != 0, "took %s", mv_isa());
+  CHECK(set_signal_stack(stack, SS_DISABLE) == 0, "the stack stays");
+  if (!mv_cpu_permit(MV_CPU_AMX)) return; /* refused in any case */
+  CHECK(set_signal_stack(stack, 0) != 0, "a small stack beside AMX");
+}
+
+#else
+
+static void test_permission(void) {}
+
+#endif
+
 int main(void) {
+  test_permission();
   deny(0, 0, 0, 0, 0, 0, 0);
   for (uint32_t bit = 27; bit <= 29; bit++) deny(1, 0, 0, 0, 1U << bit, 0, ALL_AVX);
   deny(1, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, ALL_AVX);
