@@ -17,20 +17,19 @@ static inline void mv_load_ahead(const void *p) { (void)p; }
 static inline void mv_load_early(const void *p) { (void)p; }
 #endif
 
-/* The same of all lines that hold some of `size` bytes. */
-static inline void mv_load_range_ahead(const uint8_t *p, size_t size) {
+/* The same of all lines that hold some of `size` bytes; early: into the second cache, of what is
+ * needed later and must not push what is needed now out of the nearest. */
+static inline void mv_load_lines(const uint8_t *p, size_t size, int early) {
   const uintptr_t begin = (uintptr_t)p, end = begin + size;
   for (uintptr_t line = begin / MV_CACHE_LINE * MV_CACHE_LINE; line < end; line += MV_CACHE_LINE) {
-    mv_load_ahead((const void *)line);
+    if (early) {
+      mv_load_early((const void *)line);
+    } else {
+      mv_load_ahead((const void *)line);
+    }
   }
 }
-
-/* The same for what is needed later: it pushes nothing out of the nearest cache. */
-static inline void mv_load_range_early(const uint8_t *p, size_t size) {
-  const uintptr_t begin = (uintptr_t)p, end = begin + size;
-  for (uintptr_t line = begin / MV_CACHE_LINE * MV_CACHE_LINE; line < end; line += MV_CACHE_LINE) {
-    mv_load_early((const void *)line);
-  }
-}
+static inline void mv_load_range_ahead(const uint8_t *p, size_t size) { mv_load_lines(p, size, 0); }
+static inline void mv_load_range_early(const uint8_t *p, size_t size) { mv_load_lines(p, size, 1); }
 
 #endif

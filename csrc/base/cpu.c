@@ -82,16 +82,6 @@ unsigned mv_cpu_features(void) {
   return features;
 }
 
-int mv_cpu_permit(unsigned features) {
-  if ((features & MV_CPU_AMX) == 0) return 1;
-#if defined(__linux__)
-  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-#else
-  return 0;
-#endif
-}
-
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
 #if defined(__linux__)
@@ -115,6 +105,12 @@ unsigned mv_cpu_features(void) { return 0; }
 
 #endif
 
-#if !defined(__x86_64__) && !defined(_M_X64)
-int mv_cpu_permit(unsigned features) { return (void)features, 1; }
+int mv_cpu_permit(unsigned features) {
+  if ((features & MV_CPU_AMX) == 0) return 1;
+#if defined(__linux__) && defined(__x86_64__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return 0;
 #endif
+}

@@ -53,26 +53,22 @@ MV_INLINE void dot_block(const uint8_t *rows, size_t stride, size_t n, size_t di
  * up for it. */
 MV_INLINE void dot_lanes(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                          const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out,
-                         size_t rows_n, size_t rows_narrow, int row_bits) {
+                         int row_bits) {
   size_t l = 0;
   for (; l + W * DOT_REGISTERS <= lanes; l += W * DOT_REGISTERS) {
-    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, rows_n, DOT_REGISTERS,
-              row_bits);
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS,
+              DOT_REGISTERS, row_bits);
   }
   for (; l < lanes; l += W) {
-    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, rows_narrow, 1,
+    dot_block(rows, stride, n, dim, query + l * 4, lanes, bias + l, out + l, DOT_ROWS_NARROW, 1,
               row_bits);
   }
 }
 
-/* Rows of a tile for the few rows of a document; of centroids there are more (DOT_ROWS). */
-enum { DOCUMENT_ROWS = 4, DOCUMENT_ROWS_NARROW = 8 };
-
 static void dot7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                  size_t lanes, const int32_t *bias, int32_t *out) {
   BY_REGISTERS(lanes, dot_eight(rows, stride, n, dim, query, bias, out),
-               dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOCUMENT_ROWS,
-                         DOCUMENT_ROWS_NARROW, 7))
+               dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 7))
 }
 
 static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
@@ -85,7 +81,6 @@ static void dot8(const uint8_t *rows, size_t stride, size_t n, size_t dim, const
     }
     bias = corrected;
   }
-  BY_REGISTERS(
-      lanes, dot_eight(rows, stride, n, dim, query, bias, out),
-      dot_lanes(rows, stride, n, dim, query, LANES, bias, out, DOT_ROWS, DOT_ROWS_NARROW, 8))
+  BY_REGISTERS(lanes, dot_eight(rows, stride, n, dim, query, bias, out),
+               dot_lanes(rows, stride, n, dim, query, LANES, bias, out, 8))
 }

@@ -1,6 +1,6 @@
 /* Loops over the numbers of one vector in plain C, which compilers turn into vector instructions as
- * they stand: scalar.c includes them as the definition, lanes.h under its instruction set. Sums have
- * a fixed number of partial sums, and so the same bits whatever the width of registers. */
+ * they stand: scalar.c includes them as the definition, lanes.h under its instruction set. Sums
+ * have a fixed number of partial sums, and so the same bits whatever the width of registers. */
 #ifndef MV_KERNELS_VECTOR_LOOPS_H
 #define MV_KERNELS_VECTOR_LOOPS_H
 

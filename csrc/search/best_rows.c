@@ -26,7 +26,7 @@ void mv_best_rows_free(mv_best_rows *best) {
   mv_free(best->maxima);
 }
 
-static void raise(int16_t *restrict maxima, const int16_t *restrict scores, size_t n) {
+static void keep_greater(int16_t *restrict maxima, const int16_t *restrict scores, size_t n) {
   for (size_t i = 0; i < n; i++) maxima[i] = scores[i] > maxima[i] ? scores[i] : maxima[i];
 }
 
@@ -48,7 +48,7 @@ void mv_best_rows_bound(mv_best_rows *best, const int16_t *scores, size_t n) {
   memcpy(best->maxima, scores, width * sizeof(int16_t));
   for (size_t at = width; at < n * best->lanes; at += width) {
     const size_t left = n * best->lanes - at;
-    raise(best->maxima, scores + at, left < width ? left : width);
+    keep_greater(best->maxima, scores + at, left < width ? left : width);
   }
   for (size_t l = 0; l < best->tokens; l++) {
     uint64_t *keys = best->keys + l * best->room;

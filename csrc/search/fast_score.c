@@ -6,7 +6,6 @@
 #include <float.h>
 #include <string.h>
 
-#include "../base/ahead.h"
 #include "scores.h"
 #include "tiles.h"
 
@@ -17,22 +16,14 @@ typedef struct token_tile {
   const uint8_t *levels; /* [n][padded] */
   float a[MV_TILE];
   float b[MV_TILE];
-  uint8_t rows[MV_TILE * 3]; /* of the table, where it has their centroids, as codes of ROW_BYTES */
+  uint8_t rows[MV_TILE * ROW_BYTES]; /* of a full table */
 } token_tile;
-
-enum { ROW_BYTES = 3 };
-
-/* Takes the row of the i-th token of a tile. It is loaded while the dot products are computed: the
- * table is larger than the nearest cache. */
-static void take_row(const mv_table *table, size_t row, token_tile *t, size_t i) {
-  mv_code_write(t->rows, i, ROW_BYTES, (uint32_t)row);
-  mv_load_ahead(table->rows16 + row * table->block.lanes);
-}
 
 /* Finds the rows of a tile. */
 static void find_rows(const mv_table *table, const mv_document *doc, token_tile *t) {
   for (size_t i = 0; i < t->n; i++) {
-    take_row(table, mv_table_row(table, mv_code_read(doc->codes, t->at[i], doc->code_bytes)), t, i);
+    const size_t code = mv_code_read(doc->codes, t->at[i], doc->code_bytes);
+    take_row(table, mv_table_row(table, code), t->rows, i);
   }
 }
 

@@ -14,8 +14,7 @@
 
 enum {
   PIECES = 16, /* documents of a batch */
-  AHEAD = 4,   /* documents whose codes are loaded, or being loaded */
-  ROW_BYTES = 3
+  AHEAD = 4    /* documents whose codes are loaded, or being loaded */
 };
 
 /* Near tokens of one document in a batch. */
@@ -110,11 +109,7 @@ static void multiply(const mv_query *query, const near_batch *batch, const int32
   const mv_table *table = &query->table;
   const mv_block *block = &table->block;
   unpack_levels(table->codec, batch->packed, batch->n, query->levels);
-  for (size_t i = 0; i < batch->n; i++) {
-    /* Loaded while the products are computed: the table is larger than the nearest cache. */
-    mv_load_ahead(table->rows16 + batch->rows[i] * block->lanes);
-    mv_code_write(rows, i, ROW_BYTES, batch->rows[i]);
-  }
+  for (size_t i = 0; i < batch->n; i++) take_row(table, batch->rows[i], rows, i);
   tile_dots(table->codec, query->levels, batch->n, block->packed, block->lanes, bias, dots);
 }
 

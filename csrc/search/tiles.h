@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../base/ahead.h"
 #include "../kernels/centroid_code.h"
 #include "../segment/segment.h"
 #include "query.h"
@@ -41,6 +42,15 @@ static inline void tile_dots(const mv_codec *codec, const uint8_t *levels, size_
   const mv_kernels *kernels = mv_kernels_get();
   (codec->bits == 8 ? kernels->dot8 : kernels->dot7)(levels, codec->padded, n, codec->padded,
                                                      packed, lanes, bias, dots);
+}
+
+enum { ROW_BYTES = 3 /* of the number of a row of a table, as a code */ };
+
+/* Takes the row of the i-th token of a tile. It is loaded while the dot products are computed: the
+ * table is larger than the nearest cache. */
+static inline void take_row(const mv_table *table, size_t row, uint8_t *rows, size_t i) {
+  mv_code_write(rows, i, ROW_BYTES, (uint32_t)row);
+  mv_load_ahead(table->rows16 + row * table->block.lanes);
 }
 
 /* Of the lanes of a block: dot products of residuals are measured from the levels' zero. */

@@ -8,6 +8,7 @@
 
 #include "../kernels/kernels.h"
 #include "../mvdb.h"
+#include "isa_names.h"
 
 enum { ROWS = 120, DIM = 128, SMALL_TABLE = 1 << 14, LARGE_TABLE = 1 << 18, DOCUMENTS = 256 };
 enum { GAP_BITS = 11 /* of a list of a hundredth of the documents */ };
@@ -139,12 +140,10 @@ static void bench(const mv_kernels *k) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const names[] = {"amx",     "avx512", "avxvnni", "avx2",
-                                      "dotprod", "neon",   "scalar"};
   fill();
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (argc > 1 && strcmp(argv[1], names[i]) != 0) continue;
-    if (mv_isa_select(names[i])) bench(mv_kernels_get());
+  for (size_t i = 0; i < N_ISAS; i++) {
+    if (argc > 1 && strcmp(argv[1], isa_names[i]) != 0) continue;
+    if (mv_isa_select(isa_names[i])) bench(mv_kernels_get());
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "../kernels/kernels.h"
 #include "../mvdb.h"
 #include "check.h"
+#include "isa_names.h"
 
 static uint64_t seed = 1;
 
@@ -41,16 +42,14 @@ static inline void release(void) {
 }
 
 /* A case draws its inputs once, computes what must come out, and gives both to each table. */
-static const mv_kernels *tables[7];
+static const mv_kernels *tables[N_ISAS];
 static size_t n_tables;
 
 static inline void collect_tables(void) {
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
-                                      "amx",    "neon", "dotprod"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (!mv_isa_select(names[i])) continue;
+  for (size_t i = 0; i < N_ISAS; i++) {
+    if (!mv_isa_select(isa_names[i])) continue;
     tables[n_tables] = mv_kernels_get();
-    CHECK(strcmp(tables[n_tables]->name, names[i]) == 0, "asked for %s", names[i]);
+    CHECK(strcmp(tables[n_tables]->name, isa_names[i]) == 0, "asked for %s", isa_names[i]);
     n_tables++;
   }
 }

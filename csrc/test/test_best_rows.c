@@ -31,8 +31,8 @@ static void check_token(const mv_best_rows *best, const int16_t *scores, size_t 
   }
 }
 
-/* distinct: different scores, few of them for ties. Rows are offered in pieces, the last first, with
- * or without a bound. */
+/* distinct: different scores, few of them for ties. Rows are offered in pieces, the last first,
+ * with or without a bound. */
 static void case_best_of(size_t n, size_t limit, size_t tokens, uint32_t distinct, int bounded) {
   const size_t lanes = mv_lanes_for(tokens), piece = n / 3 + 1;
   int16_t *scores = room(n * lanes, sizeof *scores);

@@ -9,6 +9,7 @@
 #include "../vectors/rotation.h"
 #include "check.h"
 #include "collection.h"
+#include "isa_names.h"
 
 static uint64_t seed = 61;
 
@@ -211,17 +212,16 @@ static void check_interact(const world *w, mv_query *query, const uint8_t *const
 }
 
 static void check_isas(const world *w, mv_query *query, const float *vectors, size_t m) {
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
-                                      "amx",    "neon", "dotprod"};
   static const uint8_t *const all[N_SEGMENTS] = {NULL};
   const char *before = mv_isa();
   found expected = coarse(query, w, all, 50);
-  for (size_t i = 0; i < 6; i++) {
-    if (!mv_isa_select(names[i])) continue;
+  for (size_t i = 0; i < N_ISAS; i++) {
+    if (!mv_isa_select(isa_names[i])) continue;
     MUST(mv_query_load(query, vectors, m, w->dim) == MV_OK);
     found got = coarse(query, w, all, 50);
-    CHECK(memcmp(got.scores, expected.scores, got.count * sizeof(float)) == 0, "%s", names[i]);
-    CHECK(memcmp(got.places, expected.places, got.count * sizeof(mv_place)) == 0, "%s", names[i]);
+    CHECK(memcmp(got.scores, expected.scores, got.count * sizeof(float)) == 0, "%s", isa_names[i]);
+    CHECK(memcmp(got.places, expected.places, got.count * sizeof(mv_place)) == 0, "%s",
+          isa_names[i]);
     found_free(&got);
   }
   MUST(mv_isa_select(before));

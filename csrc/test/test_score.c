@@ -6,6 +6,7 @@
 #include "../base/random.h"
 #include "check.h"
 #include "collection.h"
+#include "isa_names.h"
 
 static uint64_t seed = 41;
 
@@ -213,14 +214,12 @@ static void check_mixed(const mixed *m, mv_query *query, int mode, double error)
           place.document);
   }
   /* Every instruction set gives the same bits. */
-  static const char *const names[] = {"scalar", "avx2", "avxvnni", "avx512",
-                                      "amx",    "neon", "dotprod"};
   const char *before = mv_isa();
-  for (size_t i = 0; i < 6; i++) {
-    if (!mv_isa_select(names[i])) continue;
+  for (size_t i = 0; i < N_ISAS; i++) {
+    if (!mv_isa_select(isa_names[i])) continue;
     MUST(mv_query_load(query, m->queries, MIXED_M, MIXED_DIM) == MV_OK);
     CHECK(mv_score(query, m->views, N_SEGMENTS, m->places, N, mode, again) == MV_OK, "mixed");
-    CHECK(memcmp(scores, again, sizeof scores) == 0, "%s gives other bits", names[i]);
+    CHECK(memcmp(scores, again, sizeof scores) == 0, "%s gives other bits", isa_names[i]);
   }
   MUST(mv_isa_select(before));
 }
