@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../kernels/centroid_code.h"
 
 static mv_status check_spec(const mv_codec_spec *spec, const mv_codec_sizes *sizes) {
   if (spec->n_centroids < 1 || spec->n_centroids > MV_MAX_CENTROIDS) return MV_ERROR_CORRUPT;
@@ -49,7 +50,7 @@ static mv_status place_members(mv_centroids *centroids) {
   }
   for (uint32_t g = 0, place = 0; g < centroids->n_groups; g++) {
     for (; place < centroids->group_starts[g + 1]; place++) {
-      centroids->group_of[centroids->numbers[place]] = g;
+      mv_index_write(centroids->group_of, centroids->numbers[place], centroids->group_of_bytes, g);
     }
   }
   return MV_OK;
@@ -78,7 +79,8 @@ mv_status mv_centroids_init(mv_centroids *centroids, const mv_codec_spec *spec,
   centroids->group_starts = copy_of(spec->group_starts, n_starts, sizeof(uint32_t));
   centroids->numbers = copy_of(spec->members, spec->n_centroids, sizeof(uint32_t));
   centroids->places = mv_alloc(spec->n_centroids, sizeof(uint32_t));
-  centroids->group_of = mv_alloc(spec->n_centroids, sizeof(uint32_t));
+  centroids->group_of_bytes = mv_index_bytes(spec->n_groups);
+  centroids->group_of = mv_alloc(spec->n_centroids, centroids->group_of_bytes);
   if (centroids->rows == NULL || centroids->group_rows == NULL || centroids->group_starts == NULL ||
       centroids->numbers == NULL || centroids->places == NULL || centroids->group_of == NULL)
     return MV_ERROR_MEMORY;

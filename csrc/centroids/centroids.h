@@ -13,7 +13,8 @@ typedef struct mv_centroids {
   uint32_t *group_starts; /* [n_groups + 1], place of the first row of each group */
   uint32_t *numbers;      /* [n], the centroid whose row is at each place */
   uint32_t *places;       /* [n], the place of each centroid's row */
-  uint32_t *group_of;     /* [n], the group of each centroid */
+  void *group_of;         /* [n], the group of each centroid: an index (centroid_code.h) */
+  size_t group_of_bytes;  /* of an entry */
   float row_norm;         /* greatest Euclidean length of a row, as integers around 128 */
 } mv_centroids;
 

@@ -1,5 +1,9 @@
 #include "topk.h"
 
+#include <string.h>
+
+#include "keys.h"
+
 enum { RANGES = 2048 };
 
 /* Higher score, then earlier place: a total order, so that the order of offers does not matter. */
@@ -54,10 +58,46 @@ void mv_topk_sort(mv_topk *top) {
   }
 }
 
-void mv_topk_order(mv_place *places, float *scores, size_t n) {
-  mv_topk all = {places, scores, n, n};
-  for (size_t at = n / 2; at-- > 0;) sift_down(&all, at, n, places[at], scores[at]);
-  mv_topk_sort(&all);
+/* The bits of a score, so that integers are in the order of scores. */
+static uint32_t bits_of(float score) {
+  uint32_t bits;
+  score += 0.0f; /* -0 equals 0 */
+  memcpy(&bits, &score, sizeof bits);
+  return bits >> 31 ? ~bits : bits | (uint32_t)1 << 31;
+}
+
+static float score_of(uint32_t bits) {
+  float score;
+  bits = bits >> 31 ? bits & ~((uint32_t)1 << 31) : ~bits;
+  memcpy(&score, &bits, sizeof score);
+  return score;
+}
+
+/* Greater for an earlier place. */
+static uint64_t key_of_place(mv_place place) {
+  return ~((uint64_t)place.segment << 32 | place.document);
+}
+
+static mv_place place_of(uint64_t key) {
+  return (mv_place){(uint32_t)(~key >> 32), (uint32_t)~key};
+}
+
+void mv_topk_order(mv_place *places, float *scores, size_t n, uint64_t *scratch) {
+  uint64_t *keys = scratch, *of = scratch + n;
+  for (size_t i = 0; i < n; i++) {
+    keys[i] = (uint64_t)bits_of(scores[i]) << 32 | i;
+    of[i] = key_of_place(places[i]);
+  }
+  mv_keys_sort(keys, n);
+  for (size_t i = 0, end = 0; i < n; i = end) {
+    const uint32_t bits = (uint32_t)(keys[i] >> 32);
+    for (; end < n && keys[end] >> 32 == bits; end++) {
+      scores[end] = score_of(bits);
+      keys[end] = of[(uint32_t)keys[end]];
+    }
+    mv_keys_sort(keys + i, end - i); /* those of one score, by place */
+  }
+  for (size_t i = 0; i < n; i++) places[i] = place_of(keys[i]);
 }
 
 /* By a histogram of RANGES ranges: the least value of the range of the `limit`-th greatest value.

@@ -272,18 +272,32 @@ static mv_place place_of(const mv_segment *segments, const uint8_t *chosen, uint
   }
 }
 
-/* Writes a key for each document with a sum of at least `least`; their number. */
-static size_t keys_from(const mv_gathering *g, uint32_t least, uint64_t *keys) {
-  const mv_gains *gains = g->gains;
-  size_t n = 0;
-  for (size_t i = 0; i < g->n_words; i++) {
-    for (uint64_t left = g->found[i]; left != 0; left &= left - 1, gains++) {
-      if (gains->sum < least) continue;
-      const uint32_t number = (uint32_t)(i * 64 + mv_lowest_bit(left));
-      keys[n++] = (uint64_t)gains->sum << 32 | (UINT32_MAX - number);
-    }
+/* Puts those of n sums that are at least `least` in front of their places, as keys; their number.
+ * Branch-free: which are cannot be predicted. */
+static size_t keys_from(const uint32_t *sums, size_t n, uint32_t least, uint64_t *keys) {
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    keys[kept] = (uint64_t)sums[i] << 32 | i;
+    kept += sums[i] >= least;
   }
-  return n;
+  return kept;
+}
+
+/* Puts the numbers of n found documents, ascending, in place of their places among the found, so
+ * that the earlier one of two with the same sum has the greater key. */
+static void number_keys(const mv_gathering *g, uint64_t *keys, size_t n) {
+  size_t word = 0;
+  uint64_t left = g->found[0];
+  uint32_t passed = 0; /* found ones before the first one left */
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t at = (uint32_t)keys[i];
+    for (; word + 1 < g->n_words && g->before[word + 1] <= at; left = g->found[word]) {
+      passed = g->before[++word];
+    }
+    for (; passed < at; passed++) left &= left - 1;
+    const uint32_t number = (uint32_t)(word * 64 + mv_lowest_bit(left));
+    keys[i] = keys[i] >> 32 << 32 | (UINT32_MAX - number);
+  }
 }
 
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
@@ -296,7 +310,8 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
   if (keys == NULL) return MV_ERROR_MEMORY;
   uint32_t *sums = (uint32_t *)(keys + g->n_found);
   for (size_t i = 0; i < g->n_found; i++) sums[i] = g->gains[i].sum;
-  const size_t n = keys_from(g, mv_threshold(sums, g->n_found, limit), keys);
+  const size_t n = keys_from(sums, g->n_found, mv_threshold(sums, g->n_found, limit), keys);
+  number_keys(g, keys, n);
   mv_keys_select(keys, n, limit);
   *count = n < limit ? n : limit;
   mv_keys_sort(keys, *count);

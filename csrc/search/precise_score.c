@@ -162,7 +162,8 @@ static void find_contenders(const mv_query *query, const mv_precise *precise,
   uint8_t places[MV_TILE * 3];
   const uint8_t *levels = tile_levels(codec, doc, first, n, query->levels);
   tile_scales(codec, doc, first, n, a, b);
-  for (size_t i = 0; i < n; i++) a[i] /= mv_point_scale(codec->dim);
+  const float point = mv_point_scale(codec->dim);
+  for (size_t i = 0; i < n; i++) a[i] /= point;
   tile_dots(codec, levels, n, block->packed, block->lanes, precise->level_bias, residuals);
   tile_places(codec, doc, first, n, places);
   take_centroids(codec, places, n, query->levels);

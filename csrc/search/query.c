@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../kernels/kernels.h"
+#include "../ranking/topk.h"
 
 enum { LARGE_CODEC = 1 << 13 /* centroids from which on tables may be partial */ };
 
@@ -121,6 +122,13 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
       query->scales == NULL || query->levels == NULL)
     return MV_ERROR_MEMORY;
   memcpy(query->plain, vectors, m * dim * sizeof(float));
+  return MV_OK;
+}
+
+mv_status mv_query_order(mv_query *query, mv_place *places, float *scores, size_t n) {
+  uint64_t *scratch = mv_query_reserve(query, MV_MEMORY_SCRATCH, 2 * n, sizeof(uint64_t));
+  if (scratch == NULL) return MV_ERROR_MEMORY;
+  mv_topk_order(places, scores, n, scratch);
   return MV_OK;
 }
 

@@ -179,6 +179,9 @@ int mv_query_fits(const mv_query *query, const mv_segment *segments, size_t n_se
 /* Room for count * size bytes in one of the query's buffers; NULL when out of memory. */
 void *mv_query_reserve(mv_query *query, int memory, size_t count, size_t size);
 
+/* Sorts n scored places best first, ties by place. */
+mv_status mv_query_order(mv_query *query, mv_place *places, float *scores, size_t n);
+
 /* Whether an earlier segment has the codec of segment s. */
 int mv_codec_seen(const mv_segment *segments, size_t s);
 

@@ -259,9 +259,9 @@ mv_status mv_rank_first(mv_query *query, const mv_segment *segments, size_t n_se
 static mv_status score_whole(ranking *r, size_t *count) {
   if (r->n < r->parts.n) r->parts.n = r->n;
   memcpy(r->parts.places, r->places, r->parts.n * sizeof(mv_place));
-  mv_topk_order(r->places, r->scores, r->n);
+  mv_status status = mv_query_order(r->query, r->places, r->scores, r->n);
   const size_t first = first_of(r->n, FIRST_WHOLE, r->best.limit);
-  mv_status status = score(r, 0, first, MV_SCORE_FAST);
+  if (status == MV_OK) status = score(r, 0, first, MV_SCORE_FAST);
   if (status != MV_OK) return status;
   *count = wanted_after(r, first, WHOLE_DEVIATIONS);
   status = score(r, first, *count, MV_SCORE_FAST);

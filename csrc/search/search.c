@@ -11,7 +11,6 @@
  * by scores follow them. */
 #include <string.h>
 
-#include "../ranking/topk.h"
 #include "../segment/segment.h"
 #include "query.h"
 #include "stages.h"
@@ -171,9 +170,10 @@ static mv_status interact_rest(const mv_step *s) {
   const mv_place *rest = search->places + search->n_interacted;
   const size_t n = search->n_ranked - search->n_interacted;
   if (mv_waits_for_records(s, rest, n)) return MV_OK;
-  const mv_status status = mv_interact(s->query, s->segments, s->n_segments, rest, n,
-                                       search->scores + search->n_interacted);
-  mv_topk_order(search->places, search->scores, search->n_ranked);
+  mv_status status = mv_interact(s->query, s->segments, s->n_segments, rest, n,
+                                 search->scores + search->n_interacted);
+  if (status == MV_OK)
+    status = mv_query_order(s->query, search->places, search->scores, search->n_ranked);
   search->n_ranked = least_of(search->n_ranked, search->plan.n_candidates);
   enter(s, MV_STAGE_CODES);
   return status;
@@ -210,11 +210,11 @@ static mv_status codes(const mv_step *s) {
   mv_place *places = search->places + search->n_ranked;
   float *scores = search->scores + search->n_ranked;
   size_t n;
-  const mv_status status =
-      mv_coarse(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
-                least_of(search->plan.n_candidates, all), places, scores, &n);
+  mv_status status = mv_coarse(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
+                               least_of(search->plan.n_candidates, all), places, scores, &n);
+  if (status == MV_OK && search->n_ranked > 0)
+    status = mv_query_order(s->query, search->places, search->scores, search->n_ranked + n);
   if (status != MV_OK) return status;
-  if (search->n_ranked > 0) mv_topk_order(search->places, search->scores, search->n_ranked + n);
   search->n_ranked = least_of(search->n_ranked + n, search->plan.n_candidates);
   enter(s, MV_STAGE_SCORES);
   return MV_OK;

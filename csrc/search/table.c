@@ -77,16 +77,15 @@ static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
       table->kind = MV_TABLE_PARTIAL;
     }
   }
-  table->row_of_bytes = table->n_rows <= UINT16_MAX ? sizeof(uint16_t) : sizeof(uint32_t);
+  table->row_of_bytes = mv_index_bytes(table->n_rows);
   table->row_of = mv_query_reserve(query, MV_MEMORY_INDEX, centroids->n, table->row_of_bytes);
   table->rows16 = mv_query_reserve(query, MV_MEMORY_ROWS16, table->n_rows * lanes, sizeof(int16_t));
   table->rows8 = mv_query_reserve(query, MV_MEMORY_ROWS8, table->n_rows, lanes);
   if (table->row_of == NULL || table->rows16 == NULL || table->rows8 == NULL)
     return MV_ERROR_MEMORY;
   if (group_rows == NULL) return MV_OK;
-  for (size_t i = 0; i < centroids->n; i++) {
-    mv_index_write(table->row_of, i, table->row_of_bytes, centroids->group_of[i]);
-  }
+  mv_index_copy(table->row_of, table->row_of_bytes, centroids->group_of, centroids->group_of_bytes,
+                centroids->n);
   memcpy(table->rows16, group_rows, table->n_group_rows * lanes * sizeof(int16_t));
   memset(table->rows8, 0, table->n_group_rows * lanes);
   return MV_OK;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../ranking/topk.h"
 #include "../search/query.h"
 #include "../search/stages.h"
 #include "check.h"
@@ -126,7 +125,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
     TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);
     TRY(mv_interact_first(query, segment, 1, best, scores, n, n, 1, 3.0, &wanted_scores));
-    mv_topk_order(best, scores, n);
+    TRY(mv_query_order(query, best, scores, n));
     const size_t first = mv_rank_samples(segment, best, scores, n, 1);
     TRY(mv_rank_first(query, segment, 1, best, scores, n, first, 1, 3.0, NULL, 0, &n));
     TRY(mv_rank_rest(query, segment, 1, best, scores, n, first, 1, NULL, 0, &n));

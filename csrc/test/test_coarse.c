@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../base/random.h"
-#include "../ranking/topk.h"
+#include "../search/query.h"
 #include "../search/stages.h"
 #include "../vectors/rotation.h"
 #include "check.h"
@@ -196,7 +196,7 @@ static void check_interact(const world *w, mv_query *query, const uint8_t *const
     places[other] = kept;
   }
   CHECK(mv_interact(query, w->views, N_SEGMENTS, places, n, scores) == MV_OK, "%zu places", n);
-  mv_topk_order(places, scores, n);
+  MUST(mv_query_order(query, places, scores, n) == MV_OK);
   CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places", n);
   CHECK(memcmp(scores, all.scores, n * sizeof *scores) == 0, "%zu scores", n);
   CHECK(mv_interact(query, w->views, N_SEGMENTS, places, 0, scores) == MV_OK, "no places");

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "../base/random.h"
-#include "../ranking/topk.h"
 #include "../search/query.h"
 #include "../search/stages.h"
 #include "check.h"
@@ -96,7 +95,7 @@ static void world_build(world *w, size_t m, size_t groups, uint32_t all) {
   MUST(mv_score(w->query, &w->within.view, 1, w->places, N, MV_SCORE_FAST, w->fast) == MV_OK);
   MUST(mv_score(w->query, &w->within.view, 1, w->places, N, MV_SCORE_PRECISE, w->precise) == MV_OK);
   MUST(mv_interact(w->query, &w->within.view, 1, w->places, N, w->estimates) == MV_OK);
-  mv_topk_order(w->places, w->estimates, N);
+  MUST(mv_query_order(w->query, w->places, w->estimates, N) == MV_OK);
   MUST((w->query->table.kind == MV_TABLE_PARTIAL) == (groups > 0));
 }
 
@@ -169,7 +168,7 @@ static void case_interact(const world *w, size_t k, float noise) {
     const float drawn = (float)mv_random_below(&seed, 1000) / 1000;
     gains[i] = w->estimates[i] - 3 - noise * drawn;
   }
-  mv_topk_order(places, gains, N);
+  MUST(mv_query_order(w->query, places, gains, N) == MV_OK);
   const mv_place last = places[N - 1];
   memcpy(scores, gains, sizeof scores);
   MUST(mv_interact_first(w->query, &w->within.view, 1, places, scores, N, first, k, 3.0, &wanted) ==
@@ -245,7 +244,7 @@ static void case_ages(const world *w, size_t k, float noise) {
     given.places[i] = (mv_place){0, i};
     given.scores[i] = w->fast[i] - (age_of(w, i) == OLD ? 1 + noise * drawn : drawn / 8);
   }
-  mv_topk_order(given.places, given.scores, N);
+  MUST(mv_query_order(w->query, given.places, given.scores, N) == MV_OK);
   now = given;
   const size_t first = mv_rank_samples(&w->within.view, now.places, now.scores, N, k);
   check_samples(w, &given, &now, first, k);
