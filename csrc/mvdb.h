@@ -323,7 +323,7 @@ typedef struct mv_plan {
   double deviations;    /* of the stop rule, see mv_rank_first in search/stages.h */
   double error;         /* bound on the difference of fast scores and precise ones */
   int scores;           /* of documents found by scores: MV_SCORE_FAST or MV_SCORE_PRECISE */
-  int refines;          /* 1: REFINE is the last stage; 0: RANK, and all scored ones are found */
+  int refines;          /* 1: the best k are found; 0: all that are scored, without REFINE */
   size_t early_ranks;   /* ranks of lists gathered before EARLY; 0: EARLY does not happen */
   uint64_t most_faults; /* from so many major page faults on verified bytes may be out of memory */
 } mv_plan;

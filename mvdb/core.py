@@ -694,6 +694,14 @@ class Progress:
         """At the end, those of `places`."""
         return _copied_array(self._now.scores, self._now.n_places, np.dtype(np.float32))
 
+    def found(self) -> tuple[list[tuple[int, int]], list[float]]:
+        """At the end: the segments and slots of `places`, and `scores`."""
+        now, n = self._now, self._now.n_places
+        if n == 0:
+            return [], []
+        numbers = ffi.unpack(ffi.cast("uint32_t *", now.places), 2 * n)
+        return list(zip(numbers[::2], numbers[1::2], strict=True)), ffi.unpack(now.scores, n)
+
     @property
     def postings(self) -> int:
         """Read so far."""

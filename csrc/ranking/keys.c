@@ -1,6 +1,6 @@
 #include "keys.h"
 
-enum { SORTED_DIRECTLY = 16 };
+enum { SORTED_DIRECTLY = 16 /* keys */ };
 
 static void swap(uint64_t *keys, size_t i, size_t j) {
   const uint64_t key = keys[i];
@@ -29,13 +29,21 @@ static size_t part(uint64_t *keys, size_t n) {
   return greater;
 }
 
+/* Sorts up to SORTED_DIRECTLY keys by the number of those before each. Branch-free but for the
+ * loops. */
 static void sort_directly(uint64_t *keys, size_t n) {
-  for (size_t i = 1; i < n; i++) {
-    const uint64_t key = keys[i];
-    size_t at = i;
-    for (; at > 0 && keys[at - 1] < key; at--) keys[at] = keys[at - 1];
-    keys[at] = key;
+  uint64_t unsorted[SORTED_DIRECTLY];
+  uint32_t before[SORTED_DIRECTLY];
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t key = unsorted[i] = keys[i];
+    before[i] = 0;
+    for (size_t j = 0; j < i; j++) {
+      const uint32_t is_behind = unsorted[j] > key;
+      before[i] += is_behind;
+      before[j] += 1 - is_behind;
+    }
   }
+  for (size_t i = 0; i < n; i++) keys[before[i]] = unsorted[i];
 }
 
 void mv_keys_select(uint64_t *keys, size_t n, size_t limit) {

@@ -76,13 +76,16 @@ void mv_best_rows_offer(mv_best_rows *best, const int16_t *scores, uint32_t firs
   }
 }
 
-void mv_best_rows_sort(mv_best_rows *best) {
+void mv_best_rows_select(mv_best_rows *best) {
   for (size_t l = 0; l < best->tokens; l++) {
-    uint64_t *keys = best->keys + l * best->room;
-    if (best->count[l] > best->limit) {
-      mv_keys_select(keys, best->count[l], best->limit);
-      best->count[l] = best->limit;
-    }
-    mv_keys_sort(keys, best->count[l]);
+    if (best->count[l] <= best->limit) continue;
+    mv_keys_select(best->keys + l * best->room, best->count[l], best->limit);
+    best->count[l] = best->limit;
   }
+}
+
+void mv_best_rows_sort(mv_best_rows *best) {
+  mv_best_rows_select(best);
+  for (size_t l = 0; l < best->tokens; l++)
+    mv_keys_sort(best->keys + l * best->room, best->count[l]);
 }

@@ -30,7 +30,9 @@ void mv_best_rows_bound(mv_best_rows *best, const int16_t *scores, size_t n);
  * table are. */
 void mv_best_rows_offer(mv_best_rows *best, const int16_t *scores, uint32_t first, size_t n);
 
-/* Sorts the kept rows of each token, best first, ties by row: at most `limit` of each. */
+/* Keeps the best `limit` rows of each token, if there are more, in no order. */
+void mv_best_rows_select(mv_best_rows *best);
+/* The same, best first, ties by row. */
 void mv_best_rows_sort(mv_best_rows *best);
 
 static inline uint64_t mv_row_key(int16_t score, uint32_t row) {

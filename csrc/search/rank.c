@@ -297,6 +297,14 @@ static size_t keep_best(ranking *r, const float *from, double least) {
   return kept;
 }
 
+mv_status mv_cut(mv_query *query, mv_place *places, float *scores, size_t n, size_t k,
+                 size_t *count) {
+  ranking r = ranking_of(query, NULL, 0, places, scores, n);
+  const mv_status status = reserve(&r, k);
+  if (status == MV_OK) *count = keep_best(&r, scores, (double)kth_score(&r, scores, n));
+  return status;
+}
+
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count) {

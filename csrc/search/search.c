@@ -37,6 +37,11 @@ static size_t next_listed(const mv_step *s, size_t at) {
   return at;
 }
 
+/* Whether scores are precise from the beginning. */
+static int are_precise(const mv_search *search) {
+  return search->n_ranked == 0 && search->plan.scores == MV_SCORE_PRECISE;
+}
+
 static int has_work(const mv_step *s, mv_stage stage) {
   const mv_search *search = s->search;
   switch (stage) {
@@ -53,7 +58,7 @@ static int has_work(const mv_step *s, mv_stage stage) {
     case MV_STAGE_SCORES:
       return search->n_others > 0;
     case MV_STAGE_REFINE:
-      return search->plan.refines;
+      return search->plan.refines && !are_precise(search);
     case MV_STAGE_END:
       break;
   }
@@ -181,37 +186,18 @@ static mv_status interact_rest(const mv_step *s) {
 
 /* ---- documents by codes and by scores ---- */
 
-/* The allowed documents of the chosen segments that have their codes in their records, and are not
- * verified; their number. places: NULL to count them. */
-static size_t list_unverified(const mv_step *s, mv_place *places) {
-  size_t n = 0;
-  for (size_t i = 0; i < s->n_segments; i++) {
-    const mv_segment *segment = &s->segments[i];
-    if (!s->search->chosen[i] || !segment->inline_codes) continue;
-    for (uint32_t document = 0; document < segment->n_documents; document++) {
-      if (segment->checked[document] || !mv_is_allowed(s->allowed[i], document)) continue;
-      if (places != NULL) places[n] = (mv_place){(uint32_t)i, document};
-      n++;
-    }
-  }
-  return n;
-}
-
 static mv_status codes(const mv_step *s) {
   mv_search *search = s->search;
   for (size_t i = 0; i < s->n_segments; i++) search->chosen[i] = s->ways[i] == MV_BY_CODES;
   const size_t all = mv_documents_in(s->segments, s->n_segments, search->chosen);
-  const size_t unverified = list_unverified(s, NULL);
-  if (unverified > 0) {
-    mv_place *told = mv_query_reserve(s->query, MV_MEMORY_SCRATCH, unverified, sizeof(mv_place));
-    if (told == NULL) return MV_ERROR_MEMORY;
-    if (mv_waits_for_records(s, told, list_unverified(s, told))) return MV_OK;
-  }
+  int waits;
+  mv_status status = mv_wait_for_codes(s, &waits);
+  if (status != MV_OK || waits) return status;
   mv_place *places = search->places + search->n_ranked;
   float *scores = search->scores + search->n_ranked;
   size_t n;
-  mv_status status = mv_coarse(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
-                               least_of(search->plan.n_candidates, all), places, scores, &n);
+  status = mv_coarse(s->query, s->segments, s->n_segments, search->chosen, s->allowed,
+                     least_of(search->plan.n_candidates, all), places, scores, &n);
   if (status == MV_OK && search->n_ranked > 0)
     status = mv_query_order(s->query, search->places, search->scores, search->n_ranked + n);
   if (status != MV_OK) return status;
@@ -228,8 +214,11 @@ static mv_status scores(const mv_step *s) {
             search->n_others * sizeof(mv_place));
   if (mv_waits_for_records(s, places, search->n_others)) return MV_OK;
   search->documents += search->n_others;
-  const mv_status status = mv_score(s->query, s->segments, s->n_segments, places, search->n_others,
-                                    search->plan.scores, search->scores + search->n_ranked);
+  mv_status status = mv_score(s->query, s->segments, s->n_segments, places, search->n_others,
+                              search->plan.scores, search->scores + search->n_ranked);
+  if (status == MV_OK && search->plan.refines && are_precise(search))
+    status = mv_cut(s->query, places, search->scores, search->n_others, search->plan.k,
+                    &search->n_others);
   enter(s, MV_STAGE_RANK);
   return status;
 }

@@ -82,8 +82,13 @@ mv_status mv_rank_rest(mv_query *query, const mv_segment *segments, size_t n_seg
                        mv_place *places, float *scores, size_t n, size_t first, size_t k,
                        const float *others, size_t n_others, size_t *count);
 
-/* The best k of n places with scores of MV_SCORE_FAST, in no order, and all with the score of the
- * k-th: the first *count, with scores of MV_SCORE_PRECISE. error: bound on the difference. */
+/* The best k of n scored places, in no order, and all with the score of the k-th: the first
+ * *count. */
+mv_status mv_cut(mv_query *query, mv_place *places, float *scores, size_t n, size_t k,
+                 size_t *count);
+
+/* The same by scores of MV_SCORE_PRECISE, which the scores become, of places with scores of
+ * MV_SCORE_FAST. error: bound on the difference. */
 mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segments,
                     mv_place *places, float *scores, size_t n, size_t k, double error,
                     size_t *count);

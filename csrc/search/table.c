@@ -51,7 +51,7 @@ static mv_status mark_groups(mv_table *table, size_t wanted, int16_t *rows) {
   if (status == MV_OK) {
     mv_best_rows_bound(&best, rows, centroids->n_groups);
     mv_best_rows_offer(&best, rows, 0, centroids->n_groups);
-    mv_best_rows_sort(&best);
+    mv_best_rows_select(&best);
   }
   for (size_t l = 0; status == MV_OK && l < block->tokens; l++) {
     const uint64_t *keys = best.keys + l * best.room;

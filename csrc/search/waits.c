@@ -1,5 +1,7 @@
 #include "waits.h"
 
+#include "../segment/segment.h"
+
 /* Whether verified bytes may have left the memory. */
 static int may_be_lost(const mv_search *search) {
   const uint64_t most = search->plan.most_faults;
@@ -32,6 +34,32 @@ int mv_waits_for_records(const mv_step *s, const mv_place *places, size_t n) {
   if (are_verified(s, places, n) && !may_be_lost(s->search)) return 0;
   mv_tell(s, MV_EVENT_RECORDS, places, n);
   return 1;
+}
+
+/* The allowed documents of the chosen segments that have their codes in their records, and are not
+ * verified; their number. places: NULL to count them. */
+static size_t list_unverified(const mv_step *s, mv_place *places) {
+  size_t n = 0;
+  for (size_t i = 0; i < s->n_segments; i++) {
+    const mv_segment *segment = &s->segments[i];
+    if (!s->search->chosen[i] || !segment->inline_codes) continue;
+    for (uint32_t document = 0; document < segment->n_documents; document++) {
+      if (segment->checked[document] || !mv_is_allowed(s->allowed[i], document)) continue;
+      if (places != NULL) places[n] = (mv_place){(uint32_t)i, document};
+      n++;
+    }
+  }
+  return n;
+}
+
+mv_status mv_wait_for_codes(const mv_step *s, int *waits) {
+  const size_t unverified = list_unverified(s, NULL);
+  *waits = 0;
+  if (unverified == 0) return MV_OK;
+  mv_place *told = mv_query_reserve(s->query, MV_MEMORY_SCRATCH, unverified, sizeof(mv_place));
+  if (told == NULL) return MV_ERROR_MEMORY;
+  *waits = mv_waits_for_records(s, told, list_unverified(s, told));
+  return MV_OK;
 }
 
 static int lists_are_verified(const mv_lists *lists, const mv_probe *probes, size_t n) {

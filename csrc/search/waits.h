@@ -25,6 +25,9 @@ int mv_waits_for_records(const mv_step *s, const mv_place *places, size_t n);
 /* The same of records that an earlier stage has waited for where they hold codes: whether one of
  * them is not verified. */
 int mv_waits_for_unverified(const mv_step *s, const mv_place *places, size_t n);
+/* The same of the allowed documents of the chosen segments whose records hold their codes:
+ * *waits. */
+mv_status mv_wait_for_codes(const mv_step *s, int *waits);
 /* The same of the probed lists of the chosen segments. */
 int mv_waits_for_lists(const mv_step *s);
 

@@ -3,7 +3,6 @@ vector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +23,11 @@ class QueryInput:
 
     @classmethod
     def of(
-        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: Callable[[], bool]
+        cls, query: Any, options: SearchOptions, *, encodes: bool, has_words: bool
     ) -> QueryInput:
-        """The input of a call. encodes: whether the database has an encoder. has_words: whether it
-        can be searched by words; asked only where that decides. InvalidInputError when the mode
-        lacks its input, or leaves some of it unused."""
+        """The input of a call. encodes: whether the database has an encoder. has_words: whether a
+        text that it encodes can be searched by words too. InvalidInputError when the mode lacks its
+        input, or leaves some of it unused."""
         if options.sparse is not None:
             return cls._with_sparse(query, options, options.sparse, encodes=encodes)
         text, mode = options.text, options.mode
@@ -92,7 +91,7 @@ class QueryInput:
         return cls(query, sparse=sparse)
 
 
-def _mode(query: Any, text: str | None, *, encodes: bool, has_words: Callable[[], bool]) -> str:
+def _mode(query: Any, text: str | None, *, encodes: bool, has_words: bool) -> str:
     """The mode that "auto" stands for."""
     if query is None:
         return LEXICAL
@@ -100,4 +99,4 @@ def _mode(query: Any, text: str | None, *, encodes: bool, has_words: Callable[[]
         return DENSE if text is None else HYBRID
     if not encodes and text is None:
         return LEXICAL
-    return HYBRID if text is not None or has_words() else DENSE
+    return HYBRID if text is not None or has_words else DENSE

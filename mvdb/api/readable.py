@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
@@ -274,8 +274,7 @@ class Readable(DocumentReader):
         with self._reading() as (txn, state):
             document = existing(txn, state, id, tenants.find(txn, owner))
             answers = self._answers(txn, state, Collector())
-            with answers.searching(vectors) as search:
-                explanation = search().explain(document)
+            explanation = answers.explained(vectors, document)
             if words is None or (text is None and lexical_search.fault(state) is not None):
                 return explanation
             return replace(explanation, words=answers.word_scores(words, document))
@@ -294,7 +293,7 @@ class Readable(DocumentReader):
     def _questions(self, queries: list[Any], options: SearchOptions) -> list[Question]:
         """Each query's vectors and its words or sparse vector, as its mode needs them."""
         encodes = self._engine.encoder.identity is not None
-        has_words = cache(self._has_words)
+        has_words = encodes and any(isinstance(one, str) for one in queries) and self._has_words()
         inputs = [
             QueryInput.of(query, options, encodes=encodes, has_words=has_words) for query in queries
         ]
@@ -362,7 +361,7 @@ class Readable(DocumentReader):
     ) -> list[Hit]:
         documents = [one.document for one in found]
         if fields is None:
-            numbers = [int(state.segments[i].directory.numbers[row]) for i, row in documents]
+            numbers = [state.segments[i].directory.numbers.item(row) for i, row in documents]
             stored = HitContents(
                 numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
             )

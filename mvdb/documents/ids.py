@@ -78,9 +78,9 @@ def plain(value: Id) -> Id:
 def decode(key: bytes | memoryview) -> Id:
     """The id of a key, with or without a tenant; CorruptionError for bytes that are no key."""
     raw = bytes(key)
-    if raw[:1] == bytes((TENANT,)):
-        raw = raw[PREFIX_BYTES:]
     try:
+        if raw[0] == TENANT:
+            raw = raw[PREFIX_BYTES:]
         if raw[0] == _STRING and len(raw) > 1:
             return raw[1:].decode("utf-8")
         if raw[0] == _INTEGER and len(raw) == 9:

@@ -84,13 +84,12 @@ def as_query(value: Any, dim: int) -> core.Floats:
     if not 1 <= len(array) <= MAX_QUERY_TOKENS:
         raise InvalidInputError(f"query: {len(array)} tokens; 1 to {MAX_QUERY_TOKENS} are allowed")
     rows, state = core.normalise(as_floats(array))
-    is_unit = state == core.ROW_UNIT
-    if is_unit.all():
+    if state.tobytes().count(core.ROW_UNIT) == len(rows):  # bytes are counted sooner than arrays
         return rows
     if (state == core.ROW_NOT_FINITE).any():
         row = int(np.argmax(state == core.ROW_NOT_FINITE))
         raise InvalidInputError(f"query: row {row} has a value that is not finite (NaN or Inf)")
-    kept: core.Floats = rows[is_unit]
+    kept: core.Floats = rows[state == core.ROW_UNIT]
     if len(kept) == 0:
         raise InvalidInputError("query: all rows are zero")
     return kept

@@ -4,8 +4,8 @@ sparse vector, or by meaning and one of these."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from mvdb import core
 from mvdb.documents.sparse_vectors import SparseVector
@@ -32,6 +32,7 @@ from mvdb.state.state import DocumentRow, State
 from mvdb.storage.environment import ReadTransaction
 from mvdb.threads import shield
 from mvdb.threads.workers import Workers, ordered_map
+from mvdb.types import Explanation
 
 
 @dataclass(frozen=True)
@@ -97,25 +98,25 @@ class Answers:
         self.collector.begun(question.mode)
         if not allowed.total:
             return []
-        with self._ranked(question, allowed, arrangement.options) as ranked:
+        if question.vectors is None:
+            alone, options = self._second_side(question, allowed), arrangement.options
+            return arrangement.page(lambda n, among: alone.best(among, options.of_size(n)), allowed)
+        with self.queries.loaded(question.vectors) as query:
+            ranked = self._ranked(question, query, allowed, arrangement.options)
             return arrangement.page(ranked, allowed)
 
-    @contextmanager
     def _ranked(
-        self, question: Question, allowed: Allowed, options: SearchOptions
-    ) -> Iterator[Ranked]:
-        """The ranking of a question by its mode."""
-        if question.vectors is None:
-            alone = self._second_side(question, allowed)
-            yield lambda n, among: alone.best(among, options.of_size(n))
-            return
-        with self.searching(question.vectors) as search:
-            if question.mode == DENSE:
-                bounded = options.with_least_relevance(len(question.vectors), self.level)
-                yield lambda n, among: search().best(among, bounded.of_size(n))
-                return
-            side = self._second_side(question, allowed, EXACT_FACTOR)
-            yield HybridSearch(self.state, self.txn, search, side, options, self.collector).best
+        self, question: Question, query: core.Query, allowed: Allowed, options: SearchOptions
+    ) -> Ranked:
+        """The ranking of a question with vectors, which `query` has."""
+        if question.mode == DENSE:
+            bounded = options.with_least_relevance(query.m, self.level)
+            return lambda n, among: self.search(query).best(among, bounded.of_size(n))
+        search, side = (
+            partial(self.search, query),
+            self._second_side(question, allowed, EXACT_FACTOR),
+        )
+        return HybridSearch(self.state, self.txn, search, side, options, self.collector).best
 
     def _second_side(
         self, question: Question, allowed: Allowed, emphasis: float = 1.0
@@ -136,8 +137,13 @@ class Answers:
         self, vectors: core.Floats, documents: Sequence[DocumentRow], k: int
     ) -> list[Found]:
         """The best k of some documents by MaxSim."""
-        with self.searching(vectors) as search:
-            return search().rerank(documents, k)
+        with self.queries.loaded(vectors) as query:
+            return self.search(query).rerank(documents, k)
+
+    def explained(self, vectors: core.Floats, document: DocumentRow) -> Explanation:
+        """The scores of one document's tokens."""
+        with self.queries.loaded(vectors) as query:
+            return self.search(query).explain(document)
 
     def measured_level(self, check: Callable[[], None]) -> float | None:
         """The level of relevance of the state, by 64 searches. check: called before each."""
@@ -145,8 +151,8 @@ class Answers:
 
         def best_two(vectors: core.Floats) -> list[Found]:
             check()
-            with self.searching(vectors) as search:
-                return search().best(self.state.everything, options)
+            with self.queries.loaded(vectors) as query:
+                return self.search(query).best(self.state.everything, options)
 
         return measured_level(self.txn, self.state, best_two)
 
@@ -156,20 +162,17 @@ class Answers:
         question = Question(None, words)
         return self._lexical(question, self.state.everything).contributions(document)
 
-    @contextmanager
-    def searching(self, vectors: core.Floats) -> Iterator[Callable[[], Search]]:
-        """Searches with the vectors of one query, for the length of a block."""
-        with self.queries.use() as query:
-            query.load(vectors)
-            yield lambda: Search(
-                self.state,
-                self.txn,
-                query,
-                self.prefetcher,
-                self.limits,
-                self.collector,
-                self.level,
-            )
+    def search(self, query: core.Query) -> Search:
+        """A search with a loaded query."""
+        return Search(
+            self.state,
+            self.txn,
+            query,
+            self.prefetcher,
+            self.limits,
+            self.collector,
+            self.level,
+        )
 
 
 def _in_threads(

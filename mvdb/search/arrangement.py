@@ -56,6 +56,8 @@ class Arrangement:
         k, offset = min(options.k, allowed.total), min(options.offset, allowed.total)
         if k == 0:
             return []
+        if self.grouping is None and options.diversity == 0 and offset == 0:
+            return ranked(k, allowed)
         if self.grouping is None:
             sequence = _documents(ranked, allowed, k)
         else:

@@ -87,8 +87,8 @@ class HybridSearch:
         """The documents of both sides, those of the dense side first; how many these are. depth:
         the dense side is as good as the best so many deserve."""
         # A larger k would ask for more candidates, which the best n do not need.
-        candidates = search.candidates(replace(self._options, k=n))
-        scored = search.scored(among, replace(self._options, k=depth, candidates=candidates))
+        candidates = search.candidates(self._options.of_size(n))
+        scored = search.scored(among, self._options.of_size(depth, candidates))
         rows = search.rows(scored.slots)
         kept = greatest(rows, scored.scores, _size(depth))
         rows, dense = rows[kept], scored.scores[kept]
@@ -123,10 +123,10 @@ class HybridSearch:
 
     def _relevant(self, search: Search, ranking: Ranking, evidence: Evidence) -> Ranking:
         """The ranking with relevances, without the documents of too little relevance."""
-        relevances = None if ranking.dense is None else search.relevances(ranking.dense)
-        if relevances is None:
+        by_meaning = None if ranking.dense is None else search.relevances(ranking.dense.tolist())
+        if by_meaning is None:
             return ranking
-        relevances = with_exact_evidence(relevances, evidence.exact, evidence.lexical)
+        relevances = with_exact_evidence(np.array(by_meaning), evidence.exact, evidence.lexical)
         # Each side gives twice the documents asked for. If fewer remain here, both sides have gone
         # below the least relevance, and a larger union has no more.
         kept = relevances >= (self._options.min_relevance or 0.0)

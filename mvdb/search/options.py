@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from mvdb.arguments import field_path, flag, fraction, number, one_of, whole_number
 from mvdb.documents import ids as id_keys
@@ -63,8 +62,7 @@ class SearchArguments(TypedDict, total=False):
     fields: str | Sequence[str] | None
 
 
-@dataclass(frozen=True)
-class SearchOptions:
+class SearchOptions(NamedTuple):
     """How to search; see `Database.search`. ids: their keys, without a tenant."""
 
     k: int
@@ -145,11 +143,13 @@ class SearchOptions:
         least = least_score(self.min_relevance, n_tokens, level)
         if self.min_score is not None:
             least = max(least, self.min_score)
-        return replace(self, min_score=least)
+        return self._replace(min_score=least)
 
-    def of_size(self, k: int) -> SearchOptions:
-        """The options for the best `k`."""
-        return self if k == self.k else replace(self, k=k)
+    def of_size(self, k: int, candidates: int | None = None) -> SearchOptions:
+        """The options for the best `k`; candidates: if given, in place of those there."""
+        if candidates is not None:
+            return self._replace(k=k, candidates=candidates)
+        return self if k == self.k else self._replace(k=k)
 
     def lists_per_token(self, state: State) -> int:
         """Posting lists probed per query token."""

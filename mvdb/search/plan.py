@@ -8,7 +8,7 @@ ratios matter. `bench/search.py` prints the measured times of the stages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mvdb.limits import Limits
 from mvdb.segment.stored_vectors import StoredVectors
@@ -38,8 +38,7 @@ fast score: 1.6 for a query of 8 tokens, 1.9 for 32, 1.6 for 64 (dim 128, 18,815
 AVX2)."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """The estimate's view of a quantised segment. n_lists: 0 without lists. allowed: documents."""
 
     n_lists: int
@@ -55,16 +54,13 @@ class Part:
 
 def parts_of(segments: Sequence[StoredVectors], counts: Sequence[int]) -> list[Part]:
     """The quantised segments, of which `counts` documents are allowed."""
-    return [
-        Part(
-            0 if segment.lists is None else segment.lists.view.n_lists,
-            len(segment),
-            int(segment.directory.starts[-1]),
-            count,
-        )
-        for segment, count in zip(segments, counts, strict=True)
-        if segment.codec is not None
-    ]
+    parts = []
+    for segment, count in zip(segments, counts, strict=True):
+        if segment.codec is not None:
+            n_lists = 0 if segment.lists is None else segment.lists.view.n_lists
+            tokens = segment.directory.starts.item(-1)
+            parts.append(Part(n_lists, len(segment), tokens, count))
+    return parts
 
 
 def _allowed_tokens(parts: Sequence[Part]) -> float:

@@ -117,7 +117,7 @@ class Fetches:
     def early_ranks(self, nprobe: int) -> int:
         """How many of the lists of a query token are gathered before the records of provisional
         candidates are prefetched; 0: these are not."""
-        if self._is_off or not (self.under_pressure or self._prefetcher.expects_reads):
+        if self._is_off or not self._prefetcher.expects_reads:
             return 0
         return max(1, round(nprobe * EARLY_SHARE))
 

@@ -18,13 +18,14 @@ class QueryPool:
         self._free: list[core.Query] = []
 
     @contextmanager
-    def use(self) -> Iterator[core.Query]:
-        """A query object for the length of a block."""
+    def loaded(self, vectors: core.Floats) -> Iterator[core.Query]:
+        """A query object with the vectors of a query (m, dim), for the length of a block."""
         try:
             query = self._free.pop()
         except IndexError:
             query = core.Query()
         try:
+            query.load(vectors)
             yield query
         finally:
             kept = sum(one.nbytes for one in self._free)

@@ -1,6 +1,6 @@
 """Does a hit answer the query, or is it merely the least bad? A relevance in 0..1, calibrated.
 
-Pure functions over arrays.
+Pure functions.
 
 1. The *score per token* of a hit is its MaxSim divided by the query's tokens, at most 1. Its scale
    depends on the encoder and on how alike the documents are.
@@ -18,6 +18,7 @@ Measurements: docs/engine.md, "Relevance".
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,15 +64,15 @@ def level(per_token: Scores) -> float | None:
     return min(median, GREATEST_LEVEL) if median > 0 else None
 
 
-def relevance(scores: Scores, n_tokens: int, level: float) -> NDArray[np.float64]:
+def relevance(scores: Iterable[float], n_tokens: int, level: float) -> list[float]:
     """Relevance of documents, 0..1, by their MaxSim with a query of `n_tokens` tokens.
 
     It rises with the score, and is .5 at `BOUNDARY` of the level and .9 at the level.
     """
     half = 0.5 * _STEEPNESS
-    shares = scores.astype(np.float64) * (half / (n_tokens * level))
+    slope, boundary = half / (n_tokens * level), half * BOUNDARY
     # The logistic function of x is (1 + tanh(x / 2)) / 2, which does not overflow.
-    return np.asarray(0.5 + 0.5 * np.tanh(shares - half * BOUNDARY))
+    return [0.5 + 0.5 * math.tanh(slope * score - boundary) for score in scores]
 
 
 def least_score(least_relevance: float, n_tokens: int, level: float) -> float:

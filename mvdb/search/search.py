@@ -20,7 +20,7 @@ It returns to have lists or records prefetched and verified here, and goes on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import NewType
@@ -30,11 +30,12 @@ import numpy as np
 from mvdb import core
 from mvdb.limits import Limits
 from mvdb.search import plan as planning
-from mvdb.search.found import Found, Rows, Scores, at_least, by_segment, in_order, kth_score
+from mvdb.search.found import Found, Rows, at_least, by_segment, in_order, kth_score
 from mvdb.search.options import SearchOptions
 from mvdb.search.prefetch import Prefetcher, Slots
 from mvdb.search.profile_collector import Collector
 from mvdb.search.relevance import relevance
+from mvdb.segment.layout import Slot
 from mvdb.segment.stored_vectors import StoredVectors
 from mvdb.state.allowed_documents import Allowed
 from mvdb.state.state import DocumentRow, State
@@ -83,21 +84,22 @@ class Search:
 
     def best(self, allowed: Allowed, options: SearchOptions) -> list[Found]:
         """The best k allowed documents, best first, ties by id."""
-        scored = self._searched(allowed, options, refines=True)
-        found = self._found(scored.slots, scored.scores, options.k)
+        progress, _ = self._searched(allowed, options, refines=True)
+        found = self._found(*progress.found())[: options.k]
         self.end()
         return at_least(found, options.min_score)
 
     def scored(self, allowed: Allowed, options: SearchOptions) -> Scored:
         """All documents whose stored vectors had to be scored to find the best k."""
-        return self._searched(allowed, options, refines=False)
+        progress, is_precise = self._searched(allowed, options, refines=False)
+        return Scored(CheckedSlots(progress.places), progress.scores, is_precise)
 
     @property
     def fast_error(self) -> float:
         """Bound on the difference of fast scores and precise ones."""
         return FAST_ERROR * math.sqrt(self._query.m)
 
-    def relevances(self, scores: Scores) -> Scores | None:
+    def relevances(self, scores: Iterable[float]) -> list[float] | None:
         """By MaxSim; None without a level."""
         return None if self._level is None else relevance(scores, self._query.m, self._level)
 
@@ -122,7 +124,9 @@ class Search:
     def rerank(self, documents: Sequence[DocumentRow], k: int) -> list[Found]:
         """The best k of some documents, best first, ties by id."""
         slots = self._slots_of(np.array(documents, core.PLACE))
-        found = self._found(slots, self._score(slots, core.SCORE_PRECISE), k)
+        scores = self._score(slots, core.SCORE_PRECISE)
+        best = scores >= kth_score(scores, k)
+        found = self._found(slots[best].tolist(), scores[best].tolist())[:k]
         self.end()
         return found
 
@@ -143,13 +147,15 @@ class Search:
 
     # ---- the stages ----
 
-    def _searched(self, allowed: Allowed, options: SearchOptions, *, refines: bool) -> Scored:
-        """What is found by the plan, or by the one that follows if it finds too little."""
+    def _searched(
+        self, allowed: Allowed, options: SearchOptions, *, refines: bool
+    ) -> tuple[core.Progress, bool]:
+        """The search by the plan, at its end, or by the one that follows if it finds too little;
+        whether all scores are precise without `refines`."""
         n_candidates = options.n_candidates(self._state, self._limits)
         nprobe = options.lists_per_token(self._state)
         plan = self._chosen(allowed, options, nprobe, n_candidates)
         is_precise = plan == planning.EXACT and (options.exact or not self._begins_fast(allowed))
-        refines = refines and not is_precise
 
         def run(plan: str) -> core.Progress:
             return self._run(
@@ -174,7 +180,7 @@ class Search:
             # A filter may allow hardly any documents of the probed lists.
             self._collector.fell_back(planning.INTERACTION)
             found = run(planning.INTERACTION)
-        return Scored(CheckedSlots(found.places), found.scores, is_precise or refines)
+        return found, is_precise
 
     def _chosen(
         self, allowed: Allowed, options: SearchOptions, nprobe: int, n_candidates: int
@@ -251,24 +257,16 @@ class Search:
 
     # ---- scores ----
 
-    def _found(self, slots: Slots, scores: core.Floats, k: int) -> list[Found]:
-        """The best k of some documents, best first, ties by id."""
-        if len(scores) > k:
-            best = scores >= kth_score(scores, k)
-            slots, scores = slots[best], scores[best]
-        relevances = self.relevances(scores)
+    def _found(self, places: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[Found]:
+        """Documents by segment and slot with their scores, best first, ties by id."""
+        relevances = self.relevances(scores) or repeat(None)
         found = []
-        for (index, slot), score, level in zip(
-            slots.tolist(),
-            scores.tolist(),
-            repeat(None) if relevances is None else relevances.tolist(),
-            strict=False,
-        ):
+        for (index, slot), score, relevant in zip(places, scores, relevances, strict=False):
             segment = self._state.segments[index]
-            row = segment.row(slot)
+            row = segment.row(Slot(slot))
             key = segment.key(self._txn, row)
-            found.append(Found(DocumentRow(index, row), key, score, score, None, level))
-        return in_order(found)[:k]
+            found.append(Found(DocumentRow(index, row), key, score, score, None, relevant))
+        return in_order(found)
 
     def _score(self, slots: Slots, mode: int) -> core.Floats:
         """MaxSim of the stored vectors."""

@@ -113,7 +113,7 @@ class Segment:
 
     def row(self, slot: Slot) -> Row:
         """The row of the document in a slot."""
-        return Row(slot if self.order is None else int(self.order[slot]))
+        return Row(slot if self.order is None else self.order.item(slot))
 
     def by_row(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask by slot as one by row."""
@@ -205,7 +205,7 @@ class Segment:
     def key(self, txn: Values, row: int) -> bytes:
         """The key of a document's external id."""
         offsets, keys = self._opened_ids(txn)
-        return bytes(keys[int(offsets[row]) : int(offsets[row + 1])])
+        return bytes(keys[offsets.item(row) : offsets.item(row + 1)])
 
     def _opened_ids(self, txn: Values) -> tuple[NDArray[np.uint32], memoryview]:
         """Offsets of the keys, and the keys."""

@@ -63,8 +63,8 @@ def test_whoever_asks_for_few_lists_gets_them() -> None:
     of what they find."""
     large = part(1_000_000, lists=1 << 17)
     assert plan_for([large], nprobe=1) == planning.LISTS
-    assert plan_for([replace(large, allowed=600_000)], nprobe=1) == planning.LISTS
-    assert plan_for([replace(large, allowed=20_000)], nprobe=1) == planning.INTERACTION
+    assert plan_for([large._replace(allowed=600_000)], nprobe=1) == planning.LISTS
+    assert plan_for([large._replace(allowed=20_000)], nprobe=1) == planning.INTERACTION
     assert plan_for([part(1500, lists=1 << 12)], nprobe=1) == planning.INTERACTION
 
 

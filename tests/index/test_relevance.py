@@ -20,7 +20,7 @@ def test_relevance_is_a_share_that_rises_with_the_score(
     scores: list[float], n_tokens: int, level: float
 ) -> None:
     ordered = np.sort(np.array(scores, np.float32))
-    got = relevance.relevance(ordered, n_tokens, level)
+    got = np.array(relevance.relevance(ordered.tolist(), n_tokens, level))
     assert ((got >= 0) & (got <= 1)).all()
     assert (np.diff(got) >= 0).all()
 
@@ -29,7 +29,7 @@ def test_relevance_is_a_share_that_rises_with_the_score(
 def test_an_answer_at_the_level_is_relevant_and_the_boundary_is_even(n_tokens: int) -> None:
     level = 0.7
     scores = np.array([1.0, relevance.BOUNDARY, 0.0]) * level * n_tokens
-    got = relevance.relevance(scores, n_tokens, level)
+    got = relevance.relevance(scores.tolist(), n_tokens, level)
     np.testing.assert_allclose(got[:2], [0.9, 0.5], atol=1e-6)
     assert got[2] < 0.001
 
@@ -92,7 +92,7 @@ def test_answers_are_told_from_strangers_in_a_made_collection() -> None:
     assert level is not None
 
     def of(query: np.ndarray) -> float:
-        return float(relevance.relevance(np.array([best(query)]), len(query), level)[0])
+        return float(relevance.relevance([best(query)], len(query), level)[0])
 
     answerable = [of(tokens(topics[i % 8], 10, 0.08)) for i in range(20)]
     strangers = [of(tokens(unit(rng.standard_normal((12, 64))), 10, 0.08)) for _ in range(20)]
