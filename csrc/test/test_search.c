@@ -323,6 +323,7 @@ static void test_candidates(void) {
   plan = patient(1);
   plan.scores = MV_SCORE_PRECISE;
   run(&w, query, (const uint8_t[N]){2, 2, 2, 2, 2}, &plan, 0, &all);
+  CHECK(all.n == K, "the best of precise scores: %zu", all.n);
   check_scores(&w, &all, vectors, 8, 1);
   free(vectors);
   mv_query_free(query);
