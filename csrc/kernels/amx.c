@@ -1,6 +1,6 @@
 /* AVX-512 with AMX, whose tiles multiply 16 rows with 16 lanes: only the dot products differ from
- * avx512.c. Tiles are configured, and released, in each call: other libraries of the process may
- * use them too. */
+ * avx512.c. Tiles are configured, and released, for one product or for those between begin and end:
+ * other libraries of the process may use them too. */
 #include "kernels.h"
 
 #if defined(MV_HAS_AMX)
@@ -22,9 +22,8 @@
 #include "lanes.h"
 
 enum {
-  TILE = 16,       /* rows of a tile, and lanes */
-  TILE_BYTES = 64, /* of a row of a tile, at most */
-  LEAST_ROWS = 6   /* from which on tiles take less time */
+  TILE = 16,      /* rows of a tile, and lanes */
+  TILE_BYTES = 64 /* of a row of a tile, at most */
 };
 
 /* As the processor reads it. */
@@ -42,16 +41,35 @@ static size_t tile_step(size_t dim) {
 }
 
 /* Tiles 0 to 3: sums of two tiles of rows with two of lanes. 4, 5: rows. 6, 7: the query. */
-static void configure(size_t rows, size_t step) {
+static tile_config config_for(size_t dim) {
+  const size_t step = tile_step(dim);
   tile_config config = {.palette = 1};
   for (size_t i = 0; i < 8; i++) {
-    config.rows[i] = (uint8_t)(i < 6 ? rows : step / 4);
+    config.rows[i] = (uint8_t)(i < 6 ? TILE : step / 4);
     config.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? step : TILE_BYTES);
   }
-  /* Some compilers do not know what the next instructions read. */
-  __asm__ volatile("" : : "r"(&config) : "memory");
-  _tile_loadconfig(&config);
+  return config;
 }
+
+static void configure(const tile_config *config) {
+  /* Some compilers do not know what the instruction reads. */
+  __asm__ volatile("" : : "r"(config) : "memory");
+  _tile_loadconfig(config);
+}
+
+static int is_configured(const tile_config *config) {
+  tile_config now;
+  _tile_storeconfig(&now);
+  __asm__ volatile("" : : "r"(&now) : "memory");
+  return _mm512_cmpneq_epi64_mask(_mm512_loadu_si512(&now), _mm512_loadu_si512(config)) == 0;
+}
+
+static void begin_tiles(size_t dim) {
+  const tile_config config = config_for(dim);
+  configure(&config);
+}
+
+static void end_tiles(void) { _tile_release(); }
 
 /* A tile of rows, or two, with one of lanes, or two; `lanes` of them are in a row of out. */
 MV_INLINE void multiply(const uint8_t *rows, size_t stride, size_t dim, size_t step,
@@ -83,19 +101,21 @@ MV_INLINE void multiply(const uint8_t *rows, size_t stride, size_t dim, size_t s
 /* The last tile begins early and computes some rows again. */
 MV_INLINE void multiply_rows(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                              const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out) {
-  const size_t step = tile_step(dim), tile = n < TILE ? n : TILE;
+  const size_t step = tile_step(dim);
+  const tile_config config = config_for(dim);
+  const int has_begun = is_configured(&config);
   size_t t = 0;
-  configure(tile, step);
+  if (!has_begun) configure(&config);
   for (; t + 2 * TILE <= n; t += 2 * TILE) {
     multiply(rows + t * stride, stride, dim, step, query, lanes, bias, out + t * lanes, 1,
              lanes > TILE);
   }
-  for (; t < n; t += tile) {
-    if (t > n - tile) t = n - tile;
+  for (; t < n; t += TILE) {
+    if (t > n - TILE) t = n - TILE;
     multiply(rows + t * stride, stride, dim, step, query, lanes, bias, out + t * lanes, 0,
              lanes > TILE);
   }
-  _tile_release();
+  if (!has_begun) _tile_release();
 }
 
 static void tiles(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
@@ -107,8 +127,8 @@ static void tiles(const uint8_t *rows, size_t stride, size_t n, size_t dim, cons
   }
 }
 
-/* Whether tiles are worth their configuration, and filled. */
-static int suits_tiles(size_t n, size_t lanes) { return n >= LEAST_ROWS && lanes >= TILE; }
+/* Whether the rows and lanes fill a tile. */
+static int suits_tiles(size_t n, size_t lanes) { return n >= TILE && lanes >= TILE; }
 
 static void tiles7(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                    size_t lanes, const int32_t *bias, int32_t *out) {
@@ -120,7 +140,8 @@ static void tiles8(const uint8_t *rows, size_t stride, size_t n, size_t dim, con
   (suits_tiles(n, lanes) ? tiles : dot8)(rows, stride, n, dim, query, lanes, bias, out);
 }
 
-const mv_kernels mv_kernels_amx = MV_KERNELS_TABLE("amx", LANES_STEP, tiles7, tiles8);
+const mv_kernels mv_kernels_amx =
+    MV_KERNELS_TABLE("amx", LANES_STEP, tiles7, tiles8, begin_tiles, end_tiles);
 
 #if defined(__clang__)
 #pragma clang attribute pop

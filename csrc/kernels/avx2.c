@@ -39,7 +39,7 @@ MV_INLINE vi vi_dot(vi sum, vi row, vi query, int row_bits) {
 
 #include "lanes.h"
 
-const mv_kernels mv_kernels_avx2 = MV_KERNELS_TABLE("avx2", LANES_STEP, dot7, dot8);
+const mv_kernels mv_kernels_avx2 = MV_KERNELS_TABLE("avx2", LANES_STEP, dot7, dot8, NULL, NULL);
 
 #if defined(__clang__)
 #pragma clang attribute pop

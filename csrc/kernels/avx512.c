@@ -17,7 +17,7 @@
 #include "avx512_registers.h"
 #include "lanes.h"
 
-const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", LANES_STEP, dot7, dot8);
+const mv_kernels mv_kernels_avx512 = MV_KERNELS_TABLE("avx512", LANES_STEP, dot7, dot8, NULL, NULL);
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -19,7 +19,8 @@ MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) { return vdotq_s32
 
 #include "lanes.h"
 
-const mv_kernels mv_kernels_dotprod = MV_KERNELS_TABLE("dotprod", LANES_STEP, dot7, dot8);
+const mv_kernels mv_kernels_dotprod =
+    MV_KERNELS_TABLE("dotprod", LANES_STEP, dot7, dot8, NULL, NULL);
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -57,6 +57,10 @@ typedef struct mv_kernels {
                size_t lanes, const int32_t *bias, int32_t *out);
   void (*dot8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                size_t lanes, const int32_t *bias, int32_t *out);
+  /* Between these two, dot products of `dim` dimensions of the thread take less time: see
+   * mv_begin_products. NULL where there is nothing to set up. */
+  void (*begin_products)(size_t dim);
+  void (*end_products)(void);
 
   /* Expands n packed rows, wherever they lie, of dim codes of 1, 2 or 4 bits to one byte each
    * through a table of levels (2, 4 or 16 entries used of 16; all <= 127).
@@ -184,11 +188,13 @@ typedef struct mv_kernels {
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8)                                      \
-  {NAME,        STEP,        DOT7,     DOT8,         unpack,     interact,  maxsim,   \
-   contenders,  maxsim_f16,  argmax,   leading,      above_bits, narrow16,  narrow8,  \
-   above,       codes_above, pack,     from_float16, to_float16, normalise, hadamard, \
-   round_bytes, from_bytes,  products, residual,     quantise,   ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8, BEGIN, END)                     \
+  {                                                                              \
+      NAME,       STEP,         DOT7,       DOT8,       BEGIN,      END,         \
+      unpack,     interact,     maxsim,     contenders, maxsim_f16, argmax,      \
+      leading,    above_bits,   narrow16,   narrow8,    above,      codes_above, \
+      pack,       from_float16, to_float16, normalise,  hadamard,   round_bytes, \
+      from_bytes, products,     residual,   quantise,   ascend}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)
@@ -221,6 +227,15 @@ extern const mv_kernels mv_kernels_dotprod;
  * avx2, avxvnni, avx512, amx, neon, dotprod) if the processor supports it, else the best. The
  * core's only global state but for the allocation hook. */
 const mv_kernels *mv_kernels_get(void);
+
+/* Sets up what dot products of `dim` dimensions need, in this thread until mv_end_products: each
+ * does it for itself otherwise. REQUIRES: nothing but the core runs between the two. */
+static inline void mv_begin_products(const mv_kernels *kernels, size_t dim) {
+  if (kernels->begin_products != NULL) kernels->begin_products(dim);
+}
+static inline void mv_end_products(const mv_kernels *kernels) {
+  if (kernels->end_products != NULL) kernels->end_products();
+}
 
 /* Lanes of the smallest block for n of them, 1 <= n <= MV_LANES_MAX, by the table in use. */
 static inline size_t mv_lanes_for(size_t n) {

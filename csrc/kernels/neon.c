@@ -14,6 +14,6 @@ MV_INLINE vi neon_dot(vi sum, int8x16_t row, int8x16_t query) {
 
 #include "lanes.h"
 
-const mv_kernels mv_kernels_neon = MV_KERNELS_TABLE("neon", LANES_STEP, dot7, dot8);
+const mv_kernels mv_kernels_neon = MV_KERNELS_TABLE("neon", LANES_STEP, dot7, dot8, NULL, NULL);
 
 #endif

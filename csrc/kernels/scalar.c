@@ -309,4 +309,4 @@ static uint64_t ascend(const uint8_t *gaps, size_t n, unsigned width, uint64_t f
   return mv_gaps_ascend(gaps, n, width, first, numbers);
 }
 
-const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", 8, dot, dot);
+const mv_kernels mv_kernels_scalar = MV_KERNELS_TABLE("scalar", 8, dot, dot, NULL, NULL);

@@ -371,16 +371,20 @@ mv_status mv_search_go_on(mv_query *query, const mv_segment *segments, size_t n_
                           mv_progress *progress) {
   mv_search *search = &query->search;
   const mv_step s = {query, search, segments, n_segments, ways, allowed, progress};
+  const mv_kernels *kernels = mv_kernels_get();
+  mv_status status = MV_OK;
   if (n_segments != search->n_segments) return MV_ERROR_ARGUMENT;
   progress->event = MV_EVENT_STAGE;
-  while (search->stage != MV_STAGE_END && progress->event == MV_EVENT_STAGE) {
-    const mv_status status = stages[search->stage](&s);
-    if (status != MV_OK) {
-      progress->stage = (int)search->stage;
-      search->stage = MV_STAGE_END;
-      return status;
-    }
+  mv_begin_products(kernels, query->padded);
+  while (status == MV_OK && search->stage != MV_STAGE_END && progress->event == MV_EVENT_STAGE) {
+    status = stages[search->stage](&s);
     if (one_stage) break;
+  }
+  mv_end_products(kernels);
+  if (status != MV_OK) {
+    progress->stage = (int)search->stage;
+    search->stage = MV_STAGE_END;
+    return status;
   }
   if (progress->event == MV_EVENT_STAGE && search->stage == MV_STAGE_END)
     progress->event = MV_EVENT_END;
