@@ -301,8 +301,8 @@ static void number_keys(const mv_gathering *g, uint64_t *keys, size_t n) {
 }
 
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
-                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
-                         size_t *count) {
+                         const uint8_t *chosen, size_t limit, size_t front, mv_place *places,
+                         float *scores, size_t *count) {
   const mv_gathering *g = &query->gathering;
   if (mv_documents_in(segments, n_segments, chosen) != g->n_documents) return MV_ERROR_ARGUMENT;
   const size_t bytes = sizeof(uint64_t) + sizeof(uint32_t);
@@ -314,7 +314,7 @@ mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_s
   number_keys(g, keys, n);
   mv_keys_select(keys, n, limit);
   *count = n < limit ? n : limit;
-  mv_keys_sort(keys, *count);
+  mv_keys_select(keys, *count, front);
   for (size_t i = 0; i < *count; i++) {
     places[i] = place_of(segments, chosen, UINT32_MAX - (uint32_t)keys[i]);
     scores[i] = (float)(keys[i] >> 32) / UNIT;

@@ -113,15 +113,11 @@ static float kth_score(ranking *r, const float *scores, size_t n) {
   return r->best.count > 0 ? r->best.scores[0] : -FLT_MAX;
 }
 
-/* How many documents may be among the best k, by the scores of the first and the estimates of
- * all. */
-static size_t wanted_after(ranking *r, size_t first, double deviations) {
+/* The least estimate of documents that may be among the best k, by the scores of the first. */
+static double least_estimate(ranking *r, size_t first, double deviations) {
   gaps all = {0};
   for (size_t i = 0; i < first; i++) count_gap(&all, gap_of(r, i));
-  const double least = (double)kth_score(r, r->fresh, first) - reach(&all, deviations);
-  size_t wanted = first;
-  while (wanted < r->n && (double)r->scores[wanted] >= least) wanted++;
-  return wanted;
+  return (double)kth_score(r, r->fresh, first) - reach(&all, deviations);
 }
 
 /* How many of n documents a stage scores in any case: at least `least`, and 2 k. */
@@ -144,7 +140,13 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
   if (status != MV_OK) return status;
-  *wanted = wanted_after(&r, first, OF_GAINS * deviations);
+  const double least = least_estimate(&r, first, OF_GAINS * deviations);
+  *wanted = first;
+  for (size_t i = first; i < n; i++) {
+    if ((double)scores[i] < least) continue;
+    places[*wanted] = places[i];
+    scores[(*wanted)++] = scores[i];
+  }
   memcpy(scores, r.fresh, first * sizeof(float));
   return MV_OK;
 }
@@ -263,7 +265,8 @@ static mv_status score_whole(ranking *r, size_t *count) {
   const size_t first = first_of(r->n, FIRST_WHOLE, r->best.limit);
   if (status == MV_OK) status = score(r, 0, first, MV_SCORE_FAST);
   if (status != MV_OK) return status;
-  *count = wanted_after(r, first, WHOLE_DEVIATIONS);
+  const double least = least_estimate(r, first, WHOLE_DEVIATIONS);
+  for (*count = first; *count < r->n && (double)r->scores[*count] >= least;) ++*count;
   status = score(r, first, *count, MV_SCORE_FAST);
   memcpy(r->scores, r->fresh, *count * sizeof(float));
   return status;

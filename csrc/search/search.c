@@ -110,9 +110,9 @@ static mv_status gather_until(const mv_step *s, size_t end) {
 /* Appends the best documents so far to the ranked ones; their number. */
 static mv_status best_gathered(const mv_step *s, size_t *n) {
   mv_search *search = s->search;
-  const size_t limit = least_of(search->plan.n_candidates,
-                                mv_documents_in(s->segments, s->n_segments, search->chosen));
+  const size_t limit = least_of(search->plan.n_candidates, s->query->gathering.n_found);
   return mv_gather_best(s->query, s->segments, s->n_segments, search->chosen, limit,
+                        mv_first_interacted(limit, search->plan.k),
                         search->places + search->n_ranked, search->scores + search->n_ranked, n);
 }
 

@@ -36,8 +36,8 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
  * of the probes that find; if these are less than four times the `wanted` ones, those in one; if
  * they still are, those in any list. mv_gather_add adds the gains of probes from .. to - 1 to the
  * documents found so far, for each token once a document. *postings: the number read, added to.
- * mv_gather_best: the best `limit` of the documents found, best first, ties by place; scores are
- * gains alone. */
+ * mv_gather_best: the best `limit` of the documents found, ties by place, and the best of these in
+ * `front` of the others, both in no order; scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted);
 mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,
@@ -46,18 +46,19 @@ mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_s
 mv_status mv_gather_add(mv_query *query, const mv_segment *segments, size_t n_segments,
                         const uint8_t *chosen, size_t from, size_t to, uint64_t *postings);
 mv_status mv_gather_best(mv_query *query, const mv_segment *segments, size_t n_segments,
-                         const uint8_t *chosen, size_t limit, mv_place *places, float *scores,
-                         size_t *count);
+                         const uint8_t *chosen, size_t limit, size_t front, mv_place *places,
+                         float *scores, size_t *count);
 
 /* ---- ranking by codes ---- */
 
 /* How many of n places that lists rank have to be ranked by codes in any case, for the best k. */
 size_t mv_first_interacted(size_t n, size_t k);
 
-/* The scores of mv_interact for the first of n places, best first by the gains in `scores`. Of the
- * others those up to *wanted may be among the best k: their gains, raised by the mean gap between
- * score and gains of the first ones and by a third more than `deviations` of it, reach the k-th
- * best score. */
+/* Gives the `first` of n places, those with the greatest gains in `scores`, the scores of
+ * mv_interact, and brings behind them those others that may be among the best k: their gains,
+ * raised by the mean gap between score and gains of the first ones and by a third more than
+ * `deviations` of it, reach the k-th best score. The number of both is *wanted; the places from
+ * there on are lost. */
 mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t n_segments,
                             mv_place *places, float *scores, size_t n, size_t first, size_t k,
                             double deviations, size_t *wanted);

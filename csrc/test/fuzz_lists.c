@@ -144,7 +144,7 @@ static void gather(input *in, const mv_lists *lists, uint32_t n_documents) {
       status = mv_gather_add(query, &segment, 1, chosen, 0, 1, &postings);
       MUST(status != MV_ERROR_MEMORY);
     }
-    MUST(mv_gather_best(query, &segment, 1, chosen, 10, places, scores, &count) == MV_OK);
+    MUST(mv_gather_best(query, &segment, 1, chosen, 10, 2, places, scores, &count) == MV_OK);
     for (size_t i = 0; i < count; i++) {
       const uint32_t document = places[i].document;
       MUST(places[i].segment == 0 && document < n_documents);

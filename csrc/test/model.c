@@ -25,6 +25,18 @@ int in_order(float score, mv_place place, float next_score, mv_place next) {
                                        : place.document < next.document;
 }
 
+void shuffle(uint64_t *state, mv_place *places, float *scores, size_t n) {
+  for (size_t i = n; i-- > 1;) {
+    const size_t other = (size_t)mv_random_below(state, i + 1);
+    const mv_place place = places[i];
+    const float score = scores[i];
+    places[i] = places[other];
+    scores[i] = scores[other];
+    places[other] = place;
+    scores[other] = score;
+  }
+}
+
 /* ---- vectors ---- */
 
 double draw_uniform(uint64_t *state) { return (double)(mv_random_next(state) >> 11) * 0x1p-53; }

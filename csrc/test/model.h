@@ -22,6 +22,8 @@ void *room(size_t count, size_t size);
 
 /* Whether a scored place comes before another: higher score first, then the earlier place. */
 int in_order(float score, mv_place place, float next_score, mv_place next);
+/* Brings n scored places into any order. */
+void shuffle(uint64_t *state, mv_place *places, float *scores, size_t n);
 
 /* ---- a codec and the arrays it was made of ---- */
 

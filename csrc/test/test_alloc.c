@@ -122,7 +122,7 @@ static mv_status gather(const mv_codec *codec, mv_query *query, const mv_segment
       TRY(mv_gather_find(query, segment, 1, chosen, allowed, probes, n));
       TRY(mv_gather_add(query, segment, 1, chosen, 0, n, &postings));
     }
-    TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, best, scores, &n));
+    TRY(mv_gather_best(query, segment, 1, chosen, DOCUMENTS, DOCUMENTS, best, scores, &n));
     MUST(n == DOCUMENTS);
     TRY(mv_interact_first(query, segment, 1, best, scores, n, n, 1, 3.0, &wanted_scores));
     TRY(mv_query_order(query, best, scores, n));

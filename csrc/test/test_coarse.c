@@ -189,12 +189,8 @@ static void check_interact(const world *w, mv_query *query, const uint8_t *const
   mv_place *places = room(n, sizeof *places);
   float *scores = room(n, sizeof *scores);
   memcpy(places, all.places, n * sizeof *places);
-  for (size_t i = n; i-- > 1;) { /* in any order */
-    const size_t other = (size_t)mv_random_below(&seed, i + 1);
-    const mv_place kept = places[i];
-    places[i] = places[other];
-    places[other] = kept;
-  }
+  memset(scores, 0, n * sizeof *scores);
+  shuffle(&seed, places, scores, n);
   CHECK(mv_interact(query, w->views, N_SEGMENTS, places, n, scores) == MV_OK, "%zu places", n);
   MUST(mv_query_order(query, places, scores, n) == MV_OK);
   CHECK(memcmp(places, all.places, n * sizeof *places) == 0, "%zu places", n);

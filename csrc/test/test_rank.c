@@ -159,6 +159,7 @@ static double model_kth(const float *scores, size_t first, size_t k) {
  * their scores, and as many are wanted as the model has. */
 static void case_interact(const world *w, size_t k, float noise) {
   mv_place places[N];
+  mv_place given[N];
   float gains[N], scores[N], by_codes[N];
   size_t wanted = 0;
   const size_t first = mv_first_interacted(N, k);
@@ -169,20 +170,24 @@ static void case_interact(const world *w, size_t k, float noise) {
     gains[i] = w->estimates[i] - 3 - noise * drawn;
   }
   MUST(mv_query_order(w->query, places, gains, N) == MV_OK);
-  const mv_place last = places[N - 1];
+  shuffle(&seed, places + first, gains + first, N - first);
+  memcpy(given, places, sizeof given);
   memcpy(scores, gains, sizeof scores);
   MUST(mv_interact_first(w->query, &w->within.view, 1, places, scores, N, first, k, 3.0, &wanted) ==
        MV_OK);
   CHECK(first == (k < 128 ? 256 : k < N / 2 ? 2 * k : N), "k %zu: %zu first", k, first);
-  for (size_t i = 0; i < N; i++) {
-    const float expected = i < first ? by_codes[places[i].document] : gains[i];
-    CHECK(scores[i] == expected, "k %zu: document %u", k, places[i].document);
+  for (size_t i = 0; i < first; i++) {
+    CHECK(places[i].document == given[i].document, "k %zu: place %zu", k, i);
+    CHECK(scores[i] == by_codes[given[i].document], "k %zu: document %u", k, given[i].document);
   }
-  CHECK(places[N - 1].document == last.document, "k %zu: the places have changed", k);
   const double least =
-      model_kth(scores, first, k) - model_reach(w, places, gains, scores, first, YOUNG | OLD, 4.0);
+      model_kth(scores, first, k) - model_reach(w, given, gains, scores, first, YOUNG | OLD, 4.0);
   size_t expected = first;
-  while (expected < N && (double)gains[expected] > least) expected++;
+  for (size_t i = first; i < N; i++) {
+    if ((double)gains[i] <= least) continue;
+    CHECK(expected < wanted && places[expected].document == given[i].document, "k %zu: %zu", k, i);
+    CHECK(scores[expected++] == gains[i], "k %zu: document %u", k, given[i].document);
+  }
   CHECK(wanted == expected, "k %zu, noise %g: %zu wanted", k, (double)noise, wanted);
 }
 

@@ -371,7 +371,7 @@ static void test_bytes(const world *w) {
     MUST(mv_table_make(query, w->models[0].codec, 0) == MV_OK);
     check_bytes(query, "tables");
     MUST(mv_gather_start(query, &docs.view, 1, everything, 1) == MV_OK);
-    MUST(mv_gather_best(query, &docs.view, 1, everything, 2, places, scores, &count) == MV_OK);
+    MUST(mv_gather_best(query, &docs.view, 1, everything, 2, 2, places, scores, &count) == MV_OK);
     check_bytes(query, "gathered");
     MUST(mv_coarse(query, &docs.view, 1, everything, unrestricted, 2, places, scores, &count) ==
          MV_OK);
