@@ -158,20 +158,19 @@ static double model_kth(const float *scores, size_t first, size_t k) {
 /* Gains that fall short of the scores by codes, by `noise` more or less: the first documents get
  * their scores, and as many are wanted as the model has. */
 static void case_interact(const world *w, size_t k, float noise) {
-  mv_place places[N];
-  mv_place given[N];
+  mv_place given[N], places[N];
   float gains[N], scores[N], by_codes[N];
   size_t wanted = 0;
   const size_t first = mv_first_interacted(N, k);
   for (size_t i = 0; i < N; i++) {
     by_codes[w->places[i].document] = w->estimates[i];
-    places[i] = w->places[i];
+    given[i] = w->places[i];
     const float drawn = (float)mv_random_below(&seed, 1000) / 1000;
     gains[i] = w->estimates[i] - 3 - noise * drawn;
   }
-  MUST(mv_query_order(w->query, places, gains, N) == MV_OK);
-  shuffle(&seed, places + first, gains + first, N - first);
-  memcpy(given, places, sizeof given);
+  MUST(mv_query_order(w->query, given, gains, N) == MV_OK);
+  shuffle(&seed, given + first, gains + first, N - first);
+  memcpy(places, given, sizeof places);
   memcpy(scores, gains, sizeof scores);
   MUST(mv_interact_first(w->query, &w->within.view, 1, places, scores, N, first, k, 3.0, &wanted) ==
        MV_OK);
