@@ -3,16 +3,14 @@ vector."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mvdb.documents.sparse_vectors import SparseVector
 from mvdb.errors import InvalidInputError
 from mvdb.search.options import AUTO, DENSE, HYBRID, LEXICAL, SPARSE, SearchOptions
 
 
-@dataclass(frozen=True)
-class QueryInput:
+class QueryInput(NamedTuple):
     """One query of a search. query: token vectors, or a text to be encoded; None for a search
     without meaning. text: the words, sparse: the weights of terms: at most one of them; neither in
     a search by vectors alone."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from mvdb import core
@@ -365,10 +366,10 @@ class Readable(DocumentReader):
             stored = HitContents(
                 numbers, self._reading_later, self._is_undone, self._engine.limits.ahead_bytes
             )
-            fetches = [partial(stored.fetch, index) for index in range(len(found))]
+            fetches = list(map(partial, repeat(stored.fetch), range(len(found))))
         else:
             read = chosen(txn, state, documents, fields)
-            fetches = [partial(read.__getitem__, document) for document in documents]
+            fetches = list(map(partial, repeat(read.__getitem__), documents))
         marker = None if words is None else HitWords(words, self._reading_later).marks
         around = partial(self._around, owner)
         return [

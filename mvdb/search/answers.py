@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from mvdb import core
 from mvdb.documents.sparse_vectors import SparseVector
@@ -35,8 +36,7 @@ from mvdb.threads.workers import Workers, ordered_map
 from mvdb.types import Explanation
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """One query. vectors: unit rows (m, dim); None for a search without meaning. words, sparse: the
     second side, one of them; neither in a search by meaning alone."""
 
