@@ -57,8 +57,7 @@ typedef struct mv_kernels {
                size_t lanes, const int32_t *bias, int32_t *out);
   void (*dot8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,
                size_t lanes, const int32_t *bias, int32_t *out);
-  /* Between these two, dot products of `dim` dimensions of the thread take less time: see
-   * mv_begin_products. NULL where there is nothing to set up. */
+  /* See mv_begin_products. NULL where there is nothing to set up. */
   void (*begin_products)(size_t dim);
   void (*end_products)(void);
 

@@ -36,8 +36,8 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t block, s
  * of the probes that find; if these are less than four times the `wanted` ones, those in one; if
  * they still are, those in any list. mv_gather_add adds the gains of probes from .. to - 1 to the
  * documents found so far, for each token once a document. *postings: the number read, added to.
- * mv_gather_best: the best `limit` of the documents found, ties by place, and the best of these in
- * `front` of the others, both in no order; scores are gains alone. */
+ * mv_gather_best: the best `limit` of the documents found, ties by place: the best `front` of them
+ * before the others, in no order otherwise. scores are gains alone. */
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted);
 mv_status mv_gather_find(mv_query *query, const mv_segment *segments, size_t n_segments,

@@ -112,10 +112,8 @@ class Answers:
         if question.mode == DENSE:
             bounded = options.with_least_relevance(query.m, self.level)
             return lambda n, among: self.search(query).best(among, bounded.of_size(n))
-        search, side = (
-            partial(self.search, query),
-            self._second_side(question, allowed, EXACT_FACTOR),
-        )
+        side = self._second_side(question, allowed, EXACT_FACTOR)
+        search = partial(self.search, query)
         return HybridSearch(self.state, self.txn, search, side, options, self.collector).best
 
     def _second_side(
