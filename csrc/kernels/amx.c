@@ -41,8 +41,7 @@ static size_t tile_step(size_t dim) {
 }
 
 /* Tiles 0 to 3: sums of two tiles of rows with two of lanes. 4, 5: rows. 6, 7: the query. */
-static tile_config config_for(size_t dim) {
-  const size_t step = tile_step(dim);
+static tile_config config_for(size_t step) {
   tile_config config = {.palette = 1};
   for (size_t i = 0; i < 8; i++) {
     config.rows[i] = (uint8_t)(i < 6 ? TILE : step / 4);
@@ -65,7 +64,7 @@ static int is_configured(const tile_config *config) {
 }
 
 static void begin_tiles(size_t dim) {
-  const tile_config config = config_for(dim);
+  const tile_config config = config_for(tile_step(dim));
   configure(&config);
 }
 
@@ -102,7 +101,7 @@ MV_INLINE void multiply(const uint8_t *rows, size_t stride, size_t dim, size_t s
 MV_INLINE void multiply_rows(const uint8_t *rows, size_t stride, size_t n, size_t dim,
                              const int8_t *query, size_t lanes, const int32_t *bias, int32_t *out) {
   const size_t step = tile_step(dim);
-  const tile_config config = config_for(dim);
+  const tile_config config = config_for(step);
   const int has_begun = is_configured(&config);
   size_t t = 0;
   if (!has_begun) configure(&config);
@@ -115,7 +114,7 @@ MV_INLINE void multiply_rows(const uint8_t *rows, size_t stride, size_t n, size_
     multiply(rows + t * stride, stride, dim, step, query, lanes, bias, out + t * lanes, 0,
              lanes > TILE);
   }
-  if (!has_begun) _tile_release();
+  if (!has_begun) end_tiles();
 }
 
 static void tiles(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,

@@ -120,6 +120,18 @@ static double least_estimate(ranking *r, size_t first, double deviations) {
   return (double)kth_score(r, r->fresh, first) - reach(&all, deviations);
 }
 
+/* Keeps the first documents, and of the others those whose score in `from` is at least `least`,
+ * with it; the number of both. */
+static size_t keep(ranking *r, size_t first, const float *from, double least) {
+  size_t kept = first;
+  for (size_t i = first; i < r->n; i++) {
+    if ((double)from[i] < least) continue;
+    r->places[kept] = r->places[i];
+    r->scores[kept++] = from[i];
+  }
+  return kept;
+}
+
 /* How many of n documents a stage scores in any case: at least `least`, and 2 k. */
 static size_t first_of(size_t n, size_t least, size_t k) {
   const size_t first = 2 * k > least ? 2 * k : least;
@@ -140,13 +152,7 @@ mv_status mv_interact_first(mv_query *query, const mv_segment *segments, size_t 
   mv_status status = reserve(&r, k);
   if (status == MV_OK) status = mv_interact(query, segments, n_segments, places, first, r.fresh);
   if (status != MV_OK) return status;
-  const double least = least_estimate(&r, first, OF_GAINS * deviations);
-  *wanted = first;
-  for (size_t i = first; i < n; i++) {
-    if ((double)scores[i] < least) continue;
-    places[*wanted] = places[i];
-    scores[(*wanted)++] = scores[i];
-  }
+  *wanted = keep(&r, first, scores, least_estimate(&r, first, OF_GAINS * deviations));
   memcpy(scores, r.fresh, first * sizeof(float));
   return MV_OK;
 }
@@ -265,8 +271,7 @@ static mv_status score_whole(ranking *r, size_t *count) {
   const size_t first = first_of(r->n, FIRST_WHOLE, r->best.limit);
   if (status == MV_OK) status = score(r, 0, first, MV_SCORE_FAST);
   if (status != MV_OK) return status;
-  const double least = least_estimate(r, first, WHOLE_DEVIATIONS);
-  for (*count = first; *count < r->n && (double)r->scores[*count] >= least;) ++*count;
+  *count = keep(r, first, r->scores, least_estimate(r, first, WHOLE_DEVIATIONS));
   status = score(r, first, *count, MV_SCORE_FAST);
   memcpy(r->scores, r->fresh, *count * sizeof(float));
   return status;
@@ -289,22 +294,17 @@ mv_status mv_rank_rest(mv_query *query, const mv_segment *segments, size_t n_seg
 
 /* ---- refining ---- */
 
-/* Keeps the documents whose score in `from` is at least `least`, with it; their number. */
-static size_t keep_best(ranking *r, const float *from, double least) {
-  size_t kept = 0;
-  for (size_t i = 0; i < r->n; i++) {
-    if ((double)from[i] < least) continue;
-    r->places[kept] = r->places[i];
-    r->scores[kept++] = from[i];
-  }
-  return kept;
+/* Keeps the best k, and all with the score of the k-th, with their scores in `from`; their
+ * number. */
+static size_t cut(ranking *r, const float *from) {
+  return keep(r, 0, from, (double)kth_score(r, from, r->n));
 }
 
 mv_status mv_cut(mv_query *query, mv_place *places, float *scores, size_t n, size_t k,
                  size_t *count) {
   ranking r = ranking_of(query, NULL, 0, places, scores, n);
   const mv_status status = reserve(&r, k);
-  if (status == MV_OK) *count = keep_best(&r, scores, (double)kth_score(&r, scores, n));
+  if (status == MV_OK) *count = cut(&r, scores);
   return status;
 }
 
@@ -314,8 +314,8 @@ mv_status mv_refine(mv_query *query, const mv_segment *segments, size_t n_segmen
   ranking r = ranking_of(query, segments, n_segments, places, scores, n);
   mv_status status = reserve(&r, k);
   if (status != MV_OK) return status;
-  r.n = keep_best(&r, scores, (double)kth_score(&r, scores, n) - error);
+  r.n = keep(&r, 0, scores, (double)kth_score(&r, scores, n) - error);
   status = score(&r, 0, r.n, MV_SCORE_PRECISE);
-  if (status == MV_OK) *count = keep_best(&r, r.fresh, (double)kth_score(&r, r.fresh, r.n));
+  if (status == MV_OK) *count = cut(&r, r.fresh);
   return status;
 }

@@ -57,7 +57,7 @@ class Arrangement:
         if k == 0:
             return []
         if self.grouping is None and options.diversity == 0 and offset == 0:
-            return ranked(k, allowed)
+            return ranked(k, allowed)  # the first page is the first ranking
         if self.grouping is None:
             sequence = _documents(ranked, allowed, k)
         else:
