@@ -184,16 +184,25 @@ typedef struct mv_kernels {
    * read. */
   uint64_t (*ascend)(const uint8_t *gaps, size_t n, unsigned width, uint64_t first,
                      uint32_t *numbers);
+
+  /* Bits set in n pairs of words: in the first ones, and in the second ones. */
+  void (*count_bits)(const uint64_t *words, size_t n, size_t counts[2]);
+
+  /* before[i] = bits set in the words 0..i-1, of n. Returns those of all, which fit 32 bits. */
+  size_t (*count_before)(const uint64_t *words, size_t n, uint32_t *before);
+
+  /* In place of each of n numbers, how many bits are set before bit number % 64 of word
+   * number / 64, with `before` of count_before. */
+  void (*ranks)(const uint64_t *words, const uint32_t *before, uint32_t *numbers, size_t n);
 } mv_kernels;
 
 /* A table of the functions of these names, as each instruction set's file defines them. */
-#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8, BEGIN, END)                     \
-  {                                                                              \
-      NAME,       STEP,         DOT7,       DOT8,       BEGIN,      END,         \
-      unpack,     interact,     maxsim,     contenders, maxsim_f16, argmax,      \
-      leading,    above_bits,   narrow16,   narrow8,    above,      codes_above, \
-      pack,       from_float16, to_float16, normalise,  hadamard,   round_bytes, \
-      from_bytes, products,     residual,   quantise,   ascend}
+#define MV_KERNELS_TABLE(NAME, STEP, DOT7, DOT8, BEGIN, END)                             \
+  {NAME,      STEP,       DOT7,         DOT8,        BEGIN,    END,          unpack,     \
+   interact,  maxsim,     contenders,   maxsim_f16,  argmax,   leading,      above_bits, \
+   narrow16,  narrow8,    above,        codes_above, pack,     from_float16, to_float16, \
+   normalise, hadamard,   round_bytes,  from_bytes,  products, residual,     quantise,   \
+   ascend,    count_bits, count_before, ranks}
 
 extern const mv_kernels mv_kernels_scalar;
 #if defined(__x86_64__) || defined(_M_X64)

@@ -57,6 +57,7 @@
 #include "centroid_code.h"
 #include "kernels.h"
 #include "packed_gaps.h"
+#include "set_bits.h"
 #include "vector_loops.h"
 
 enum { REGISTERS = MV_LANES_MAX / W };

@@ -5,6 +5,7 @@
 #include "centroid_code.h"
 #include "kernels.h"
 #include "packed_gaps.h"
+#include "set_bits.h"
 #include "vector_loops.h"
 
 static void dot(const uint8_t *rows, size_t stride, size_t n, size_t dim, const int8_t *query,

@@ -137,6 +137,7 @@ static mv_status read_lists(reading *r, size_t from, size_t to) {
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted) {
   mv_gathering *g = &query->gathering;
+  g->kernels = mv_kernels_get();
   g->n_documents = mv_documents_in(segments, n_segments, chosen);
   g->n_words = g->n_documents / 64 + 1;
   g->n_found = 0;
@@ -165,48 +166,50 @@ static void see_run(mv_gathering *g, const list_run *run) {
  * in more than one list are enough. */
 static mv_status see(reading *r, int *in_two) {
   const mv_gathering *g = r->g;
-  size_t finding = 0, once = 0, twice = 0;
+  size_t finding = 0, seen[2]; /* once, twice */
   while (finding < g->n_probes && g->probes[finding].finds) finding++;
   memset(g->seen, 0, g->n_words * sizeof(mv_seen));
   mv_status status = read_lists(r, 0, finding);
-  for (size_t i = 0; i < g->n_words; i++) {
-    once += mv_count_bits(g->seen[i].once);
-    twice += mv_count_bits(g->seen[i].twice);
-  }
-  *in_two = twice / FOUND_PER_WANTED >= g->wanted;
-  if (status != MV_OK || *in_two || once / FOUND_PER_WANTED >= g->wanted) return status;
+  g->kernels->count_bits((const uint64_t *)g->seen, g->n_words, seen);
+  *in_two = seen[1] / FOUND_PER_WANTED >= g->wanted;
+  if (status != MV_OK || *in_two || seen[0] / FOUND_PER_WANTED >= g->wanted) return status;
   return read_lists(r, finding, g->n_probes);
 }
 
-/* The documents of a word that are found by this block or an earlier one. */
-static uint64_t found_in(const mv_gathering *g, size_t word, int in_two) {
-  return g->found[word] | (in_two ? g->seen[word].twice : g->seen[word].once);
+/* Adds the documents seen to those found; leaves those found by earlier blocks as seen once. */
+static void add_seen(mv_gathering *g, int in_two) {
+  for (size_t i = 0; i < g->n_words; i++) {
+    const uint64_t earlier = g->found[i];
+    g->found[i] |= in_two ? g->seen[i].twice : g->seen[i].once;
+    g->seen[i].once = earlier;
+  }
+}
+
+/* Gives the documents of earlier blocks, seen once, their sums back. */
+static void keep_sums(mv_gathering *g, const mv_gains *earlier) {
+  for (size_t i = 0; i < g->n_words; i++) {
+    for (uint64_t left = g->seen[i].once; left != 0; left &= left - 1) {
+      uint32_t at = (uint32_t)(i * 64 + mv_lowest_bit(left));
+      g->kernels->ranks(g->found, g->before, &at, 1);
+      g->gains[at].sum = (earlier++)->sum;
+    }
+  }
 }
 
 /* Marks the documents found. Their gains keep the sums of earlier blocks, and no tokens. */
 static mv_status mark(mv_query *query, int in_two) {
   mv_gathering *g = &query->gathering;
-  const size_t n_before = g->n_found;
-  size_t n = 0;
-  uint32_t before = 0;
-  for (size_t i = 0; i < g->n_words; i++) n += mv_count_bits(found_in(g, i, in_two));
-  mv_gains *old = mv_query_reserve(query, MV_MEMORY_SCRATCH, n_before + 1, sizeof(mv_gains));
-  if (old == NULL) return MV_ERROR_MEMORY;
-  if (n_before > 0) memcpy(old, g->gains, n_before * sizeof(mv_gains));
+  const size_t n_earlier = g->n_found;
+  mv_gains *earlier = mv_query_reserve(query, MV_MEMORY_SCRATCH, n_earlier + 1, sizeof(mv_gains));
+  if (earlier == NULL) return MV_ERROR_MEMORY;
+  if (n_earlier > 0) memcpy(earlier, g->gains, n_earlier * sizeof(mv_gains));
+  add_seen(g, in_two);
+  const size_t n = g->kernels->count_before(g->found, g->n_words, g->before);
   g->n_found = 0;
   g->gains = mv_query_reserve(query, MV_MEMORY_GAINS, n + 1, sizeof(mv_gains));
   if (g->gains == NULL) return MV_ERROR_MEMORY;
   memset(g->gains, 0, n * sizeof(mv_gains));
-  for (size_t i = 0; i < g->n_words; i++) {
-    const uint64_t found = found_in(g, i, in_two);
-    for (uint64_t left = g->found[i]; left != 0; left &= left - 1) {
-      const uint64_t lower = (left & (0 - left)) - 1;
-      g->gains[before + mv_count_bits(found & lower)].sum = (old++)->sum;
-    }
-    g->found[i] = found;
-    g->before[i] = before;
-    before += mv_count_bits(found);
-  }
+  if (n_earlier > 0) keep_sums(g, earlier);
   g->n_found = n;
   return MV_OK;
 }
@@ -236,11 +239,8 @@ static void add_run(mv_gathering *g, const list_run *run) {
     kept[n] = (uint32_t)number;
     n += g->found[number / 64] >> number % 64 & 1;
   }
-  for (size_t i = 0; i < n; i++) {
-    const uint64_t lower = ((uint64_t)1 << kept[i] % 64) - 1;
-    kept[i] = g->before[kept[i] / 64] + mv_count_bits(g->found[kept[i] / 64] & lower);
-    mv_load_ahead(&g->gains[kept[i]]);
-  }
+  g->kernels->ranks(g->found, g->before, kept, n);
+  for (size_t i = 0; i < n; i++) mv_load_ahead(&g->gains[kept[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_gains *one = &g->gains[kept[i]];
     const uint32_t is_new = (one->tokens & token) == 0;

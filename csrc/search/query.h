@@ -75,6 +75,7 @@ typedef struct mv_gains {
  * i % 64 of word i / 64. Those that are found have numbers of their own, in the same order, so that
  * their gains lie close together. */
 typedef struct mv_gathering {
+  const mv_kernels *kernels;
   mv_seen *seen;    /* [n_words] */
   uint64_t *found;  /* [n_words] */
   uint32_t *before; /* [n_words]: how many are found in the words before */

@@ -270,6 +270,41 @@ static void test_ascend(void) {
   }
 }
 
+/* count_bits, count_before, ranks: against counting bit by bit. */
+
+static void case_set_bits(size_t n_words, int64_t share) {
+  const size_t n = n_words * 64, n_pairs = n_words / 2;
+  uint64_t *words = buffer(n_words, 8);
+  uint32_t *rank = buffer(n + 1, 4), *numbers = buffer(n, 4), *before = buffer(n_words, 4);
+  size_t in_pairs[2] = {0, 0}, counts[2];
+  memset(words, 0, n_words * 8);
+  rank[0] = 0;
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t is_set = draw(1, 100) <= share;
+    words[i / 64] |= (uint64_t)is_set << i % 64;
+    if (i / 128 < n_pairs) in_pairs[i / 64 % 2] += is_set;
+    rank[i + 1] = rank[i] + is_set;
+  }
+  for (size_t i = 0; i < n_tables; i++) {
+    tables[i]->count_bits(words, n_pairs, counts);
+    CHECK(memcmp(counts, in_pairs, sizeof counts) == 0, "%s count_bits n %zu", tables[i]->name, n);
+    CHECK(tables[i]->count_before(words, n_words, before) == rank[n], "%s count_before n %zu",
+          tables[i]->name, n);
+    for (size_t j = 0; j < n; j++) numbers[j] = (uint32_t)(n - 1 - j);
+    tables[i]->ranks(words, before, numbers, n);
+    for (size_t j = 0; j < n; j++) {
+      CHECK(numbers[j] == rank[n - 1 - j], "%s rank of %zu of %zu", tables[i]->name, n - 1 - j, n);
+    }
+  }
+  release();
+}
+
+static void test_set_bits(void) {
+  for (size_t n_words = 1; n_words <= 40; n_words += 3) {
+    for (int64_t share = 0; share <= 100; share += 25) case_set_bits(n_words, share);
+  }
+}
+
 /* The choice of a table. To be called first: the environment counts at first use only. */
 static void test_select(void) {
   const mv_kernels *first = mv_kernels_get();
@@ -291,5 +326,6 @@ int main(void) {
   test_above();
   test_codes_above();
   test_ascend();
+  test_set_bits();
   return tables_report();
 }
