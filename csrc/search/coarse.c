@@ -52,7 +52,7 @@ mv_status mv_coarse(mv_query *query, const mv_segment *segments, size_t n_segmen
       if (takes_part(segments, chosen, s)) {
         mv_status status = mv_table_make(query, segments[s].codec, index);
         if (status != MV_OK) return status;
-        add_segment(&query->table, &segments[s], allowed[s], segment_sums);
+        add_segment(query->table, &segments[s], allowed[s], segment_sums);
       }
       segment_sums += segments[s].n_documents;
     }
@@ -104,7 +104,7 @@ mv_status mv_interact(mv_query *query, const mv_segment *segments, size_t n_segm
       if (segments[s].codec == NULL || mv_codec_seen(segments, s)) continue;
       mv_status status = mv_table_make(query, segments[s].codec, index);
       if (status != MV_OK) return status;
-      add_documents(&query->table, segments, places, documents, n, scores);
+      add_documents(query->table, segments, places, documents, n, scores);
     }
   }
   return MV_OK;

@@ -29,7 +29,7 @@ static void find_rows(const mv_table *table, const mv_document *doc, token_tile 
 
 /* The next tokens from token `first` on; returns the first token of the next tile. */
 static size_t take_all(const mv_query *query, const mv_document *doc, size_t first, token_tile *t) {
-  const mv_codec *codec = query->table.codec;
+  const mv_codec *codec = query->table->codec;
   t->n = doc->n_tokens - first < MV_TILE ? doc->n_tokens - first : MV_TILE;
   for (size_t i = 0; i < t->n; i++) t->at[i] = (uint32_t)(first + i);
   t->levels = tile_levels(codec, doc, first, t->n, query->levels);
@@ -74,7 +74,7 @@ static void set_limits(const mv_table *table, const float *part, int16_t *limits
 
 static void take_far(const mv_query *query, const mv_document *doc, const far_tokens *far,
                      token_tile *t) {
-  const mv_codec *codec = query->table.codec;
+  const mv_codec *codec = query->table->codec;
   take_levels(codec, doc, far->at, far->n, query->levels, t->a, t->b);
   memcpy(t->at, far->at, far->n * sizeof(uint32_t));
   t->n = far->n;
@@ -92,7 +92,7 @@ static void keep_best(const mv_table *table, const token_tile *t, const int32_t 
  * not all there. */
 static void keep_best_alone(const mv_query *query, const mv_document *doc, const token_tile *t,
                             const int32_t *dots, float *best) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   int16_t rows[MV_TILE * MV_LANES_MAX], low[MV_LANES_MAX] = {0}, high[MV_LANES_MAX] = {0};
   uint8_t numbers[MV_TILE * 2], places[MV_TILE * 3];
   take_places(table->codec, doc, t->at, t->n, places);
@@ -104,7 +104,7 @@ static void keep_best_alone(const mv_query *query, const mv_document *doc, const
 }
 
 float mv_score_fast(const mv_query *query, const mv_document *doc) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const mv_block *block = &table->block;
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
   float best[MV_LANES_MAX];
@@ -125,7 +125,7 @@ float mv_score_fast(const mv_query *query, const mv_document *doc) {
 }
 
 float mv_score_rest(mv_query *query, const mv_document *doc, const float *part) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const mv_block *block = &table->block;
   int32_t dots[MV_TILE * MV_LANES_MAX], bias[MV_LANES_MAX];
   int16_t limits[MV_LANES_MAX];

@@ -106,7 +106,7 @@ static void fill(const mv_table *table, walk *w, near_batch *batch) {
 /* The dot products of a batch's residuals, and its rows as codes of ROW_BYTES. */
 static void multiply(const mv_query *query, const near_batch *batch, const int32_t *bias,
                      uint8_t *rows, int32_t *dots) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const mv_block *block = &table->block;
   unpack_levels(table->codec, batch->packed, batch->n, query->levels);
   for (size_t i = 0; i < batch->n; i++) take_row(table, batch->rows[i], rows, i);
@@ -126,7 +126,7 @@ static float score_of(const mv_table *table, const float *best, float *part) {
 
 void mv_score_parts(mv_query *query, const mv_segment *segments, const mv_place *places, size_t n,
                     const mv_parts *parts, float *scores) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const mv_block *block = &table->block;
   walk w = {.segments = segments, .places = places, .n = n};
   near_batch batches[2];

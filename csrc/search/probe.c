@@ -77,12 +77,12 @@ mv_status mv_probe_lists(mv_query *query, const mv_codec *codec, size_t index, s
   mv_status status = mv_table_make(query, codec, index);
   if (status != MV_OK) return status;
   mv_best_rows best;
-  status = mv_best_rows_init(&best, query->table.block.tokens, query->table.block.lanes, nprobe);
+  status = mv_best_rows_init(&best, query->table->block.tokens, query->table->block.lanes, nprobe);
   if (status == MV_OK) {
-    rank_lists(&query->table, &best);
-    *count = write_probes(&best, &query->table, 1, probes);
-    *count += write_probes(&best, &query->table, 0, probes + *count);
-    *base = base_of(&best, &query->table);
+    rank_lists(query->table, &best);
+    *count = write_probes(&best, query->table, 1, probes);
+    *count += write_probes(&best, query->table, 0, probes + *count);
+    *base = base_of(&best, query->table);
   }
   mv_best_rows_free(&best);
   return status;

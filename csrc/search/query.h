@@ -18,7 +18,11 @@
 #include "../kernels/kernels.h"
 #include "../postings/lists.h"
 
-enum { MV_TILE = 64 /* document tokens unpacked and scored at a time: they stay in L1 */ };
+enum {
+  MV_TILE = 64,        /* document tokens unpacked and scored at a time: they stay in L1 */
+  MV_TABLES = 4,       /* of a query's first blocks, which every stage needs again */
+  MV_TABLE_BUFFERS = 4 /* see table.c */
+};
 
 /* Query tokens in the space of a codec. */
 typedef struct mv_block {
@@ -119,11 +123,7 @@ enum {
   MV_MEMORY_ROTATED,
   MV_MEMORY_PACKED,
   MV_MEMORY_SCALES,
-  MV_MEMORY_ROWS16,
-  MV_MEMORY_ROWS8,
-  MV_MEMORY_GROUPS,
   MV_MEMORY_GROUP_ROWS,
-  MV_MEMORY_INDEX,
   MV_MEMORY_LISTS,
   MV_MEMORY_SEEN,
   MV_MEMORY_FOUND,
@@ -137,7 +137,8 @@ enum {
   MV_MEMORY_RANKING,
   MV_MEMORY_PARTS,
   MV_MEMORY_SCRATCH, /* of one call */
-  MV_MEMORY_ALL
+  MV_MEMORY_TABLES,  /* MV_TABLE_BUFFERS of each */
+  MV_MEMORY_ALL = MV_MEMORY_TABLES + MV_TABLES * MV_TABLE_BUFFERS
 };
 
 struct mv_query {
@@ -154,7 +155,8 @@ struct mv_query {
   /* Tables of codecs of at least `large` centroids are partial, unless all groups are wanted. */
   size_t large;
   size_t groups_wanted; /* per query token; 0: all */
-  mv_table table;
+  mv_table tables[MV_TABLES];
+  mv_table *table; /* the one that was made last, or asked for again */
   mv_counts counts;
   mv_gathering gathering;
   mv_search search;
@@ -163,6 +165,9 @@ struct mv_query {
 };
 
 size_t mv_query_blocks(const mv_query *query);
+
+/* Forgets all tables. */
+void mv_query_forget_tables(mv_query *query);
 
 /* The query tokens of a block: first, tokens and lanes, and nothing else. */
 void mv_query_span(const mv_query *query, size_t index, mv_block *block);
@@ -197,8 +202,8 @@ void mv_query_near_groups(mv_query *query, size_t n);
 /* Whether the tables of a codec have some groups alone. */
 int mv_has_partial_tables(const mv_query *query, const mv_codec *codec);
 
-/* Makes the query's table that of a block and a codec, unless it is. After a failure the query has
- * no table. */
+/* Makes the query's table that of a block and a codec; those of the first blocks are kept for the
+ * next time. After a failure it is of kind MV_TABLE_NONE. */
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index);
 
 /* The int16 scores of n <= MV_TILE centroid rows, one after the other: out [n][lanes], as the table

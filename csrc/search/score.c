@@ -64,7 +64,7 @@ static const float *part_of(const mv_query *query, const mv_parts *parts, mv_pla
   for (size_t i = 0; i < parts->n; i++) {
     if (parts->places[i].segment != place.segment || parts->places[i].document != place.document)
       continue;
-    return parts->best + i * query->m + query->table.block.first;
+    return parts->best + i * query->m + query->table->block.first;
   }
   return NULL;
 }
@@ -81,7 +81,7 @@ static mv_status score_codec(mv_query *query, const mv_segment *segments, const 
                              : codec != NULL ? mv_table_make(query, codec, index)
                                              : load_plain(query, index, &plain);
     if (status != MV_OK) return status;
-    const int is_partial = codec != NULL && !precise && query->table.kind == MV_TABLE_PARTIAL;
+    const int is_partial = codec != NULL && !precise && query->table->kind == MV_TABLE_PARTIAL;
     if (mode == MV_SCORE_PART && is_partial) {
       mv_score_parts(query, segments, places, n, parts, scores);
       continue;

@@ -117,10 +117,10 @@ static mv_status best_gathered(const mv_step *s, size_t *n) {
 }
 
 /* How many of n documents are ranked by their codes in any case: all, unless `rankings` have one
- * order for them. A second turn for a query of several blocks would make all of its tables
- * again. */
+ * order for them. A second turn for a query of more blocks than tables are kept of would
+ * make tables again. */
 static size_t first_interacted(const mv_step *s, size_t n, size_t rankings) {
-  if (rankings > 1 || mv_query_blocks(s->query) > 1) return n;
+  if (rankings > 1 || mv_query_blocks(s->query) > MV_TABLES) return n;
   return mv_first_interacted(n, s->search->plan.k);
 }
 

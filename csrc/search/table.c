@@ -4,7 +4,10 @@
  *      by the rows of all groups, which stay in the table
  *   2. compute the int16 rows of the marked groups, and each lane's extremes
  *   3. choose one byte scale for all lanes from the extremes
- *   4. narrow the int16 rows to bytes */
+ *   4. narrow the int16 rows to bytes
+ *
+ * Every stage goes through all blocks. The tables of the first blocks are kept, and the last of
+ * these places is that of all further blocks. */
 #include <float.h>
 #include <string.h>
 
@@ -12,6 +15,14 @@
 #include "../vectors/points.h"
 #include "best_rows.h"
 #include "query.h"
+
+/* The buffers of a table. */
+enum { ROWS16, ROWS8, GROUPS, INDEX };
+
+static void *reserve(mv_query *query, int buffer, size_t count, size_t size) {
+  const int first = MV_TABLE_BUFFERS * (int)(query->table - query->tables);
+  return mv_query_reserve(query, MV_MEMORY_TABLES + first + buffer, count, size);
+}
 
 /* The factors of each lane from dot products to int16. */
 static void choose_units(mv_table *table) {
@@ -64,7 +75,7 @@ static mv_status mark_groups(mv_table *table, size_t wanted, int16_t *rows) {
 /* Room for the rows of the marked groups, one after the other: they stay in the caches. Before them
  * are those of all groups, if there are any. */
 static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
-  mv_table *table = &query->table;
+  mv_table *table = query->table;
   const mv_centroids *centroids = &table->codec->centroids;
   const size_t lanes = table->block.lanes;
   table->n_group_rows = group_rows != NULL ? centroids->n_groups : 0;
@@ -78,9 +89,9 @@ static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
     }
   }
   table->row_of_bytes = mv_index_bytes(table->n_rows);
-  table->row_of = mv_query_reserve(query, MV_MEMORY_INDEX, centroids->n, table->row_of_bytes);
-  table->rows16 = mv_query_reserve(query, MV_MEMORY_ROWS16, table->n_rows * lanes, sizeof(int16_t));
-  table->rows8 = mv_query_reserve(query, MV_MEMORY_ROWS8, table->n_rows, lanes);
+  table->row_of = reserve(query, INDEX, centroids->n, table->row_of_bytes);
+  table->rows16 = reserve(query, ROWS16, table->n_rows * lanes, sizeof(int16_t));
+  table->rows8 = reserve(query, ROWS8, table->n_rows, lanes);
   if (table->row_of == NULL || table->rows16 == NULL || table->rows8 == NULL)
     return MV_ERROR_MEMORY;
   if (group_rows == NULL) return MV_OK;
@@ -156,7 +167,7 @@ int mv_has_partial_tables(const mv_query *query, const mv_codec *codec) {
 }
 
 mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
-  mv_table *table = &query->table;
+  mv_table *table = query->table = &query->tables[index < MV_TABLES ? index : MV_TABLES - 1];
   const size_t n_groups = codec->centroids.n_groups;
   if (table->kind != MV_TABLE_NONE && table->codec == codec && table->index == index) return MV_OK;
   table->kind = MV_TABLE_NONE;
@@ -166,7 +177,7 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   table->index = index;
   mv_query_block(query, index, &table->block);
   choose_units(table);
-  table->groups = mv_query_reserve(query, MV_MEMORY_GROUPS, n_groups, 1);
+  table->groups = reserve(query, GROUPS, n_groups, 1);
   if (table->groups == NULL) return MV_ERROR_MEMORY;
   int16_t *group_rows = NULL;
   if (mv_has_partial_tables(query, codec)) {

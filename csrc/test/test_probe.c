@@ -52,7 +52,7 @@ static double *naive_scores(const model *used, const float *vector) {
 
 /* Whether the tables have the row of a list. */
 static int is_present(const model *used, const mv_query *query, uint32_t list) {
-  return query->table.groups[group_of(used, list)];
+  return query->table->groups[group_of(used, list)];
 }
 
 /* The probes of one token, at[] of them being read so far: the lists that come first in the order
@@ -65,7 +65,7 @@ static void check_token(const model *used, const mv_query *query, size_t lane, s
   for (uint32_t place = 0; place < used->spec.n_centroids; place++) {
     if (is_present(used, query, members[place])) order[have++] = place;
   }
-  ordered_table = &query->table;
+  ordered_table = query->table;
   ordered_members = members;
   ordered_lane = lane;
   qsort(order, have, sizeof *order, row_before);
@@ -255,7 +255,7 @@ static void test_large_table(void) {
     mv_query_near_groups(query, wanted[i]);
     case_probe(&used, query, sample, M, 32);
     size_t present = 0;
-    for (size_t g = 0; g < GROUPS; g++) present += query->table.groups[g];
+    for (size_t g = 0; g < GROUPS; g++) present += query->table->groups[g];
     const size_t least = wanted[i] > 0 ? wanted[i] : GROUPS;
     const size_t most = wanted[i] > 0 ? M * wanted[i] : GROUPS;
     CHECK(present >= least && present <= most, "%zu groups", present);

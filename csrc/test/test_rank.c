@@ -96,7 +96,7 @@ static void world_build(world *w, size_t m, size_t groups, uint32_t all) {
   MUST(mv_score(w->query, &w->within.view, 1, w->places, N, MV_SCORE_PRECISE, w->precise) == MV_OK);
   MUST(mv_interact(w->query, &w->within.view, 1, w->places, N, w->estimates) == MV_OK);
   MUST(mv_query_order(w->query, w->places, w->estimates, N) == MV_OK);
-  MUST((w->query->table.kind == MV_TABLE_PARTIAL) == (groups > 0));
+  MUST((w->query->table->kind == MV_TABLE_PARTIAL) == (groups > 0));
 }
 
 static void world_free(world *w) {

@@ -38,29 +38,29 @@ static int presence(const mv_query *query, const model *used, const collection *
   size_t here = 0, n = docs->starts[i + 1] - docs->starts[i];
   for (uint32_t t = 0; t < n; t++) {
     const uint32_t code = collection_code(docs, i, t);
-    here += is_present(&query->table, code);
+    here += is_present(query->table, code);
   }
-  CHECK(used->codec == query->table.codec, "the tables of another codec");
+  CHECK(used->codec == query->table->codec, "the tables of another codec");
   return here == n ? 1 : here == 0 ? 0 : -1;
 }
 
 /* The sum over tokens of the greatest coarse byte among a document's rows that the tables have. */
 static float coarse_sum(const mv_query *query, const model *used, const mv_block *block,
                         const collection *docs, uint32_t i) {
-  const uint8_t *groups = query->table.groups;
+  const uint8_t *groups = query->table->groups;
   uint32_t sum = 0;
   for (size_t l = 0; l < block->tokens; l++) {
     uint8_t best = 0;
     for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
       const uint32_t code = collection_code(docs, i, t);
       const uint32_t g = group_of(used, code);
-      const size_t row = mv_index_read(query->table.row_of, code, query->table.row_of_bytes);
-      const uint8_t byte = query->table.rows8[row * block->lanes + l];
+      const size_t row = mv_index_read(query->table->row_of, code, query->table->row_of_bytes);
+      const uint8_t byte = query->table->rows8[row * block->lanes + l];
       if (groups[g] && byte > best) best = byte;
     }
     sum += best;
   }
-  return query->table.coarse_offset + query->table.coarse_step * (float)sum;
+  return query->table->coarse_offset + query->table->coarse_step * (float)sum;
 }
 
 /* Coarse scores, of documents that are scanned in pieces too. */
@@ -79,7 +79,7 @@ static void test_coarse_scores(const model *used, const float *sample) {
     MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
     for (size_t i = 0; i < N; i++) {
       const float expected =
-          coarse_sum(query, used, &query->table.block, &docs, places[i].document);
+          coarse_sum(query, used, &query->table->block, &docs, places[i].document);
       CHECK(scores[i] == expected, "document %u: %g, not %g", places[i].document, (double)scores[i],
             (double)expected);
     }
@@ -87,6 +87,43 @@ static void test_coarse_scores(const model *used, const float *sample) {
   mv_query_free(query);
   collection_free(&docs);
   free(vectors);
+}
+
+/* Scores of a long query, the first time and again, against the sums of those of its blocks as
+ * queries. Tables of a few blocks are not made again. */
+static void test_long_queries(const model *used, const float *sample) {
+  enum { N = 20, LONGEST = 190 };
+  static const size_t tokens[] = {32, 33, 70, 128, 129, LONGEST};
+  uint32_t lengths[N];
+  collection docs;
+  mv_place places[N];
+  for (uint32_t i = 0; i < N; i++) {
+    lengths[i] = SAMPLE / N;
+    places[i] = (mv_place){0, i};
+  }
+  collection_build(&docs, used, DIM, sample, lengths, N, 2);
+  mv_query *query = query_new(), *block = query_new();
+  for (size_t j = 0; j < sizeof tokens / sizeof *tokens; j++) {
+    const size_t m = tokens[j];
+    float expected[N] = {0}, scores[N];
+    for (size_t first = 0; first < m; first += MV_LANES_MAX) {
+      load(block, sample + first * DIM, m - first < MV_LANES_MAX ? m - first : MV_LANES_MAX, 3);
+      MUST(mv_interact(block, &docs.view, 1, places, N, scores) == MV_OK);
+      for (size_t i = 0; i < N; i++) expected[i] += scores[i];
+    }
+    load(query, sample, m, 3);
+    uint64_t made[3] = {0};
+    for (size_t turn = 1; turn < 3; turn++) {
+      MUST(mv_interact(query, &docs.view, 1, places, N, scores) == MV_OK);
+      CHECK(memcmp(scores, expected, sizeof scores) == 0, "%zu tokens, turn %zu", m, turn);
+      made[turn] = mv_query_counts(query).centroids;
+    }
+    CHECK((made[2] == made[1]) == (m <= MV_TABLES * MV_LANES_MAX), "%zu tokens: %llu rows, %llu", m,
+          (unsigned long long)made[1], (unsigned long long)made[2]);
+  }
+  mv_query_free(query);
+  mv_query_free(block);
+  collection_free(&docs);
 }
 
 /* A token far from the query counts as the floor, whatever its residual, alone or among others:
@@ -111,7 +148,7 @@ static void case_fast_scores(const float *sample, uint32_t bits) {
     for (size_t i = 0; i < N; i++) best = alone[i] > best ? alone[i] : best;
     CHECK(score == best, "%u bits, %zu groups: %g, alone %g", bits, wanted, (double)score,
           (double)best);
-    CHECK((query->table.kind == MV_TABLE_FULL) == (wanted == 0), "%zu groups", wanted);
+    CHECK((query->table->kind == MV_TABLE_FULL) == (wanted == 0), "%zu groups", wanted);
   }
   mv_query_free(query);
   collection_free(&apart);
@@ -143,7 +180,7 @@ static void test_scores(const model *used, const float *sample) {
   MUST(count == N);
   double floor = 0;
   for (size_t l = 0; l < M; l++)
-    floor += (double)query->table.floor[l] * (double)query->table.block.scale[l];
+    floor += (double)query->table->floor[l] * (double)query->table->block.scale[l];
   for (uint32_t i = 0; i < N; i++) {
     const int present = presence(query, used, &docs, i);
     seen[present + 1]++;
@@ -154,11 +191,11 @@ static void test_scores(const model *used, const float *sample) {
     CHECK(fast[i] == whole[i], "document %u: %g by all tokens, not %g", i, (double)fast[i],
           (double)whole[i]);
     if (floor < (double)coarse[0])
-      CHECK(coarse[i] > query->table.coarse_offset - 1e-5f, "rank %u", i);
+      CHECK(coarse[i] > query->table->coarse_offset - 1e-5f, "rank %u", i);
   }
   for (uint32_t i = 0; i < N; i++) {
     if (presence(query, used, &docs, found[i].document) == 0) {
-      CHECK(coarse[i] == query->table.coarse_offset, "document %u", found[i].document);
+      CHECK(coarse[i] == query->table->coarse_offset, "document %u", found[i].document);
     }
   }
   CHECK(seen[0] > 0 && seen[1] > 0 && seen[2] > 0, "%zu %zu %zu", seen[0], seen[1], seen[2]);
@@ -171,7 +208,7 @@ static void test_scores(const model *used, const float *sample) {
  * far ones whose group comes within the margin of those. each: scores of tokens. */
 static float best_of(const mv_query *query, const model *used, const collection *docs, uint32_t i,
                      float near, const float *each) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const float real = table->unit[0] * table->block.scale[0], margin = mv_far_margin(used->codec);
   float best = near;
   for (uint32_t t = 0; t < docs->starts[i + 1] - docs->starts[i]; t++) {
@@ -214,7 +251,7 @@ static void test_rest(void) {
     MUST(mv_score_with(query, &joined.view, 1, places, WHOLE, MV_SCORE_FAST, &parts, rest) ==
          MV_OK);
     for (uint32_t i = 0; i < WHOLE; i++) {
-      const float near = best[i] * query->table.block.scale[0];
+      const float near = best[i] * query->table->block.scale[0];
       const float expected = best_of(query, &used, &joined, i, near, each + i * EACH);
       CHECK(rest[i] <= whole[i] && rest[i] >= near, "query %zu, document %u", q, i);
       if (expected == -FLT_MAX) {
@@ -241,6 +278,7 @@ int main(void) {
   float *sample = draw_topics(&seed, SAMPLE, DIM, 40, 0.7);
   model_train(&used, (model_shape){DIM, 2, 300, 30}, sample, SAMPLE);
   test_coarse_scores(&used, sample);
+  test_long_queries(&used, sample);
   for (uint32_t bits = 1; bits <= 8; bits *= 2) case_fast_scores(sample, bits);
   test_scores(&used, sample);
   test_rest();

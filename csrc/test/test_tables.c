@@ -79,14 +79,14 @@ static size_t row_of(const mv_table *table, uint32_t number) {
 static void check_row(const mv_query *query, const int16_t *row, const uint8_t *bytes,
                       const int16_t *low, size_t tokens) {
   for (size_t l = 0; l < tokens; l++) {
-    const float x = (float)(row[l] - low[l]) * query->table.coarse_scale[l];
+    const float x = (float)(row[l] - low[l]) * query->table->coarse_scale[l];
     CHECK(bytes[l] == (uint8_t)(x + 0.5f), "lane %zu: %d for %d", l, bytes[l], row[l]);
   }
 }
 
 static void extremes(const mv_query *query, const model *used, size_t lane, int16_t *low,
                      int16_t *high) {
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   *low = INT16_MAX;
   *high = INT16_MIN;
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
@@ -105,15 +105,15 @@ static void check_scales(const mv_query *query, const model *used, const mv_bloc
   double widest = 0, offset = 0;
   int16_t high[MV_LANES_MAX];
   for (size_t l = 0; l < block->tokens; l++) {
-    const double real = (double)query->table.unit[l] * (double)block->scale[l];
+    const double real = (double)query->table->unit[l] * (double)block->scale[l];
     extremes(query, used, l, &low[l], &high[l]);
     widest = fmax(widest, real * (high[l] - low[l]));
     offset += real * low[l];
-    const float least = all ? -FLT_MAX : query->table.unit[l] * (float)low[l];
-    CHECK(query->table.floor[l] == least, "floor %g", (double)query->table.floor[l]);
+    const float least = all ? -FLT_MAX : query->table->unit[l] * (float)low[l];
+    CHECK(query->table->floor[l] == least, "floor %g", (double)query->table->floor[l]);
   }
-  CHECK(fabs((double)query->table.coarse_step - widest / 255) < 1e-6, "step");
-  CHECK(fabs((double)query->table.coarse_offset - offset) < 1e-4, "offset");
+  CHECK(fabs((double)query->table->coarse_step - widest / 255) < 1e-6, "step");
+  CHECK(fabs((double)query->table->coarse_offset - offset) < 1e-4, "offset");
 }
 
 /* Rows of groups are there where some may be absent: zeros for the coarse score. */
@@ -139,21 +139,21 @@ static void check_group_rows(const model *used, const mv_table *table, size_t wa
 
 static void check_tables(const mv_query *query, const model *used, size_t index, size_t wanted,
                          const mv_query *full, const char *what) {
-  const mv_block *block = &query->table.block;
+  const mv_block *block = &query->table->block;
   int16_t low[MV_LANES_MAX] = {0};
-  const mv_table *table = &query->table;
+  const mv_table *table = query->table;
   const uint8_t *present = table->groups;
   uint8_t *seen = room(table->n_rows, 1);
   const size_t behind = table->n_group_rows; /* rows of centroids are */
   size_t absent = 0, rows = behind;
   memset(seen, 0, table->n_rows);
-  CHECK(query->table.index == index, "%s: block %zu", what, query->table.index);
+  CHECK(query->table->index == index, "%s: block %zu", what, query->table->index);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) absent += !present[g];
   check_scales(query, used, block, low, absent == 0);
-  CHECK((query->table.kind == MV_TABLE_FULL) == (absent == 0), "%s: %zu groups are absent", what,
+  CHECK((query->table->kind == MV_TABLE_FULL) == (absent == 0), "%s: %zu groups are absent", what,
         absent);
   for (uint32_t g = 0; g < used->spec.n_groups; g++) {
-    check_mark(used, &query->table, g, wanted, what);
+    check_mark(used, query->table, g, wanted, what);
     for (uint32_t i = used->group_starts[g]; i < used->group_starts[g + 1]; i++) {
       const uint32_t c = used->members[i];
       const size_t row = row_of(table, c), lanes = block->lanes;
@@ -164,7 +164,7 @@ static void check_tables(const mv_query *query, const model *used, size_t index,
       }
       CHECK(row < table->n_rows && !seen[row]++, "%s: row %zu of %u", what, row, c);
       CHECK(memcmp(table->rows16 + row * lanes,
-                   full->table.rows16 + row_of(&full->table, c) * lanes, lanes * 2) == 0,
+                   full->table->rows16 + row_of(full->table, c) * lanes, lanes * 2) == 0,
             "%s: row %u", what, c);
       check_row(query, table->rows16 + row * lanes, table->rows8 + row * lanes, low, block->tokens);
       rows++;
@@ -184,11 +184,11 @@ static void check_block(mv_query *query, const model *used, const float *vectors
   MUST(mv_table_make(full, used->codec, index) == MV_OK);
   check_tables(query, used, index, wanted, full, what);
   if (wanted >= used->spec.n_groups) {
-    const size_t n = full->table.n_rows * full->table.block.lanes;
-    CHECK(memcmp(query->table.rows8, full->table.rows8, n) == 0, "%s: all groups", what);
-    CHECK(
-        memcmp(query->table.floor, full->table.floor, full->table.block.lanes * sizeof(float)) == 0,
-        "%s", what);
+    const size_t n = full->table->n_rows * full->table->block.lanes;
+    CHECK(memcmp(query->table->rows8, full->table->rows8, n) == 0, "%s: all groups", what);
+    CHECK(memcmp(query->table->floor, full->table->floor,
+                 full->table->block.lanes * sizeof(float)) == 0,
+          "%s", what);
   }
   mv_query_free(full);
 }
