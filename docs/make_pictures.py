@@ -72,8 +72,8 @@ class Plot:
         return BOTTOM - (scale(value) - low) / (high - low) * (BOTTOM - TOP)
 
     def x(self, documents: int) -> float:
-        """Horizontal place of a number of documents, in pixels: 3,000 to 1,200,000, logarithmic."""
-        return self.left + 270 * math.log(documents / 3000) / math.log(400)
+        """Horizontal place of a number of documents, in pixels: 3,000 to 6,000,000, logarithmic."""
+        return self.left + 270 * math.log(documents / 3000) / math.log(2000)
 
 
 PLOTS = (
@@ -118,7 +118,7 @@ def read_points(text: str) -> list[Point]:
 
 def short(documents: int) -> str:
     """3633 as 3.63k, 1000000 as 1M."""
-    return "1M" if documents == 1_000_000 else f"{documents / 1000:.3g}k"
+    return f"{documents / 1e6:g}M" if documents >= 1_000_000 else f"{documents / 1000:.3g}k"
 
 
 def axes(plot: Plot, sizes: Sequence[int]) -> list[str]:
