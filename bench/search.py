@@ -175,9 +175,8 @@ class Bench:
         self.candidate_rows: list[dict[str, Any]] = []
         for b in bits:
             path, built = self.build(b)
-            found = self.search(path)
-            all_scored = {"all scored": self.overlap_of_all(path)}
-            rows.append({"bits": b, **_built(built), **found, **all_scored})
+            found = {**self.search(path), "all scored": self.overlap_of_all(path)}
+            rows.append({"bits": b, **_built(built), **found})
             if curves and b < 16:  # float16 is searched exactly
                 self.candidate_rows += [
                     {"bits": b, "candidates": c, **self.search(path, c)} for c in CANDIDATES

@@ -137,7 +137,6 @@ static mv_status read_lists(reading *r, size_t from, size_t to) {
 mv_status mv_gather_start(mv_query *query, const mv_segment *segments, size_t n_segments,
                           const uint8_t *chosen, size_t wanted) {
   mv_gathering *g = &query->gathering;
-  g->kernels = mv_kernels_get();
   g->n_documents = mv_documents_in(segments, n_segments, chosen);
   g->n_words = g->n_documents / 64 + 1;
   g->n_found = 0;
@@ -170,7 +169,7 @@ static mv_status see(reading *r, int *in_two) {
   while (finding < g->n_probes && g->probes[finding].finds) finding++;
   memset(g->seen, 0, g->n_words * sizeof(mv_seen));
   mv_status status = read_lists(r, 0, finding);
-  g->kernels->count_bits((const uint64_t *)g->seen, g->n_words, seen);
+  mv_kernels_get()->count_bits((const uint64_t *)g->seen, g->n_words, seen);
   *in_two = seen[1] / FOUND_PER_WANTED >= g->wanted;
   if (status != MV_OK || *in_two || seen[0] / FOUND_PER_WANTED >= g->wanted) return status;
   return read_lists(r, finding, g->n_probes);
@@ -190,7 +189,7 @@ static void keep_sums(mv_gathering *g, const mv_gains *earlier) {
   for (size_t i = 0; i < g->n_words; i++) {
     for (uint64_t left = g->seen[i].once; left != 0; left &= left - 1) {
       uint32_t at = (uint32_t)(i * 64 + mv_lowest_bit(left));
-      g->kernels->ranks(g->found, g->before, &at, 1);
+      mv_kernels_get()->ranks(g->found, g->before, &at, 1);
       g->gains[at].sum = (earlier++)->sum;
     }
   }
@@ -204,7 +203,7 @@ static mv_status mark(mv_query *query, int in_two) {
   if (earlier == NULL) return MV_ERROR_MEMORY;
   if (n_earlier > 0) memcpy(earlier, g->gains, n_earlier * sizeof(mv_gains));
   add_seen(g, in_two);
-  const size_t n = g->kernels->count_before(g->found, g->n_words, g->before);
+  const size_t n = mv_kernels_get()->count_before(g->found, g->n_words, g->before);
   g->n_found = 0;
   g->gains = mv_query_reserve(query, MV_MEMORY_GAINS, n + 1, sizeof(mv_gains));
   if (g->gains == NULL) return MV_ERROR_MEMORY;
@@ -239,7 +238,7 @@ static void add_run(mv_gathering *g, const list_run *run) {
     kept[n] = (uint32_t)number;
     n += g->found[number / 64] >> number % 64 & 1;
   }
-  g->kernels->ranks(g->found, g->before, kept, n);
+  mv_kernels_get()->ranks(g->found, g->before, kept, n);
   for (size_t i = 0; i < n; i++) mv_load_ahead(&g->gains[kept[i]]);
   for (size_t i = 0; i < n; i++) {
     mv_gains *one = &g->gains[kept[i]];

@@ -37,7 +37,7 @@ size_t mv_query_blocks(const mv_query *query) {
   return (query->m + MV_LANES_MAX - 1) / MV_LANES_MAX;
 }
 
-void mv_query_forget_tables(mv_query *query) {
+static void forget_tables(mv_query *query) {
   for (size_t i = 0; i < MV_TABLES; i++) query->tables[i].kind = MV_TABLE_NONE;
 }
 
@@ -66,7 +66,7 @@ void mv_query_block(const mv_query *query, size_t index, mv_block *block) {
 }
 
 void mv_query_near_groups(mv_query *query, size_t n) {
-  if (n != query->groups_wanted) mv_query_forget_tables(query);
+  if (n != query->groups_wanted) forget_tables(query);
   query->groups_wanted = n;
 }
 
@@ -113,7 +113,7 @@ mv_status mv_query_load(mv_query *query, const float *vectors, size_t m, size_t 
   query->dim = dim;
   query->padded = mv_padded_dim(dim);
   query->is_rotated = 0;
-  mv_query_forget_tables(query);
+  forget_tables(query);
   query->large = LARGE_CODEC;
   query->groups_wanted = 0;
   query->counts = (mv_counts){0, 0};
@@ -140,7 +140,7 @@ mv_status mv_query_order(mv_query *query, mv_place *places, float *scores, size_
 mv_status mv_query_enter(mv_query *query, const mv_codec *codec) {
   if (codec->dim != query->dim) return MV_ERROR_ARGUMENT;
   if (query->is_rotated && query->seed == codec->rotation.seed) return MV_OK;
-  mv_query_forget_tables(query);
+  forget_tables(query);
   for (size_t i = 0; i < query->m; i++) {
     mv_rotation_apply(&codec->rotation, query->plain + i * query->dim,
                       query->rotated + i * query->padded);

@@ -19,9 +19,8 @@
 #include "../postings/lists.h"
 
 enum {
-  MV_TILE = 64,        /* document tokens unpacked and scored at a time: they stay in L1 */
-  MV_TABLES = 4,       /* of a query's first blocks, which every stage needs again */
-  MV_TABLE_BUFFERS = 4 /* see table.c */
+  MV_TILE = 64, /* document tokens unpacked and scored at a time: they stay in L1 */
+  MV_TABLES = 4 /* tables that a query keeps (table.c) */
 };
 
 /* Query tokens in the space of a codec. */
@@ -79,7 +78,6 @@ typedef struct mv_gains {
  * i % 64 of word i / 64. Those that are found have numbers of their own, in the same order, so that
  * their gains lie close together. */
 typedef struct mv_gathering {
-  const mv_kernels *kernels;
   mv_seen *seen;    /* [n_words] */
   uint64_t *found;  /* [n_words] */
   uint32_t *before; /* [n_words]: how many are found in the words before */
@@ -116,6 +114,9 @@ typedef struct mv_search {
   size_t n_others;                                   /* found by scores */
   uint64_t postings, candidates, documents, records; /* as in mv_progress */
 } mv_search;
+
+/* The buffers of a table. */
+enum { MV_TABLE_ROWS16, MV_TABLE_ROWS8, MV_TABLE_GROUPS, MV_TABLE_INDEX, MV_TABLE_BUFFERS };
 
 /* The buffers of a query. */
 enum {
@@ -165,9 +166,6 @@ struct mv_query {
 };
 
 size_t mv_query_blocks(const mv_query *query);
-
-/* Forgets all tables. */
-void mv_query_forget_tables(mv_query *query);
 
 /* The query tokens of a block: first, tokens and lanes, and nothing else. */
 void mv_query_span(const mv_query *query, size_t index, mv_block *block);

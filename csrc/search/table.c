@@ -16,9 +16,7 @@
 #include "best_rows.h"
 #include "query.h"
 
-/* The buffers of a table. */
-enum { ROWS16, ROWS8, GROUPS, INDEX };
-
+/* Room in a buffer of the query's present table. */
 static void *reserve(mv_query *query, int buffer, size_t count, size_t size) {
   const int first = MV_TABLE_BUFFERS * (int)(query->table - query->tables);
   return mv_query_reserve(query, MV_MEMORY_TABLES + first + buffer, count, size);
@@ -89,9 +87,9 @@ static mv_status reserve_rows(mv_query *query, const int16_t *group_rows) {
     }
   }
   table->row_of_bytes = mv_index_bytes(table->n_rows);
-  table->row_of = reserve(query, INDEX, centroids->n, table->row_of_bytes);
-  table->rows16 = reserve(query, ROWS16, table->n_rows * lanes, sizeof(int16_t));
-  table->rows8 = reserve(query, ROWS8, table->n_rows, lanes);
+  table->row_of = reserve(query, MV_TABLE_INDEX, centroids->n, table->row_of_bytes);
+  table->rows16 = reserve(query, MV_TABLE_ROWS16, table->n_rows * lanes, sizeof(int16_t));
+  table->rows8 = reserve(query, MV_TABLE_ROWS8, table->n_rows, lanes);
   if (table->row_of == NULL || table->rows16 == NULL || table->rows8 == NULL)
     return MV_ERROR_MEMORY;
   if (group_rows == NULL) return MV_OK;
@@ -177,7 +175,7 @@ mv_status mv_table_make(mv_query *query, const mv_codec *codec, size_t index) {
   table->index = index;
   mv_query_block(query, index, &table->block);
   choose_units(table);
-  table->groups = reserve(query, GROUPS, n_groups, 1);
+  table->groups = reserve(query, MV_TABLE_GROUPS, n_groups, 1);
   if (table->groups == NULL) return MV_ERROR_MEMORY;
   int16_t *group_rows = NULL;
   if (mv_has_partial_tables(query, codec)) {
